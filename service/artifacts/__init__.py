@@ -1,0 +1,1 @@
+"""Atomic, checksummed files: safetensors shards and a JSON manifest, written aside, fsynced, then renamed."""

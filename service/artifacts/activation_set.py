@@ -1,0 +1,175 @@
+"""The folder of one activation set, and reading it.
+
+    manifest.json                what it is; SHA-256 of every file
+    shard-00000.safetensors      vectors (rows, d_model), in the stored dtype
+    rows-00000.safetensors       the chunks of that shard: tokens (m, T), document (m) a code, offset (m) in
+                                 characters, and packed document_ids and texts; none for imported vectors
+    moments.safetensors          mean (d_model) and variance (d_model), float64
+
+Row r of a shard is chunk r // rows_per_chunk, at position `position`, or r % rows_per_chunk when all positions are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from service.artifacts.atomic import atomic_path
+from service.artifacts.manifest import describe_file, read_manifest, verify_file, write_manifest
+from service.artifacts.statistics import RunningStatistics
+from service.artifacts.strings import pack_strings, unpack_string
+from service.contracts.activations import ActivationRow, ActivationStatistics
+from service.errors import NotFound
+
+Array = np.ndarray
+
+
+def shard_name(index: int) -> str:
+    return f"shard-{index:05d}.safetensors"
+
+
+def rows_name(index: int) -> str:
+    return f"rows-{index:05d}.safetensors"
+
+
+def save_tensors(target: Path, tensors: dict[str, Array]) -> None:
+    """Write a safetensors file atomically."""
+    with atomic_path(target) as temporary:
+        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary)
+
+
+def save_chunks(target: Path, tokens: Array, document: Array, offset: Array, ids: list[str], texts: list[str]) -> None:
+    """Write the chunks of one shard: (m, T) int32 tokens, (m,) document codes and character offsets, ids and texts."""
+    id_utf8, id_ends = pack_strings(ids)
+    text_utf8, text_ends = pack_strings(texts)
+    tensors = {"tokens": tokens, "document": document, "offset": offset}
+    save_tensors(
+        target, tensors | {"id_utf8": id_utf8, "id_ends": id_ends, "text_utf8": text_utf8, "text_ends": text_ends}
+    )
+
+
+def finish_set(folder: Path, about: dict[str, Any]) -> tuple[dict[str, Any], ActivationStatistics, str]:
+    """Complete a folder that holds all its shards: statistics, moments, manifest.
+
+    Returns: `(manifest, statistics, sha256 of the manifest)`.
+    Raises: NonFiniteData: naming the first row that is not finite.
+    """
+    shards = sorted(folder.glob("shard-*.safetensors"))
+    running: RunningStatistics | None = None
+    counts = []
+    for path in shards:
+        vectors = load_file(path)["vectors"]
+        running = running or RunningStatistics(vectors.shape[1])
+        running.add(vectors)
+        counts.append(len(vectors))
+    assert running is not None, "a set has at least one shard"
+    statistics = running.summary()
+    save_tensors(
+        folder / "moments.safetensors", {"mean": running.mean, "variance": running.sum_sq_about_mean / running.n}
+    )
+    names = [*shards, *sorted(folder.glob("rows-*.safetensors")), folder / "moments.safetensors"]
+    manifest = about | {
+        "kind": "activations",
+        "n": running.n,
+        "d_model": running.d_model,
+        "dtype": str(vectors.dtype),
+        "shard_rows": counts,
+        "files": [describe_file(path) for path in names],
+    }
+    return manifest, statistics, write_manifest(folder, manifest)
+
+
+@dataclass(frozen=True)
+class ActivationSet:
+    """A published set, read only. Every file is checked against its SHA-256 before anything is taken from it."""
+
+    folder: Path
+    sha256: str
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        return read_manifest(self.folder, self.sha256)
+
+    @property
+    def n(self) -> int:
+        return self.manifest["n"]
+
+    @property
+    def d_model(self) -> int:
+        return self.manifest["d_model"]
+
+    @property
+    def rows_per_chunk(self) -> int:
+        return self.manifest.get("rows_per_chunk", 1)
+
+    def file(self, name: str) -> Path:
+        """The checked path of one of the set's files; raises `NotFound` or `CorruptArtifact`."""
+        for entry in self.manifest["files"]:
+            if entry["name"] == name:
+                return verify_file(self.folder, entry)
+        raise NotFound("the set has no file of that name", field="name")
+
+    def vectors(self) -> Array:
+        """All rows, (n, d_model), in the stored dtype, read shard by shard into one array."""
+        rows = np.empty((self.n, self.d_model), dtype=self.manifest["dtype"])
+        start = 0
+        for index, count in enumerate(self.manifest["shard_rows"]):
+            rows[start : start + count] = load_file(self.file(shard_name(index)))["vectors"]
+            start += count
+        return rows
+
+    def mean(self) -> Array:
+        """(d_model,) float64 mean vector, as measured when the set was written."""
+        return load_file(self.file("moments.safetensors"))["mean"]
+
+    def document_codes(self) -> Array | None:
+        """(n,) int64: equal for rows of the same document; None for imported vectors."""
+        if not self._has_text:
+            return None
+        codes = [load_file(self.file(rows_name(i)))["document"] for i in range(len(self.manifest["shard_rows"]))]
+        return np.repeat(np.concatenate(codes), self.rows_per_chunk)
+
+    def rows(self, wanted: list[int], *, vectors: bool = False) -> list[ActivationRow]:
+        """What is known of each wanted row, in the order asked for; reads only the shards they lie in."""
+        ends = np.cumsum(self.manifest["shard_rows"])
+        loaded: dict[str, dict[str, Array]] = {}
+        found = []
+        for row in wanted:
+            shard = int(np.searchsorted(ends, row, side="right"))
+            local = row - (int(ends[shard - 1]) if shard else 0)
+            chunks = self._load(loaded, rows_name(shard)) if self._has_text else None
+            values = self._load(loaded, shard_name(shard))["vectors"][local] if vectors else None
+            found.append(self._row(row, local, chunks, values))
+        return found
+
+    @property
+    def _has_text(self) -> bool:
+        return any(entry["name"].startswith("rows-") for entry in self.manifest["files"])
+
+    def _load(self, loaded: dict[str, dict[str, Array]], name: str) -> dict[str, Array]:
+        if name not in loaded:
+            loaded[name] = load_file(self.file(name))
+        return loaded[name]
+
+    def _row(self, row: int, local: int, chunks: dict[str, Array] | None, values: Array | None) -> ActivationRow:
+        vector = None if values is None else [float(value) for value in values]
+        if chunks is None:
+            return ActivationRow(row=row, vector=vector)
+        chunk, within = divmod(local, self.rows_per_chunk)
+        tokens = chunks["tokens"][chunk]
+        position = within if self.manifest["position"] == "all" else self.manifest["position"]
+        position = len(tokens) - 1 if position == "last" else position
+        return ActivationRow(
+            row=row,
+            document=unpack_string(chunks["id_utf8"], chunks["id_ends"], chunk),
+            offset=int(chunks["offset"][chunk]),
+            position=position,
+            token_id=int(tokens[position]),
+            text=unpack_string(chunks["text_utf8"], chunks["text_ends"], chunk),
+            vector=vector,
+        )

@@ -1,0 +1,34 @@
+"""Rows of published activation sets."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from service.catalog.rows import Row, get_row, insert_once, page_rows
+from service.catalog.tables import activations
+from service.contracts.activations import ActivationStatistics, ActivationSummary
+from service.contracts.base import now
+from service.errors import NotFound
+
+
+def publish(connection: sa.Connection, row: Row) -> None:
+    """Make a written set visible; repeating it changes nothing."""
+    insert_once(connection, activations, {**row, "created_at": now()})
+
+
+def get(connection: sa.Connection, set_id: str) -> tuple[ActivationSummary, ActivationStatistics]:
+    """The set of that id; raises `NotFound`."""
+    row = get_row(connection, activations, set_id)
+    if row is None:
+        raise NotFound("no such activation set", field="activations")
+    return _summary(row), ActivationStatistics(**row["statistics"])
+
+
+def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list[ActivationSummary], str | None]:
+    """One page of activation sets, newest first."""
+    rows, following = page_rows(connection, activations, limit, after)
+    return [_summary(row) for row in rows], following
+
+
+def _summary(row: Row) -> ActivationSummary:
+    return ActivationSummary(**{key: value for key, value in row.items() if key != "statistics"})

@@ -1,0 +1,38 @@
+"""Rows of published radius reports."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from service.catalog.rows import Row, get_row, insert_once, page_rows
+from service.catalog.tables import radius_reports
+from service.contracts.radius import RadiusSummary
+from service.errors import NotFound
+
+
+def publish(connection: sa.Connection, row: Row) -> None:
+    """Make a written report visible; repeating it changes nothing."""
+    insert_once(connection, radius_reports, row)
+
+
+def get(connection: sa.Connection, report_id: str) -> RadiusSummary:
+    """The report of that id; raises `NotFound`."""
+    row = get_row(connection, radius_reports, report_id)
+    if row is None:
+        raise NotFound("no such radius report")
+    return _summary(row)
+
+
+def page(
+    connection: sa.Connection, limit: int, after: str | None, *, activations: str | None = None
+) -> tuple[list[RadiusSummary], str | None]:
+    """One page of reports, newest first, of one activation set where given."""
+    conditions = [radius_reports.c.activations == activations] * (activations is not None)
+    rows, following = page_rows(connection, radius_reports, limit, after, *conditions)
+    return [_summary(row) for row in rows], following
+
+
+def _summary(row: Row) -> RadiusSummary:
+    return RadiusSummary(
+        **{key: value for key, value in row.items() if key != "sha256"}, href=f"/v1/radius/{row['id']}"
+    )

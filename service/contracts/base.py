@@ -1,0 +1,58 @@
+"""What all contracts share: strict models, safe strings, pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+Item = TypeVar("Item")
+
+
+class Contract(BaseModel):
+    """A request or an answer: unknown fields are refused, numbers are finite, values are not changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _printable(text: str) -> str:
+    if any(ord(character) < 0x20 or 0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise ValueError("control characters and lone surrogates are not allowed")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_printable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Labels = Annotated[dict[Name, Text], Field(max_length=32)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Page(Contract, Generic[Item]):
+    """One page of a listing; `next` is the cursor for `?after=`, null on the last page."""
+
+    data: list[Item]
+    next: str | None
+
+
+class Notice(Contract):
+    """Something the reader of a result should know."""
+
+    code: str
+    message: str
+
+
+class Problem(Contract):
+    """`application/problem+json` (RFC 9457) with a stable `code`."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]] | None = None
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,85 @@
+"""Jobs: what is asked, what state it is in, what it made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from service.contracts.base import Contract, Identifier, Labels, Notice, Text
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.radius import RadiusOptions, RadiusSpec
+
+JobKind = Literal["extraction", "radius", "energy", "analysis", "training", "sweep"]
+JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+FINAL_STATES: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class AnalysisSpec(ExtractionSpec):
+    """An extraction, then the radius of each site."""
+
+    radius: RadiusOptions = RadiusOptions()
+    energy: dict[str, Any] | None = None
+
+
+JobSpec = ExtractionSpec | RadiusSpec | AnalysisSpec
+
+
+class JobRequest(Contract):
+    """Body of `POST /v1/jobs`; `spec` is read by `kind`, or is `{"preset": id, …overrides}`."""
+
+    kind: JobKind
+    spec: dict[str, Any]
+    priority: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="lower runs first")
+    labels: Labels = {}
+
+
+class Progress(Contract):
+    """How far a job is; `rate` in units per second, `eta_s` null while unknown."""
+
+    done: int = 0
+    total: int | None = None
+    unit: str = "rows"
+    rate: float | None = None
+    eta_s: float | None = None
+    stage: str | None = None
+
+
+class JobResult(Contract):
+    """A product of a job."""
+
+    type: Literal["activations", "radius"]
+    site: str | None
+    id: Identifier
+    href: str
+
+
+class Job(Contract):
+    """`GET /v1/jobs/{id}`."""
+
+    id: Identifier
+    kind: JobKind
+    state: JobState
+    spec: dict[str, Any]
+    priority: int
+    labels: dict[str, str]
+    progress: Progress
+    error: dict[str, str] | None
+    warnings: list[Notice]
+    result: JobResult | None = Field(description="the first product")
+    results: list[JobResult]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Preset(Contract):
+    """A named spec; `stated` comes from the paper, `assumed` is ours where the paper is silent."""
+
+    id: Text
+    kind: JobKind
+    title: str
+    spec: dict[str, Any]
+    stated: list[str]
+    assumed: list[str]

@@ -1,0 +1,128 @@
+"""The presets, and how a spec is read: by kind, with a preset's values under the given ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.radius import RadiusSpec
+from service.errors import InvalidInput, NotAvailable
+
+DEMO_MODEL = "demo-gpt2"
+_SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
+_READING = '"activations of the last layer" is read both before and after the final norm: two sites'
+
+PRESETS: tuple[Preset, ...] = (
+    Preset(
+        id="paper/f1",
+        kind="analysis",
+        title="Appendix F.1: GPT-2 medium on OpenWebText, 80,000 chunks of 256 tokens",
+        spec={
+            "model": "openai-community/gpt2-medium",
+            "corpus": "openwebtext",
+            "sites": _SITES,
+            "chunk_tokens": 256,
+            "chunks": 80_000,
+            "chunks_per_document": 1,
+            "position": "last",
+            "seed": 0,
+            "dtype": "float32",
+            "radius": {"fractions": [0.25, 0.5, 0.75, 1.0], "exclude": "self"},
+        },
+        stated=[
+            "GPT-2 medium, OpenWebText, 80K chunks of 256 tokens, position of the next-token prediction",
+            "L2 distance to the nearest neighbour at 25, 50, 75 and 100 % of the sample",
+        ],
+        assumed=[
+            _READING,
+            "one chunk per document, chosen by a seeded hash (80K chunks are given as about 1 % of the documents)",
+            "register OpenWebText (a data set or local files) as a corpus named openwebtext",
+            "section 5.3 says 100K chunks; the quoted shares (0.2 % of tokens, 1 % of documents) fit 80K",
+        ],
+    ),
+    Preset(
+        id="small/f1",
+        kind="analysis",
+        title="The experiment of appendix F.1 at a size for two CPU cores: minutes",
+        spec={
+            "model": "openai-community/gpt2",
+            "corpus": "python-docs",
+            "sites": _SITES,
+            "chunk_tokens": 64,
+            "chunks": 2_000,
+            "chunks_per_document": "all",
+        },
+        stated=["last position, nearest neighbour, nested fractions"],
+        assumed=[_READING, "GPT-2 small, the Python language reference, 64-token chunks, all of a document"],
+    ),
+    Preset(
+        id="smoke/f1",
+        kind="analysis",
+        title="The experiment of appendix F.1 in seconds, on the model that `radius demo` trains",
+        spec={
+            "model": DEMO_MODEL,
+            "corpus": "python-docs",
+            "sites": _SITES,
+            "chunk_tokens": 32,
+            "chunks": 256,
+            "chunks_per_document": "all",
+        },
+        stated=["last position, nearest neighbour, nested fractions"],
+        assumed=[_READING, "a GPT-2 of a few million parameters trained on the corpus itself"],
+    ),
+)
+_SPECS: dict[str, type[ExtractionSpec | RadiusSpec | AnalysisSpec]] = {
+    "extraction": ExtractionSpec,
+    "radius": RadiusSpec,
+    "analysis": AnalysisSpec,
+}
+
+
+def find_preset(preset_id: str) -> Preset:
+    """The preset of that id; raises `InvalidInput` where there is none."""
+    for preset in PRESETS:
+        if preset.id == preset_id:
+            return preset
+    raise InvalidInput("no such preset; /v1/presets lists them", field="spec.preset")
+
+
+def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
+    """The validated spec of a job of `kind`, defaults filled in, a preset's values under the given ones.
+
+    Raises:
+        NotAvailable: a kind or an option that this version does not serve.
+        InvalidInput: an unknown preset, or one of another kind.
+        pydantic.ValidationError: a field is wrong.
+    """
+    if kind not in _SPECS:
+        raise NotAvailable(f"jobs of kind {kind} are not available in this version", field="kind")
+    if isinstance(preset_id := given.get("preset"), str):
+        preset = find_preset(preset_id)
+        if preset.kind != kind:
+            raise InvalidInput(f"this preset is for jobs of kind {preset.kind}", field="spec.preset")
+        given = merge(preset.spec, given)
+    spec = _SPECS[kind].model_validate(given)
+    _refuse_unavailable(spec)
+    return spec
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`; objects within are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _refuse_unavailable(spec: JobSpec) -> None:
+    if isinstance(spec, AnalysisSpec) and spec.energy is not None:
+        raise NotAvailable("energies are not available in this version", field="spec.energy")
+    if isinstance(spec, RadiusSpec) and spec.reference is not None:
+        raise NotAvailable("searching in another set is not available in this version", field="spec.reference")
+    options = spec.radius if isinstance(spec, AnalysisSpec) else spec
+    if getattr(options, "radii", None) is not None:
+        raise NotAvailable("counting within radii is not available in this version", field="spec.radii")
+    if getattr(options, "engine", "auto") in ("faiss-ivf", "faiss-hnsw"):
+        raise NotAvailable("approximate engines are not available in this version", field="spec.engine")

@@ -1,0 +1,49 @@
+"""The grammar of sites (hook points): where in the model a vector is read, in TransformerLens spelling.
+
+    hidden = wte + wpe                          blocks.0.hook_resid_pre
+    per block i:  + attention(ln_1(hidden))     .hook_attn_out   then .hook_resid_mid
+                  + mlp(ln_2(hidden))           .hook_mlp_out    then .hook_resid_post
+    ln_f(hidden)                                final_norm_out   (Hugging Face's last hidden state)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from service.errors import InvalidInput
+
+HookName = Literal["resid_pre", "attn_out", "mlp_out", "resid_mid", "resid_post", "final_norm_out"]
+_BLOCK = re.compile(r"^blocks\.(-?\d{1,4})\.hook_(resid_pre|attn_out|mlp_out|resid_mid|resid_post)$")
+FINAL_NORM = "final_norm_out"
+SITE_PATTERN = r"^(blocks\.-?\d{1,4}\.hook_(resid_pre|attn_out|mlp_out|resid_mid|resid_post)|final_norm_out)$"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place in a model of known depth; `layer` counts from 0 and is the depth itself for `final_norm_out`."""
+
+    layer: int
+    hook: HookName
+
+    def __str__(self) -> str:
+        return FINAL_NORM if self.hook == FINAL_NORM else f"blocks.{self.layer}.hook_{self.hook}"
+
+
+def parse_site(text: str, n_layers: int) -> Site:
+    """The site that `text` names in a model of `n_layers` blocks; a negative block index counts from the end.
+
+    Raises:
+        InvalidInput: not in the grammar, or a block the model does not have.
+    """
+    if text == FINAL_NORM:
+        return Site(n_layers, FINAL_NORM)
+    match = _BLOCK.match(text)
+    if match is None:
+        raise InvalidInput("a site is blocks.{i}.hook_{name} or final_norm_out", field="sites")
+    index = int(match[1])
+    layer = index + n_layers if index < 0 else index
+    if not 0 <= layer < n_layers:
+        raise InvalidInput(f"the model has {n_layers} blocks; a site names one outside", field="sites")
+    return Site(layer, cast(HookName, match[2]))

@@ -1,0 +1,102 @@
+"""One tree of errors; each has a stable code and the HTTP status the REST layer answers with.
+
+    RadiusError
+    ├── InvalidInput            422  the request or the data is at fault
+    │   ├── NonFiniteData            a NaN or an infinity where a number must be
+    │   ├── UnsupportedModel         not a GPT-2 family model, or not safetensors
+    │   └── NotAvailable             a valid request this version cannot serve yet
+    ├── NotFound                404  no such thing under that id
+    ├── TooLarge                413  over a limit that /v1/limits shows
+    ├── Conflict                409  the thing is not in a state that allows this
+    ├── CorruptArtifact         500  a stored file does not have its recorded SHA-256
+    ├── StorageFull             507  no space left on the data directory's device
+    ├── OutOfMemory             500  the device's memory does not hold even one row
+    └── Unavailable             503  a part of the service is away; try again
+
+Messages are for people; they may name a field, a limit or a count, and never repeat what a client sent.
+"""
+
+from __future__ import annotations
+
+
+class RadiusError(Exception):
+    """Base of all errors of the product. `detail` is one sentence; `field` the offending field, where there is one."""
+
+    code = "internal"
+    status = 500
+
+    def __init__(self, detail: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+
+    def as_dict(self) -> dict[str, str]:
+        """`{"code", "detail"[, "field"]}`, the form stored with a failed job."""
+        body = {"code": self.code, "detail": self.detail}
+        return body | {"field": self.field} if self.field else body
+
+
+class InvalidInput(RadiusError, ValueError):
+    code = "invalid_input"
+    status = 422
+
+
+class NonFiniteData(InvalidInput):
+    code = "non_finite_data"
+
+
+class UnsupportedModel(InvalidInput):
+    code = "unsupported_model"
+
+
+class NotAvailable(InvalidInput):
+    code = "not_available"
+
+
+class NotFound(RadiusError, LookupError):
+    code = "not_found"
+    status = 404
+
+
+class TooLarge(RadiusError):
+    code = "too_large"
+    status = 413
+
+
+class Conflict(RadiusError):
+    code = "conflict"
+    status = 409
+
+
+class CorruptArtifact(RadiusError):
+    code = "corrupt_artifact"
+    status = 500
+
+
+class StorageFull(RadiusError):
+    code = "storage_full"
+    status = 507
+
+
+class OutOfMemory(RadiusError, MemoryError):
+    code = "device_memory"
+    status = 500
+
+
+class Unavailable(RadiusError):
+    code = "unavailable"
+    status = 503
+
+
+def error_from_dict(body: dict[str, str]) -> RadiusError:
+    """The error that `as_dict` described; an unknown code becomes the base class with that code."""
+    for kind in _all_kinds(RadiusError):
+        if kind.code == body.get("code"):
+            return kind(body.get("detail", ""), field=body.get("field"))
+    error = RadiusError(body.get("detail", ""), field=body.get("field"))
+    error.code = body.get("code", "internal")
+    return error
+
+
+def _all_kinds(kind: type[RadiusError]) -> list[type[RadiusError]]:
+    return [kind, *(deeper for child in kind.__subclasses__() for deeper in _all_kinds(child))]

@@ -1,0 +1,79 @@
+"""All settings, read once from the environment (prefix `RADIUS_`) and passed down; nothing else reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 2**20
+GIB = 2**30
+
+
+class Settings(BaseSettings):
+    """Every setting with its reason; as an environment variable `host` is `RADIUS_HOST`, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="RADIUS_", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address the API binds; without API keys only loopback is allowed")
+    port: int = Field(8000, ge=0, le=65535, description="port the API binds; 0 takes a free one")
+    data_dir: Path = Field(Path("radius-data"), description="database, shards, reports and caches live here")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data directory")
+    models_dir: Path | None = Field(None, description="model folders; default: DATA_DIR/models")
+    corpora_dir: Path | None = Field(None, description="text that may be registered; default: DATA_DIR/corpora")
+    device: str = Field("auto", description="device of a compute worker: auto, cpu or cuda:N")
+    torch_threads: int = Field(0, ge=0, description="threads of a compute worker; 0: all cores")
+
+    max_json_bytes: int = Field(8 * MIB, ge=1024, description="largest JSON body; a spec is a few hundred bytes")
+    max_upload_bytes: int = Field(8 * GIB, ge=1024, description="largest uploaded file; streamed to disk, never held")
+    max_chunks: int = Field(20_000_000, ge=1, description="largest sample of one extraction; a row is 4 d_model bytes")
+    max_page: int = Field(200, ge=1, description="longest page of a listing")
+    max_document_bytes: int = Field(256 * MIB, ge=1024, description="largest single document; one is held in memory")
+    corpus_scan_wait_s: float = Field(5.0, ge=0, description="how long registering waits for the count of a corpus")
+
+    shard_tokens: int = Field(65_536, ge=1, description="tokens that make one shard, the unit of resuming")
+    batch_tokens: int = Field(4_096, ge=1, description="tokens of one forward pass; part of a shard's fixed batches")
+    null_queries: int = Field(1_000, ge=1, description="sampled queries of the Gaussian null model")
+    poll_interval_s: float = Field(0.1, gt=0, description="how often a worker looks for a new segment")
+    progress_interval_s: float = Field(0.5, ge=0, description="least time between two progress writes of a segment")
+    restart_delay_s: float = Field(0.5, ge=0, description="pause before the supervisor starts a dead process again")
+
+    @field_validator("data_dir", "models_dir", "corpora_dir")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'radius.db'}"
+
+    @property
+    def models_root(self) -> Path:
+        return self.models_dir or self.data_dir / "models"
+
+    @property
+    def corpora_root(self) -> Path:
+        return self.corpora_dir or self.data_dir / "corpora"
+
+    @property
+    def uploads_root(self) -> Path:
+        return self.data_dir / "uploads"
+
+    @property
+    def artifacts_root(self) -> Path:
+        return self.data_dir / "artifacts"
+
+    @property
+    def index_cache(self) -> Path:
+        return self.data_dir / "cache" / "indices"
+
+    def make_folders(self) -> None:
+        """Make the folders that every process expects."""
+        for folder in (self.models_root, self.corpora_root, self.uploads_root, self.artifacts_root, self.index_cache):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def limits(self) -> dict[str, int]:
+        """The limits shown at `/v1/limits`."""
+        names = ("max_json_bytes", "max_upload_bytes", "max_chunks", "max_page", "max_document_bytes")
+        return {name: getattr(self, name) for name in names}

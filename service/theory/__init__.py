@@ -1,0 +1,1 @@
+"""The paper's closed forms, literal and corrected (numpy and scipy only)."""

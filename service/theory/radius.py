@@ -1,0 +1,46 @@
+"""The radius answers: what the paper's formula gives, what the correct one gives, and how they differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.theory.balls import asymptotic_unit_radius, unit_partition_radius, unit_volume_radius
+
+_NOTES = [
+    "Section 5.3: √(n/2πe) is Stirling's leading term; the ball of that radius has volume about 1/√(πn), not 1.",
+    "Eq. (12): the radius at which d equal balls have Z = 1 uses P(n/2, r²); the printed γ(n, r) is another function.",
+]
+_DIMENSION_NOTE = (
+    "Section 3 defines a pattern as a whole sequence, n = T_max·d_emb; the experiment of appendix F.1 measures one "
+    "token's activation, n = d_emb. `sequence` holds the first reading, the fields beside it the second."
+)
+
+
+def radius_theory(n: int, d: int) -> dict[str, Any]:
+    """`GET /v1/theory/radius`: radius and nearest-neighbour distance (twice the radius) for dimension n, d patterns."""
+    return {"n": n, "d": d, "paper_literal": _literal(n), "corrected": _corrected(n, d), "notes": _NOTES}
+
+
+def report_theory(d_model: int, patterns: int, chunk_tokens: int | None) -> dict[str, Any]:
+    """The `theory` block of a radius report, for n = d_model and, where text is known, n = chunk_tokens · d_model."""
+    literal, corrected = {"n": d_model} | _literal(d_model), {"n": d_model} | _corrected(d_model, patterns)
+    if chunk_tokens is not None:
+        n = chunk_tokens * d_model
+        literal["sequence"] = {"n": n} | _literal(n)
+        corrected["sequence"] = {"n": n} | _corrected(n, patterns)
+    notes = [*_NOTES, _DIMENSION_NOTE] if chunk_tokens is not None else _NOTES
+    return {"patterns": patterns, "paper_literal": literal, "corrected": corrected, "notes": notes}
+
+
+def _literal(n: int) -> dict[str, Any]:
+    radius = asymptotic_unit_radius(n)
+    return {"radius": radius, "nn_distance": 2 * radius}
+
+
+def _corrected(n: int, d: int) -> dict[str, Any]:
+    radius = unit_volume_radius(n)
+    return {
+        "unit_volume_radius": radius,
+        "unit_partition_radius": unit_partition_radius(n, d),
+        "nn_distance": 2 * radius,
+    }

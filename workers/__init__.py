@@ -1,0 +1,1 @@
+"""The compute of Radius: models, corpora, activations, exact neighbours, figures, and the worker processes."""

@@ -1,0 +1,1 @@
+"""Which device a worker computes on, and what to do when its memory runs out."""

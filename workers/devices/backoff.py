@@ -1,0 +1,43 @@
+"""Out of memory halves the batch and goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+from service.errors import OutOfMemory
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_halving(run: Callable[[Sequence[Item]], Result], items: Sequence[Item]) -> list[Result]:
+    """`run` over `items` in one piece, or in halves, quarters, … as the device's memory allows, in order.
+
+    Raises:
+        OutOfMemory: not even a single item fits.
+    """
+    pending, results = [items], []
+    while pending:
+        piece = pending.pop()
+        outcome = _attempt(run, piece)
+        if outcome is not None:
+            results.append(outcome[0])
+        elif len(piece) == 1:
+            raise OutOfMemory("the device's memory does not hold a batch of one")
+        else:
+            # Outside the except block, whose traceback would keep the failed batch's tensors alive.
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            half = len(piece) // 2
+            pending += [piece[half:], piece[:half]]
+    return results
+
+
+def _attempt(run: Callable[[Sequence[Item]], Result], piece: Sequence[Item]) -> tuple[Result] | None:
+    try:
+        return (run(piece),)
+    except torch.OutOfMemoryError:
+        return None

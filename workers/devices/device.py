@@ -1,0 +1,40 @@
+"""Choosing and describing a torch device."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import torch
+
+from service.errors import InvalidInput
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` (the first GPU, else the CPU), `cpu` or `cuda:N`; raises `InvalidInput` for one that is not here."""
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InvalidInput("a device is auto, cpu or cuda:N", field="device") from error
+    if device.type not in ("cpu", "cuda"):
+        raise InvalidInput("a device is auto, cpu or cuda:N", field="device")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InvalidInput(f"this machine has {torch.cuda.device_count()} CUDA devices", field="device")
+    return device
+
+
+def set_precise_float32(threads: int = 0) -> None:
+    """float32 means float32: TF32 off everywhere; `threads` CPU threads (0: leave torch's choice)."""
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def describe_device(device: torch.device) -> dict[str, str | int]:
+    """What the numbers were computed on, for a `provenance` block."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {"device": str(device), "name": name, "threads": torch.get_num_threads(), "cores": os.cpu_count() or 1}

@@ -1,0 +1,49 @@
+"""How far a filter distance can be from the truth: rigorous rounding bounds (Higham 2002, sections 3.1 and 3.5).
+
+A filter computes s = fl(‖x‖² + ‖y‖² − 2 x·y), or the sum of squared differences, in a format of unit roundoff u,
+from x, y rounded to that format. With γ = (d + 4) u / (1 − (d + 4) u), in any order of summation,
+
+    |s − ‖x' − y'‖²| ≤ γ (‖x‖ + ‖y‖)²      and      |‖x' − y'‖ − ‖x − y‖| ≤ u (‖x‖ + ‖y‖).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class FilterBound:
+    """Bounds for vectors of `d` dimensions filtered in a format of unit roundoff `unit`.
+
+    The norms are those of the exact (centred) vectors; 2^-100 covers what underflows once they are scaled to 1.
+    """
+
+    d: int
+    unit: float
+
+    @property
+    def gamma(self) -> float:
+        terms = (self.d + 4) * self.unit
+        return 1.01 * terms / (1 - terms)
+
+    def lower(self, filtered_sq: Array, norms_sum: Array) -> Array:
+        """A floor under the true distance (not squared) of a pair whose filter distance is at least `filtered_sq`."""
+        floor_sq = filtered_sq - self.gamma * norms_sum**2 - 2.0**-100
+        return np.sqrt(np.maximum(floor_sq, 0.0)) - 1.01 * self.unit * norms_sum
+
+    def upper(self, filtered_sq: Array, norms_sum: Array) -> Array:
+        """A ceiling over the true distance (not squared)."""
+        ceiling_sq = filtered_sq + self.gamma * norms_sum**2 + 2.0**-100
+        return np.sqrt(np.maximum(ceiling_sq, 0.0)) + 1.01 * self.unit * norms_sum
+
+
+def float32_bound(d: int) -> FilterBound:
+    return FilterBound(d, 2.0**-24)
+
+
+def float64_bound(d: int) -> FilterBound:
+    return FilterBound(d, 2.0**-53)

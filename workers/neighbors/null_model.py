@@ -1,0 +1,91 @@
+"""The null model: nearest-neighbour distances of structureless data with the same mean and covariance.
+
+Draws y ~ N(μ, Σ) with Σ the set's covariance. Distances do not depend on μ nor on a rotation, so the draws are made in
+Σ's eigenbasis, coordinate i with variance λ_i; directions of λ_i = 0 (a covariance of deficient rank) fall away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+_TILE_ROWS = 8192
+_RANK_TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class GaussianNull:
+    """Nearest-neighbour distances of sampled draws among n − 1 others, for each n asked for.
+
+    Attributes:
+        distances: one (queries,) float64 array per size.
+        rank: number of directions with variance.
+    """
+
+    distances: list[Array]
+    rank: int
+
+
+def covariance_spectrum(rows: Array, mean: Array) -> Array:
+    """Eigenvalues of the covariance of (n, d) rows, in float64, descending; those under 1e-12 of the largest left out.
+
+    With fewer rows than dimensions they come from the (n, n) Gram matrix, which has the same non-zero ones.
+    """
+    n, d = rows.shape
+    if n <= d:
+        centred = rows.astype(np.float64) - mean
+        product = centred @ centred.T
+    else:
+        product = np.zeros((d, d))
+        for start in range(0, n, _TILE_ROWS):
+            block = rows[start : start + _TILE_ROWS].astype(np.float64) - mean
+            product += block.T @ block
+    eigenvalues = np.linalg.eigvalsh(product / n)[::-1]
+    return eigenvalues[eigenvalues > _RANK_TOLERANCE * max(eigenvalues[0], 0.0)]
+
+
+def gaussian_null(spectrum: Array, sizes: Sequence[int], *, queries: int, seed: int) -> GaussianNull:
+    """Nearest-neighbour distances in Gaussian data of that covariance spectrum.
+
+    The first min(queries, n) draws are the queries; sizes are prefixes of one stream of draws, so all of them come
+    from one pass. Draws are made tile by tile: memory does not grow with n.
+
+    Args:
+        spectrum: (rank,) positive eigenvalues.
+        sizes: increasing numbers of draws; one below 2 gives an empty array.
+        queries: how many draws ask for their nearest other draw.
+    """
+    if len(spectrum) == 0 or max(sizes) < 2:
+        return GaussianNull([np.empty(0) for _ in sizes], len(spectrum))
+    scale = np.sqrt(spectrum)
+    asked = _draw(seed, 0, min(_TILE_ROWS, max(sizes)), scale)[:queries]
+    nearest_sq = np.full(len(asked), np.inf)
+    distances = []
+    done = 0
+    for size in sizes:
+        while done < size:
+            tile_index, offset = divmod(done, _TILE_ROWS)
+            stop = min(size - tile_index * _TILE_ROWS, _TILE_ROWS)
+            tile = _draw(seed, tile_index, _TILE_ROWS, scale)[offset:stop]
+            nearest_sq = np.minimum(nearest_sq, _nearest_sq(asked, tile, done))
+            done += len(tile)
+        used = min(len(asked), size)
+        distances.append(np.sqrt(nearest_sq[:used]) if size >= 2 else np.empty(0))
+    return GaussianNull(distances, len(spectrum))
+
+
+def _draw(seed: int, tile: int, rows: int, scale: Array) -> Array:
+    """Tile `tile` of the stream of draws; the same whatever was drawn before it."""
+    generator = np.random.Generator(np.random.PCG64([seed, tile]))
+    return generator.standard_normal((_TILE_ROWS, len(scale)))[:rows] * scale
+
+
+def _nearest_sq(asked: Array, tile: Array, first: int) -> Array:
+    """Smallest squared distance of each query to the tile's rows, itself (draw `first` + column) left out."""
+    distances_sq = (asked**2).sum(axis=1)[:, None] + (tile**2).sum(axis=1) - 2 * (asked @ tile.T)
+    query, column = np.nonzero(np.arange(len(asked))[:, None] == first + np.arange(len(tile)))
+    distances_sq[query, column] = np.inf
+    return np.maximum(distances_sq.min(axis=1), 0.0)

@@ -1,0 +1,78 @@
+"""Distributions of nearest-neighbour distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, median, population standard deviation, extremes and quantiles (interpolated linearly)."""
+
+    mean: float
+    median: float
+    std: float
+    min: float
+    max: float
+    quantiles: dict[str, float]
+
+
+@dataclass(frozen=True)
+class NearestStatistics:
+    """What is said of the nearest-neighbour distances of one prefix.
+
+    Attributes:
+        all: with zeros; None when no row has a neighbour.
+        distinct: without rows at distance 0; None when none is left.
+        duplicates: rows at distance 0 from another row.
+        alone: rows that have no admissible other row.
+    """
+
+    all: Summary | None
+    distinct: Summary | None
+    duplicates: int
+    alone: int
+
+
+def summarise(distances: Array, quantiles: Sequence[float]) -> Summary:
+    """Summary of a non-empty (m,) array of finite distances."""
+    return Summary(
+        mean=float(distances.mean()),
+        median=float(np.median(distances)),
+        std=float(distances.std()),
+        min=float(distances.min()),
+        max=float(distances.max()),
+        quantiles={f"{q:g}": float(value) for q, value in zip(quantiles, np.quantile(distances, quantiles), strict=True)},
+    )
+
+
+def nearest_statistics(distances: Array, quantiles: Sequence[float]) -> NearestStatistics:
+    """Statistics of (m,) nearest-neighbour distances; inf marks a row without neighbour."""
+    found = distances[np.isfinite(distances)]
+    distinct = found[found > 0]
+    return NearestStatistics(
+        all=summarise(found, quantiles) if len(found) else None,
+        distinct=summarise(distinct, quantiles) if len(distinct) else None,
+        duplicates=len(found) - len(distinct),
+        alone=len(distances) - len(found),
+    )
+
+
+def shared_edges(samples: Sequence[Array], bins: int) -> Array:
+    """(bins + 1,) equal bins from the smallest to the largest finite distance of all samples together."""
+    finite = [sample[np.isfinite(sample)] for sample in samples]
+    values = np.concatenate(finite) if finite else np.empty(0)
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    if not low < high:
+        low, high = (0.0, 2 * high) if high > 0 else (0.0, 1.0)
+    return np.linspace(low, high, bins + 1)
+
+
+def histogram(distances: Array, edges: Array) -> list[int]:
+    """Counts of the finite distances in [edges[i], edges[i+1]), the last bin closed."""
+    return [int(count) for count in np.histogram(distances[np.isfinite(distances)], edges)[0]]
