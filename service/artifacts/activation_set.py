@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from service.artifacts.atomic import atomic_path
-from service.artifacts.manifest import describe_file, read_manifest, verify_file, write_manifest
+from service.artifacts.atomic import atomic_path, sha256_file
+from service.artifacts.manifest import MANIFEST, describe_file, read_manifest, verify_file, write_manifest
 from service.artifacts.statistics import RunningStatistics
 from service.artifacts.strings import pack_strings, unpack_string
-from service.contracts.activations import ActivationRow, ActivationStatistics
+from service.contracts.activations import ActivationRow
 from service.errors import NotFound
 
 Array = np.ndarray
@@ -53,11 +53,11 @@ def save_chunks(target: Path, tokens: Array, document: Array, offset: Array, ids
     )
 
 
-def finish_set(folder: Path, about: dict[str, Any]) -> tuple[dict[str, Any], ActivationStatistics, str]:
-    """Complete a folder that holds all its shards: statistics, moments, manifest.
+def finish_set(folder: Path, about: dict[str, Any]) -> None:
+    """Complete a folder that holds all its shards: statistics, moments, and last the manifest.
 
-    Returns: `(manifest, statistics, sha256 of the manifest)`.
-    Raises: NonFiniteData: naming the first row that is not finite.
+    Raises:
+        NonFiniteData: naming the first row that is not finite.
     """
     shards = sorted(folder.glob("shard-*.safetensors"))
     running: RunningStatistics | None = None
@@ -68,20 +68,27 @@ def finish_set(folder: Path, about: dict[str, Any]) -> tuple[dict[str, Any], Act
         running.add(vectors)
         counts.append(len(vectors))
     assert running is not None, "a set has at least one shard"
-    statistics = running.summary()
     save_tensors(
         folder / "moments.safetensors", {"mean": running.mean, "variance": running.sum_sq_about_mean / running.n}
     )
     names = [*shards, *sorted(folder.glob("rows-*.safetensors")), folder / "moments.safetensors"]
-    manifest = about | {
+    about = about | {
         "kind": "activations",
         "n": running.n,
         "d_model": running.d_model,
         "dtype": str(vectors.dtype),
         "shard_rows": counts,
+        "statistics": running.summary().model_dump(),
         "files": [describe_file(path) for path in names],
     }
-    return manifest, statistics, write_manifest(folder, manifest)
+    write_manifest(folder, about)
+
+
+def catalog_row(folder: Path) -> dict[str, Any]:
+    """The catalog's row of a finished set, from its manifest."""
+    manifest = read_manifest(folder)
+    row = {name: manifest[name] for name in ("id", "name", "n", "d_model", "dtype", "statistics")}
+    return row | {"job": manifest.get("job"), "site": manifest.get("site"), "sha256": sha256_file(folder / MANIFEST)}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from safetensors import SafetensorError, safe_open
 from service.artifacts.activation_set import finish_set, save_tensors, shard_name
 from service.artifacts.atomic import sha256_file
 from service.artifacts.statistics import RunningStatistics
-from service.contracts.activations import ActivationStatistics
 from service.errors import InvalidInput
 
 Array = np.ndarray
@@ -26,12 +25,9 @@ _SHARD_BYTES = 16 * 2**20
 _DTYPES = ("float16", "float32", "float64")
 
 
-def import_vectors(
-    source: Path, folder: Path, about: dict[str, Any]
-) -> tuple[dict[str, Any], ActivationStatistics, str]:
-    """Write the vectors of `source` as the shards of a set in `folder`; the dtype is kept.
+def import_vectors(source: Path, folder: Path, about: dict[str, Any]) -> None:
+    """Write the vectors of `source` as a finished set in `folder`; the dtype is kept.
 
-    Returns: `(manifest, statistics, sha256 of the manifest)`.
     Raises:
         InvalidInput: not such a file, not one 2-D float array, or sizes that do not fit the file.
         NonFiniteData: naming the first row with a NaN or an infinity.
@@ -41,7 +37,7 @@ def import_vectors(
     for index, block in enumerate(blocks()):
         check.add(block)  # refuse before anything is kept
         save_tensors(folder / shard_name(index), {"vectors": block})
-    return finish_set(folder, about | {"source": {"sha256": sha256_file(source), "bytes": source.stat().st_size}})
+    finish_set(folder, about | {"source": {"sha256": sha256_file(source), "bytes": source.stat().st_size}})
 
 
 def _is_npy(source: Path) -> bool:

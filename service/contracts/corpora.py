@@ -24,6 +24,7 @@ class CorpusSource(Contract):
     documents: Literal["file", "paragraphs"] = Field(
         "file", description=".txt: a document per file, or per block of lines between blank lines"
     )
+    join: Literal["newline", "space"] = Field("newline", description="spgc: how the words of a token file are joined")
     text_field: Name = Field("text", description="column or key that holds the text (.jsonl, .parquet, data set)")
     errors: Literal["strict", "replace"] = Field("strict", description="what to do with bytes that are not UTF-8")
     revision: Name | None = Field(None, description="data set: commit or tag")

@@ -1,0 +1,71 @@
+"""Bodies: JSON that is really JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from service.errors import InvalidInput, TooLarge
+
+
+class StrictRequest(Request):
+    """A request whose JSON has no NaN, no Infinity, no number beyond a double, and valid UTF-8."""
+
+    async def json(self) -> Any:
+        return parse_json(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its JSON strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return handle_strictly
+
+
+async def read_json(request: Request, limit: int) -> Any:
+    """The strict JSON body of a request whose route takes uploads too, and so has their limit.
+
+    Raises:
+        InvalidInput: not JSON.
+        TooLarge: over `limit` bytes; no more than that is ever held.
+    """
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limit:
+            raise TooLarge(f"a JSON body is at most {limit} bytes (max_json_bytes)")
+    try:
+        return parse_json(bytes(body))
+    except json.JSONDecodeError as error:
+        raise InvalidInput("the body is not JSON", field="body") from error
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse a body; raises `json.JSONDecodeError`, which the framework answers with 422, for all that is not JSON."""
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise json.JSONDecodeError("not JSON", "", 0) from error
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise ValueError("not a JSON number")
+
+
+def _finite(literal: str) -> float:
+    value = float(literal)
+    if not math.isfinite(value):
+        raise InvalidInput("a number is beyond a double")
+    return value

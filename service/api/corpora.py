@@ -1,0 +1,119 @@
+"""`/v1/corpora`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from service.api.bodies import StrictRoute, read_json
+from service.api.problems import RESPONSES
+from service.api.services import PageDep, Services, ServicesDep
+from service.api.uploads import save_upload
+from service.catalog import corpora
+from service.contracts.base import Identifier, Page
+from service.contracts.corpora import Corpus, CorpusRequest, CorpusSource
+from service.errors import InvalidInput
+from service.ids import new_id
+
+router = APIRouter(prefix="/v1/corpora", tags=["corpora"], route_class=StrictRoute, responses=RESPONSES)
+_ENDINGS = (".txt", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
+_UPLOAD = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "one " + ", ".join(_ENDINGS)},
+        "name": {"type": "string"},
+        "documents": {"enum": ["file", "paragraphs"]},
+        "text_field": {"type": "string"},
+        "errors": {"enum": ["strict", "replace"]},
+    },
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": CorpusRequest.model_json_schema()},
+            "multipart/form-data": {"schema": _UPLOAD},
+        },
+    }
+}
+
+
+@router.post("", status_code=201, openapi_extra=_BODY)
+async def create_corpus(request: Request, response: Response, services: ServicesDep) -> Corpus:
+    """Register text under the corpora root, a hub data set or a built-in, as JSON; or upload a file, as multipart.
+
+    A worker counts documents and bytes and computes the SHA-256; a small corpus is counted when this answers, a large
+    one is `scanning` for a while. Jobs may name it at once.
+    """
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        corpus_id = await _upload(request, services)
+    else:
+        body = CorpusRequest.model_validate(await read_json(request, services.settings.max_json_bytes))
+        source = CorpusSource(**body.model_dump(exclude={"name", "upload"}))
+        await run_in_threadpool(_check_path, services, source)
+        corpus_id = await run_in_threadpool(services.submission.register_corpus, body.name, source)
+    corpus = await _when_counted(services, corpus_id)
+    response.headers["Location"] = f"/v1/corpora/{corpus.id}"
+    return corpus
+
+
+@router.get("")
+def list_corpora(services: ServicesDep, page: PageDep) -> Page[Corpus]:
+    """Registered corpora, newest first."""
+    with services.catalog.read() as connection:
+        data, following = corpora.page(connection, page.limit, page.after)
+    return Page(data=data, next=following)
+
+
+@router.get("/{corpus_id}")
+def get_corpus(corpus_id: Identifier, services: ServicesDep) -> Corpus:
+    """One corpus, by id or name."""
+    with services.catalog.read() as connection:
+        return corpora.find(connection, corpus_id)
+
+
+async def _upload(request: Request, services: Services) -> str:
+    async with request.form(max_files=1, max_fields=10) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise InvalidInput("the form has no file", field="file")
+        ending = next((e for e in _ENDINGS if (file.filename or "").endswith(e)), None)
+        if ending is None:
+            raise InvalidInput("the file's name must end in " + ", ".join(_ENDINGS), field="file")
+        options = {key: value for key, value in form.items() if key != "file"}
+        body = CorpusRequest.model_validate({**options, "builtin": "python-docs"})
+        corpus_id = new_id("corpus")
+        target = services.settings.uploads_root / f"{corpus_id}{ending}"
+        await run_in_threadpool(save_upload, file, target)
+    fields = body.model_dump(exclude={"name", "builtin", "upload"})
+    source = CorpusSource(**fields, upload=target.name)
+    try:
+        return await run_in_threadpool(services.submission.register_corpus, body.name, source, corpus_id)
+    except Exception:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _check_path(services: Services, source: CorpusSource) -> None:
+    """Refuse at once what a worker would refuse later."""
+    if source.path is None:
+        return
+    if source.path.startswith("/") or ".." in source.path.split("/"):
+        raise InvalidInput("the path must lie under the corpora root", field="path")
+    if not (services.settings.corpora_root / source.path).exists():
+        raise InvalidInput("there is nothing at that path under the corpora root", field="path")
+
+
+async def _when_counted(services: Services, corpus_id: str) -> Corpus:
+    deadline = time.monotonic() + services.settings.corpus_scan_wait_s
+    while True:
+        corpus = await run_in_threadpool(get_corpus, corpus_id, services)
+        if corpus.state != "scanning" or time.monotonic() >= deadline:
+            return corpus
+        await asyncio.sleep(0.05)

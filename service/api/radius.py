@@ -1,0 +1,147 @@
+"""`/v1/radius`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+
+from service.api.bodies import StrictRoute
+from service.api.problems import RESPONSES
+from service.api.services import PageDep, Probabilities, Services, ServicesDep
+from service.artifacts.activation_set import ActivationSet
+from service.artifacts.report import ReportFolder
+from service.catalog import activations
+from service.catalog import radius as catalog
+from service.contracts.activations import ActivationRow
+from service.contracts.base import Contract, Identifier, Page
+from service.contracts.radius import Histogram, Neighbor, NeighborPair, RadiusReport, RadiusSummary
+from service.errors import InvalidInput
+
+router = APIRouter(prefix="/v1/radius", tags=["radius"], route_class=StrictRoute, responses=RESPONSES)
+_MEDIA = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+
+
+class FractionHistogram(Contract):
+    fraction: float
+    n: int
+    histogram: Histogram | None
+
+
+class FractionQuantiles(Contract):
+    fraction: float
+    n: int
+    quantiles: dict[str, float] | None
+
+
+class Histograms(Contract):
+    """All fractions over the same edges."""
+
+    fractions: list[FractionHistogram]
+
+
+class Quantiles(Contract):
+    fractions: list[FractionQuantiles]
+
+
+@router.get("")
+def list_radius_reports(
+    services: ServicesDep,
+    page: PageDep,
+    activations: Annotated[Identifier | None, Query(description="only reports of this activation set")] = None,
+) -> Page[RadiusSummary]:
+    """Published reports, newest first."""
+    with services.catalog.read() as connection:
+        data, following = catalog.page(connection, page.limit, page.after, activations=activations)
+    return Page(data=data, next=following)
+
+
+@router.get("/{report_id}")
+def get_radius_report(report_id: Identifier, services: ServicesDep) -> RadiusReport:
+    """Nearest-neighbour distances per fraction, beside the paper's formula, the correct one and the null model."""
+    return _folder(services, report_id).report()
+
+
+@router.get("/{report_id}/histogram")
+def get_radius_histogram(
+    report_id: Identifier, services: ServicesDep, bins: Annotated[int, Query(ge=1, le=10_000)] = 60
+) -> Histograms:
+    """The distances of each fraction in `bins` equal bins from the smallest to the largest of them all."""
+    folder = _folder(services, report_id)
+    report = folder.report()
+    values = [folder.distances(position) for position in range(len(report.fractions))]
+    found = [sample for sample in values if len(sample)]
+    low = min((float(sample.min()) for sample in found), default=0.0)
+    high = max((float(sample.max()) for sample in found), default=1.0)
+    edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
+    return Histograms(
+        fractions=[
+            FractionHistogram(
+                fraction=part.fraction,
+                n=part.n,
+                histogram=Histogram(edges=edges.tolist(), counts=np.histogram(sample, edges)[0].tolist())
+                if len(sample)
+                else None,
+            )
+            for part, sample in zip(report.fractions, values, strict=True)
+        ]
+    )
+
+
+@router.get("/{report_id}/quantiles")
+def get_radius_quantiles(report_id: Identifier, services: ServicesDep, q: Probabilities = "0.05,0.5,0.95") -> Quantiles:
+    """Quantiles of nn_distance per fraction, interpolated linearly."""
+    folder = _folder(services, report_id)
+    wanted = [float(part) for part in q.split(",")]
+    found = []
+    for position, part in enumerate(folder.report().fractions):
+        sample = folder.distances(position)
+        values = np.quantile(sample, wanted) if len(sample) else None
+        named = None if values is None else {f"{p:g}": float(v) for p, v in zip(wanted, values, strict=True)}
+        found.append(FractionQuantiles(fraction=part.fraction, n=part.n, quantiles=named))
+    return Quantiles(fractions=found)
+
+
+@router.get("/{report_id}/neighbors")
+def list_radius_neighbors(
+    report_id: Identifier,
+    services: ServicesDep,
+    order: Annotated[Literal["closest", "farthest"], Query()] = "closest",
+    limit: Annotated[int, Query(ge=1)] = 20,
+    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> Page[NeighborPair]:
+    """Rows with their nearest other row and both texts, closest or farthest first; a mutual pair is listed once."""
+    if limit > services.settings.max_page:
+        raise InvalidInput(f"limit is at most {services.settings.max_page}", field="limit")
+    folder = _folder(services, report_id)
+    start = after or 0
+    pairs, more = folder.pairs(farthest=order == "farthest", start=start, count=limit)
+    with services.catalog.read() as connection:
+        summary, _ = activations.get(connection, folder.report().activations)
+    stored = ActivationSet(services.settings.artifacts_root / summary.id, summary.sha256)
+    rows = iter(stored.rows([row for a, b, _ in pairs for row in (a, b)]))
+    data = [
+        NeighborPair(distance=distance, radius=distance / 2, a=_neighbor(next(rows)), b=_neighbor(next(rows)))
+        for _, _, distance in pairs
+    ]
+    return Page(data=data, next=str(start + limit) if more else None)
+
+
+@router.get("/{report_id}/figure.{ending}", response_class=FileResponse)
+def get_radius_figure(
+    report_id: Identifier, ending: Literal["png", "svg", "pdf"], services: ServicesDep
+) -> FileResponse:
+    """The histogram of the report, as drawn when it was published."""
+    return FileResponse(_folder(services, report_id).file(f"figure.{ending}"), media_type=_MEDIA[ending])
+
+
+def _folder(services: Services, report_id: str) -> ReportFolder:
+    with services.catalog.read() as connection:
+        catalog.get(connection, report_id)
+    return ReportFolder(services.settings.artifacts_root / report_id)
+
+
+def _neighbor(row: ActivationRow) -> Neighbor:
+    return Neighbor(row=row.row, document=row.document, offset=row.offset, text=row.text)

@@ -1,0 +1,75 @@
+"""What the routers work with, built once per application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from pydantic import AfterValidator
+
+from service.catalog.engine import Catalog
+from service.contracts.base import Identifier
+from service.errors import InvalidInput
+from service.jobs.engine import JobEngine
+from service.jobs.submission import Submission
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    catalog: Catalog
+    submission: Submission
+
+    def close(self) -> None:
+        self.submission.engine.close()
+        self.catalog.close()
+
+
+def build_services(settings: Settings) -> Services:
+    """Connections are made on first use, so this succeeds while the database is away."""
+    catalog = Catalog(settings.resolved_database_url)
+    engine = JobEngine(settings.resolved_database_url)
+    return Services(settings, catalog, Submission(catalog, engine, settings))
+
+
+def _services(request: Request) -> Services:
+    return request.app.state.services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """`?limit=&after=` of a listing."""
+
+    limit: int
+    after: str | None
+
+
+def _page_query(
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, description="longest page; max_page of /v1/limits at most")] = 50,
+    after: Annotated[Identifier | None, Query(description="`next` of the page before")] = None,
+) -> PageQuery:
+    if limit > services.settings.max_page:
+        raise InvalidInput(f"limit is at most {services.settings.max_page}", field="limit")
+    return PageQuery(limit, after)
+
+
+PageDep = Annotated[PageQuery, Depends(_page_query)]
+
+
+def _probabilities(text: str) -> str:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError("give numbers from 0 to 1, separated by commas") from None
+    if len(values) > 100 or not all(0 <= value <= 1 for value in values):
+        raise ValueError("give at most 100 numbers from 0 to 1")
+    return text
+
+
+Probabilities = Annotated[str, AfterValidator(_probabilities), Query(max_length=2000)]

@@ -1,0 +1,43 @@
+"""The REST application. It never runs a model, a search or a plot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from service import __version__
+from service.api import about, activations, corpora, jobs, problems, radius, theory
+from service.api.services import build_services
+from service.settings import Settings
+
+_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application for `settings`; the database must have been migrated."""
+    services = build_services(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = FastAPI(
+        title="Radius",
+        version=__version__,
+        summary="How far apart are the memories of a Transformer?",
+        generate_unique_id_function=lambda route: route.name,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    for part in (jobs, radius, theory, about):
+        app.include_router(part.router, max_body_size=settings.max_json_bytes)
+    for part in (corpora, activations):
+        app.include_router(part.router, max_body_size=settings.max_upload_bytes)
+    problems.install(app)
+    # A page of another site must not reach a server on loopback through a name that resolves to it.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS, settings.host])
+    return app

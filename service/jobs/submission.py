@@ -1,0 +1,110 @@
+"""Taking in a job: validate, check what it refers to, then one transaction for our row and the queue's."""
+
+from __future__ import annotations
+
+import hashlib
+
+import sqlalchemy as sa
+
+from service.artifacts.manifest import canonical_json
+from service.catalog import activations, corpora, jobs
+from service.catalog.engine import Catalog
+from service.contracts.base import Notice
+from service.contracts.corpora import CorpusSource
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.jobs import Job, JobRequest, JobSpec
+from service.contracts.presets import read_spec
+from service.contracts.radius import RadiusSpec
+from service.errors import InvalidInput, NotFound, TooLarge
+from service.ids import new_id
+from service.jobs.engine import SCAN_WORKFLOW, JobEngine
+from service.settings import Settings
+
+SCAN_PRIORITY = 1
+
+
+class Submission:
+    """Accepts jobs and corpora; what it has accepted is committed and will run."""
+
+    def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
+        self.catalog, self.engine, self.settings = catalog, engine, settings
+
+    def submit(self, request: JobRequest) -> Job:
+        """Accept a job.
+
+        Raises:
+            InvalidInput, NotAvailable, pydantic.ValidationError: the request cannot be served; nothing was kept.
+            TooLarge: more chunks than the limit.
+        """
+        spec = read_spec(request.kind, request.spec)
+        job_id = new_id("job")
+        stored = spec.model_dump(mode="json")
+        with self.catalog.begin() as connection:
+            self._check_references(connection, spec)
+            row = {
+                "id": job_id,
+                "kind": request.kind,
+                "spec": stored,
+                "spec_sha256": hashlib.sha256(canonical_json(stored)).hexdigest(),
+                "priority": request.priority,
+                "labels": request.labels,
+            }
+            jobs.insert(connection, row)
+            self.engine.enqueue(connection, request.kind, job_id, request.priority, job_id)
+        with self.catalog.read() as connection:
+            return jobs.get(connection, job_id)
+
+    def register_corpus(self, name: str | None, source: CorpusSource, corpus_id: str | None = None) -> str:
+        """Register a corpus and have a worker count it; a data set is counted only as far as jobs read it."""
+        corpus_id = corpus_id or new_id("corpus")
+        remote = source.dataset is not None
+        with self.catalog.begin() as connection:
+            corpora.register(connection, corpus_id, name or corpus_id, source, state="ready" if remote else "scanning")
+            if not remote:
+                self._scan(connection, corpus_id)
+        return corpus_id
+
+    def scan_builtins(self) -> None:
+        """Have the built-in corpora counted that never were."""
+        with self.catalog.begin() as connection:
+            for corpus_id in corpora.register_builtins(connection):
+                self._scan(connection, corpus_id)
+
+    def settle_lost(self) -> None:
+        """Fail jobs that the engine gave up on without telling us (its own limit on restarts)."""
+        with self.catalog.read() as connection:
+            open_jobs = jobs.unfinished(connection)
+        for job_id in self.engine.ended_badly(open_jobs):
+            error = {"code": "lost", "detail": "the job ended without a result; its workers kept dying"}
+            with self.catalog.begin() as connection:
+                jobs.finish(connection, job_id, "failed", error)
+
+    def _scan(self, connection: sa.Connection, corpus_id: str) -> None:
+        self.engine.enqueue(connection, SCAN_WORKFLOW, f"scan-{corpus_id}", SCAN_PRIORITY, corpus_id)
+
+    def _check_references(self, connection: sa.Connection, spec: JobSpec) -> None:
+        try:
+            if isinstance(spec, RadiusSpec):
+                activations.get(connection, spec.activations)
+            else:
+                self._check_extraction(connection, spec)
+        except NotFound as error:
+            raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
+
+    def _check_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> None:
+        if spec.chunks > self.settings.max_chunks:
+            raise TooLarge(f"at most {self.settings.max_chunks} chunks per job (max_chunks)", field="spec.chunks")
+        if isinstance(spec.position, int) and spec.position >= spec.chunk_tokens:
+            raise InvalidInput("position must lie within the chunk", field="spec.position")
+        if spec.model.startswith("/") or ".." in spec.model.split("/"):
+            raise InvalidInput("a model is a hub id or a folder under the models root", field="spec.model")
+        corpus = corpora.find(connection, spec.corpus)
+        if corpus.state == "failed":
+            raise InvalidInput("this corpus could not be read; GET /v1/corpora/{id} says why", field="spec.corpus")
+
+
+def lacking(asked: int, found: int, unit: str) -> list[Notice]:
+    """The warning that less was there than asked for; empty when it was enough."""
+    if found >= asked:
+        return []
+    return [Notice(code=f"fewer_{unit}", message=f"{asked} {unit} were asked for; the corpus gives {found}")]

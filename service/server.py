@@ -1,0 +1,28 @@
+"""The API process: `python -m service.server --fd N`, on a socket that the supervisor opened."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import tempfile
+
+import uvicorn
+
+from service.app import create_app
+from service.settings import Settings
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="radius api")
+    parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited")
+    listening = socket.socket(fileno=parser.parse_args().fd)
+    settings = Settings()
+    # Uploads are spooled where there is room for them, which /tmp may not have.
+    tempfile.tempdir = str(settings.uploads_root)
+    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""`radius up`: the API and the workers of this machine as child processes, started again when they die."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.catalog.migrate import migrate
+from service.errors import InvalidInput
+from service.jobs.engine import migrate_engine
+from service.settings import Settings
+
+_PR_SET_PDEATHSIG = 1
+_STOP_S = 8.0
+_LOOPBACK = ("127.", "localhost", "::1")
+
+
+@dataclass
+class Child:
+    """One supervised process."""
+
+    name: str
+    command: list[str]
+    log: Path
+    descriptors: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+
+
+@dataclass
+class Supervisor:
+    """Starts the children, restarts the dead, stops all. `url` is where the API listens."""
+
+    settings: Settings
+    url: str = ""
+    children: list[Child] = field(default_factory=list)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Migrate the database, open the API's socket, start everything.
+
+        Raises:
+            InvalidInput: an address that is not loopback, which needs API keys.
+            OSError: the port is taken.
+        """
+        host = self.settings.host
+        if not host.startswith(_LOOPBACK):
+            raise InvalidInput("without API keys the service binds loopback addresses only", field="host")
+        self.settings.make_folders()
+        migrate(self.settings.resolved_database_url)
+        migrate_engine(self.settings.resolved_database_url)
+        listening = _listen(host, self.settings.port)
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{listening.getsockname()[1]}"
+        self._add("api", ["service.server", "--fd", str(listening.fileno())], (listening.fileno(),))
+        self._add("control", ["workers.main", "--role", "control"])
+        self._add("compute", ["workers.main", "--role", "compute"])
+        self._listening = listening  # kept open across restarts of the API
+        for child in self.children:
+            self._spawn(child)
+        threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
+
+    def wait(self) -> None:
+        """Block until `stop` was called."""
+        self._stopping.wait()
+
+    def stop(self) -> None:
+        """SIGTERM to all, SIGKILL to what is left after 8 seconds."""
+        self._stopping.set()
+        living = [child.process for child in self.children if child.process is not None]
+        _each(living, lambda process: process.terminate())
+        deadline = time.monotonic() + _STOP_S
+        for process in living:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def child(self, name: str) -> Child:
+        return next(child for child in self.children if child.name == name)
+
+    def _add(self, name: str, module: list[str], descriptors: tuple[int, ...] = ()) -> None:
+        log = self.settings.data_dir / "logs" / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.children.append(Child(name, [sys.executable, "-m", *module], log, descriptors))
+
+    def _spawn(self, child: Child) -> None:
+        with child.log.open("ab") as log:
+            child.process = subprocess.Popen(
+                child.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(self.settings),
+                pass_fds=child.descriptors,
+                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+        child.starts += 1
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(self.settings.restart_delay_s):
+            for child in self.children:
+                if child.process is not None and child.process.poll() is not None and not self._stopping.is_set():
+                    self._spawn(child)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The children read the same settings as we did, whatever of it came from the command line."""
+    given = settings.model_dump(mode="json", exclude_none=True)
+    return os.environ | {f"RADIUS_{name.upper()}": str(value) for name, value in given.items()}
+
+
+def _die_with_parent() -> None:
+    """In the child: be killed when the supervisor dies, even by SIGKILL, so that no orphan holds a lock."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _each(processes: list[subprocess.Popen[bytes]], act: Callable[[subprocess.Popen[bytes]], None]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            act(process)

@@ -1,0 +1,1 @@
+"""Extraction: from chunks of tokens to vectors at sites, shard by shard."""

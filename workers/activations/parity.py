@@ -1,0 +1,33 @@
+"""How far stored vectors are from an unbatched float32 forward: recorded in every manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from service.contracts.sites import Site
+from workers.activations.extraction import Position, extract
+from workers.models.interface import HookedModel
+
+Array = np.ndarray
+
+
+def relative_deviation(
+    model: HookedModel, sequences: Sequence[Array], position: Position, stored: dict[Site, Array]
+) -> dict[Site, float]:
+    """Per site, the largest ‖stored − reference‖ / ‖reference‖ over the rows of `sequences`.
+
+    The reference runs each sequence alone through `model`, which is to be the float32 one.
+
+    Args:
+        stored: per site the rows of these sequences, in their order.
+    """
+    sites = list(stored)
+    alone = [extract(model, [sequence], sites, position, token_budget=1).vectors for sequence in sequences]
+    deviations = {}
+    for site in sites:
+        reference = np.concatenate([rows[site] for rows in alone]).astype(np.float64)
+        gap = np.linalg.norm(stored[site].astype(np.float64) - reference, axis=1)
+        deviations[site] = float((gap / np.maximum(np.linalg.norm(reference, axis=1), 1e-300)).max())
+    return deviations

@@ -1,0 +1,1 @@
+"""Reading documents, cutting them into chunks of tokens, and drawing a seeded sample."""

@@ -1,0 +1,37 @@
+"""Reader of Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from service.errors import InvalidInput, TooLarge
+from workers.corpora.documents import Decoding, Document
+
+_BATCH_ROWS = 256
+
+
+def read_parquet(path: Path, name: str, decoding: Decoding, text_field: str) -> Iterator[Document]:
+    """A document per row, called `name:row` (rows count from 0), its text in the column `text_field`.
+
+    Raises:
+        InvalidInput: not a Parquet file, no such column of strings, or a row without text.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as table:
+            if text_field not in table.schema_arrow.names:
+                raise InvalidInput(f"{name!a} has no column {text_field!a}", field="text_field")
+            row = 0
+            for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=[text_field]):
+                for value in batch.column(0).cast(pa.large_binary()).to_pylist():
+                    if value is None:
+                        raise InvalidInput(f"{name!a} has no text in row {row}", field="text_field")
+                    if len(value) > decoding.max_bytes:
+                        raise TooLarge(f"row {row} of {name!a} is longer than {decoding.max_bytes} bytes")
+                    yield decoding.document(f"{name}:{row}", value, offset=1)
+                    row += 1
+    except pa.ArrowException as error:
+        raise InvalidInput(f"{name!a} is not a Parquet file with text in {text_field!a}") from error

@@ -1,0 +1,118 @@
+"""From the source of a registered corpus to its documents, in an order that does not depend on the file system."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from service.contracts.corpora import CorpusCounts, CorpusSource
+from service.errors import InvalidInput, NotFound
+from service.settings import Settings
+from workers.corpora.documents import Decoding, Document
+from workers.corpora.jsonl_files import read_jsonl
+from workers.corpora.parquet_files import read_parquet
+from workers.corpora.text_files import read_paragraphs, read_spgc_lines, read_spgc_spaces, read_text
+
+Reader = Callable[[Path, str, Decoding], Iterator[Document]]
+_ENDINGS = {
+    ".txt": "txt",
+    ".jsonl": "jsonl",
+    ".jsonl.gz": "jsonl",
+    ".jsonl.zst": "jsonl",
+    ".parquet": "parquet",
+}
+
+
+def read_documents(source: CorpusSource, settings: Settings) -> Iterator[Document]:
+    """The documents of `source`, files in the order of their names.
+
+    Raises:
+        NotFound: the path is not there.
+        InvalidInput: no readable file, or one that cannot be read as its format.
+    """
+    if source.builtin is not None:
+        return _python_docs()
+    if source.dataset is not None:
+        return _read_dataset(source)
+    decoding = Decoding(source.errors, settings.max_document_bytes)
+    root = settings.uploads_root / source.upload if source.upload else _under(settings.corpora_root, source.path or "")
+    files = _files(root, source)
+    return chain.from_iterable(_reader(path, source)(path, name, decoding) for path, name in files)
+
+
+def count_documents(documents: Iterator[Document]) -> CorpusCounts:
+    """Read a corpus once: how many documents, how many bytes of text, and the SHA-256 over ids and texts in order."""
+    digest = hashlib.sha256()
+    count = size = replaced = 0
+    for document in documents:
+        text = document.text.encode()
+        for part in (document.id.encode("utf-8", "surrogateescape"), text):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+        count, size, replaced = count + 1, size + len(text), replaced + document.replaced
+    return CorpusCounts(documents=count, bytes=size, sha256=digest.hexdigest(), replaced_documents=replaced)
+
+
+def _python_docs() -> Iterator[Document]:
+    from pydoc_data.topics import topics
+
+    release = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return (Document(f"python-{release}/{name}", topics[name]) for name in sorted(topics))
+
+
+def _read_dataset(source: CorpusSource) -> Iterator[Document]:
+    """Stream a Hugging Face data set; documents are called by their number."""
+    from datasets import load_dataset
+
+    stream = load_dataset(
+        str(source.dataset), source.configuration, split=source.split, revision=source.revision, streaming=True
+    )
+    for number, record in enumerate(stream):
+        text = record.get(source.text_field)
+        if not isinstance(text, str):
+            raise InvalidInput(f"record {number} has no text under {source.text_field!a}", field="text_field")
+        yield Document(f"{source.split}:{number}", text)
+
+
+def _under(root: Path, relative: str) -> Path:
+    """`relative` below `root`; links that the operator put there are followed, `..` and absolute paths refused."""
+    path = Path(relative)
+    if path.is_absolute() or ".." in path.parts:
+        raise InvalidInput("the path must lie under the corpora root", field="path")
+    return root / path
+
+
+def _files(root: Path, source: CorpusSource) -> list[tuple[Path, str]]:
+    if root.is_file():
+        return [(root, root.name)]
+    if not root.is_dir():
+        raise NotFound("there is nothing at that path under the corpora root", field="path")
+    found = [path for path in root.rglob("*") if path.is_file() and _format(path, source) is not None]
+    if not found:
+        raise InvalidInput("the folder holds no .txt, .jsonl(.gz, .zst) or .parquet file", field="path")
+    names = [(path, path.relative_to(root).as_posix()) for path in found]
+    return sorted(names, key=lambda pair: pair[1])
+
+
+def _format(path: Path, source: CorpusSource) -> str | None:
+    by_ending = next((kind for ending, kind in _ENDINGS.items() if path.name.endswith(ending)), None)
+    if source.format is None or source.format == by_ending:
+        return by_ending
+    return source.format if source.format == "spgc" and by_ending == "txt" else None
+
+
+def _reader(path: Path, source: CorpusSource) -> Reader:
+    kind = _format(path, source) or source.format
+    if kind == "jsonl":
+        return partial(read_jsonl, text_field=source.text_field)
+    if kind == "parquet":
+        return partial(read_parquet, text_field=source.text_field)
+    if kind == "spgc":
+        return read_spgc_spaces if source.join == "space" else read_spgc_lines
+    if kind == "txt":
+        return read_paragraphs if source.documents == "paragraphs" else read_text
+    raise InvalidInput("the file's format is not known by its ending; give `format`", field="format")

@@ -1,0 +1,1 @@
+"""Figures, drawn by workers when a result is published and served as files."""

@@ -1,0 +1,151 @@
+"""Segments: the chunks of one shard → its vectors; all shards → published activation sets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+
+from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_tensors, shard_name
+from service.artifacts.atomic import publish_folder
+from service.artifacts.manifest import MANIFEST
+from service.catalog import activations, jobs
+from service.contracts.base import Notice
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.sites import Site, parse_site
+from service.errors import InvalidInput, NonFiniteData
+from service.ids import derived_id
+from service.provenance import provenance
+from workers.activations.extraction import extract
+from workers.activations.parity import relative_deviation
+from workers.devices.device import choose_device, describe_device
+from workers.flows.runtime import Runtime, SegmentProgress, runtime
+from workers.flows.sampling import extraction_spec, read_sample_note
+from workers.models.loading import LoadedModel, load_model
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "safetensors")
+_PARITY_CHUNKS = 4
+
+
+def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
+    """Vectors of shard `arguments["shard"]` at every site; a shard that is there already is kept."""
+    current, spec, shard = runtime(), extraction_spec(arguments), arguments["shard"]
+    folder = current.staging(job_id)
+    tokens = load_file(folder / rows_name(shard))["tokens"]
+    targets = [folder / f"site-{i:02d}" / shard_name(shard) for i in range(len(spec.sites))]
+    if not all(target.exists() for target in targets):
+        loaded, sites = _load(current, spec)
+        budget = current.settings.batch_tokens
+        extracted = extract(loaded.model, list(tokens), sites, spec.position, budget, progress)
+        for site, target in zip(sites, targets, strict=True):
+            _check_finite(extracted.vectors[site], site, shard)
+            save_tensors(target, {"vectors": extracted.vectors[site]})
+        if extracted.halvings:
+            _warn_halved(current, job_id, extracted.halvings)
+    progress(len(tokens), final=True)
+    return {"rows": len(tokens)}
+
+
+def publish_sets(job_id: str, arguments: dict[str, Any], _progress: SegmentProgress) -> dict[str, Any]:
+    """Complete and publish one activation set per site; returns `{"sets": [ids]}`."""
+    current, spec = runtime(), extraction_spec(arguments)
+    staging = current.staging(job_id)
+    ids = [derived_id("act", job_id, position) for position in range(len(spec.sites))]
+    missing = [i for i, set_id in enumerate(ids) if not (current.artifact(set_id) / MANIFEST).exists()]
+    parity = _parity(current, spec, staging, missing) if missing else {}
+    for position in missing:
+        folder = staging / f"site-{position:02d}"
+        _link_rows(staging, folder, arguments["shards"])
+        finish_set(folder, _describe(current, spec, job_id, position, ids[position], staging, parity[position]))
+        publish_folder(folder, current.artifact(ids[position]))
+    for set_id in ids:
+        row = catalog_row(current.artifact(set_id))
+        with current.catalog.begin() as connection:  # visible, and among the job's results, together
+            activations.publish(connection, row)
+            jobs.add_result(connection, job_id, "activations", row["site"], set_id)
+    shutil.rmtree(staging, ignore_errors=True)
+    return {"sets": ids}
+
+
+def _load(current: Runtime, spec: ExtractionSpec, dtype: str | None = None) -> tuple[LoadedModel, list[Site]]:
+    device = choose_device(current.settings.device)
+    loaded = load_model(spec.model, spec.revision, current.settings.models_root, device, dtype or spec.dtype)
+    sizes = loaded.model.sizes
+    if spec.chunk_tokens > sizes.n_ctx:
+        raise InvalidInput(f"the model's context is {sizes.n_ctx} tokens", field="spec.chunk_tokens")
+    return loaded, [parse_site(site, sizes.n_layers) for site in spec.sites]
+
+
+def _parity(current: Runtime, spec: ExtractionSpec, staging: Path, positions: list[int]) -> dict[int, dict[str, Any]]:
+    """Deviation of the first stored rows of each site from a float32 forward of one chunk at a time."""
+    loaded, sites = _load(current, spec, "float32")
+    chunks = list(load_file(staging / rows_name(0))["tokens"][:_PARITY_CHUNKS])
+    rows = len(chunks) * (spec.chunk_tokens if spec.position == "all" else 1)
+    stored = {
+        sites[i]: load_file(staging / f"site-{i:02d}" / shard_name(0))["vectors"][:rows] for i in positions
+    }
+    deviations = relative_deviation(loaded.model, chunks, spec.position, stored)
+    return {i: {"chunks": len(chunks), "max_relative_deviation": deviations[sites[i]]} for i in positions}
+
+
+def _check_finite(vectors: np.ndarray, site: Site, shard: int) -> None:
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        shown = ", ".join(str(row) for row in bad[:10])
+        raise NonFiniteData(f"{len(bad)} rows of shard {shard} at {site} are not finite: rows {shown} of the shard")
+
+
+def _warn_halved(current: Runtime, job_id: str, halvings: int) -> None:
+    notice = Notice(code="batch_halved", message=f"memory ran out; batches were split {halvings} times in a shard")
+    with current.catalog.begin() as connection:
+        jobs.warn(connection, job_id, [notice])
+
+
+def _link_rows(staging: Path, folder: Path, shards: int) -> None:
+    """The chunk files belong to every site's set: linked, not copied, where the file system can."""
+    for index in range(shards):
+        target = folder / rows_name(index)
+        if target.exists():
+            continue
+        try:
+            os.link(staging / rows_name(index), target)
+        except OSError:
+            shutil.copyfile(staging / rows_name(index), target)
+
+
+def _describe(
+    current: Runtime,
+    spec: ExtractionSpec,
+    job_id: str,
+    position: int,
+    set_id: str,
+    staging: Path,
+    parity: dict[str, Any],
+) -> dict[str, Any]:
+    loaded, sites = _load(current, spec)
+    return {
+        "id": set_id,
+        "name": f"{spec.model} {sites[position]}",
+        "job": job_id,
+        "site": str(sites[position]),
+        "position": spec.position,
+        "rows_per_chunk": spec.chunk_tokens if spec.position == "all" else 1,
+        "extraction": spec.model_dump(mode="json", exclude={"sites", "preset"}),
+        "sample": read_sample_note(staging),
+        "model": loaded.identity,
+        "parity": parity,
+        "provenance": provenance(
+            _PACKAGES,
+            seed=spec.seed,
+            dtype=spec.dtype,
+            batch_tokens=current.settings.batch_tokens,
+            shard_tokens=current.settings.shard_tokens,
+            tf32=torch.backends.cuda.matmul.allow_tf32,
+            **describe_device(loaded.model.device),
+        ),
+    }

@@ -1,0 +1,136 @@
+"""The workflows of the job kinds. They run on the control worker, plan segments and wait; they import no torch.
+
+A replay after a crash takes the same steps in the same order: everything that reads or writes is a step, and segments
+have ids made from the job's, so that they are found again instead of started twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dbos import DBOS, PortableWorkflowError, WorkflowHandle, WorkflowSerializationFormat
+
+from service.catalog import corpora, jobs
+from service.errors import RadiusError, error_from_dict
+from service.ids import derived_id
+from service.jobs.engine import COMPUTE_QUEUE, SCAN_WORKFLOW, SEGMENT_WORKFLOW, options_for
+from service.jobs.submission import lacking
+from workers.flows.runtime import runtime
+
+Spec = dict[str, Any]
+_MAX_RECOVERY = 1000  # deaths of the control worker never fail a job
+
+
+def _workflow(name: str) -> Callable[..., Any]:
+    portable = WorkflowSerializationFormat.PORTABLE
+    return DBOS.workflow(name=name, max_recovery_attempts=_MAX_RECOVERY, serialization_type=portable)
+
+
+@_workflow("extraction")
+def extraction(job_id: str) -> None:
+    _guard(job_id, _extract)
+
+
+@_workflow("radius")
+def radius(job_id: str) -> None:
+    _guard(job_id, lambda job, spec: _measure(job, spec["activations"], spec, position=0, alone=True))
+
+
+@_workflow("analysis")
+def analysis(job_id: str) -> None:
+    _guard(job_id, _analyse)
+
+
+@_workflow(SCAN_WORKFLOW)
+def scan(corpus_id: str) -> None:
+    """Count a corpus, outside any job."""
+    try:
+        _segment(f"scan-{corpus_id}", "scan", "scan", {"corpus": corpus_id}, priority=1).get_result()
+    except PortableWorkflowError as error:
+        _record_scan_failure(corpus_id, _as_error(error).as_dict())
+
+
+def _guard(job_id: str, work: Callable[[str, Spec], None]) -> None:
+    """Start the job, do its work, and record how it ended."""
+    spec = _start(job_id)
+    try:
+        work(job_id, spec)
+    except PortableWorkflowError as error:
+        _finish(job_id, "failed", _as_error(error).as_dict())
+        raise
+    _finish(job_id, "succeeded", None)
+
+
+def _analyse(job_id: str, spec: Spec) -> None:
+    for position, set_id in enumerate(_extract(job_id, spec)):
+        _measure(job_id, set_id, spec["radius"], position=position)
+
+
+def _extract(job_id: str, spec: Spec) -> list[str]:
+    """Sample, then one segment per shard, then publish; returns the ids of the activation sets, one per site."""
+    sample = _segment(job_id, "sample", "sample", spec).get_result()
+    measured = len(spec["sites"]) if "radius" in spec else 0
+    _plan(job_id, sample["chunks"] + measured * sample["rows"], "rows", spec["chunks"], sample["chunks"])
+    names = [f"extract-{index:05d}" for index in range(sample["shards"])]
+    handles = [_segment(job_id, name, "extract", spec | {"shard": index}) for index, name in enumerate(names)]
+    _gather(handles)
+    published = _segment(job_id, "publish", "publish", spec | {"shards": sample["shards"]}).get_result()
+    return published["sets"]
+
+
+def _measure(job_id: str, set_id: str, options: Spec, *, position: int, alone: bool = False) -> None:
+    """The radius of one set; `alone` when it is the whole job, whose size is then not known before."""
+    report_id = derived_id("radius", job_id, position)
+    arguments = options | {"activations": set_id, "report": report_id, "alone": alone}
+    _segment(job_id, f"radius-{position:02d}", "radius", arguments).get_result()
+
+
+def _segment(job_id: str, name: str, function: str, arguments: Spec, priority: int | None = None) -> WorkflowHandle[Any]:
+    options = options_for(
+        SEGMENT_WORKFLOW, COMPUTE_QUEUE, f"{job_id}.{name}", arguments.get("priority") or priority or 50
+    )
+    return DBOS.enqueue_workflow_with_options(options, job_id, name, function, arguments)
+
+
+def _gather(handles: list[WorkflowHandle[Any]]) -> None:
+    """Wait for all; when one fails, call off the rest, which the engine would let run on."""
+    try:
+        for handle in handles:
+            handle.get_result()
+    except PortableWorkflowError:
+        DBOS.cancel_workflows([handle.get_workflow_id() for handle in handles])
+        raise
+
+
+@DBOS.step()
+def _start(job_id: str) -> Spec:
+    with runtime().catalog.begin() as connection:
+        jobs.start(connection, job_id)
+        job = jobs.get(connection, job_id)
+    return job.spec | {"priority": job.priority}
+
+
+@DBOS.step()
+def _plan(job_id: str, total: int, unit: str, asked: int, found: int) -> None:
+    with runtime().catalog.begin() as connection:
+        jobs.plan(connection, job_id, total, unit)
+        jobs.warn(connection, job_id, lacking(asked, found, "chunks"))
+
+
+@DBOS.step()
+def _finish(job_id: str, state: str, error: dict[str, str] | None) -> None:
+    with runtime().catalog.begin() as connection:
+        jobs.finish(connection, job_id, state, error)
+
+
+@DBOS.step()
+def _record_scan_failure(corpus_id: str, error: dict[str, str]) -> None:
+    with runtime().catalog.begin() as connection:
+        corpora.record_failure(connection, corpus_id, error)
+
+
+def _as_error(error: PortableWorkflowError) -> RadiusError:
+    body = error.data if isinstance(error.data, dict) else {"code": "internal", "detail": str(error)}
+    return error_from_dict({key: str(value) for key, value in body.items()})
+

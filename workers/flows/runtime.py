@@ -1,0 +1,58 @@
+"""What a worker process was given, for the workflows, which the engine calls with plain arguments only."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.catalog import jobs
+from service.catalog.engine import Catalog
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Settings, catalog and name of this worker process."""
+
+    settings: Settings
+    catalog: Catalog
+    worker: str
+
+    def staging(self, job_id: str) -> Path:
+        """Where a job's unpublished files are: beside the published ones, so that publishing is a rename."""
+        return self.settings.artifacts_root / ".staging" / job_id
+
+    def artifact(self, artifact_id: str) -> Path:
+        return self.settings.artifacts_root / artifact_id
+
+
+_current: Runtime | None = None
+
+
+def set_runtime(runtime: Runtime) -> None:
+    """Called once, before the engine is launched."""
+    global _current
+    _current = runtime
+
+
+def runtime() -> Runtime:
+    assert _current is not None, "set_runtime comes before the first workflow"
+    return _current
+
+
+@dataclass
+class SegmentProgress:
+    """Writes how far a segment is, not more often than the setting says."""
+
+    job_id: str
+    name: str
+    stage: str
+    _written: float = field(default=float("-inf"))
+
+    def __call__(self, done: int, *, final: bool = False) -> None:
+        current = runtime()
+        if final or time.monotonic() - self._written >= current.settings.progress_interval_s:
+            with current.catalog.begin() as connection:
+                jobs.tick(connection, self.job_id, self.name, stage=self.stage, done=done, worker=current.worker)
+            self._written = time.monotonic()

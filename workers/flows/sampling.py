@@ -1,0 +1,96 @@
+"""Segment: a corpus → the sampled chunks on disk, one file per shard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service.artifacts.activation_set import rows_name, save_chunks
+from service.artifacts.atomic import write_bytes
+from service.artifacts.manifest import canonical_json
+from service.catalog import corpora
+from service.contracts.extraction import ExtractionSpec
+from service.errors import InvalidInput
+from service.settings import Settings
+from workers.corpora.documents import Document
+from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
+from workers.corpora.sources import read_documents
+from workers.flows.runtime import SegmentProgress, runtime
+from workers.models.loading import load_tokenizer
+
+SAMPLE_NOTE = "sample.json"
+
+
+def extraction_spec(arguments: dict[str, Any]) -> ExtractionSpec:
+    """The extraction part of a segment's arguments."""
+    return ExtractionSpec(**{name: arguments[name] for name in ExtractionSpec.model_fields if name in arguments})
+
+
+def sample_chunks(job_id: str, arguments: dict[str, Any], _progress: SegmentProgress) -> dict[str, Any]:
+    """Draw the sample and stage it; returns `{"chunks", "rows", "shards"}`."""
+    current, spec = runtime(), extraction_spec(arguments)
+    folder = current.staging(job_id)
+    if not (folder / SAMPLE_NOTE).exists():
+        with current.catalog.read() as connection:
+            corpus = corpora.find(connection, spec.corpus)
+        sample = _draw(spec, read_documents(corpus.source, current.settings), current.settings)
+        shards = _stage(sample.chunks, folder, current.settings.shard_tokens // spec.chunk_tokens or 1)
+        note = {
+            "chunks": len(sample.chunks),
+            "rows": len(sample.chunks) * (spec.chunk_tokens if spec.position == "all" else 1),
+            "shards": shards,
+            "corpus": corpus.model_dump(mode="json", exclude={"created_at", "error", "state"}),
+            "documents_read": sample.documents_read,
+            "documents_tokenized": sample.documents_tokenized,
+            "documents_too_short": sample.documents_too_short,
+            "documents_sampled": len({chunk.document for chunk in sample.chunks}),
+            "chunk_rule": CHUNK_RULE,
+        }
+        write_bytes(folder / SAMPLE_NOTE, canonical_json(note))
+    note = read_sample_note(folder)
+    return {name: note[name] for name in ("chunks", "rows", "shards")}
+
+
+def read_sample_note(folder: Path) -> dict[str, Any]:
+    """What is known of a staged sample."""
+    return json.loads((folder / SAMPLE_NOTE).read_bytes())
+
+
+def _draw(spec: ExtractionSpec, documents: Any, settings: Settings) -> Sample:
+    tokenizer = load_tokenizer(spec.model, spec.revision, settings.models_root)
+    per_document = None if spec.chunks_per_document == "all" else spec.chunks_per_document
+    rule = SamplingRule(spec.chunk_tokens, spec.chunks, per_document, spec.seed)
+    sample = draw_sample(
+        _nonempty(documents), lambda texts: tokenizer.encode_batch(texts, add_special_tokens=False), rule
+    )
+    if not sample.chunks:
+        raise InvalidInput(
+            f"none of the corpus's {sample.documents_read} documents has {spec.chunk_tokens} tokens",
+            field="spec.chunk_tokens",
+        )
+    return sample
+
+
+def _nonempty(documents: Any) -> Any:
+    return (document for document in documents if isinstance(document, Document) and document.text)
+
+
+def _stage(chunks: list[Chunk], folder: Path, per_shard: int) -> int:
+    """Write the chunks, `per_shard` to a file; returns the number of files."""
+    codes: dict[str, int] = {}
+    starts = range(0, len(chunks), per_shard)
+    for index, start in enumerate(starts):
+        part = chunks[start : start + per_shard]
+        document = [codes.setdefault(chunk.document, len(codes)) for chunk in part]
+        save_chunks(
+            folder / rows_name(index),
+            np.stack([chunk.tokens for chunk in part]),
+            np.asarray(document, dtype=np.int64),
+            np.asarray([chunk.offset for chunk in part], dtype=np.int64),
+            [chunk.document for chunk in part],
+            [chunk.text for chunk in part],
+        )
+    return len(starts)

@@ -1,0 +1,20 @@
+"""Segment: count the documents of a corpus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.catalog import corpora
+from workers.corpora.sources import count_documents, read_documents
+from workers.flows.runtime import SegmentProgress, runtime
+
+
+def scan_corpus(_job_id: str, arguments: dict[str, Any], _progress: SegmentProgress) -> dict[str, Any]:
+    """Read the corpus `arguments["corpus"]` once and record its counts."""
+    current = runtime()
+    with current.catalog.read() as connection:
+        corpus = corpora.find(connection, arguments["corpus"])
+    counts = count_documents(read_documents(corpus.source, current.settings))
+    with current.catalog.begin() as connection:
+        corpora.record_counts(connection, corpus.id, counts)
+    return {"documents": counts.documents}

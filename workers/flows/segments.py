@@ -1,0 +1,54 @@
+"""The one workflow that every segment is: it looks its function up by name and runs it as one durable step.
+
+A segment may run again from its start after its worker died, so every function here is idempotent: it looks for its
+own files first and writes them atomically.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
+
+from service.errors import RadiusError
+from service.jobs.engine import SEGMENT_WORKFLOW
+from workers.flows.extracting import extract_shard, publish_sets
+from workers.flows.measuring import measure_radius
+from workers.flows.runtime import SegmentProgress
+from workers.flows.sampling import sample_chunks
+from workers.flows.scanning import scan_corpus
+
+logger = logging.getLogger(__name__)
+Arguments = dict[str, Any]
+Segment = Callable[[str, Arguments, SegmentProgress], Arguments]
+
+SEGMENTS: dict[str, Segment] = {
+    "sample": sample_chunks,
+    "extract": extract_shard,
+    "publish": publish_sets,
+    "radius": measure_radius,
+    "scan": scan_corpus,
+}
+
+
+@DBOS.workflow(
+    name=SEGMENT_WORKFLOW, max_recovery_attempts=1000, serialization_type=WorkflowSerializationFormat.PORTABLE
+)
+def segment(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
+    """Run one segment of a job; its result is a small reference, never data."""
+    return _run(job_id, name, function, arguments)
+
+
+@DBOS.step(name="run")
+def _run(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
+    try:
+        return SEGMENTS[function](job_id, arguments, SegmentProgress(job_id, name, function))
+    except RadiusError as error:
+        logger.warning("segment %s of %s failed: %s", name, job_id, error.code)
+        raise PortableWorkflowError(error.detail, error.code, data=error.as_dict()) from error
+    except Exception as error:
+        logger.exception("segment %s of %s failed unexpectedly", name, job_id)
+        detail = f"unexpected {type(error).__name__} in segment {name}; the worker's log has the trace"
+        raise PortableWorkflowError(detail, "internal", data={"code": "internal", "detail": detail}) from error

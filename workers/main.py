@@ -1,0 +1,112 @@
+"""A worker process: `python -m workers.main --role control|compute`."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dbos import DBOS
+
+from service.catalog.engine import Catalog
+from service.errors import Conflict, RadiusError
+from service.jobs.engine import APP_NAME, APP_VERSION, COMPUTE_QUEUE, CONTROL_QUEUE, JobEngine, engine_url
+from service.jobs.submission import Submission
+from service.settings import Settings
+from workers.flows.runtime import Runtime, set_runtime
+
+logger = logging.getLogger("radius.worker")
+_PARENTS_AT_ONCE = 64
+_SETTLE_INTERVAL_S = 5.0
+
+
+def main() -> None:
+    """Run one worker until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="radius worker")
+    parser.add_argument("--role", choices=["control", "compute"], required=True)
+    role = parser.parse_args().role
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
+    settings = Settings()
+    settings.make_folders()
+    name = f"{role}-{socket.gethostname()}"
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _only_one(settings, name):
+        run_worker(settings, role, name, stop)
+
+
+def run_worker(settings: Settings, role: str, name: str, stop: threading.Event) -> None:
+    """Serve the role's queue until `stop` is set."""
+    catalog = Catalog(settings.resolved_database_url)
+    set_runtime(Runtime(settings, catalog, name))
+    queue, at_once = (CONTROL_QUEUE, _PARENTS_AT_ONCE) if role == "control" else (COMPUTE_QUEUE, 1)
+    _launch(settings, role, name)
+    DBOS.listen_queues([queue])
+    DBOS.launch()
+    DBOS.register_queue(
+        queue, worker_concurrency=at_once, polling_interval_sec=settings.poll_interval_s, on_conflict="always_update"
+    )
+    logger.info("ready")
+    if role == "control":
+        _keep_settling(Submission(catalog, JobEngine(settings.resolved_database_url), settings), stop)
+    stop.wait()
+    # The segment under way is taken up again by the next process of this name, from its last finished shard.
+    logging.shutdown()
+    os._exit(0)
+
+
+def _launch(settings: Settings, role: str, name: str) -> None:
+    """Import the role's workflows (only a compute worker needs torch) and configure the engine."""
+    DBOS(
+        config={
+            "name": APP_NAME,
+            "system_database_url": engine_url(settings.resolved_database_url),
+            "executor_id": name,
+            "application_version": APP_VERSION,
+            "run_migrations": False,
+            "console_log_level": "WARNING",
+            "notification_listener_polling_interval_sec": 1.0,
+        }
+    )
+    if role == "control":
+        import workers.flows.parents  # noqa: F401
+    else:
+        from workers.devices.device import choose_device, set_precise_float32
+
+        import workers.flows.segments  # noqa: F401
+
+        set_precise_float32(settings.torch_threads)
+        logger.info("computing on %s", choose_device(settings.device))
+
+
+def _keep_settling(submission: Submission, stop: threading.Event) -> None:
+    submission.scan_builtins()
+    while not stop.wait(_SETTLE_INTERVAL_S):
+        try:
+            submission.settle_lost()
+        except RadiusError:
+            logger.warning("the metadata database is away; looking again in %s s", _SETTLE_INTERVAL_S)
+
+
+@contextmanager
+def _only_one(settings: Settings, name: str) -> Iterator[None]:
+    """Hold the lock of this worker's name; the engine would give two processes of one name the same segments."""
+    folder = settings.data_dir / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(f"a worker called {name} is running on this data directory") from error
+        yield
+
+
+if __name__ == "__main__":
+    main()

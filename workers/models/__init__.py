@@ -1,0 +1,1 @@
+"""Models behind one interface with hook points."""

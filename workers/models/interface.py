@@ -1,0 +1,39 @@
+"""What the extraction needs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from service.contracts.sites import Site
+
+
+@dataclass(frozen=True)
+class ModelSizes:
+    """The sizes of a decoder-only Transformer, in the field's names."""
+
+    n_layers: int
+    n_ctx: int
+    d_model: int
+    n_heads: int
+    d_vocab: int
+
+
+class HookedModel(Protocol):
+    """A model that can be read at sites."""
+
+    sizes: ModelSizes
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+        """Vectors at each site for (batch, position) int64 tokens: (batch, position, d_model) each.
+
+        Tokens may be padded on the right: a position never sees what comes after it. The forward stops after the last
+        layer needed.
+        """
+        ...

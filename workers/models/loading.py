@@ -1,0 +1,110 @@
+"""Loading a model and its tokenizer: a folder under the models root, or a hub id at a revision. Safetensors only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoTokenizer, GPT2Model, PreTrainedTokenizerFast
+
+from service.artifacts.atomic import sha256_file
+from service.errors import InvalidInput, UnsupportedModel
+from workers.models.gpt2 import GPT2
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model on its device, its tokenizer, and what identifies both."""
+
+    model: GPT2
+    tokenizer: Tokenizer
+    identity: dict[str, Any]
+
+
+def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokenizer:
+    """The fast tokenizer that travels with the model.
+
+    Raises:
+        InvalidInput: there is none beside the model.
+    """
+    where, options = _locate(name, revision, models_root)
+    try:
+        wrapped = AutoTokenizer.from_pretrained(where, use_fast=True, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(_cause("no tokenizer was found with the model", error), field="model") from error
+    if not isinstance(wrapped, PreTrainedTokenizerFast):
+        raise UnsupportedModel("the model's tokenizer has no fast version, which knows offsets", field="model")
+    tokenizer = wrapped.backend_tokenizer
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+@lru_cache(maxsize=1)  # one: a worker's segments use the same model one after another, and memory is for one
+def load_model(name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str) -> LoadedModel:
+    """The model in `dtype` on `device`.
+
+    Raises:
+        UnsupportedModel: another architecture than GPT-2, or weights that are not safetensors.
+        InvalidInput: no such folder, and no such model on the hub (or the hub cannot be reached).
+    """
+    where, options = _locate(name, revision, models_root)
+    config = _read_config(where, options)
+    try:
+        model = GPT2Model.from_pretrained(
+            where, config=config, dtype=_DTYPES[dtype], use_safetensors=True, trust_remote_code=False, **options
+        )
+    except (OSError, ValueError) as error:
+        raise UnsupportedModel(_cause("the model has no safetensors weights", error), field="model") from error
+    tokenizer = load_tokenizer(name, revision, models_root)
+    if tokenizer.get_vocab_size() > model.config.vocab_size:
+        raise InvalidInput("the tokenizer has more tokens than the model", field="model")
+    identity = {
+        "model": name,
+        "revision": getattr(config, "_commit_hash", None) or revision,
+        "weights_sha256": _weights_sha256(Path(where)),
+        "config": config.to_diff_dict() | {"dtype": dtype},
+    }
+    return LoadedModel(GPT2(model.to(device)), tokenizer, identity)
+
+
+def _locate(name: str, revision: str | None, models_root: Path) -> tuple[str, dict[str, Any]]:
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise InvalidInput("a model is a hub id or a folder under the models root", field="model")
+    folder = models_root / path
+    if folder.is_dir():
+        return os.fspath(folder), {"local_files_only": True}
+    return name, {"revision": revision}
+
+
+def _read_config(where: str, options: dict[str, Any]) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            _cause("no such folder under the models root, and the hub did not give such a model", error), field="model"
+        ) from error
+    if config.model_type != "gpt2":
+        raise UnsupportedModel(
+            f"the model is a {config.model_type!a}; only the GPT-2 family is supported", field="model"
+        )
+    if config.add_cross_attention:
+        raise UnsupportedModel("a GPT-2 with cross-attention is not supported", field="model")
+    return config
+
+
+def _weights_sha256(folder: Path) -> dict[str, str] | None:
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    return {path.name: sha256_file(path) for path in files} or None
+
+
+def _cause(what: str, error: Exception) -> str:
+    return f"{what} ({type(error).__name__})"
