@@ -70,8 +70,12 @@ class Supervisor:
         threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
 
     def wait(self) -> None:
-        """Block until `stop` was called."""
+        """Block until a stop was requested."""
         self._stopping.wait()
+
+    def request_stop(self) -> None:
+        """Let `wait` return; safe in a signal handler."""
+        self._stopping.set()
 
     def stop(self) -> None:
         """SIGTERM to all, SIGKILL to what is left after 8 seconds."""

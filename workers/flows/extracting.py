@@ -130,9 +130,10 @@ def _describe(
     loaded, sites = _load(current, spec)
     return {
         "id": set_id,
-        "name": f"{spec.model} {sites[position]}",
+        "name": f"{spec.model} {spec.sites[position]}",
         "job": job_id,
-        "site": str(sites[position]),
+        "site": spec.sites[position],
+        "layer": sites[position].layer,
         "position": spec.position,
         "rows_per_chunk": spec.chunk_tokens if spec.position == "all" else 1,
         "extraction": spec.model_dump(mode="json", exclude={"sites", "preset"}),

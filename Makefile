@@ -1,0 +1,37 @@
+# make venv | demo | test | lint | up | bench
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+MODEL ?=
+CORPUS ?=
+DEMO ?=
+
+.PHONY: venv demo test lint up bench openapi
+venv: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev]"
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/radius demo $(if $(MODEL),--model "$(MODEL)") $(if $(CORPUS),--corpus "$(CORPUS)") $(DEMO)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+up: $(READY)
+	$(BIN)/radius up
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks
+
+openapi: $(READY)
+	$(BIN)/python -m tests.api.openapi

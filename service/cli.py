@@ -1,0 +1,224 @@
+"""The command line: `radius …`. Exit codes: 0 done, 1 failed, 2 wrong usage or refused input, 3 service away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from service import __version__
+from service.client import Client
+from service.commands.output import console, errors, jobs_table, print_json, print_report, wait_with_bar
+from service.contracts.presets import merge
+from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
+from service.settings import Settings
+
+app = typer.Typer(help="How far apart are the memories of a Transformer?", no_args_is_help=True, add_completion=False)
+_EXIT = {InvalidInput: 2, NotFound: 2, TooLarge: 2, Unavailable: 3}
+
+Url = Annotated[str, typer.Option("--url", envvar="RADIUS_URL", help="the service")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option(help="address to bind")] = None,
+    port: Annotated[int | None, typer.Option(help="port to bind; 0 takes a free one")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="where everything is kept")] = None,
+) -> None:
+    """Start the API and the workers on this machine; Ctrl-C stops them."""
+    from service.supervisor import Supervisor
+
+    given = {"host": host, "port": port, "data_dir": data_dir}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore
+    supervisor = Supervisor(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: supervisor.request_stop())
+    try:
+        supervisor.start()
+        console.print(f"{supervisor.url} (docs at /docs), data in {settings.data_dir}", highlight=False)
+        supervisor.wait()
+    finally:
+        supervisor.stop()
+
+
+@app.command()
+def worker(role: Annotated[str, typer.Option(help="control or compute")], device: str = "auto") -> None:
+    """Run one worker process in the foreground, on the database and data directory of the environment."""
+    command = [sys.executable, "-m", "workers.main", "--role", role]
+    os.execve(sys.executable, command, os.environ | {"RADIUS_DEVICE": device})
+
+
+@app.command()
+def demo(
+    model: Annotated[str | None, typer.Option(help="model folder or hub id; default: trained on the spot")] = None,
+    corpus: Annotated[str | None, typer.Option(help="text file or folder; default: Python's reference")] = None,
+    chunks: Annotated[int, typer.Option(help="chunks to sample")] = 2400,
+    chunk_tokens: Annotated[int, typer.Option(help="tokens of a chunk")] = 40,
+    data_dir: Annotated[Path | None, typer.Option(help="default: a temporary folder")] = None,
+    out: Annotated[Path, typer.Option(help="where figures and reports are left")] = Path("radius-demo"),
+    as_json: AsJson = False,
+) -> None:
+    """Run the main job end to end, offline: text → activations → radius report and figure."""
+    from service.commands.demo import Demo, demo_settings, run_demo
+
+    with demo_settings(data_dir) as settings:
+        shown = run_demo(Demo(model or None, corpus or None, chunks, chunk_tokens, out), settings)
+    if as_json:
+        print_json(shown)
+
+
+@app.command()
+def submit(
+    kind: Annotated[str, typer.Argument(help="extraction, radius or analysis")],
+    preset: Annotated[str | None, typer.Option(help="a preset of /v1/presets")] = None,
+    values: Annotated[list[str] | None, typer.Option("--set", help="field=value, value as JSON or text")] = None,
+    watch_it: Annotated[bool, typer.Option("--watch", help="wait for the end")] = False,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a job: radius submit analysis --preset small/f1 --set chunks=500 --set radius.k=2."""
+    spec: dict[str, Any] = {} if preset is None else {"preset": preset}
+    for text in values or []:
+        spec = merge(spec, _assignment(text))
+    with Client(url) as client:
+        handle = client.submit(kind, spec)
+        if watch_it:
+            wait_with_bar(handle)
+        job = handle.get()
+        if as_json:
+            print_json(job.model_dump(mode="json"))
+        else:
+            console.print(job.id, highlight=False)
+
+
+@app.command()
+def jobs(limit: int = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List jobs, newest first."""
+    with Client(url) as client:
+        found = [job for job, _ in zip(client.jobs(min(limit, 200)), range(limit), strict=False)]
+    if as_json:
+        print_json([job.model_dump(mode="json") for job in found])
+    else:
+        console.print(jobs_table(found))
+
+
+@app.command()
+def watch(job_id: str, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Follow a job to its end; exit code 1 when it failed."""
+    from service.client import Handle
+
+    with Client(url) as client:
+        job = wait_with_bar(Handle(client, job_id)).job
+    if as_json:
+        print_json(job.model_dump(mode="json"))
+    else:
+        for result in job.results:
+            console.print(f"{result.type} {result.site or ''} {result.id}", highlight=False)
+
+
+@app.command("import")
+def import_file(file: Path, name: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Import your own vectors: a 2-D .npy or .safetensors file."""
+    if not file.is_file():
+        raise InvalidInput(f"{file} is not a file")
+    with Client(url, timeout_s=3600) as client:
+        summary = client.import_vectors(file, name or file.stem)
+    if as_json:
+        print_json(summary.model_dump(mode="json"))
+    else:
+        console.print(f"{summary.id}: {summary.n:,} rows, d_model {summary.d_model}, {summary.dtype}", highlight=False)
+
+
+@app.command()
+def report(
+    report_id: str,
+    figure: Annotated[Path | None, typer.Option(help="save the figure: .png, .svg or .pdf")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show a radius report."""
+    with Client(url) as client:
+        found = client.radius(report_id)
+        if figure is not None:
+            if figure.suffix not in (".png", ".svg", ".pdf"):
+                raise InvalidInput("the figure's name must end in .png, .svg or .pdf")
+            figure.write_bytes(client.figure(report_id, figure.suffix.removeprefix(".")))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_report(found)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check the installation; exit code 1 when something does not work."""
+    from service.commands.doctor import as_json as rows
+    from service.commands.doctor import examine
+
+    findings = examine(Settings())
+    if as_json:
+        print_json(rows(findings))
+    else:
+        for finding in findings:
+            mark = "[green]ok[/]  " if finding.ok else "[red]fail[/]"
+            advice = f"  → {finding.advice}" if finding.advice else ""
+            console.print(f"{mark} {finding.check}: {finding.found}{advice}", highlight=False, soft_wrap=True)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main() -> None:
+    """The entry point `radius`."""
+    with _exit_codes():
+        app()
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    try:
+        yield
+    except RadiusError as error:
+        errors.print(f"[red]{error.code}[/]: {error.detail}", highlight=False, soft_wrap=True)
+        raise SystemExit(next((code for kind, code in _EXIT.items() if isinstance(error, kind)), 1)) from error
+    except ValidationError as error:
+        for found in error.errors():
+            where = ".".join(str(part) for part in found["loc"])
+            errors.print(f"[red]setting[/] {where}: {found['msg']}", highlight=False)
+        raise SystemExit(2) from error
+    except OSError as error:
+        errors.print(f"[red]system[/]: {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from error
+
+
+def _assignment(text: str) -> dict[str, Any]:
+    """`radius.k=2` as `{"radius": {"k": 2}}`; a value that is not JSON is text."""
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise InvalidInput("--set takes field=value")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value
+    for part in reversed(name.split(".")):
+        parsed = {part: parsed}
+    return parsed
+
+
+if __name__ == "__main__":
+    main()

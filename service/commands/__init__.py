@@ -1,0 +1,1 @@
+"""What the command line does, one module per group of commands; `service/cli.py` declares them."""

@@ -1,0 +1,141 @@
+"""`radius demo`: the main job end to end, offline, on real text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.client import Client, Finished
+from service.commands.output import console, print_report, wait_with_bar
+from service.contracts.presets import DEMO_MODEL
+from service.errors import InvalidInput, RadiusError
+from service.settings import Settings
+from service.supervisor import Supervisor
+
+SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
+_READY_S = 120.0
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What to run; None takes the built-in: a small GPT-2 trained on the spot, the Python language reference."""
+
+    model: str | None
+    corpus: str | None
+    chunks: int
+    chunk_tokens: int
+    out: Path
+
+
+def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
+    """Start the service on a free port, run the analysis through REST, print table and paths, stop.
+
+    Returns:
+        `{"job", "reports", "figures", "files", "seconds"}`.
+    """
+    began = time.monotonic()
+    settings.make_folders()
+    model = DEMO_MODEL if demo.model is None else _link(Path(demo.model), settings.models_root) or demo.model
+    corpus = "python-docs" if demo.corpus is None else _link(Path(demo.corpus), settings.corpora_root)
+    if corpus is None:
+        raise InvalidInput("CORPUS is not a file or folder", field="corpus")
+    with _service(settings) as url, Client(url) as client:
+        client.wait_until_ready(_READY_S)
+        console.print(f"service at {url}, data in {settings.data_dir}", highlight=False)
+        if demo.corpus is not None:
+            corpus = client.register_corpus(path=corpus).id
+        if demo.model is None:
+            _train_model(settings)
+        spec = {
+            "model": model,
+            "corpus": corpus,
+            "sites": SITES,
+            "chunk_tokens": demo.chunk_tokens,
+            "chunks": demo.chunks,
+            "chunks_per_document": "all",
+        }
+        finished = wait_with_bar(client.submit("analysis", spec))
+        shown = _show(client, finished, demo.out)
+    seconds = time.monotonic() - began
+    console.print(f"done in {seconds:.0f} s", highlight=False)
+    return shown | {"seconds": seconds}
+
+
+def _show(client: Client, finished: Finished, out: Path) -> dict[str, Any]:
+    """Print each report and keep its figure and JSON."""
+    out.mkdir(parents=True, exist_ok=True)
+    kept: list[Path] = []
+    for report_id in finished.reports:
+        report = client.radius(report_id)
+        print_report(report)
+        stem = out / f"radius-{(report.site or 'set').replace('.', '-')}"
+        for ending in ("png", "svg", "pdf"):
+            kept.append(stem.with_suffix(f".{ending}"))
+            kept[-1].write_bytes(client.figure(report_id, ending))
+        kept.append(stem.with_suffix(".json"))
+        kept[-1].write_text(report.model_dump_json(indent=1))
+    for warning in finished.job.warnings:
+        if warning.code.startswith("fewer"):
+            console.print(f"[yellow]note[/] {warning.message}", highlight=False)
+    for path in kept:
+        if path.suffix in (".png", ".json"):
+            console.print(f"{'figure' if path.suffix == '.png' else 'report'}: {path}", highlight=False, soft_wrap=True)
+    return {"job": finished.job.id, "reports": finished.reports, "files": [str(path) for path in kept]}
+
+
+def _train_model(settings: Settings) -> None:
+    if (settings.models_root / DEMO_MODEL / "config.json").exists():
+        console.print(f"using the model in {settings.models_root / DEMO_MODEL}", highlight=False)
+        return
+    environment = os.environ | {"RADIUS_DATA_DIR": str(settings.data_dir), "RADIUS_MODELS_DIR": str(settings.models_root)}
+    command = [sys.executable, "-m", "workers.training.small_gpt2", "--out", DEMO_MODEL]
+    if subprocess.run(command, env=environment, check=False).returncode != 0:
+        raise RadiusError("the small model could not be trained; its output is above")
+
+
+def _link(path: Path, root: Path) -> str | None:
+    """Make a local file or folder visible under a root of the service; None when there is no such path."""
+    if not path.exists():
+        return None
+    path = path.resolve()
+    if path.is_relative_to(root.resolve()):
+        return path.relative_to(root.resolve()).as_posix()
+    link = root / path.name
+    if link.is_symlink():
+        link.unlink()
+    if link.exists():
+        raise InvalidInput(f"{link} is in the way of a link to {path}")
+    link.symlink_to(path)
+    return link.name
+
+
+@contextmanager
+def _service(settings: Settings) -> Iterator[str]:
+    supervisor = Supervisor(settings)
+    try:
+        supervisor.start()
+        yield supervisor.url
+    finally:
+        supervisor.stop()
+
+
+@contextmanager
+def demo_settings(data_dir: Path | None) -> Iterator[Settings]:
+    """Settings on a free port, in `data_dir`, or in a temporary folder that is removed afterwards."""
+    if data_dir is not None:
+        yield Settings(port=0, data_dir=data_dir)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="radius-demo-"))
+    try:
+        yield Settings(port=0, data_dir=folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

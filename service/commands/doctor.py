@@ -1,0 +1,90 @@
+"""`radius doctor`: what is installed, what works, and how to mend what does not."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from service.settings import GIB, Settings
+
+_PACKAGES = {
+    "torch": "pip install 'radius[cpu]'",
+    "transformers": "pip install 'radius[cpu]'",
+    "tokenizers": "pip install 'radius[cpu]'",
+    "safetensors": "pip install radius",
+    "dbos": "pip install radius",
+    "fastapi": "pip install radius",
+    "matplotlib": "pip install 'radius[cpu]'",
+}
+_PROBE_S = 120
+_ROOM = 2 * GIB
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check; `advice` says how to mend a failed one."""
+
+    check: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """All checks; the slow and dangerous ones (importing, searching) run in a process of their own, with a limit."""
+    return [_python(), *_installed(), _faiss_choice(), *_compute(), _data_dir(settings)]
+
+
+def as_json(findings: list[Finding]) -> list[dict[str, object]]:
+    return [asdict(finding) for finding in findings]
+
+
+def _python() -> Finding:
+    ok = sys.version_info >= (3, 11)
+    return Finding("python", ok, platform.python_version(), "" if ok else "install Python 3.11 or newer")
+
+
+def _installed() -> list[Finding]:
+    return [_package(name, advice) for name, advice in _PACKAGES.items()]
+
+
+def _package(name: str, advice: str) -> Finding:
+    try:
+        return Finding(name, True, version(name))
+    except PackageNotFoundError:
+        return Finding(name, False, "not installed", advice)
+
+
+def _faiss_choice() -> Finding:
+    found = [name for name in ("faiss-cpu", "faiss-gpu") if _package(name, "").ok]
+    if len(found) == 1:
+        return Finding("faiss", True, f"{found[0]} {version(found[0])}")
+    advice = "pip install 'radius[cpu]' or 'radius[gpu]'" if not found else "uninstall one: both provide `faiss`"
+    return Finding("faiss", False, " and ".join(found) or "not installed", advice)
+
+
+def _compute() -> list[Finding]:
+    command = [sys.executable, "-m", "workers.probe"]
+    advice = "run `python -m workers.probe` to see the whole error"
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_PROBE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return [Finding("search", False, f"no answer within {_PROBE_S} s", advice)]
+    if done.returncode != 0:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit {done.returncode}"]
+        return [Finding("search", False, last[0][:200], advice)]
+    return [Finding(**found) for found in json.loads(done.stdout)]
+
+
+def _data_dir(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    found = f"{settings.data_dir}: {free / GIB:.1f} GiB free"
+    return Finding("data directory", free > _ROOM, found, "" if free > _ROOM else "set RADIUS_DATA_DIR to a larger disk")

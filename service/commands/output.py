@@ -1,0 +1,92 @@
+"""What the terminal shows: tables, progress bars, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from service.client import Finished, Handle
+from service.contracts.jobs import Job
+from service.contracts.radius import RadiusReport
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def print_json(content: Any) -> None:
+    """Plain JSON on standard output, for other programs."""
+    print(json.dumps(content, indent=2, allow_nan=False))
+
+
+def jobs_table(jobs: list[Job]) -> Table:
+    table = Table("id", "kind", "state", "progress", "created", box=None)
+    for job in jobs:
+        total = "?" if job.progress.total is None else f"{job.progress.total:,}"
+        created = job.created_at.strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(job.id, job.kind, job.state, f"{job.progress.done:,}/{total} {job.progress.unit}", created)
+    return table
+
+
+def report_table(report: RadiusReport) -> Table:
+    """Distances per fraction, beside the paper's formula, the correct one and the null model."""
+    table = Table(title=f"{report.name}: {report.n:,} patterns, d_model {report.d_model}", title_justify="left")
+    for name in ("fraction", "n", "NN mean", "NN median", "radius", "Gaussian null", "duplicates"):
+        table.add_column(name, justify="right")
+    nulls = report.null_model.fractions if report.null_model is not None else [None] * len(report.fractions)
+    for part, null in zip(report.fractions, nulls, strict=True):
+        if part.nn_distance is None or part.radius is None:
+            table.add_row(f"{part.fraction:.0%}", f"{part.n:,}", part.reason or "", "", "", "", "")
+            continue
+        null_mean = "" if null is None or null.nn_distance is None else f"{null.nn_distance.mean:.4f}"
+        distance = part.nn_distance
+        cells = (f"{distance.mean:.4f}", f"{distance.median:.4f}", f"{part.radius.mean:.4f}", null_mean)
+        table.add_row(f"{part.fraction:.0%}", f"{part.n:,}", *cells, f"{part.duplicates:,}")
+    literal, corrected = report.theory["paper_literal"], report.theory["corrected"]
+    table.caption = (
+        f"theory, n = {literal['n']}: paper √(n/2πe) radius {literal['radius']:.4f}, distance "
+        f"{literal['nn_distance']:.4f}; unit-volume radius {corrected['unit_volume_radius']:.4f}; "
+        f"Z = 1 radius {corrected['unit_partition_radius']:.4f}\n"
+        f"engine {report.engine}, certified {report.certified_fraction:.0%}, search {report.timing['search_s']:.2f} s"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def print_report(report: RadiusReport) -> None:
+    console.print(report_table(report))
+    for warning in report.warnings:
+        console.print(f"[yellow]note[/] {warning.message}", highlight=False)
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=errors) as progress:
+        yield progress
+
+
+def wait_with_bar(handle: Handle) -> Finished:
+    """Wait for a job behind a progress bar on standard error."""
+    with _bar() as progress:
+        task = progress.add_task("queued", total=None, unit="")
+
+        def show(job: Job) -> None:
+            what = job.progress.stage or job.state
+            progress.update(
+                task, description=what, completed=job.progress.done, total=job.progress.total, unit=job.progress.unit
+            )
+
+        return handle.wait(show)

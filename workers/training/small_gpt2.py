@@ -1,0 +1,125 @@
+"""A small GPT-2 trained on a corpus in about a minute: `python -m workers.training.small_gpt2 --corpus … --out …`.
+
+It is an ordinary Hugging Face folder in the end, so that a machine without a hub still has a real model to look into.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers.utils.logging
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tokenizers import ByteLevelBPETokenizer
+from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
+
+from service.contracts.corpora import CorpusSource
+from service.settings import Settings
+from workers.corpora.sources import read_documents
+from workers.devices.device import set_precise_float32
+from workers.training.data import consecutive_windows, random_windows, split_tail
+from workers.training.loop import TrainingConfig, evaluate, train
+
+CONTEXT = 128
+WINDOW = 64
+BATCH = 16
+END = "<|endoftext|>"
+CONFIG = TrainingConfig(steps=250, peak_lr=1.5e-3, warmup_steps=25)
+
+
+def train_small_gpt2(texts: list[str], out: Path, *, seed: int = 0, config: TrainingConfig = CONFIG) -> dict[str, float]:
+    """Train tokenizer and model on `texts` and save both in `out`; returns losses in nats per token.
+
+    The last 5 % of the tokens are held out. Positions beyond the training window (64) stay untrained up to the
+    context (128).
+    """
+    torch.manual_seed(seed)
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer = _train_tokenizer(texts, out)
+    encodings = tokenizer.backend_tokenizer.encode_batch([text + END for text in texts])
+    tokens = np.concatenate([np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings])
+    training, validation = split_tail(tokens, 0.05)
+    model = GPT2LMHeadModel(_config(len(tokenizer), tokenizer.eos_token_id))
+    began = time.perf_counter()
+    with Progress(
+        TextColumn("training a small GPT-2"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.2f}"),
+        TimeRemainingColumn(),
+    ) as bar:  # fmt: skip
+        task = bar.add_task("train", total=config.steps, loss=float("nan"))
+        last = [0.0]
+
+        def tick(step: int, loss: float) -> None:
+            last[0] = loss
+            bar.update(task, completed=step, loss=loss)
+
+        train(model, lambda x: model(x).logits, random_windows(training, WINDOW, BATCH, seed), config, tick)
+    model.save_pretrained(out)
+    facts = {
+        "train_loss": last[0],
+        "val_loss": evaluate(model, lambda x: model(x).logits, consecutive_windows(validation, WINDOW, BATCH)),
+        "seconds": time.perf_counter() - began,
+        "parameters": model.num_parameters(),
+        "tokens": len(tokens),
+        "steps": config.steps,
+    }
+    (out / "training.json").write_text(json.dumps(facts, indent=1))
+    return facts
+
+
+def _train_tokenizer(texts: list[str], out: Path) -> GPT2TokenizerFast:
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator(texts, vocab_size=4096, min_frequency=2, special_tokens=[END], show_progress=False)
+    bpe.save_model(str(out))
+    tokenizer = GPT2TokenizerFast.from_pretrained(str(out), model_max_length=CONTEXT)
+    tokenizer.save_pretrained(out)
+    return tokenizer
+
+
+def _config(vocabulary: int, end: int) -> GPT2Config:
+    return GPT2Config(
+        vocab_size=vocabulary,
+        n_positions=CONTEXT,
+        n_embd=256,
+        n_layer=4,
+        n_head=4,
+        bos_token_id=end,
+        eos_token_id=end,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+    )
+
+
+def main() -> None:
+    """Train on a folder under the corpora root or on the built-in corpus; the folder appears when it is complete."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", default="python-docs", help="python-docs, or a path under the corpora root")
+    parser.add_argument("--out", required=True, help="folder under the models root")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    set_precise_float32()
+    transformers.utils.logging.disable_progress_bar()
+    settings = Settings()
+    builtin = given.corpus == "python-docs"
+    source = CorpusSource(builtin="python-docs") if builtin else CorpusSource(path=given.corpus)
+    texts = [document.text for document in read_documents(source, settings)]
+    target = settings.models_root / given.out
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    facts = train_small_gpt2(texts, partial, seed=given.seed)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(partial, target)
+    print(
+        f"{facts['parameters'] / 1e6:.1f} M parameters, {facts['tokens']:,} tokens, {facts['seconds']:.0f} s; "
+        f"loss {facts['train_loss']:.2f} in training, {facts['val_loss']:.2f} held out (nats per token)"
+    )
+
+
+if __name__ == "__main__":
+    main()
