@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import sys
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,7 +55,7 @@ def up(
 def worker(role: Annotated[str, typer.Option(help="control or compute")], device: str = "auto") -> None:
     """Run one worker process in the foreground, on the database and data directory of the environment."""
     command = [sys.executable, "-m", "workers.main", "--role", role]
-    os.execve(sys.executable, command, os.environ | {"RADIUS_DEVICE": device})
+    os.execve(sys.executable, command, os.environ | {"RADIUS_DEVICE": device})  # noqa: S606 - the command is ours
 
 
 @app.command()
@@ -212,12 +212,13 @@ def _assignment(text: str) -> dict[str, Any]:
     if not separator or not name:
         raise InvalidInput("--set takes field=value")
     try:
-        parsed = json.loads(value)
+        parsed: Any = json.loads(value)
     except ValueError:
         parsed = value
-    for part in reversed(name.split(".")):
+    first, *inner = name.split(".")
+    for part in reversed(inner):
         parsed = {part: parsed}
-    return parsed
+    return {first: parsed}
 
 
 if __name__ == "__main__":

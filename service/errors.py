@@ -1,17 +1,17 @@
 """One tree of errors; each has a stable code and the HTTP status the REST layer answers with.
 
     RadiusError
-    ├── InvalidInput            422  the request or the data is at fault
-    │   ├── NonFiniteData            a NaN or an infinity where a number must be
-    │   ├── UnsupportedModel         not a GPT-2 family model, or not safetensors
-    │   └── NotAvailable             a valid request this version cannot serve yet
-    ├── NotFound                404  no such thing under that id
-    ├── TooLarge                413  over a limit that /v1/limits shows
-    ├── Conflict                409  the thing is not in a state that allows this
-    ├── CorruptArtifact         500  a stored file does not have its recorded SHA-256
-    ├── StorageFull             507  no space left on the data directory's device
-    ├── OutOfMemory             500  the device's memory does not hold even one row
-    └── Unavailable             503  a part of the service is away; try again
+    ├── InvalidInput            422
+    │   ├── NonFiniteData       422
+    │   ├── UnsupportedModel    422
+    │   └── NotAvailable        422
+    ├── NotFound                404
+    ├── TooLarge                413
+    ├── Conflict                409
+    ├── CorruptArtifact         500
+    ├── StorageFull             507
+    ├── OutOfMemory             500
+    └── Unavailable             503
 
 Messages are for people; they may name a field, a limit or a count, and never repeat what a client sent.
 """
@@ -37,53 +37,75 @@ class RadiusError(Exception):
 
 
 class InvalidInput(RadiusError, ValueError):
+    """The request or the data is at fault."""
+
     code = "invalid_input"
     status = 422
 
 
 class NonFiniteData(InvalidInput):
+    """A NaN or an infinity where a number must be."""
+
     code = "non_finite_data"
 
 
 class UnsupportedModel(InvalidInput):
+    """Not a GPT-2 family model, or not safetensors."""
+
     code = "unsupported_model"
 
 
 class NotAvailable(InvalidInput):
+    """A valid request that this version cannot serve yet."""
+
     code = "not_available"
 
 
 class NotFound(RadiusError, LookupError):
+    """No such thing under that id."""
+
     code = "not_found"
     status = 404
 
 
 class TooLarge(RadiusError):
+    """Over a limit that /v1/limits shows."""
+
     code = "too_large"
     status = 413
 
 
 class Conflict(RadiusError):
+    """The thing is not in a state that allows this."""
+
     code = "conflict"
     status = 409
 
 
 class CorruptArtifact(RadiusError):
+    """A stored file does not have its recorded SHA-256."""
+
     code = "corrupt_artifact"
     status = 500
 
 
 class StorageFull(RadiusError):
+    """No space left on the data directory's device."""
+
     code = "storage_full"
     status = 507
 
 
 class OutOfMemory(RadiusError, MemoryError):
+    """The device's memory does not hold even one row."""
+
     code = "device_memory"
     status = 500
 
 
 class Unavailable(RadiusError):
+    """A part of the service is away; try again."""
+
     code = "unavailable"
     status = 503
 

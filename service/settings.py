@@ -1,4 +1,4 @@
-"""All settings, read once from the environment (prefix `RADIUS_`) and passed down; nothing else reads the environment."""
+"""All settings, read once from the environment (prefix `RADIUS_`) and passed down."""
 
 from __future__ import annotations
 
@@ -16,28 +16,46 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RADIUS_", extra="ignore", frozen=True)
 
-    host: str = Field("127.0.0.1", description="address the API binds; without API keys only loopback is allowed")
-    port: int = Field(8000, ge=0, le=65535, description="port the API binds; 0 takes a free one")
-    data_dir: Path = Field(Path("radius-data"), description="database, shards, reports and caches live here")
-    database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data directory")
-    models_dir: Path | None = Field(None, description="model folders; default: DATA_DIR/models")
-    corpora_dir: Path | None = Field(None, description="text that may be registered; default: DATA_DIR/corpora")
-    device: str = Field("auto", description="device of a compute worker: auto, cpu or cuda:N")
-    torch_threads: int = Field(0, ge=0, description="threads of a compute worker; 0: all cores")
+    host: str = Field(
+        default="127.0.0.1", description="address the API binds; without API keys only loopback is allowed"
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="port the API binds; 0 takes a free one")
+    data_dir: Path = Field(default=Path("radius-data"), description="database, shards, reports and caches live here")
+    database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in the data directory")
+    models_dir: Path | None = Field(default=None, description="model folders; default: DATA_DIR/models")
+    corpora_dir: Path | None = Field(default=None, description="text that may be registered; default: DATA_DIR/corpora")
+    device: str = Field(default="auto", description="device of a compute worker: auto, cpu or cuda:N")
+    torch_threads: int = Field(default=0, ge=0, description="threads of a compute worker; 0: all cores")
 
-    max_json_bytes: int = Field(8 * MIB, ge=1024, description="largest JSON body; a spec is a few hundred bytes")
-    max_upload_bytes: int = Field(8 * GIB, ge=1024, description="largest uploaded file; streamed to disk, never held")
-    max_chunks: int = Field(20_000_000, ge=1, description="largest sample of one extraction; a row is 4 d_model bytes")
-    max_page: int = Field(200, ge=1, description="longest page of a listing")
-    max_document_bytes: int = Field(256 * MIB, ge=1024, description="largest single document; one is held in memory")
-    corpus_scan_wait_s: float = Field(5.0, ge=0, description="how long registering waits for the count of a corpus")
+    max_json_bytes: int = Field(
+        default=8 * MIB, ge=1024, description="largest JSON body; a spec is a few hundred bytes"
+    )
+    max_upload_bytes: int = Field(
+        default=8 * GIB, ge=1024, description="largest uploaded file; streamed to disk, never held"
+    )
+    max_chunks: int = Field(
+        default=20_000_000, ge=1, description="largest sample of one extraction; a row is 4 d_model bytes"
+    )
+    max_page: int = Field(default=200, ge=1, description="longest page of a listing")
+    max_document_bytes: int = Field(
+        default=256 * MIB, ge=1024, description="largest single document; one is held in memory"
+    )
+    corpus_scan_wait_s: float = Field(
+        default=5.0, ge=0, description="how long registering waits for the count of a corpus"
+    )
 
-    shard_tokens: int = Field(65_536, ge=1, description="tokens that make one shard, the unit of resuming")
-    batch_tokens: int = Field(4_096, ge=1, description="tokens of one forward pass; part of a shard's fixed batches")
-    null_queries: int = Field(1_000, ge=1, description="sampled queries of the Gaussian null model")
-    poll_interval_s: float = Field(0.1, gt=0, description="how often a worker looks for a new segment")
-    progress_interval_s: float = Field(0.5, ge=0, description="least time between two progress writes of a segment")
-    restart_delay_s: float = Field(0.5, ge=0, description="pause before the supervisor starts a dead process again")
+    shard_tokens: int = Field(default=65_536, ge=1, description="tokens that make one shard, the unit of resuming")
+    batch_tokens: int = Field(
+        default=4_096, ge=1, description="tokens of one forward pass; part of a shard's fixed batches"
+    )
+    null_queries: int = Field(default=1_000, ge=1, description="sampled queries of the Gaussian null model")
+    poll_interval_s: float = Field(default=0.1, gt=0, description="how often a worker looks for a new segment")
+    progress_interval_s: float = Field(
+        default=0.5, ge=0, description="least time between two progress writes of a segment"
+    )
+    restart_delay_s: float = Field(
+        default=0.5, ge=0, description="pause before the supervisor starts a dead process again"
+    )
 
     @field_validator("data_dir", "models_dir", "corpora_dir")
     @classmethod

@@ -108,7 +108,7 @@ class Supervisor:
                 env=_environment(self.settings),
                 pass_fds=child.descriptors,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
             )
         child.starts += 1
 

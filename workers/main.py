@@ -76,11 +76,10 @@ def _launch(settings: Settings, role: str, name: str) -> None:
         }
     )
     if role == "control":
-        import workers.flows.parents  # noqa: F401
+        import workers.flows.parents
     else:
-        from workers.devices.device import choose_device, set_precise_float32
-
         import workers.flows.segments  # noqa: F401
+        from workers.devices.device import choose_device, set_precise_float32
 
         set_precise_float32(settings.torch_threads)
         logger.info("computing on %s", choose_device(settings.device))

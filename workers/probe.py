@@ -37,7 +37,9 @@ def probe_search() -> dict[str, object]:
     began = time.perf_counter()
     found, _ = nested_neighbors(rows, build_flat(rows, rows.mean(axis=0)), seeded_permutation(100, 0), [100])
     distances, ids = nearest_reference(rows)
-    right = bool((found[0].ids == ids[found[0].rows]).all() and np.allclose(found[0].distances, distances[found[0].rows]))
+    right = bool(
+        (found[0].ids == ids[found[0].rows]).all() and np.allclose(found[0].distances, distances[found[0].rows])
+    )
     took = time.perf_counter() - began
     advice = "" if right else "FAISS gives wrong answers on this machine; reinstall it"
     return {

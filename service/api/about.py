@@ -34,6 +34,8 @@ class Model(Contract):
 
 
 class Health(Contract):
+    """The answer of a health check."""
+
     status: str
 
 

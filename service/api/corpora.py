@@ -55,7 +55,7 @@ async def create_corpus(request: Request, response: Response, services: Services
         corpus_id = await _upload(request, services)
     else:
         body = CorpusRequest.model_validate(await read_json(request, services.settings.max_json_bytes))
-        source = CorpusSource(**body.model_dump(exclude={"name", "upload"}))
+        source = CorpusSource(**body.model_dump(exclude={"name"}))
         await run_in_threadpool(_check_path, services, source)
         corpus_id = await run_in_threadpool(services.submission.register_corpus, body.name, source)
     corpus = await _when_counted(services, corpus_id)
@@ -91,7 +91,7 @@ async def _upload(request: Request, services: Services) -> str:
         corpus_id = new_id("corpus")
         target = services.settings.uploads_root / f"{corpus_id}{ending}"
         await run_in_threadpool(save_upload, file, target)
-    fields = body.model_dump(exclude={"name", "builtin", "upload"})
+    fields = body.model_dump(exclude={"name", "builtin"})
     source = CorpusSource(**fields, upload=target.name)
     try:
         return await run_in_threadpool(services.submission.register_corpus, body.name, source, corpus_id)

@@ -25,12 +25,16 @@ _MEDIA = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 
 
 class FractionHistogram(Contract):
+    """One fraction's histogram; null when it has no distances."""
+
     fraction: float
     n: int
     histogram: Histogram | None
 
 
 class FractionQuantiles(Contract):
+    """One fraction's quantiles; null when it has no distances."""
+
     fraction: float
     n: int
     quantiles: dict[str, float] | None
@@ -43,6 +47,8 @@ class Histograms(Contract):
 
 
 class Quantiles(Contract):
+    """Quantiles of each fraction."""
+
     fractions: list[FractionQuantiles]
 
 

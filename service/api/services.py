@@ -18,6 +18,8 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
+    """Settings, catalog and submission."""
+
     settings: Settings
     catalog: Catalog
     submission: Submission

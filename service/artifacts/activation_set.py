@@ -6,7 +6,7 @@
                                  characters, and packed document_ids and texts; none for imported vectors
     moments.safetensors          mean (d_model) and variance (d_model), float64
 
-Row r of a shard is chunk r // rows_per_chunk, at position `position`, or r % rows_per_chunk when all positions are kept.
+Row r of a shard is chunk r // rows_per_chunk, at `position`, or at r % rows_per_chunk when all positions are kept.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ Array = np.ndarray
 
 
 def shard_name(index: int) -> str:
+    """File name of the vectors of shard `index`."""
     return f"shard-{index:05d}.safetensors"
 
 
 def rows_name(index: int) -> str:
+    """File name of the chunks of shard `index`."""
     return f"rows-{index:05d}.safetensors"
 
 
@@ -60,14 +62,12 @@ def finish_set(folder: Path, about: dict[str, Any]) -> None:
         NonFiniteData: naming the first row that is not finite.
     """
     shards = sorted(folder.glob("shard-*.safetensors"))
-    running: RunningStatistics | None = None
-    counts = []
+    first = load_file(shards[0])["vectors"]
+    running, counts = RunningStatistics(first.shape[1]), []
     for path in shards:
         vectors = load_file(path)["vectors"]
-        running = running or RunningStatistics(vectors.shape[1])
         running.add(vectors)
         counts.append(len(vectors))
-    assert running is not None, "a set has at least one shard"
     save_tensors(
         folder / "moments.safetensors", {"mean": running.mean, "variance": running.sum_sq_about_mean / running.n}
     )
@@ -76,7 +76,7 @@ def finish_set(folder: Path, about: dict[str, Any]) -> None:
         "kind": "activations",
         "n": running.n,
         "d_model": running.d_model,
-        "dtype": str(vectors.dtype),
+        "dtype": str(first.dtype),
         "shard_rows": counts,
         "statistics": running.summary().model_dump(),
         "files": [describe_file(path) for path in names],

@@ -55,6 +55,7 @@ def publish_folder(staged: Path, target: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
+    """Force a file to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -50,10 +50,12 @@ def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list
 
 
 def record_counts(connection: sa.Connection, corpus_id: str, counts: CorpusCounts) -> None:
+    """scanning → ready."""
     _update(connection, corpus_id, state="ready", counts=counts.model_dump(), error=None)
 
 
 def record_failure(connection: sa.Connection, corpus_id: str, error: dict[str, str]) -> None:
+    """scanning → failed."""
     _update(connection, corpus_id, state="failed", error=error)
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from service.errors import Unavailable
 
@@ -23,7 +25,7 @@ class Catalog:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except sa.exc.OperationalError as error:
+        except OperationalError as error:
             raise Unavailable("the metadata database cannot be reached") from error
 
     @contextmanager
@@ -32,7 +34,7 @@ class Catalog:
         try:
             with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 yield connection
-        except sa.exc.OperationalError as error:
+        except OperationalError as error:
             raise Unavailable("the metadata database cannot be reached") from error
 
     def check(self) -> None:
@@ -50,8 +52,8 @@ def make_engine(url: str) -> sa.Engine:
     if parsed.get_backend_name() == "postgresql":
         return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     engine = sa.create_engine(parsed, connect_args={"timeout": 30})
-    sa.event.listen(engine, "connect", _configure_sqlite)
-    sa.event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
     return engine
 
 

@@ -16,9 +16,8 @@ _HREF = {"activations": "/v1/activations/", "radius": "/v1/radius/"}
 
 
 def insert(connection: sa.Connection, row: Row) -> None:
-    connection.execute(
-        jobs.insert().values(**row, state="queued", warnings=[], unit="rows", created_at=now())
-    )
+    """Add a queued job."""
+    connection.execute(jobs.insert().values(**row, state="queued", warnings=[], unit="rows", created_at=now()))
 
 
 def get(connection: sa.Connection, job_id: str) -> Job:
@@ -77,9 +76,7 @@ def tick(connection: sa.Connection, job_id: str, name: str, *, stage: str, done:
     """Record how far a segment is."""
     moment = now()
     here = (segments.c.job == job_id) & (segments.c.name == name)
-    changed = connection.execute(
-        segments.update().where(here).values(done=done, worker=worker, updated_at=moment)
-    )
+    changed = connection.execute(segments.update().where(here).values(done=done, worker=worker, updated_at=moment))
     if changed.rowcount == 0:
         connection.execute(
             segments.insert().values(
@@ -105,7 +102,10 @@ def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:
     for found in connection.execute(query).mappings():
         results[found["job"]].append(
             JobResult(
-                type=found["type"], site=found["site"], id=found["product"], href=_HREF[found["type"]] + found["product"]
+                type=found["type"],
+                site=found["site"],
+                id=found["product"],
+                href=_HREF[found["type"]] + found["product"],
             )
         )
     ticks: dict[str, list[Row]] = {job_id: [] for job_id in ids}
@@ -117,12 +117,8 @@ def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:
 def _job(row: Row, results: list[JobResult], ticks: list[Row]) -> Job:
     hidden = {"spec_sha256", "owner", "total", "unit"}
     shown: dict[str, Any] = {key: value for key, value in row.items() if key not in hidden}
-    return Job(
-        **shown | {"spec": {key: value for key, value in row["spec"].items() if value is not None}},
-        progress=_progress(row, ticks),
-        result=results[0] if results else None,
-        results=results,
-    )
+    shown["spec"] = {key: value for key, value in row["spec"].items() if value is not None}
+    return Job(**shown, progress=_progress(row, ticks), result=results[0] if results else None, results=results)
 
 
 def _progress(row: Row, ticks: list[Row]) -> Progress:

@@ -96,7 +96,10 @@ def _train_model(settings: Settings) -> None:
     if (settings.models_root / DEMO_MODEL / "config.json").exists():
         console.print(f"using the model in {settings.models_root / DEMO_MODEL}", highlight=False)
         return
-    environment = os.environ | {"RADIUS_DATA_DIR": str(settings.data_dir), "RADIUS_MODELS_DIR": str(settings.models_root)}
+    environment = os.environ | {
+        "RADIUS_DATA_DIR": str(settings.data_dir),
+        "RADIUS_MODELS_DIR": str(settings.models_root),
+    }
     command = [sys.executable, "-m", "workers.training.small_gpt2", "--out", DEMO_MODEL]
     if subprocess.run(command, env=environment, check=False).returncode != 0:
         raise RadiusError("the small model could not be trained; its output is above")

@@ -41,6 +41,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def as_json(findings: list[Finding]) -> list[dict[str, object]]:
+    """The findings as plain objects."""
     return [asdict(finding) for finding in findings]
 
 
@@ -87,4 +88,6 @@ def _data_dir(settings: Settings) -> Finding:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     found = f"{settings.data_dir}: {free / GIB:.1f} GiB free"
-    return Finding("data directory", free > _ROOM, found, "" if free > _ROOM else "set RADIUS_DATA_DIR to a larger disk")
+    return Finding(
+        "data directory", free > _ROOM, found, "" if free > _ROOM else "set RADIUS_DATA_DIR to a larger disk"
+    )

@@ -25,6 +25,7 @@ def print_json(content: Any) -> None:
 
 
 def jobs_table(jobs: list[Job]) -> Table:
+    """A line per job."""
     table = Table("id", "kind", "state", "progress", "created", box=None)
     for job in jobs:
         total = "?" if job.progress.total is None else f"{job.progress.total:,}"
@@ -59,6 +60,7 @@ def report_table(report: RadiusReport) -> Table:
 
 
 def print_report(report: RadiusReport) -> None:
+    """The table of a report and its warnings."""
     console.print(report_table(report))
     for warning in report.warnings:
         console.print(f"[yellow]note[/] {warning.message}", highlight=False)

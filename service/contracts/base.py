@@ -55,4 +55,5 @@ class Problem(Contract):
 
 
 def now() -> datetime:
+    """This moment in UTC."""
     return datetime.now(UTC)

@@ -13,30 +13,40 @@ CorpusFormat = Literal["txt", "jsonl", "parquet", "spgc"]
 BUILTINS: dict[str, str] = {"python-docs": "The language reference that ships inside Python (pydoc_data.topics)"}
 
 
-class CorpusSource(Contract):
-    """Where the text of a corpus is; exactly one of `path`, `dataset`, `builtin` and `upload` is set."""
+class CorpusFields(Contract):
+    """Where the text of a corpus is, and how to read it."""
 
-    path: Text | None = Field(None, description="file or folder under the corpora root")
-    dataset: Text | None = Field(None, description="Hugging Face data set, owner/name")
+    path: Text | None = Field(default=None, description="file or folder under the corpora root")
+    dataset: Text | None = Field(default=None, description="Hugging Face data set, owner/name")
     builtin: Literal["python-docs"] | None = None
-    upload: Name | None = Field(None, description="made by the server for an uploaded file")
-    format: CorpusFormat | None = Field(None, description="default: by the file's ending")
+    format: CorpusFormat | None = Field(default=None, description="default: by the file's ending")
     documents: Literal["file", "paragraphs"] = Field(
-        "file", description=".txt: a document per file, or per block of lines between blank lines"
+        default="file", description=".txt: a document per file, or per block of lines between blank lines"
     )
-    join: Literal["newline", "space"] = Field("newline", description="spgc: how the words of a token file are joined")
-    text_field: Name = Field("text", description="column or key that holds the text (.jsonl, .parquet, data set)")
-    errors: Literal["strict", "replace"] = Field("strict", description="what to do with bytes that are not UTF-8")
-    revision: Name | None = Field(None, description="data set: commit or tag")
-    configuration: Name | None = Field(None, description="data set: configuration name")
-    split: Name = Field("train", description="data set: split")
+    join: Literal["newline", "space"] = Field(
+        default="newline", description="spgc: how the words of a token file are joined"
+    )
+    text_field: Name = Field(
+        default="text", description="column or key that holds the text (.jsonl, .parquet, data set)"
+    )
+    errors: Literal["strict", "replace"] = Field(
+        default="strict", description="what to do with bytes that are not UTF-8"
+    )
+    revision: Name | None = Field(default=None, description="data set: commit or tag")
+    configuration: Name | None = Field(default=None, description="data set: configuration name")
+    split: Name = Field(default="train", description="data set: split")
 
 
-class CorpusRequest(CorpusSource):
+class CorpusSource(CorpusFields):
+    """The source of a registered corpus: exactly one of `path`, `dataset`, `builtin` and `upload` is set."""
+
+    upload: Name | None = Field(default=None, description="made by the server for an uploaded file")
+
+
+class CorpusRequest(CorpusFields):
     """Body of `POST /v1/corpora`."""
 
-    name: Identifier | None = Field(None, description="how jobs may call it; unique; default: the id")
-    upload: None = None
+    name: Identifier | None = Field(default=None, description="how jobs may call it; unique; default: the id")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -51,7 +61,7 @@ class CorpusCounts(Contract):
     documents: int
     bytes: int = Field(description="UTF-8 bytes of all texts")
     sha256: str = Field(description="over every document's id and text, in reading order")
-    replaced_documents: int = Field(0, description="documents in which bytes were replaced (errors=replace)")
+    replaced_documents: int = Field(default=0, description="documents in which bytes were replaced (errors=replace)")
 
 
 class Corpus(Contract):

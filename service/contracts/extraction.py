@@ -21,17 +21,17 @@ def _distinct(sites: list[str]) -> list[str]:
 class ExtractionSpec(Contract):
     """What to extract. The defaults are the paper's (appendix F.1), at the two readings of "the last layer"."""
 
-    preset: Text | None = Field(None, description="the preset these values came from")
+    preset: Text | None = Field(default=None, description="the preset these values came from")
     model: Text = Field(description="hub id, or a folder under the models root")
-    revision: Text | None = Field(None, description="commit or tag of a hub model")
+    revision: Text | None = Field(default=None, description="commit or tag of a hub model")
     corpus: Text = Field(description="id or name of a corpus, or a built-in")
     sites: Annotated[list[SiteName], Field(min_length=1, max_length=64), AfterValidator(_distinct)] = [
         "blocks.-1.hook_resid_post",
         "final_norm_out",
     ]
-    chunk_tokens: int = Field(256, ge=1, le=2**20)
-    chunks: int = Field(80_000, ge=1, le=2**40)
+    chunk_tokens: int = Field(default=256, ge=1, le=2**20)
+    chunks: int = Field(default=80_000, ge=1, le=2**40)
     chunks_per_document: Literal["all"] | Annotated[int, Field(ge=1, le=2**31)] = 1
     position: Literal["last", "all"] | Annotated[int, Field(ge=0, lt=2**20)] = "last"
     seed: Seed = 0
-    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="of the forward pass")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="of the forward pass")

@@ -31,7 +31,7 @@ class JobRequest(Contract):
 
     kind: JobKind
     spec: dict[str, Any]
-    priority: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="lower runs first")
+    priority: Annotated[int, Field(ge=1, le=1000)] = Field(default=50, description="lower runs first")
     labels: Labels = {}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
 from service.contracts.extraction import ExtractionSpec
+from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
 from service.contracts.radius import RadiusSpec
 from service.errors import InvalidInput, NotAvailable
 

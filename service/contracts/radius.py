@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -14,7 +15,7 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 def _increasing(fractions: list[float]) -> list[float]:
-    if any(low >= high for low, high in zip(fractions, fractions[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(fractions)):
         raise ValueError("fractions must increase")
     return fractions
 
@@ -30,8 +31,10 @@ class RadiusOptions(Contract):
     fractions: Fractions = [0.25, 0.5, 0.75, 1.0]
     exclude: Literal["self", "same_document"] = "self"
     engine: Engine = "auto"
-    k: int = Field(1, ge=1, le=64, description="neighbours kept per row")
-    radii: list[Annotated[float, Field(gt=0)]] | None = Field(None, description="count the pairs within these radii")
+    k: int = Field(default=1, ge=1, le=64, description="neighbours kept per row")
+    radii: list[Annotated[float, Field(gt=0)]] | None = Field(
+        default=None, description="count the pairs within these radii"
+    )
     seed: Seed = 0
 
 
@@ -40,7 +43,7 @@ class RadiusSpec(RadiusOptions):
 
     preset: Text | None = None
     activations: Identifier
-    reference: Identifier | None = Field(None, description="search in this set instead of the rows themselves")
+    reference: Identifier | None = Field(default=None, description="search in this set instead of the rows themselves")
 
 
 class Distribution(Contract):
@@ -55,6 +58,8 @@ class Distribution(Contract):
 
 
 class Centre(Contract):
+    """Mean and median."""
+
     mean: float
     median: float
 
@@ -75,12 +80,14 @@ class FractionReport(Contract):
     nn_distance_distinct: Distribution | None = Field(description="the same without rows at distance 0")
     radius: Centre | None = Field(description="half of nn_distance")
     duplicates: int = Field(description="rows whose nearest other row is at distance 0")
-    without_neighbor: int = Field(0, description="rows that `exclude` leaves without any other row")
+    without_neighbor: int = Field(default=0, description="rows that `exclude` leaves without any other row")
     histogram: Histogram | None
-    reason: str | None = Field(None, description="why there are no numbers")
+    reason: str | None = Field(default=None, description="why there are no numbers")
 
 
 class NullFraction(Contract):
+    """The null model at one number of draws."""
+
     fraction: float
     n: int
     nn_distance: Centre | None

@@ -1,9 +1,9 @@
 """The grammar of sites (hook points): where in the model a vector is read, in TransformerLens spelling.
 
-    hidden = wte + wpe                          blocks.0.hook_resid_pre
-    per block i:  + attention(ln_1(hidden))     .hook_attn_out   then .hook_resid_mid
-                  + mlp(ln_2(hidden))           .hook_mlp_out    then .hook_resid_post
-    ln_f(hidden)                                final_norm_out   (Hugging Face's last hidden state)
+hidden = wte + wpe                          blocks.0.hook_resid_pre
+per block i:  + attention(ln_1(hidden))     .hook_attn_out   then .hook_resid_mid
+              + mlp(ln_2(hidden))           .hook_mlp_out    then .hook_resid_post
+ln_f(hidden)                                final_norm_out   (Hugging Face's last hidden state)
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ left at a document's end is dropped, so a shorter document gives no chunk.
 
 Each document's chunks are put in an order of their own by hash; the j-th of them has the key
 H(seed, document id, j). The sample is the chunks with the smallest keys, in the order of their keys. Keys depend on
-nothing else, so the order of files does not matter, and the first 80,000 of a sample of 100,000 are the sample of 80,000.
+nothing else, so the order of files does not matter, and the first 80,000 of a sample of 100,000 are the sample of
+80,000.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The figure of a radius report, after the paper's Fig. 2 (top): nearest-neighbour distances of the nested fractions."""
+"""The figure of a radius report, after the paper's Fig. 2 (top): distances of the nested fractions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def draw_radius_figure(report: RadiusReport, stem: Path) -> list[Path]:
     axes.set_title(f"{report.name}: {report.n:,} patterns, d_model {report.d_model}", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9)
+        axes.legend(framealpha=0.9, edgecolor="none", fontsize=9)
     paths = [stem.with_suffix(f".{ending}") for ending in FORMATS]
     for path in paths:
         # Without a date and with a fixed salt, the same report gives the same file.
@@ -43,11 +43,13 @@ def _date_key(path: Path) -> str:
 
 
 def _draw_fraction(axes: Axes, fraction: FractionReport, position: int) -> None:
-    assert fraction.histogram is not None and fraction.nn_distance is not None
+    assert fraction.histogram is not None
+    assert fraction.nn_distance is not None
     edges, counts = np.asarray(fraction.histogram.edges), np.asarray(fraction.histogram.counts)
     density = counts / max(1, counts.sum()) / np.diff(edges)
     style = min(position, len(_SHADES) - 1)
-    label = f"{fraction.fraction:.0%} (n = {fraction.n:,}): mean {fraction.nn_distance.mean:.3g}, median {fraction.nn_distance.median:.3g}"
+    mean, median = fraction.nn_distance.mean, fraction.nn_distance.median
+    label = f"{fraction.fraction:.0%} (n = {fraction.n:,}): mean {mean:.3g}, median {median:.3g}"
     axes.stairs(density, edges, color=_SHADES[style], linestyle=_DASHES[style], linewidth=1.6, label=label)
 
 

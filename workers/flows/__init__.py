@@ -1,10 +1,10 @@
 """One workflow per job kind: load, call the pure part, store. The worker side of the job engine.
 
-    runtime.py    what a worker process was given: settings, catalog, device
-    parents.py    the workflows of the job kinds, on the control worker: they plan segments and hold no data
-    segments.py   the one workflow of a segment, on a compute worker
-    sampling.py   segment: corpus → chunks on disk
-    extracting.py segments: chunks → vectors of one shard; shards → published activation sets
-    measuring.py  segment: activation set → radius report and figure
-    scanning.py   segment: count the documents of a corpus
+runtime.py    what a worker process was given: settings, catalog, device
+parents.py    the workflows of the job kinds, on the control worker: they plan segments and hold no data
+segments.py   the one workflow of a segment, on a compute worker
+sampling.py   segment: corpus → chunks on disk
+extracting.py segments: chunks → vectors of one shard; shards → published activation sets
+measuring.py  segment: activation set → radius report and figure
+scanning.py   segment: count the documents of a corpus
 """

@@ -86,9 +86,7 @@ def _parity(current: Runtime, spec: ExtractionSpec, staging: Path, positions: li
     loaded, sites = _load(current, spec, "float32")
     chunks = list(load_file(staging / rows_name(0))["tokens"][:_PARITY_CHUNKS])
     rows = len(chunks) * (spec.chunk_tokens if spec.position == "all" else 1)
-    stored = {
-        sites[i]: load_file(staging / f"site-{i:02d}" / shard_name(0))["vectors"][:rows] for i in positions
-    }
+    stored = {sites[i]: load_file(staging / f"site-{i:02d}" / shard_name(0))["vectors"][:rows] for i in positions}
     deviations = relative_deviation(loaded.model, chunks, spec.position, stored)
     return {i: {"chunks": len(chunks), "max_relative_deviation": deviations[sites[i]]} for i in positions}
 

@@ -29,16 +29,19 @@ def _workflow(name: str) -> Callable[..., Any]:
 
 @_workflow("extraction")
 def extraction(job_id: str) -> None:
+    """Chunks of a corpus → activation sets."""
     _guard(job_id, _extract)
 
 
 @_workflow("radius")
 def radius(job_id: str) -> None:
+    """An activation set → its radius report."""
     _guard(job_id, lambda job, spec: _measure(job, spec["activations"], spec, position=0, alone=True))
 
 
 @_workflow("analysis")
 def analysis(job_id: str) -> None:
+    """An extraction, then the radius of each of its sets."""
     _guard(job_id, _analyse)
 
 
@@ -51,7 +54,7 @@ def scan(corpus_id: str) -> None:
         _record_scan_failure(corpus_id, _as_error(error).as_dict())
 
 
-def _guard(job_id: str, work: Callable[[str, Spec], None]) -> None:
+def _guard(job_id: str, work: Callable[[str, Spec], object]) -> None:
     """Start the job, do its work, and record how it ended."""
     spec = _start(job_id)
     try:
@@ -86,7 +89,9 @@ def _measure(job_id: str, set_id: str, options: Spec, *, position: int, alone: b
     _segment(job_id, f"radius-{position:02d}", "radius", arguments).get_result()
 
 
-def _segment(job_id: str, name: str, function: str, arguments: Spec, priority: int | None = None) -> WorkflowHandle[Any]:
+def _segment(
+    job_id: str, name: str, function: str, arguments: Spec, priority: int | None = None
+) -> WorkflowHandle[Any]:
     options = options_for(
         SEGMENT_WORKFLOW, COMPUTE_QUEUE, f"{job_id}.{name}", arguments.get("priority") or priority or 50
     )
@@ -133,4 +138,3 @@ def _record_scan_failure(corpus_id: str, error: dict[str, str]) -> None:
 def _as_error(error: PortableWorkflowError) -> RadiusError:
     body = error.data if isinstance(error.data, dict) else {"code": "internal", "detail": str(error)}
     return error_from_dict({key: str(value) for key, value in body.items()})
-

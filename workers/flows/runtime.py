@@ -37,6 +37,7 @@ def set_runtime(runtime: Runtime) -> None:
 
 
 def runtime() -> Runtime:
+    """What this process was given."""
     assert _current is not None, "set_runtime comes before the first workflow"
     return _current
 

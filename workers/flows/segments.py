@@ -47,7 +47,7 @@ def _run(job_id: str, name: str, function: str, arguments: Arguments) -> Argumen
         return SEGMENTS[function](job_id, arguments, SegmentProgress(job_id, name, function))
     except RadiusError as error:
         logger.warning("segment %s of %s failed: %s", name, job_id, error.code)
-        raise PortableWorkflowError(error.detail, error.code, data=error.as_dict()) from error
+        raise PortableWorkflowError(error.detail, error.code, data={**error.as_dict()}) from error
     except Exception as error:
         logger.exception("segment %s of %s failed unexpectedly", name, job_id)
         detail = f"unexpected {type(error).__name__} in segment {name}; the worker's log has the trace"

@@ -72,7 +72,8 @@ def load_model(name: str, revision: str | None, models_root: Path, device: torch
         "weights_sha256": _weights_sha256(Path(where)),
         "config": config.to_diff_dict() | {"dtype": dtype},
     }
-    return LoadedModel(GPT2(model.to(device)), tokenizer, identity)
+    torch.nn.Module.to(model, device)
+    return LoadedModel(GPT2(model), tokenizer, identity)
 
 
 def _locate(name: str, revision: str | None, models_root: Path) -> tuple[str, dict[str, Any]]:

@@ -42,8 +42,10 @@ class FilterBound:
 
 
 def float32_bound(d: int) -> FilterBound:
+    """The bound of a float32 filter."""
     return FilterBound(d, 2.0**-24)
 
 
 def float64_bound(d: int) -> FilterBound:
+    """The bound of a float64 filter."""
     return FilterBound(d, 2.0**-53)

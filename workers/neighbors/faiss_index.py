@@ -77,7 +77,7 @@ def cached_flat(folder: Path, set_sha256: str, rows: Array, mean: Array) -> Flat
     about = _read_note(note)
     if about is not None and path.exists() and sha256_file(path) == about["sha256"]:
         stored = faiss.read_index(os.fspath(path))
-        flat = faiss.downcast_index(stored)
+        flat: Any = faiss.downcast_index(stored)
         vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d).copy()
         return FlatIndex(vectors, np.frombuffer(bytes.fromhex(about["norms"])), about["scale"])
     built = build_flat(rows, mean)
@@ -86,6 +86,7 @@ def cached_flat(folder: Path, set_sha256: str, rows: Array, mean: Array) -> Flat
 
 
 def faiss_version() -> str:
+    """For a `provenance` block."""
     return str(faiss.__version__)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def nested_neighbors(
     Raises:
         InvalidInput: the sizes decrease.
     """
-    if any(low > high for low, high in zip(sizes, sizes[1:], strict=False)):
+    if any(low > high for low, high in pairwise(sizes)):
         raise InvalidInput("the sizes of nested prefixes must not decrease")
     order = permutation[: sizes[-1]]
     codes = None if documents is None else documents[order]
@@ -171,9 +172,7 @@ def _rescore(run: _Search, block: Array, found: Array, wanted: Array) -> Array:
     """True distances of the wanted pairs, inf elsewhere."""
     distances = np.full(found.shape, np.inf)
     at, column = np.nonzero(wanted)
-    distances[at, column] = pair_distances(
-        run.stored, run.stored, run.order[block[at]], run.order[found[at, column]]
-    )
+    distances[at, column] = pair_distances(run.stored, run.stored, run.order[block[at]], run.order[found[at, column]])
     run.rescored += len(at)
     return distances
 

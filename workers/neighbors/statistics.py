@@ -47,7 +47,9 @@ def summarise(distances: Array, quantiles: Sequence[float]) -> Summary:
         std=float(distances.std()),
         min=float(distances.min()),
         max=float(distances.max()),
-        quantiles={f"{q:g}": float(value) for q, value in zip(quantiles, np.quantile(distances, quantiles), strict=True)},
+        quantiles={
+            f"{q:g}": float(value) for q, value in zip(quantiles, np.quantile(distances, quantiles), strict=True)
+        },
     )
 
 

@@ -17,7 +17,7 @@ import torch
 import transformers.utils.logging
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tokenizers import ByteLevelBPETokenizer
-from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
+from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
 from service.contracts.corpora import CorpusSource
 from service.settings import Settings
@@ -33,7 +33,9 @@ END = "<|endoftext|>"
 CONFIG = TrainingConfig(steps=250, peak_lr=1.5e-3, warmup_steps=25)
 
 
-def train_small_gpt2(texts: list[str], out: Path, *, seed: int = 0, config: TrainingConfig = CONFIG) -> dict[str, float]:
+def train_small_gpt2(
+    texts: list[str], out: Path, *, seed: int = 0, config: TrainingConfig = CONFIG
+) -> dict[str, float]:
     """Train tokenizer and model on `texts` and save both in `out`; returns losses in nats per token.
 
     The last 5 % of the tokens are held out. Positions beyond the training window (64) stay untrained up to the
@@ -45,12 +47,9 @@ def train_small_gpt2(texts: list[str], out: Path, *, seed: int = 0, config: Trai
     encodings = tokenizer.backend_tokenizer.encode_batch([text + END for text in texts])
     tokens = np.concatenate([np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings])
     training, validation = split_tail(tokens, 0.05)
-    model = GPT2LMHeadModel(_config(len(tokenizer), tokenizer.eos_token_id))
+    model = GPT2LMHeadModel(_config(len(tokenizer), tokenizer.get_vocab()[END]))
     began = time.perf_counter()
-    with Progress(
-        TextColumn("training a small GPT-2"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.2f}"),
-        TimeRemainingColumn(),
-    ) as bar:  # fmt: skip
+    with _progress() as bar:
         task = bar.add_task("train", total=config.steps, loss=float("nan"))
         last = [0.0]
 
@@ -72,11 +71,18 @@ def train_small_gpt2(texts: list[str], out: Path, *, seed: int = 0, config: Trai
     return facts
 
 
-def _train_tokenizer(texts: list[str], out: Path) -> GPT2TokenizerFast:
+def _progress() -> Progress:
+    loss = TextColumn("loss {task.fields[loss]:.2f}")
+    return Progress(
+        TextColumn("training a small GPT-2"), BarColumn(), MofNCompleteColumn(), loss, TimeRemainingColumn()
+    )
+
+
+def _train_tokenizer(texts: list[str], out: Path) -> GPT2Tokenizer:
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator(texts, vocab_size=4096, min_frequency=2, special_tokens=[END], show_progress=False)
     bpe.save_model(str(out))
-    tokenizer = GPT2TokenizerFast.from_pretrained(str(out), model_max_length=CONTEXT)
+    tokenizer = GPT2Tokenizer.from_pretrained(str(out), model_max_length=CONTEXT)
     tokenizer.save_pretrained(out)
     return tokenizer
 
