@@ -6,7 +6,7 @@ language model) 50,257 logits per position, none of which a site below needs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,8 @@ from workers.models.interface import ModelSizes
 class GPT2:
     """A `GPT2Model` read at sites; in evaluation mode, no gradients.
 
-    Shapes: B batch, T positions, D d_model.
+    Shapes: B batch, T positions, D d_model. Attention is causal by the model's own `sdpa` kernel: without a mask, so
+    tokens padded on the right are seen by nobody before them.
     """
 
     def __init__(self, model: GPT2Model) -> None:
@@ -34,41 +35,28 @@ class GPT2:
     @torch.inference_mode()
     def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
         """(B, T, D) at each site for (B, T) int64 tokens; see `HookedModel.read`."""
+        wanted = set(sites)
         found: dict[Site, torch.Tensor] = {}
-        positions = torch.arange(tokens.shape[1], device=tokens.device)
-        hidden_BTD = self.model.wte(tokens) + self.model.wpe(positions)
-        for layer in range(self._layers_needed(sites)):
-            wanted = {site.hook: site for site in sites if site.layer == layer and site.hook != FINAL_NORM}
-            hidden_BTD = self._block(layer, hidden_BTD, wanted, found)
-        for site in sites:
-            if site.hook == FINAL_NORM:
-                found[site] = self.model.ln_f(hidden_BTD)
+        for site, vectors_BTD in self._stream(tokens):
+            if site in wanted:
+                found[site] = vectors_BTD
+                if len(found) == len(wanted):
+                    break
         return found
 
-    def _layers_needed(self, sites: Sequence[Site]) -> int:
-        return max(
-            self.sizes.n_layers if site.hook == FINAL_NORM else site.layer + (site.hook != "resid_pre") or 1
-            for site in sites
-        )
-
-    def _block(
-        self, layer: int, resid_pre: torch.Tensor, wanted: dict[str, Site], found: dict[Site, torch.Tensor]
-    ) -> torch.Tensor:
-        """One block; puts what is wanted of it into `found` and returns the residual stream after it."""
-        if "resid_pre" in wanted:
-            found[wanted["resid_pre"]] = resid_pre
-        block: Any = self.model.h[layer]
-        outputs: dict[str, torch.Tensor] = {}
-        handles = [
-            block.attn.register_forward_hook(lambda _m, _i, out: outputs.__setitem__("attn_out", out[0])),
-            block.mlp.register_forward_hook(lambda _m, _i, out: outputs.__setitem__("mlp_out", out)),
-        ]
-        try:
-            resid_post = block(resid_pre, use_cache=False)
-        finally:
-            for handle in handles:
-                handle.remove()
-        outputs["resid_mid"] = outputs["attn_out"] + resid_pre
-        outputs["resid_post"] = resid_post
-        found.update({site: outputs[hook] for hook, site in wanted.items() if hook != "resid_pre"})
-        return resid_post
+    def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
+        """Every site in the order of the forward pass; what nobody asks for is never computed."""
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        resid_BTD = self.model.wte(tokens) + self.model.wpe(positions)
+        for layer, module in enumerate(self.model.h):
+            block: Any = module
+            yield Site(layer, "resid_pre"), resid_BTD
+            attn_BTD, _ = block.attn(block.ln_1(resid_BTD))
+            yield Site(layer, "attn_out"), attn_BTD
+            resid_BTD = attn_BTD + resid_BTD
+            yield Site(layer, "resid_mid"), resid_BTD
+            mlp_BTD = block.mlp(block.ln_2(resid_BTD))
+            yield Site(layer, "mlp_out"), mlp_BTD
+            resid_BTD = resid_BTD + mlp_BTD
+            yield Site(layer, "resid_post"), resid_BTD
+        yield Site(len(self.model.h), FINAL_NORM), self.model.ln_f(resid_BTD)

@@ -42,6 +42,9 @@ def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokeni
     if not isinstance(wrapped, PreTrainedTokenizerFast):
         raise UnsupportedModel("the model's tokenizer has no fast version, which knows offsets", field="model")
     tokenizer = wrapped.backend_tokenizer
+    if tokenizer.get_vocab_size() <= len(wrapped.all_special_tokens):
+        # The library makes an empty tokenizer where the files are missing.
+        raise InvalidInput("no tokenizer was found with the model", field="model")
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -59,7 +62,13 @@ def load_model(name: str, revision: str | None, models_root: Path, device: torch
     config = _read_config(where, options)
     try:
         model = GPT2Model.from_pretrained(
-            where, config=config, dtype=_DTYPES[dtype], use_safetensors=True, trust_remote_code=False, **options
+            where,
+            config=config,
+            dtype=_DTYPES[dtype],
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=False,
+            **options,
         )
     except (OSError, ValueError) as error:
         raise UnsupportedModel(_cause("the model has no safetensors weights", error), field="model") from error

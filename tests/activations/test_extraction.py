@@ -1,0 +1,152 @@
+"""Batches, padding, memory, and parity with one sequence at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import GPT2Model
+
+from service.contracts.sites import Site, parse_site
+from service.errors import OutOfMemory
+from workers.activations.batches import pad_right, plan_batches
+from workers.activations.extraction import extract
+from workers.activations.parity import relative_deviation
+from workers.devices.backoff import map_halving
+from workers.models.gpt2 import GPT2
+from workers.models.interface import ModelSizes
+
+Array = np.ndarray
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> GPT2:
+    return GPT2(GPT2Model.from_pretrained(tiny_model))
+
+
+def sequences(lengths: list[int]) -> list[Array]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 512, length) for length in lengths]
+
+
+SITES = [parse_site("blocks.-1.hook_resid_post", 3), parse_site("final_norm_out", 3)]
+
+
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 200))
+def test_batches_hold_every_sequence_once_within_the_budget(lengths: list[int], budget: int):
+    batches = plan_batches(lengths, budget)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
+
+
+def test_equal_lengths_keep_their_order():
+    assert plan_batches([8] * 5, 16) == [[0, 1], [2, 3], [4]]
+
+
+def test_padding_is_on_the_right():
+    assert pad_right([np.asarray([5, 6]), np.asarray([7])]).tolist() == [[5, 6], [7, 0]]
+
+
+@pytest.mark.parametrize("position", ["last", "all"])
+@pytest.mark.parametrize("budget", [1, 64, 4096])
+def test_any_batching_gives_what_each_sequence_gives_alone(model: GPT2, position: str, budget: int):
+    texts = sequences([12, 30, 5, 30, 17])
+    found = extract(model, texts, SITES, position, budget).vectors
+    alone = [extract(model, [text], SITES, position, 1).vectors for text in texts]
+    for site in SITES:
+        expected = np.concatenate([part[site] for part in alone])
+        assert found[site].shape == expected.shape
+        np.testing.assert_allclose(found[site], expected, rtol=2e-5, atol=2e-5)
+
+
+def test_the_same_batches_give_the_same_bits(model: GPT2):
+    texts = sequences([16] * 10)
+    first, second = (extract(model, texts, SITES, "last", 64).vectors[SITES[0]] for _ in range(2))
+    assert (first == second).all()
+
+
+def test_a_position_equals_that_row_of_all_positions(model: GPT2):
+    texts = sequences([20, 20, 20])
+    every = extract(model, texts, SITES, "all", 4096).vectors[SITES[0]].reshape(3, 20, -1)
+    seventh = extract(model, texts, SITES, 7, 4096).vectors[SITES[0]]
+    np.testing.assert_allclose(seventh, every[:, 7], rtol=2e-5, atol=2e-5)
+
+
+def test_progress_counts_sequences(model: GPT2):
+    seen: list[int] = []
+    extract(model, sequences([8] * 10), SITES[:1], "last", 32, seen.append)
+    assert seen == [4, 8, 10]
+
+
+class FakeGpu:
+    """A device that holds `room` tokens at once: beyond, it raises what CUDA raises."""
+
+    sizes = ModelSizes(1, 64, 4, 1, 512)
+    device = torch.device("cpu")
+
+    def __init__(self, room: int) -> None:
+        self.room, self.batches = room, []
+
+    def read(self, tokens: torch.Tensor, sites: list[Site]) -> dict[Site, torch.Tensor]:
+        if tokens.numel() > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.batches.append(len(tokens))
+        return {site: tokens[..., None].float().expand(*tokens.shape, 4) for site in sites}
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on():
+    gpu, roomy = FakeGpu(room=20), FakeGpu(room=10**6)
+    texts = sequences([8] * 16)
+    found = extract(gpu, texts, SITES[:1], "last", 128)
+    assert set(gpu.batches) == {2}
+    assert found.halvings == 7
+    assert (found.vectors[SITES[0]] == extract(roomy, texts, SITES[:1], "last", 128).vectors[SITES[0]]).all()
+
+
+def test_out_of_memory_on_a_single_sequence_is_an_error_of_its_own():
+    with pytest.raises(OutOfMemory, match="batch of one"):
+        extract(FakeGpu(room=4), sequences([8]), SITES[:1], "last", 8)
+
+
+def test_a_failed_batch_is_not_kept_alive():
+    """Recovering inside the except block would keep its tensors through the traceback."""
+    import gc
+    import weakref
+
+    kept: list[weakref.ref[torch.Tensor]] = []
+
+    def run(items):
+        if len(items) > 1:
+            big = torch.zeros(1000)
+            kept.append(weakref.ref(big))
+            raise torch.OutOfMemoryError("no room")
+        gc.collect()
+        assert all(reference() is None for reference in kept)
+        return list(items)
+
+    assert map_halving(run, [1, 2, 3]) == [[1], [2], [3]]
+
+
+def test_parity_is_zero_for_the_same_forward_and_shows_lower_precision(model: GPT2, tiny_model: Path):
+    texts = sequences([24] * 3)
+    site = SITES[1]
+    same = extract(model, texts, [site], "last", 24).vectors
+    assert relative_deviation(model, texts, "last", same)[site] == 0.0
+    coarse = GPT2(GPT2Model.from_pretrained(tiny_model, dtype=torch.bfloat16))
+    stored = extract(coarse, texts, [site], "last", 4096).vectors
+    assert stored[site].dtype == np.float32
+    assert 1e-4 < relative_deviation(model, texts, "last", stored)[site] < 0.2
+
+
+@pytest.mark.gpu
+def test_a_gpu_agrees_with_the_cpu(model: GPT2, tiny_model: Path):
+    gpu = GPT2(GPT2Model.from_pretrained(tiny_model).to("cuda"))
+    texts = sequences([24] * 8)
+    a, b = (extract(m, texts, SITES, "last", 4096).vectors for m in (model, gpu))
+    for site in SITES:
+        np.testing.assert_allclose(a[site], b[site], rtol=1e-4, atol=1e-4)
