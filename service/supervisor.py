@@ -43,6 +43,7 @@ class Supervisor:
     settings: Settings
     url: str = ""
     children: list[Child] = field(default_factory=list)
+    _listening: socket.socket | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -58,13 +59,12 @@ class Supervisor:
         self.settings.make_folders()
         migrate(self.settings.resolved_database_url)
         migrate_engine(self.settings.resolved_database_url)
-        listening = _listen(host, self.settings.port)
+        listening = self._listening = _listen(host, self.settings.port)  # kept open across restarts of the API
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{listening.getsockname()[1]}"
         self._add("api", ["service.server", "--fd", str(listening.fileno())], (listening.fileno(),))
         self._add("control", ["workers.main", "--role", "control"])
         self._add("compute", ["workers.main", "--role", "compute"])
-        self._listening = listening  # kept open across restarts of the API
         for child in self.children:
             self._spawn(child)
         threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
@@ -89,6 +89,8 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if self._listening is not None:
+            self._listening.close()
 
     def child(self, name: str) -> Child:
         return next(child for child in self.children if child.name == name)

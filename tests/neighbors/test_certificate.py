@@ -31,7 +31,9 @@ def test_the_float32_bound_holds_for_every_pair(make: Callable[[], Array]):
 
 def test_the_float64_bound_is_sharper():
     squared, norms = np.asarray([1.0]), np.asarray([2.0])
-    widths = [bound(64).upper(squared, norms) - bound(64).lower(squared, norms) for bound in (float32_bound, float64_bound)]
+    widths = [
+        bound(64).upper(squared, norms) - bound(64).lower(squared, norms) for bound in (float32_bound, float64_bound)
+    ]
     assert 0 < widths[1][0] < 1e-8 * widths[0][0]
 
 

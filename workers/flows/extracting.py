@@ -17,15 +17,15 @@ from service.artifacts.manifest import MANIFEST
 from service.catalog import activations, jobs
 from service.contracts.base import Notice
 from service.contracts.extraction import ExtractionSpec
-from service.contracts.sites import Site, parse_site
-from service.errors import InvalidInput, NonFiniteData
+from service.contracts.sites import Site
+from service.errors import NonFiniteData
 from service.ids import derived_id
 from service.provenance import provenance
 from workers.activations.extraction import extract
 from workers.activations.parity import relative_deviation
 from workers.devices.device import choose_device, describe_device
 from workers.flows.runtime import Runtime, SegmentProgress, runtime
-from workers.flows.sampling import extraction_spec, read_sample_note
+from workers.flows.sampling import check_against, extraction_spec, read_sample_note
 from workers.models.loading import LoadedModel, load_model
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "safetensors")
@@ -75,10 +75,7 @@ def publish_sets(job_id: str, arguments: dict[str, Any], _progress: SegmentProgr
 def _load(current: Runtime, spec: ExtractionSpec, dtype: str | None = None) -> tuple[LoadedModel, list[Site]]:
     device = choose_device(current.settings.device)
     loaded = load_model(spec.model, spec.revision, current.settings.models_root, device, dtype or spec.dtype)
-    sizes = loaded.model.sizes
-    if spec.chunk_tokens > sizes.n_ctx:
-        raise InvalidInput(f"the model's context is {sizes.n_ctx} tokens", field="spec.chunk_tokens")
-    return loaded, [parse_site(site, sizes.n_layers) for site in spec.sites]
+    return loaded, check_against(spec, loaded.model.sizes)
 
 
 def _parity(current: Runtime, spec: ExtractionSpec, staging: Path, positions: list[int]) -> dict[int, dict[str, Any]]:

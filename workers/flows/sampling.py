@@ -13,13 +13,15 @@ from service.artifacts.atomic import write_bytes
 from service.artifacts.manifest import canonical_json
 from service.catalog import corpora
 from service.contracts.extraction import ExtractionSpec
+from service.contracts.sites import Site, parse_site
 from service.errors import InvalidInput
 from service.settings import Settings
 from workers.corpora.documents import Document
 from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
 from workers.corpora.sources import read_documents
 from workers.flows.runtime import SegmentProgress, runtime
-from workers.models.loading import load_tokenizer
+from workers.models.interface import ModelSizes
+from workers.models.loading import load_tokenizer, read_sizes
 
 SAMPLE_NOTE = "sample.json"
 
@@ -29,11 +31,19 @@ def extraction_spec(arguments: dict[str, Any]) -> ExtractionSpec:
     return ExtractionSpec(**{name: arguments[name] for name in ExtractionSpec.model_fields if name in arguments})
 
 
+def check_against(spec: ExtractionSpec, sizes: ModelSizes) -> list[Site]:
+    """The sites in a model of these sizes; raises `InvalidInput` for what the model does not have."""
+    if spec.chunk_tokens > sizes.n_ctx:
+        raise InvalidInput(f"the model's context is {sizes.n_ctx} tokens", field="spec.chunk_tokens")
+    return [parse_site(site, sizes.n_layers) for site in spec.sites]
+
+
 def sample_chunks(job_id: str, arguments: dict[str, Any], _progress: SegmentProgress) -> dict[str, Any]:
     """Draw the sample and stage it; returns `{"chunks", "rows", "shards"}`."""
     current, spec = runtime(), extraction_spec(arguments)
     folder = current.staging(job_id)
     if not (folder / SAMPLE_NOTE).exists():
+        check_against(spec, read_sizes(spec.model, spec.revision, current.settings.models_root))
         with current.catalog.read() as connection:
             corpus = corpora.find(connection, spec.corpus)
         sample = _draw(spec, read_documents(corpus.source, current.settings), current.settings)

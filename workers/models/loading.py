@@ -14,7 +14,8 @@ from transformers import AutoConfig, AutoTokenizer, GPT2Model, PreTrainedTokeniz
 
 from service.artifacts.atomic import sha256_file
 from service.errors import InvalidInput, UnsupportedModel
-from workers.models.gpt2 import GPT2
+from workers.models.gpt2 import GPT2, sizes_of
+from workers.models.interface import ModelSizes
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -26,6 +27,11 @@ class LoadedModel:
     model: GPT2
     tokenizer: Tokenizer
     identity: dict[str, Any]
+
+
+def read_sizes(name: str, revision: str | None, models_root: Path) -> ModelSizes:
+    """The sizes of a model, from its configuration alone; raises what `load_model` raises for it."""
+    return sizes_of(_read_config(*_locate(name, revision, models_root)))
 
 
 def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokenizer:
