@@ -10,6 +10,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service import __version__
 from service.api import about, activations, corpora, jobs, problems, radius, theory
+from service.api.guards import PlainErrors, SameSite
 from service.api.services import build_services
 from service.settings import Settings
 
@@ -38,6 +39,9 @@ def create_app(settings: Settings) -> FastAPI:
     for part in (corpora, activations):
         app.include_router(part.router, max_body_size=settings.max_upload_bytes)
     problems.install(app)
-    # A page of another site must not reach a server on loopback through a name that resolves to it.
+    app.openapi = lambda: problems.describe(app)
+    # A page of another site must not reach a server on loopback, neither by a name that resolves to it nor by a form.
+    app.add_middleware(SameSite)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS, settings.host])
+    app.add_middleware(PlainErrors)
     return app

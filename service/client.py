@@ -248,14 +248,15 @@ class AsyncClient:
     async def job(self, job_id: str) -> Job:
         return await self._send(_Calls.job(job_id))
 
-    async def wait(self, job_id: str, watch: Watch = lambda job: None) -> Finished:
-        """Wait until a job ended; raises `JobFailed`."""
-        while True:
-            job = await self.job(job_id)
-            watch(job)
-            if job.state in FINAL_STATES:
-                return _finished(job)
-            await asyncio.sleep(_POLL_S)
+    async def wait(self, job_id: str, watch: Watch = lambda job: None, *, timeout_s: float | None = None) -> Finished:
+        """Wait until a job ended; raises `JobFailed`, or `TimeoutError` when it takes longer."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                job = await self.job(job_id)
+                watch(job)
+                if job.state in FINAL_STATES:
+                    return _finished(job)
+                await asyncio.sleep(_POLL_S)
 
     async def jobs(self, limit: int = 50) -> AsyncIterator[Job]:
         after: str | None = None
@@ -268,6 +269,10 @@ class AsyncClient:
 
     async def register_corpus(self, **fields: Any) -> Corpus:
         return await self._send(_Calls.register_corpus(fields))
+
+    async def upload_corpus(self, path: Path, **fields: str) -> Corpus:
+        with path.open("rb") as stream:
+            return await self._send(_Calls.upload_corpus(path, fields, stream))
 
     async def import_vectors(self, source: Path | Array, name: str = "imported") -> ActivationSummary:
         with _stream(source) as stream:
@@ -289,6 +294,17 @@ class AsyncClient:
 
     async def figure(self, report_id: str, ending: str = "png") -> bytes:
         return await self._send(_Calls.figure(report_id, ending))
+
+    async def wait_until_ready(self, timeout_s: float = 60.0) -> None:
+        """Wait for a service that is starting; raises `Unavailable`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                return await self._send(_Calls.ready())
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -312,7 +328,7 @@ def _read(call: Call[Answer], response: httpx2.Response) -> Answer:
         return call.read(response)
     try:
         body = response.json()
-        problem = {"code": str(body["code"]), "detail": _explain(body)}
+        problem = {"code": str(body["code"]), "detail": _explain(body)} | _first_field(body)
     except (ValueError, KeyError, TypeError):
         problem = {"code": "http_error", "detail": f"the service answered {response.status_code}"}
     raise error_from_dict(problem)
@@ -321,6 +337,11 @@ def _read(call: Call[Answer], response: httpx2.Response) -> Answer:
 def _explain(body: Mapping[str, Any]) -> str:
     parts = [f"{error['field']}: {error['message']}" for error in body.get("errors") or []]
     return "; ".join(parts) or str(body["detail"])
+
+
+def _first_field(body: Mapping[str, Any]) -> dict[str, str]:
+    errors = body.get("errors") or []
+    return {"field": str(errors[0]["field"])} if errors else {}
 
 
 def _model(kind: type[Any]) -> Callable[[httpx2.Response], Any]:

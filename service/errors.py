@@ -18,6 +18,8 @@ Messages are for people; they may name a field, a limit or a count, and never re
 
 from __future__ import annotations
 
+FieldErrors = list[dict[str, str]]
+
 
 class RadiusError(Exception):
     """Base of all errors of the product. `detail` is one sentence; `field` the offending field, where there is one."""
@@ -37,10 +39,14 @@ class RadiusError(Exception):
 
 
 class InvalidInput(RadiusError, ValueError):
-    """The request or the data is at fault."""
+    """The request or the data is at fault; `errors` names each wrong field where there are more."""
 
     code = "invalid_input"
     status = 422
+
+    def __init__(self, detail: str, *, field: str | None = None, errors: FieldErrors | None = None) -> None:
+        super().__init__(detail, field=field)
+        self.errors = errors or ([{"field": field, "message": detail}] if field else [])
 
 
 class NonFiniteData(InvalidInput):

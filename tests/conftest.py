@@ -15,7 +15,6 @@ from service.catalog.migrate import migrate
 from service.jobs.engine import migrate_engine
 from service.settings import Settings
 
-
 os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead of looking for a hub
 
 

@@ -75,7 +75,7 @@ def get_readiness(services: ServicesDep) -> Health:
 def _model(root: Path, path: Path) -> Model:
     try:
         config: Any = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         config = {}
     config = config if isinstance(config, dict) else {}
     family = config.get("model_type")

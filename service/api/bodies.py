@@ -44,6 +44,8 @@ async def read_json(request: Request, limit: int) -> Any:
         body += part
         if len(body) > limit:
             raise TooLarge(f"a JSON body is at most {limit} bytes (max_json_bytes)")
+    if not request.headers.get("content-type", "").lower().startswith("application/json"):
+        raise InvalidInput("the body must be application/json, or multipart/form-data with a file", field="body")
     try:
         return parse_json(bytes(body))
     except json.JSONDecodeError as error:
@@ -53,11 +55,19 @@ async def read_json(request: Request, limit: int) -> Any:
 def parse_json(body: bytes) -> Any:
     """Parse a body; raises `json.JSONDecodeError`, which the framework answers with 422, for all that is not JSON."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
     except json.JSONDecodeError:
         raise
     except (ValueError, RecursionError) as error:
         raise json.JSONDecodeError("not JSON", "", 0) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two values under one key would mean different things to different readers."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is given twice")
+    return found
 
 
 def _refuse(_constant: str) -> NoReturn:

@@ -16,23 +16,16 @@ from service.api.services import PageDep, Services, ServicesDep
 from service.api.uploads import save_upload
 from service.catalog import corpora
 from service.contracts.base import Identifier, Page
-from service.contracts.corpora import Corpus, CorpusRequest, CorpusSource
+from service.contracts.corpora import Corpus, CorpusRequest, CorpusSource, UploadFields
+from service.contracts.reading import read_contract
 from service.errors import InvalidInput
 from service.ids import new_id
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"], route_class=StrictRoute, responses=RESPONSES)
 _ENDINGS = (".txt", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
-_UPLOAD = {
-    "type": "object",
-    "required": ["file"],
-    "properties": {
-        "file": {"type": "string", "format": "binary", "description": "one " + ", ".join(_ENDINGS)},
-        "name": {"type": "string"},
-        "documents": {"enum": ["file", "paragraphs"]},
-        "text_field": {"type": "string"},
-        "errors": {"enum": ["strict", "replace"]},
-    },
-}
+_UPLOAD = UploadFields.model_json_schema()
+_UPLOAD["properties"]["file"] = {"type": "string", "format": "binary", "description": "one " + ", ".join(_ENDINGS)}
+_UPLOAD["required"] = ["file"]
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -51,10 +44,10 @@ async def create_corpus(request: Request, response: Response, services: Services
     A worker counts documents and bytes and computes the SHA-256; a small corpus is counted when this answers, a large
     one is `scanning` for a while. Jobs may name it at once.
     """
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         corpus_id = await _upload(request, services)
     else:
-        body = CorpusRequest.model_validate(await read_json(request, services.settings.max_json_bytes))
+        body = read_contract(CorpusRequest, await read_json(request, services.settings.max_json_bytes))
         source = CorpusSource(**body.model_dump(exclude={"name"}))
         await run_in_threadpool(_check_path, services, source)
         corpus_id = await run_in_threadpool(services.submission.register_corpus, body.name, source)
@@ -86,13 +79,11 @@ async def _upload(request: Request, services: Services) -> str:
         ending = next((e for e in _ENDINGS if (file.filename or "").endswith(e)), None)
         if ending is None:
             raise InvalidInput("the file's name must end in " + ", ".join(_ENDINGS), field="file")
-        options = {key: value for key, value in form.items() if key != "file"}
-        body = CorpusRequest.model_validate({**options, "builtin": "python-docs"})
+        body = read_contract(UploadFields, {key: value for key, value in form.items() if key != "file"})
         corpus_id = new_id("corpus")
         target = services.settings.uploads_root / f"{corpus_id}{ending}"
         await run_in_threadpool(save_upload, file, target)
-    fields = body.model_dump(exclude={"name", "builtin"})
-    source = CorpusSource(**fields, upload=target.name)
+    source = CorpusSource(**body.model_dump(exclude={"name"}), upload=target.name)
     try:
         return await run_in_threadpool(services.submission.register_corpus, body.name, source, corpus_id)
     except Exception:
@@ -106,7 +97,11 @@ def _check_path(services: Services, source: CorpusSource) -> None:
         return
     if source.path.startswith("/") or ".." in source.path.split("/"):
         raise InvalidInput("the path must lie under the corpora root", field="path")
-    if not (services.settings.corpora_root / source.path).exists():
+    try:
+        there = (services.settings.corpora_root / source.path).exists()
+    except OSError:  # a name longer than a file's may be
+        there = False
+    if not there:
         raise InvalidInput("there is nothing at that path under the corpora root", field="path")
 
 

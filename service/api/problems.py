@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from service.contracts.base import Problem
-from service.errors import RadiusError
+from service.contracts.reading import describe_errors
+from service.errors import FieldErrors, InvalidInput, RadiusError
 
 logger = logging.getLogger(__name__)
-_HTTP_CODES = {400: "bad_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_HTTP_CODES = {
+    400: "bad_request",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    416: "range_not_satisfiable",
+}
 RETRY_AFTER_S = "2"
+_MEDIA = "application/problem+json"
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in (404, 409, 413, 422, 503)
+    status: {"model": Problem, "description": HTTPStatus(status).phrase}
+    for status in (400, 404, 405, 409, 413, 422, 500, 503, 507)
 }
 
 
@@ -28,59 +36,54 @@ def install(app: FastAPI) -> None:
     """Answer all errors of `app` with problems."""
     app.add_exception_handler(RadiusError, _radius_error)
     app.add_exception_handler(RequestValidationError, _request_error)
-    app.add_exception_handler(ValidationError, _spec_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
 
 
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, its errors described as the problems they are."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        for operation in (operation for path in document["paths"].values() for operation in path.values()):
+            for status, response in operation["responses"].items():
+                if status >= "400" and "application/json" in response.get("content", {}):
+                    response["content"] = {_MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return app.openapi_schema or {}
+
+
 def problem(
-    status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None, **headers: str
+    status: int, code: str, detail: str, errors: FieldErrors | None = None, *, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     """A problem response."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, errors=errors)
-    if status == 503:
-        headers["Retry-After"] = RETRY_AFTER_S
-    return JSONResponse(
-        body.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
-    )
+    sent = dict(headers or {}) | ({"Retry-After": RETRY_AFTER_S} if status == 503 else {})
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers=sent, media_type=_MEDIA)
+
+
+def http_problem(status: int, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The problem of an HTTP status that has no error of ours."""
+    return problem(status, _HTTP_CODES.get(status, "http_error"), HTTPStatus(status).phrase, headers=headers)
 
 
 def _radius_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RadiusError)
     errors = [{"field": error.field, "message": error.detail}] if error.field else None
+    if isinstance(error, InvalidInput):
+        errors = error.errors or None
     return problem(error.status, error.code, error.detail, errors)
 
 
 def _request_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return problem(422, "invalid_input", "the request is not valid", _fields(error.errors(), ""))
-
-
-def _spec_error(_request: Request, error: Exception) -> JSONResponse:
-    """A spec is validated by kind after the request's own shape, a corpus after its content type."""
-    assert isinstance(error, ValidationError)
-    prefix = "spec." if error.title.endswith("Spec") else ""
-    errors = _fields(error.errors(include_input=False, include_context=False, include_url=False), prefix)
-    return problem(422, "invalid_input", "the request is not valid", errors)
+    return problem(422, InvalidInput.code, "the request is not valid", describe_errors(error.errors()))
 
 
 def _http_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    return problem(error.status_code, _HTTP_CODES.get(error.status_code, "http_error"), phrase)
+    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return http_problem(error.status_code, headers)
 
 
 def _unexpected(_request: Request, error: Exception) -> JSONResponse:
     logger.error("unexpected error", exc_info=error)
     return problem(500, "internal", "an unexpected error; the server's log has the trace")
-
-
-def _fields(errors: Sequence[Any], prefix: str) -> list[dict[str, str]]:
-    return [{"field": prefix + _field(error["loc"]), "message": str(error["msg"])} for error in errors[:20]]
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    """`spec.sites.0`; names that are not ours (an unknown field) are shortened and made plain ASCII."""
-    inner = location[1:] if len(location) > 1 and isinstance(location[1], str) else location
-    safe = [str(part).encode("ascii", "replace").decode()[:64] for part in inner]
-    return ".".join("".join(c if c.isprintable() else "?" for c in part) for part in safe)

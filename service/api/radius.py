@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query
@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 
 from service.api.bodies import StrictRoute
 from service.api.problems import RESPONSES
-from service.api.services import PageDep, Probabilities, Services, ServicesDep
+from service.api.services import LimitDep, PageDep, Probabilities, Services, ServicesDep
 from service.artifacts.activation_set import ActivationSet
 from service.artifacts.report import ReportFolder
 from service.catalog import activations
@@ -18,10 +18,12 @@ from service.catalog import radius as catalog
 from service.contracts.activations import ActivationRow
 from service.contracts.base import Contract, Identifier, Page
 from service.contracts.radius import Histogram, Neighbor, NeighborPair, RadiusReport, RadiusSummary
-from service.errors import InvalidInput
 
 router = APIRouter(prefix="/v1/radius", tags=["radius"], route_class=StrictRoute, responses=RESPONSES)
-_MEDIA = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+_MEDIA: dict[str, str] = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+_FIGURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {media: {} for media in _MEDIA.values()}, "description": "the figure"}
+}
 
 
 class FractionHistogram(Contract):
@@ -105,7 +107,7 @@ def get_radius_quantiles(report_id: Identifier, services: ServicesDep, q: Probab
     for position, part in enumerate(folder.report().fractions):
         sample = folder.distances(position)
         values = np.quantile(sample, wanted) if len(sample) else None
-        named = None if values is None else {f"{p:g}": float(v) for p, v in zip(wanted, values, strict=True)}
+        named = None if values is None else {repr(p): float(v) for p, v in zip(wanted, values, strict=True)}
         found.append(FractionQuantiles(fraction=part.fraction, n=part.n, quantiles=named))
     return Quantiles(fractions=found)
 
@@ -114,13 +116,11 @@ def get_radius_quantiles(report_id: Identifier, services: ServicesDep, q: Probab
 def list_radius_neighbors(
     report_id: Identifier,
     services: ServicesDep,
+    limit: LimitDep,
     order: Annotated[Literal["closest", "farthest"], Query()] = "closest",
-    limit: Annotated[int, Query(ge=1)] = 20,
     after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
 ) -> Page[NeighborPair]:
     """Rows with their nearest other row and both texts, closest or farthest first; a mutual pair is listed once."""
-    if limit > services.settings.max_page:
-        raise InvalidInput(f"limit is at most {services.settings.max_page}", field="limit")
     folder = _folder(services, report_id)
     start = after or 0
     pairs, more = folder.pairs(farthest=order == "farthest", start=start, count=limit)
@@ -135,7 +135,7 @@ def list_radius_neighbors(
     return Page(data=data, next=str(start + limit) if more else None)
 
 
-@router.get("/{report_id}/figure.{ending}", response_class=FileResponse)
+@router.get("/{report_id}/figure.{ending}", response_class=FileResponse, responses=_FIGURE)
 def get_radius_figure(
     report_id: Identifier, ending: Literal["png", "svg", "pdf"], services: ServicesDep
 ) -> FileResponse:
@@ -145,8 +145,8 @@ def get_radius_figure(
 
 def _folder(services: Services, report_id: str) -> ReportFolder:
     with services.catalog.read() as connection:
-        catalog.get(connection, report_id)
-    return ReportFolder(services.settings.artifacts_root / report_id)
+        _, sha256 = catalog.get(connection, report_id)
+    return ReportFolder(services.settings.artifacts_root / report_id, sha256)
 
 
 def _neighbor(row: ActivationRow) -> Neighbor:

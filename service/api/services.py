@@ -43,6 +43,9 @@ def _services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(_services)]
 
 
+_DEFAULT_PAGE = 50
+
+
 @dataclass(frozen=True)
 class PageQuery:
     """`?limit=&after=` of a listing."""
@@ -51,13 +54,22 @@ class PageQuery:
     after: str | None
 
 
-def _page_query(
+def _limit(
     services: ServicesDep,
-    limit: Annotated[int, Query(ge=1, description="longest page; max_page of /v1/limits at most")] = 50,
-    after: Annotated[Identifier | None, Query(description="`next` of the page before")] = None,
+    limit: Annotated[int | None, Query(ge=1, description="longest page; max_page of /v1/limits at most")] = None,
+) -> int:
+    most = services.settings.max_page
+    if limit is not None and limit > most:
+        raise InvalidInput(f"limit is at most {most}", field="limit")
+    return min(_DEFAULT_PAGE, most) if limit is None else limit
+
+
+LimitDep = Annotated[int, Depends(_limit)]
+
+
+def _page_query(
+    limit: LimitDep, after: Annotated[Identifier | None, Query(description="`next` of the page before")] = None
 ) -> PageQuery:
-    if limit > services.settings.max_page:
-        raise InvalidInput(f"limit is at most {services.settings.max_page}", field="limit")
     return PageQuery(limit, after)
 
 

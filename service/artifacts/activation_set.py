@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from service.artifacts.atomic import atomic_path, sha256_file
 from service.artifacts.manifest import MANIFEST, describe_file, read_manifest, verify_file, write_manifest
@@ -41,8 +41,9 @@ def rows_name(index: int) -> str:
 
 def save_tensors(target: Path, tensors: dict[str, Array]) -> None:
     """Write a safetensors file atomically."""
+    content = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
     with atomic_path(target) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary)
+        temporary.write_bytes(content)
 
 
 def save_chunks(target: Path, tokens: Array, document: Array, offset: Array, ids: list[str], texts: list[str]) -> None:
@@ -115,7 +116,9 @@ class ActivationSet:
         return self.manifest.get("rows_per_chunk", 1)
 
     def file(self, name: str) -> Path:
-        """The checked path of one of the set's files; raises `NotFound` or `CorruptArtifact`."""
+        """The checked path of the manifest or one of the set's files; raises `NotFound` or `CorruptArtifact`."""
+        if name == MANIFEST and self.manifest:
+            return self.folder / MANIFEST
         for entry in self.manifest["files"]:
             if entry["name"] == name:
                 return verify_file(self.folder, entry)

@@ -43,7 +43,10 @@ def read_manifest(folder: Path, sha256: str | None = None) -> dict[str, Any]:
         raise CorruptArtifact("an artifact has lost its manifest") from error
     if sha256 is not None and hashlib.sha256(body).hexdigest() != sha256:
         raise CorruptArtifact("a manifest does not have its recorded SHA-256")
-    return json.loads(body)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise CorruptArtifact("a manifest is not JSON") from error
 
 
 def verify_file(folder: Path, entry: dict[str, Any]) -> Path:

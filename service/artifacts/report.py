@@ -22,10 +22,11 @@ class ReportFolder:
     """Files of a published report; each is checked against its SHA-256 before it is read."""
 
     folder: Path
+    sha256: str
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        return read_manifest(self.folder)
+        return read_manifest(self.folder, self.sha256)
 
     def file(self, name: str) -> Path:
         """The checked path of one file; raises `NotFound` or `CorruptArtifact`."""
@@ -53,7 +54,7 @@ class ReportFolder:
         """
         rows, nearest = self.tensors["rows"], self.tensors["ids"][:, 0]
         distances = self.tensors["distances"][:, 0]
-        nearest_of = np.full(int(rows.max()) + 1, -1)
+        nearest_of = np.full(int(rows.max(initial=-1)) + 1, -1)
         nearest_of[rows] = nearest
         repeated = (nearest_of[nearest] == rows) & (nearest < rows)
         kept = np.flatnonzero(np.isfinite(distances) & ~repeated)

@@ -38,8 +38,9 @@ class RunningStatistics:
 
     def add(self, rows: Array) -> None:
         """Take in (m, d_model) rows; raises `NonFiniteData` naming the first row with a NaN or an infinity."""
-        for start in range(0, len(rows), _BLOCK_ROWS):
-            self._add_block(np.asarray(rows[start : start + _BLOCK_ROWS], dtype=np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):  # `summary` refuses what overflowed
+            for start in range(0, len(rows), _BLOCK_ROWS):
+                self._add_block(np.asarray(rows[start : start + _BLOCK_ROWS], dtype=np.float64))
 
     def _add_block(self, block: Array) -> None:
         finite = np.isfinite(block).all(axis=1)
@@ -61,8 +62,9 @@ class RunningStatistics:
     def summary(self) -> ActivationStatistics:
         """The figures shown with the set; finite only if squares of the values do not overflow a double."""
         top = np.argsort(self.sum_sq)[::-1][:5]
-        figures = (self.sum_sq, self.sum_sq_about_mean)
-        if not all(np.isfinite(figure).all() for figure in figures):
+        with np.errstate(over="ignore"):
+            sums = (self.sum_sq.sum(), self.sum_sq_about_mean.sum(), self.norm_sum)
+        if not np.isfinite(sums).all():
             raise NonFiniteData("the squared norms overflow a double; scale the vectors down")
         return ActivationStatistics(
             norm_mean=self.norm_sum / self.n,

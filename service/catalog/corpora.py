@@ -15,7 +15,8 @@ from service.errors import Conflict, NotFound
 
 def register(connection: sa.Connection, corpus_id: str, name: str, source: CorpusSource, *, state: str) -> None:
     """Add a corpus; raises `Conflict` when the name is taken."""
-    if _by_name(connection, name) is not None:
+    taken = _by_name(connection, name) or (get_row(connection, corpora, name) if name != corpus_id else None)
+    if taken is not None:
         raise Conflict("a corpus of that name is registered already", field="name")
     connection.execute(
         corpora.insert().values(

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
 from service.errors import Unavailable
 
@@ -25,7 +25,9 @@ class Catalog:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
+        except (IntegrityError, DataError, ProgrammingError):
+            raise  # ours, not the database's
+        except DatabaseError as error:
             raise Unavailable("the metadata database cannot be reached") from error
 
     @contextmanager
@@ -34,7 +36,9 @@ class Catalog:
         try:
             with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 yield connection
-        except OperationalError as error:
+        except (IntegrityError, DataError, ProgrammingError):
+            raise  # ours, not the database's
+        except DatabaseError as error:
             raise Unavailable("the metadata database cannot be reached") from error
 
     def check(self) -> None:
@@ -51,7 +55,8 @@ def make_engine(url: str) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "postgresql":
         return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+    # Opening a file is cheap, and a pooled connection would go on with a file that has been replaced.
+    engine = sa.create_engine(parsed, connect_args={"timeout": 30}, poolclass=sa.NullPool)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine

@@ -117,7 +117,6 @@ def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:
 def _job(row: Row, results: list[JobResult], ticks: list[Row]) -> Job:
     hidden = {"spec_sha256", "owner", "total", "unit"}
     shown: dict[str, Any] = {key: value for key, value in row.items() if key not in hidden}
-    shown["spec"] = {key: value for key, value in row["spec"].items() if value is not None}
     return Job(**shown, progress=_progress(row, ticks), result=results[0] if results else None, results=results)
 
 

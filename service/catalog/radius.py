@@ -15,12 +15,12 @@ def publish(connection: sa.Connection, row: Row) -> None:
     insert_once(connection, radius_reports, row)
 
 
-def get(connection: sa.Connection, report_id: str) -> RadiusSummary:
-    """The report of that id; raises `NotFound`."""
+def get(connection: sa.Connection, report_id: str) -> tuple[RadiusSummary, str]:
+    """The report of that id and the SHA-256 of its manifest; raises `NotFound`."""
     row = get_row(connection, radius_reports, report_id)
     if row is None:
         raise NotFound("no such radius report")
-    return _summary(row)
+    return _summary(row), row["sha256"]
 
 
 def page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
@@ -16,8 +17,14 @@ class Contract(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class RequestContract(Contract):
+    """What a client sends: no conversions, `"5"` and `true` are not numbers."""
+
+    model_config = ConfigDict(strict=True)
+
+
 def _printable(text: str) -> str:
-    if any(ord(character) < 0x20 or 0xD800 <= ord(character) <= 0xDFFF for character in text):
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise ValueError("control characters and lone surrogates are not allowed")
     return text
 

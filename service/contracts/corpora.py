@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from service.contracts.base import Contract, Identifier, Name, Text
+from service.contracts.base import Contract, Identifier, Name, RequestContract, Text
 
 CorpusFormat = Literal["txt", "jsonl", "parquet", "spgc"]
 BUILTINS: dict[str, str] = {"python-docs": "The language reference that ships inside Python (pydoc_data.topics)"}
 
 
-class CorpusFields(Contract):
-    """Where the text of a corpus is, and how to read it."""
+# A hub name can be no path: the loader would read a local folder of that name.
+HubName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$", max_length=200)]
 
-    path: Text | None = Field(default=None, description="file or folder under the corpora root")
-    dataset: Text | None = Field(default=None, description="Hugging Face data set, owner/name")
-    builtin: Literal["python-docs"] | None = None
+
+class ReadingOptions(RequestContract):
+    """How the files of a corpus are read."""
+
     format: CorpusFormat | None = Field(default=None, description="default: by the file's ending")
     documents: Literal["file", "paragraphs"] = Field(
         default="file", description=".txt: a document per file, or per block of lines between blank lines"
@@ -32,9 +33,23 @@ class CorpusFields(Contract):
     errors: Literal["strict", "replace"] = Field(
         default="strict", description="what to do with bytes that are not UTF-8"
     )
+
+
+class CorpusFields(ReadingOptions):
+    """Where the text of a corpus is, and how to read it."""
+
+    path: Text | None = Field(default=None, description="file or folder under the corpora root")
+    dataset: HubName | None = Field(default=None, description="Hugging Face data set, owner/name")
+    builtin: Literal["python-docs"] | None = None
     revision: Name | None = Field(default=None, description="data set: commit or tag")
     configuration: Name | None = Field(default=None, description="data set: configuration name")
     split: Name = Field(default="train", description="data set: split")
+
+
+class UploadFields(ReadingOptions):
+    """The form that comes with an uploaded file."""
+
+    name: Identifier | None = Field(default=None, description="how jobs may call it; unique; default: the id")
 
 
 class CorpusSource(CorpusFields):

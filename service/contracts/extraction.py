@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from service.contracts.base import Contract, Seed, Text
+from service.contracts.base import RequestContract, Seed, Text
 from service.contracts.sites import SITE_PATTERN
 
 SiteName = Annotated[str, StringConstraints(pattern=SITE_PATTERN, max_length=64)]
@@ -18,7 +18,7 @@ def _distinct(sites: list[str]) -> list[str]:
     return sites
 
 
-class ExtractionSpec(Contract):
+class ExtractionSpec(RequestContract):
     """What to extract. The defaults are the paper's (appendix F.1), at the two readings of "the last layer"."""
 
     preset: Text | None = Field(default=None, description="the preset these values came from")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.contracts.base import Contract, Identifier, Labels, Notice, Text
+from service.contracts.base import Contract, Identifier, Labels, Notice, RequestContract, Text
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions, RadiusSpec
 
@@ -26,7 +26,7 @@ class AnalysisSpec(ExtractionSpec):
 JobSpec = ExtractionSpec | RadiusSpec | AnalysisSpec
 
 
-class JobRequest(Contract):
+class JobRequest(RequestContract):
     """Body of `POST /v1/jobs`; `spec` is read by `kind`, or is `{"preset": id, …overrides}`."""
 
     kind: JobKind

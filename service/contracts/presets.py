@@ -6,7 +6,8 @@ from typing import Any
 
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
-from service.contracts.radius import RadiusSpec
+from service.contracts.radius import RadiusOptions, RadiusSpec
+from service.contracts.reading import read_contract
 from service.errors import InvalidInput, NotAvailable
 
 DEMO_MODEL = "demo-gpt2"
@@ -93,7 +94,7 @@ def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
     Raises:
         NotAvailable: a kind or an option that this version does not serve.
         InvalidInput: an unknown preset, or one of another kind.
-        pydantic.ValidationError: a field is wrong.
+        InvalidInput: a field is wrong.
     """
     if kind not in _SPECS:
         raise NotAvailable(f"jobs of kind {kind} are not available in this version", field="kind")
@@ -102,7 +103,7 @@ def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
         if preset.kind != kind:
             raise InvalidInput(f"this preset is for jobs of kind {preset.kind}", field="spec.preset")
         given = merge(preset.spec, given)
-    spec = _SPECS[kind].model_validate(given)
+    spec = read_contract(_SPECS[kind], given, prefix="spec.")
     _refuse_unavailable(spec)
     return spec
 
@@ -121,8 +122,10 @@ def _refuse_unavailable(spec: JobSpec) -> None:
         raise NotAvailable("energies are not available in this version", field="spec.energy")
     if isinstance(spec, RadiusSpec) and spec.reference is not None:
         raise NotAvailable("searching in another set is not available in this version", field="spec.reference")
-    options = spec.radius if isinstance(spec, AnalysisSpec) else spec
-    if getattr(options, "radii", None) is not None:
-        raise NotAvailable("counting within radii is not available in this version", field="spec.radii")
-    if getattr(options, "engine", "auto") in ("faiss-ivf", "faiss-hnsw"):
-        raise NotAvailable("approximate engines are not available in this version", field="spec.engine")
+    options, place = (spec.radius, "spec.radius.") if isinstance(spec, AnalysisSpec) else (spec, "spec.")
+    if not isinstance(options, RadiusOptions):
+        return
+    if options.radii is not None:
+        raise NotAvailable("counting within radii is not available in this version", field=f"{place}radii")
+    if options.engine in ("faiss-ivf", "faiss-hnsw"):
+        raise NotAvailable("approximate engines are not available in this version", field=f"{place}engine")

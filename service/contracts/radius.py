@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from service.contracts.base import Contract, Identifier, Notice, Seed, Text
+from service.contracts.base import Contract, Identifier, Notice, RequestContract, Seed, Text
 
 Engine = Literal["auto", "exact", "faiss-flat", "faiss-ivf", "faiss-hnsw"]
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -25,7 +25,7 @@ Fractions = Annotated[
 ]
 
 
-class RadiusOptions(Contract):
+class RadiusOptions(RequestContract):
     """How to measure the radius; the part of a radius spec that an analysis carries as `radius`."""
 
     fractions: Fractions = [0.25, 0.5, 0.75, 1.0]

@@ -33,7 +33,7 @@ class Submission:
         """Accept a job.
 
         Raises:
-            InvalidInput, NotAvailable, pydantic.ValidationError: the request cannot be served; nothing was kept.
+            InvalidInput, NotAvailable: the request cannot be served; nothing was kept.
             TooLarge: more chunks than the limit.
         """
         spec = read_spec(request.kind, request.spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,13 +87,15 @@ def test_progress_counts_sequences(model: GPT2):
 class FakeGpu:
     """A device that holds `room` tokens at once: beyond, it raises what CUDA raises."""
 
-    sizes = ModelSizes(1, 64, 4, 1, 512)
-    device = torch.device("cpu")
-
     def __init__(self, room: int) -> None:
+        self.sizes = ModelSizes(1, 64, 4, 1, 512)
         self.room, self.batches = room, []
 
-    def read(self, tokens: torch.Tensor, sites: list[Site]) -> dict[Site, torch.Tensor]:
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
         if tokens.numel() > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory")
         self.batches.append(len(tokens))
@@ -145,7 +148,7 @@ def test_parity_is_zero_for_the_same_forward_and_shows_lower_precision(model: GP
 
 @pytest.mark.gpu
 def test_a_gpu_agrees_with_the_cpu(model: GPT2, tiny_model: Path):
-    gpu = GPT2(GPT2Model.from_pretrained(tiny_model).to("cuda"))
+    gpu = GPT2(GPT2Model.from_pretrained(tiny_model, device_map="cuda"))
     texts = sequences([24] * 8)
     a, b = (extract(m, texts, SITES, "last", 4096).vectors for m in (model, gpu))
     for site in SITES:

@@ -89,6 +89,7 @@ def test_a_killed_supervisor_leaves_no_orphans(service: Running, tmp_path):
     finally:
         supervisor.kill()
         supervisor.wait()
-        supervisor.stdout.close()
+        if supervisor.stdout is not None:
+            supervisor.stdout.close()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert alive == []

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import zstandard
+import pyarrow as pa
 
 from service.errors import InvalidInput, TooLarge
 from workers.corpora.documents import Decoding, Document
+
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
 def read_jsonl(path: Path, name: str, decoding: Decoding, text_field: str) -> Iterator[Document]:
@@ -34,17 +36,16 @@ def read_jsonl(path: Path, name: str, decoding: Decoding, text_field: str) -> It
                 raw = decoding.document(where, line, offset=offset)
                 offset += len(line)
                 if raw.text.strip():
-                    yield Document(where, _text(raw.text, where, text_field), raw.replaced)
-        except (EOFError, OSError, zstandard.ZstdError) as error:
-            raise InvalidInput(f"{name!a} cannot be decompressed after line {number}") from error
+                    document = decoding.well_formed(where, _text(raw.text, where, text_field))
+                    yield replace(document, replaced=document.replaced or raw.replaced)
+        except OSError as error:
+            raise InvalidInput(f"{name!a} cannot be decompressed: it is damaged or cut off") from error
 
 
 def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path, "rb"))
-    if path.suffix == ".zst":
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True))
-    return path.open("rb")
+    compression = _COMPRESSIONS.get(path.suffix)
+    # Arrow's stream says so when a compressed file was cut off; the usual one takes that for its end.
+    return path.open("rb") if compression is None else io.BufferedReader(pa.input_stream(path, compression=compression))
 
 
 def _text(line: str, where: str, text_field: str) -> str:
@@ -55,4 +56,4 @@ def _text(line: str, where: str, text_field: str) -> str:
     text = record.get(text_field) if isinstance(record, dict) else None
     if not isinstance(text, str):
         raise InvalidInput(f"line {where!a} has no text under the key {text_field!a}", field="text_field")
-    return text.encode("utf-8", errors="replace").decode()  # "\ud800" is JSON, but no text
+    return text

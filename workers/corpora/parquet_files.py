@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.errors import InvalidInput, TooLarge
+from service.errors import InvalidInput
 from workers.corpora.documents import Decoding, Document
 
 _BATCH_ROWS = 256
@@ -29,9 +29,7 @@ def read_parquet(path: Path, name: str, decoding: Decoding, text_field: str) -> 
                 for value in batch.column(0).cast(pa.large_binary()).to_pylist():
                     if value is None:
                         raise InvalidInput(f"{name!a} has no text in row {row}", field="text_field")
-                    if len(value) > decoding.max_bytes:
-                        raise TooLarge(f"row {row} of {name!a} is longer than {decoding.max_bytes} bytes")
-                    yield decoding.document(f"{name}:{row}", value, offset=1)
+                    yield decoding.document(f"{name}:{row}", value, mark=False)
                     row += 1
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise InvalidInput(f"{name!a} is not a Parquet file with text in {text_field!a}") from error

@@ -113,8 +113,8 @@ def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
 def _may_enter(document: Document, kept: list[tuple[int, str, int, Chunk]], rule: SamplingRule) -> bool:
     if len(kept) < rule.chunks:
         return True
-    # A token is at least one byte, so this many chunks at most.
-    possible = len(document.text.encode()) // rule.chunk_tokens
+    # A token is at least one byte (and some tokenizers put a space before the text), so this many chunks at most.
+    possible = (len(document.text.encode()) + 1) // rule.chunk_tokens
     tried = possible if rule.per_document is None else min(possible, rule.per_document)
     return any(_hash(rule.seed, document.id, rank) <= -kept[0][0] for rank in range(tried))
 
@@ -134,7 +134,7 @@ def _chunks(document: Document, encoding: Encoding, rule: SamplingRule) -> Itera
             key=_hash(rule.seed, document.id, rank),
             document=document.id,
             index=index,
-            tokens=tokens[first : last + 1],
+            tokens=tokens[first : last + 1].copy(),  # a view would keep the whole document
             offset=start,
             text=document.text[start:end],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +16,7 @@ from service.settings import Settings
 from workers.corpora.documents import Decoding, Document
 from workers.corpora.jsonl_files import read_jsonl
 from workers.corpora.parquet_files import read_parquet
-from workers.corpora.text_files import read_paragraphs, read_spgc_lines, read_spgc_spaces, read_text
+from workers.corpora.text_files import read_paragraphs, read_spgc_spaces, read_text
 
 Reader = Callable[[Path, str, Decoding], Iterator[Document]]
 _ENDINGS = {
@@ -36,9 +37,9 @@ def read_documents(source: CorpusSource, settings: Settings) -> Iterator[Documen
     """
     if source.builtin is not None:
         return _python_docs()
-    if source.dataset is not None:
-        return _read_dataset(source)
     decoding = Decoding(source.errors, settings.max_document_bytes)
+    if source.dataset is not None:
+        return _read_dataset(source, decoding)
     root = settings.uploads_root / source.upload if source.upload else _under(settings.corpora_root, source.path or "")
     files = _files(root, source)
     return chain.from_iterable(_reader(path, source)(path, name, decoding) for path, name in files)
@@ -64,18 +65,23 @@ def _python_docs() -> Iterator[Document]:
     return (Document(f"python-{release}/{name}", topics[name]) for name in sorted(topics))
 
 
-def _read_dataset(source: CorpusSource) -> Iterator[Document]:
+def _read_dataset(source: CorpusSource, decoding: Decoding) -> Iterator[Document]:
     """Stream a Hugging Face data set; documents are called by their number."""
     from datasets import load_dataset
 
-    stream = load_dataset(
-        str(source.dataset), source.configuration, split=source.split, revision=source.revision, streaming=True
-    )
+    name = str(source.dataset)
+    if Path(name).exists():  # the loader would read that instead of the hub
+        raise InvalidInput("a data set must be a name on the hub, not a path", field="dataset")
+    try:
+        stream = load_dataset(name, source.configuration, split=source.split, revision=source.revision, streaming=True)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"the hub did not give such a data set ({type(error).__name__})", field="dataset") from error
     for number, record in enumerate(stream):
         text = record.get(source.text_field)
         if not isinstance(text, str):
             raise InvalidInput(f"record {number} has no text under {source.text_field!a}", field="text_field")
-        yield Document(f"{source.split}:{number}", text)
+        decoding.check_size(f"{source.split}:{number}", len(text.encode("utf-8", "surrogatepass")))
+        yield decoding.well_formed(f"{source.split}:{number}", text)
 
 
 def _under(root: Path, relative: str) -> Path:
@@ -87,15 +93,33 @@ def _under(root: Path, relative: str) -> Path:
 
 
 def _files(root: Path, source: CorpusSource) -> list[tuple[Path, str]]:
-    if root.is_file():
-        return [(root, root.name)]
-    if not root.is_dir():
-        raise NotFound("there is nothing at that path under the corpora root", field="path")
-    found = [path for path in root.rglob("*") if path.is_file() and _format(path, source) is not None]
+    try:
+        if root.is_file():
+            return [(root, root.name)]
+        if not root.is_dir():
+            raise NotFound("there is nothing at that path under the corpora root", field="path")
+    except OSError as error:  # a name longer than a file's may be
+        raise NotFound("there is nothing at that path under the corpora root", field="path") from error
+    found = [(path, path.relative_to(root).as_posix()) for path in _walk(root) if _format(path, source) is not None]
     if not found:
         raise InvalidInput("the folder holds no .txt, .jsonl(.gz, .zst) or .parquet file", field="path")
-    names = [(path, path.relative_to(root).as_posix()) for path in found]
-    return sorted(names, key=lambda pair: pair[1])
+    for _, name in found:
+        if any("\udc80" <= character <= "\udcff" for character in name):
+            raise InvalidInput(f"the file name {name!a} is not UTF-8", field="path")
+    return sorted(found, key=lambda pair: pair[1])
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """All files below `root`, links followed, each folder entered once however it is linked."""
+    entered: set[str] = set()
+    for folder, below, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            below.clear()
+            continue
+        entered.add(real)
+        below.sort()
+        yield from (Path(folder, name) for name in files if Path(folder, name).is_file())
 
 
 def _format(path: Path, source: CorpusSource) -> str | None:
@@ -112,7 +136,7 @@ def _reader(path: Path, source: CorpusSource) -> Reader:
     if kind == "parquet":
         return partial(read_parquet, text_field=source.text_field)
     if kind == "spgc":
-        return read_spgc_spaces if source.join == "space" else read_spgc_lines
+        return read_spgc_spaces if source.join == "space" else read_text
     if kind == "txt":
         return read_paragraphs if source.documents == "paragraphs" else read_text
     raise InvalidInput("the file's format is not known by its ending; give `format`", field="format")

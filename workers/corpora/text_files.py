@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from workers.corpora.documents import Decoding, Document
+from workers.corpora.documents import BOM, Decoding, Document
 
 _BLANK_LINES = re.compile(rb"\n[ \t\r]*\n[\s]*")
+_WHITE_SPACE = re.compile(r"[ \t\n\r\f\v]+")
 
 
 def read_text(path: Path, name: str, decoding: Decoding) -> Iterator[Document]:
-    """One document: the whole file."""
-    yield decoding.document(name, path.read_bytes())
+    """One document: the whole file. An SPGC token file (one word a line) stays joined by newlines this way."""
+    yield decoding.document(name, decoding.read_file(path, name))
 
 
 def read_paragraphs(path: Path, name: str, decoding: Decoding) -> Iterator[Document]:
     """A document per block of lines between blank lines, called `name#k`, k counting from 0."""
-    raw = path.read_bytes()
-    start = index = 0
-    for gap in [*_BLANK_LINES.finditer(raw), None]:
-        block = raw[start : gap.start() if gap else len(raw)]
-        if block.strip():
-            yield decoding.document(f"{name}#{index}", block, offset=start)
-            index += 1
-        start = gap.end() if gap else len(raw)
-
-
-def read_spgc_lines(path: Path, name: str, decoding: Decoding) -> Iterator[Document]:
-    """An SPGC token file (one word a line), kept as it is: words joined by newlines."""
-    yield decoding.document(name, path.read_bytes())
+    if path.stat().st_size == 0:
+        return
+    with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as raw:
+        start = index = 0
+        for gap in chain(_BLANK_LINES.finditer(raw), [None]):
+            end = gap.start() if gap else len(raw)
+            decoding.check_size(f"{name}#{index}", end - start)
+            block = raw[start:end]
+            if block.removeprefix(BOM).strip():
+                yield decoding.document(f"{name}#{index}", block, offset=start)
+                index += 1
+            start = gap.end() if gap else len(raw)
 
 
 def read_spgc_spaces(path: Path, name: str, decoding: Decoding) -> Iterator[Document]:
     """An SPGC token file, its words joined by single spaces: half as many GPT-2 tokens as with newlines."""
-    yield decoding.document(name, b" ".join(path.read_bytes().split()))
+    document = decoding.document(name, decoding.read_file(path, name))
+    yield replace(document, text=_WHITE_SPACE.sub(" ", document.text).strip(" "))

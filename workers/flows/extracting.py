@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file
 
 from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_tensors, shard_name
-from service.artifacts.atomic import publish_folder
+from service.artifacts.atomic import atomic_path, publish_folder
 from service.artifacts.manifest import MANIFEST
 from service.catalog import activations, jobs
 from service.contracts.base import Notice
@@ -110,7 +110,8 @@ def _link_rows(staging: Path, folder: Path, shards: int) -> None:
         try:
             os.link(staging / rows_name(index), target)
         except OSError:
-            shutil.copyfile(staging / rows_name(index), target)
+            with atomic_path(target) as temporary:
+                shutil.copyfile(staging / rows_name(index), temporary)
 
 
 def _describe(

@@ -98,6 +98,8 @@ def _locate(name: str, revision: str | None, models_root: Path) -> tuple[str, di
     folder = models_root / path
     if folder.is_dir():
         return os.fspath(folder), {"local_files_only": True}
+    if path.exists():  # the library would read that instead of the hub
+        raise InvalidInput("a model is a hub id or a folder under the models root", field="model")
     return name, {"revision": revision}
 
 

@@ -1,0 +1,100 @@
+"""Products made by the product's own code: an activation set with texts, and its radius report, both published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_chunks, save_tensors, shard_name
+from service.artifacts.atomic import publish_folder
+from service.catalog import activations, jobs
+from service.catalog.engine import Catalog
+from service.contracts.radius import RadiusSpec
+from service.ids import derived_id, new_id
+from service.settings import Settings
+from workers.flows import runtime
+from workers.flows.measuring import measure_radius
+
+ROWS, D_MODEL, CHUNK_TOKENS = 40, 3, 4
+
+
+@dataclass(frozen=True)
+class Published:
+    """Ids of a job, its set and its report, and the vectors they came from."""
+
+    job: str
+    activations: str
+    report: str
+    vectors: np.ndarray
+
+
+def sample_vectors() -> np.ndarray:
+    """(40, 3) float32: random, with rows 7 and 31 equal and rows 2 and 3 each other's nearest by far."""
+    vectors = np.random.default_rng(0).normal(size=(ROWS, D_MODEL)).astype(np.float32)
+    vectors[31] = vectors[7]
+    vectors[2], vectors[3] = [50, 50, 50], [50, 50, 50.5]
+    return vectors
+
+
+def publish_texts(settings: Settings, catalog: Catalog, vectors: np.ndarray, job_id: str) -> str:
+    """An activation set of two shards, as an extraction publishes it; row r reads "text r" of document "doc r"."""
+    set_id = derived_id("act", job_id)
+    staging = settings.artifacts_root / ".staging" / set_id
+    half = len(vectors) // 2
+    for index, part in enumerate((range(half), range(half, len(vectors)))):
+        save_tensors(staging / shard_name(index), {"vectors": vectors[part.start : part.stop]})
+        tokens = np.arange(len(part) * CHUNK_TOKENS, dtype=np.int32).reshape(-1, CHUNK_TOKENS)
+        numbers = np.asarray(part, dtype=np.int64)
+        names, texts = [f"doc {row}" for row in part], [f"text {row}" for row in part]
+        save_chunks(staging / rows_name(index), tokens, numbers, 10 * numbers, names, texts)
+    about = {"id": set_id, "name": "a set", "job": job_id, "site": "final_norm_out", "position": "last"}
+    finish_set(staging, about | {"rows_per_chunk": 1, "extraction": {"chunk_tokens": CHUNK_TOKENS}})
+    publish_folder(staging, settings.artifacts_root / set_id)
+    with catalog.begin() as connection:
+        activations.publish(connection, catalog_row(settings.artifacts_root / set_id))
+        jobs.add_result(connection, job_id, "activations", "final_norm_out", set_id)
+    return set_id
+
+
+def insert_job(catalog: Catalog, spec: dict[str, Any], kind: str = "radius") -> str:
+    """A job's row, as submission writes it, without the queue's."""
+    job_id = new_id("job")
+    row = {"id": job_id, "kind": kind, "spec": spec, "spec_sha256": "0" * 64, "priority": 50, "labels": {}}
+    with catalog.begin() as connection:
+        jobs.insert(connection, row)
+    return job_id
+
+
+def measure(settings: Settings, catalog: Catalog, job_id: str, set_id: str, **options: Any) -> str:
+    """Run the radius segment of a job here and now; returns the id of the report."""
+    arguments = RadiusSpec(activations=set_id, **options).model_dump(mode="json")
+    arguments |= {"report": derived_id("radius", job_id), "alone": True}
+    with pytest.MonkeyPatch.context() as patch:  # what set_runtime sets, for this call only
+        patch.setattr(runtime, "_current", runtime.Runtime(settings, catalog, "test"))
+        return measure_radius(job_id, arguments, runtime.SegmentProgress(job_id, "radius-00", "radius"))["report"]
+
+
+def publish_report(settings: Settings, vectors: np.ndarray | None = None, **options: Any) -> Published:
+    """A finished job with an activation set that has texts, and its radius report."""
+    vectors = sample_vectors() if vectors is None else vectors
+    catalog = Catalog(settings.resolved_database_url)
+    try:
+        job_id = insert_job(catalog, {"activations": "made by the test"})
+        set_id = publish_texts(settings, catalog, vectors, job_id)
+        report_id = measure(settings, catalog, job_id, set_id, **options)
+        with catalog.begin() as connection:
+            jobs.finish(connection, job_id, "succeeded")
+    finally:
+        catalog.close()
+    return Published(job_id, set_id, report_id, vectors)
+
+
+def nearest_distances(vectors: np.ndarray) -> np.ndarray:
+    """(n,) distance of each row to its nearest other row, by brute force in float64."""
+    wide = vectors.astype(np.float64)
+    distances = np.linalg.norm(wide[:, None] - wide[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    return distances.min(axis=1)

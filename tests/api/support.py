@@ -1,0 +1,113 @@
+"""What the REST tests share: an application on its own data directory, array files, and the shape of a problem."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+import numpy as np
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.catalog.engine import Catalog
+from service.catalog.migrate import migrate
+from service.jobs.engine import migrate_engine
+from service.settings import Settings
+
+CANARY = "canaryQ7x"  # put into hostile input; must never come back
+JSON = {"content-type": "application/json"}
+EXTRACTION = {"model": "openai-community/gpt2", "corpus": "python-docs"}
+
+
+@cache
+def _template() -> tempfile.TemporaryDirectory[str]:
+    """A migrated data directory, made once and removed at the end: a copy of it is quicker than a migration."""
+    folder = tempfile.TemporaryDirectory(prefix="radius-template-")
+    atexit.register(folder.cleanup)
+    made = Settings(data_dir=Path(folder.name) / "data")
+    made.make_folders()
+    migrate(made.resolved_database_url)
+    migrate_engine(made.resolved_database_url)
+    return folder
+
+
+def migrated_settings(folder: Path, **options: Any) -> Settings:
+    """Settings on a fresh, migrated data directory `folder`."""
+    shutil.copytree(Path(_template().name) / "data", folder, dirs_exist_ok=True)
+    return Settings(data_dir=folder, corpus_scan_wait_s=0, **options)
+
+
+@contextmanager
+def client_of(settings: Settings) -> Iterator[TestClient]:
+    """A client of the application for `settings`; an unexpected exception is a 500, as in production."""
+    with TestClient(create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+def catalog_of(client: TestClient) -> Catalog:
+    """The catalog of the client's application, to record there what a worker would."""
+    return cast(Any, client.app).state.services.catalog
+
+
+def submit(client: TestClient, kind: str = "extraction", spec: dict[str, Any] = EXTRACTION, **fields: Any) -> Any:
+    """POST /v1/jobs."""
+    return client.post("/v1/jobs", json={"kind": kind, "spec": spec, **fields})
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """`array` as a .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def import_file(client: TestClient, content: bytes, **form: str) -> httpx2.Response:
+    """POST /v1/activations."""
+    return client.post("/v1/activations", files={"file": ("vectors", content)}, data=form)
+
+
+def import_array(client: TestClient, array: np.ndarray, name: str = "imported") -> str:
+    """Import `array`; returns the id of the set."""
+    response = import_file(client, npy_bytes(array), name=name)
+    assert response.status_code == 201, response.text
+    return response.json()["id"]
+
+
+def problem_of(response: httpx2.Response, status: int | range, code: str | None = None) -> dict[str, Any]:
+    """The body of a response that must be a problem with that status (or one of a range) and code."""
+    wanted = status if isinstance(status, range) else range(status, status + 1)
+    assert response.status_code in wanted, f"{response.status_code}: {response.text[:300]}"
+    assert response.headers["content-type"] == "application/problem+json", response.text[:300]
+    body = response.json()
+    assert set(body) - {"errors"} == {"type", "title", "status", "code", "detail"}
+    assert body["status"] == response.status_code
+    assert all(isinstance(body[name], str) and body[name] for name in ("type", "title", "code", "detail"))
+    assert all(set(error) == {"field", "message"} for error in body.get("errors", []))
+    assert code is None or body["code"] == code, body
+    return body
+
+
+def fields_of(problem: dict[str, Any]) -> list[str]:
+    """The fields that a problem names."""
+    return [error["field"] for error in problem["errors"]]
+
+
+def files_below(*folders: Path) -> list[str]:
+    """Names of all files below `folders`, relative to each."""
+    return sorted(str(p.relative_to(f)) for f in folders for p in f.rglob("*") if p.is_file())
+
+
+@contextmanager
+def nothing_added(client: TestClient, noun: str) -> Iterator[None]:
+    """Whatever is sent within leaves the listing of `noun` as it was."""
+    before = client.get(f"/v1/{noun}").json()
+    yield
+    assert client.get(f"/v1/{noun}").json() == before, "a refused request left something"

@@ -1,0 +1,160 @@
+"""POST /v1/jobs: what is accepted, what is stored, and what is refused with which field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from service.contracts.presets import PRESETS
+from service.contracts.radius import RadiusOptions
+from tests.api.support import EXTRACTION, fields_of, import_array, problem_of, submit
+
+
+def test_a_job_is_answered_with_202_and_its_place(api: TestClient):
+    response = submit(api, priority=7, labels={"who": "me", "λ": "μ"})
+    assert response.status_code == 202
+    job = response.json()
+    assert response.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert api.get(response.headers["location"]).json() == job
+    assert (job["kind"], job["state"], job["priority"]) == ("extraction", "queued", 7)
+    assert job["labels"] == {"who": "me", "λ": "μ"}
+    assert job["progress"] == {"done": 0, "total": None, "unit": "rows", "rate": None, "eta_s": None, "stage": None}
+    assert (job["error"], job["warnings"], job["result"], job["results"]) == (None, [], None, [])
+    assert (job["started_at"], job["finished_at"]) == (None, None)
+
+
+def test_the_stored_spec_has_the_papers_defaults(api: TestClient):
+    spec = submit(api).json()["spec"]
+    assert spec == EXTRACTION | {
+        "preset": None,
+        "revision": None,
+        "sites": ["blocks.-1.hook_resid_post", "final_norm_out"],
+        "chunk_tokens": 256,
+        "chunks": 80_000,
+        "chunks_per_document": 1,
+        "position": "last",
+        "seed": 0,
+        "dtype": "float32",
+    }
+
+
+def test_the_stored_spec_of_an_analysis_has_the_defaults_of_its_radius(api: TestClient):
+    spec = submit(api, "analysis").json()["spec"]
+    assert spec["radius"] == RadiusOptions().model_dump(mode="json")
+    assert spec["radius"]["fractions"] == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_the_stored_spec_of_a_radius_job_has_the_defaults(api: TestClient):
+    set_id = import_array(api, np.eye(4, dtype=np.float32))
+    spec = submit(api, "radius", {"activations": set_id}).json()["spec"]
+    wanted = RadiusOptions().model_dump(mode="json")
+    assert spec == wanted | {"activations": set_id, "preset": None, "reference": None}
+
+
+def test_a_spec_can_be_submitted_again_as_it_was_stored(api: TestClient):
+    spec = submit(api, "analysis", {"preset": "small/f1", "seed": 3}).json()["spec"]
+    assert submit(api, "analysis", spec).json()["spec"] == spec
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset.spec["corpus"] == "python-docs"])
+def test_a_preset_is_stored_whole(api: TestClient, preset: Any):
+    spec = submit(api, preset.kind, {"preset": preset.id}).json()["spec"]
+    assert {name: spec[name] for name in preset.spec} == preset.spec
+    assert spec["preset"] == preset.id
+
+
+def test_given_values_lie_over_the_presets(api: TestClient):
+    given = {"preset": "paper/f1", "corpus": "python-docs", "sites": ["final_norm_out"], "radius": {"k": 3}}
+    spec = submit(api, "analysis", given).json()["spec"]
+    assert (spec["corpus"], spec["sites"]) == ("python-docs", ["final_norm_out"])
+    assert spec["model"] == "openai-community/gpt2-medium"
+    assert spec["radius"]["k"] == 3
+    assert spec["radius"]["fractions"] == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_given_list_replaces_the_presets(api: TestClient):
+    given = {"preset": "paper/f1", "corpus": "python-docs", "radius": {"fractions": [0.1], "exclude": "same_document"}}
+    radius = submit(api, "analysis", given).json()["spec"]["radius"]
+    assert (radius["fractions"], radius["exclude"]) == ([0.1], "same_document")
+
+
+def test_a_preset_is_not_changed_by_what_was_laid_over_it(api: TestClient):
+    before = api.get("/v1/presets").json()
+    submit(api, "analysis", {"preset": "paper/f1", "corpus": "python-docs", "radius": {"fractions": [0.1]}})
+    assert api.get("/v1/presets").json() == before
+
+
+WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
+    "unknown preset": ("analysis", {"preset": "paper/f9"}, "spec.preset"),
+    "preset of another kind": ("extraction", {"preset": "small/f1"}, "spec.preset"),
+    "unknown corpus": ("extraction", {"corpus": "no-such-corpus"}, "spec.corpus"),
+    "corpus of the preset not registered": ("analysis", {"preset": "paper/f1", "corpus": "openwebtext"}, "spec.corpus"),
+    "unknown activations": ("radius", {"activations": "act-0"}, "spec.activations"),
+    "a job for activations": ("radius", {"activations": "../job-0"}, "spec.activations"),
+    "site not in the grammar": ("extraction", {"sites": ["blocks.0.mlp"]}, "spec.sites.0"),
+    "site with space": ("extraction", {"sites": ["final_norm_out", " final_norm_out"]}, "spec.sites.1"),
+    "site twice": ("extraction", {"sites": ["final_norm_out", "final_norm_out"]}, "spec.sites"),
+    "no site": ("extraction", {"sites": []}, "spec.sites"),
+    "position at the chunk's end": ("extraction", {"chunk_tokens": 8, "position": 8}, "spec.position"),
+    "position beyond the default chunk": ("extraction", {"position": 256}, "spec.position"),
+    "model above": ("extraction", {"model": "../gpt2"}, "spec.model"),
+    "model above, within": ("extraction", {"model": "a/../../gpt2"}, "spec.model"),
+    "model absolute": ("extraction", {"model": "/etc"}, "spec.model"),
+    "empty model": ("extraction", {"model": ""}, "spec.model"),
+    "no chunks": ("extraction", {"chunks": 0}, "spec.chunks"),
+    "negative seed": ("extraction", {"seed": -1}, "spec.seed"),
+    "seed of 64 bits": ("extraction", {"seed": 2**63}, "spec.seed"),
+    "float64": ("extraction", {"dtype": "float64"}, "spec.dtype"),
+    "fraction 0": ("analysis", {"radius": {"fractions": [0, 1]}}, "spec.radius.fractions.0"),
+    "fraction above 1": ("analysis", {"radius": {"fractions": [0.5, 1.5]}}, "spec.radius.fractions.1"),
+    "fractions that fall": ("analysis", {"radius": {"fractions": [1.0, 0.5]}}, "spec.radius.fractions"),
+    "fraction twice": ("analysis", {"radius": {"fractions": [0.5, 0.5]}}, "spec.radius.fractions"),
+    "no fraction": ("analysis", {"radius": {"fractions": []}}, "spec.radius.fractions"),
+    "k 0": ("analysis", {"radius": {"k": 0}}, "spec.radius.k"),
+    "radius null": ("analysis", {"radius": None}, "spec.radius"),
+}
+
+
+@pytest.mark.parametrize(("kind", "spec", "field"), WRONG.values(), ids=WRONG)
+def test_a_wrong_spec_is_refused_with_its_field(refusing: TestClient, kind: str, spec: dict[str, Any], field: str):
+    spec = spec if kind == "radius" else EXTRACTION | spec
+    problem = problem_of(submit(refusing, kind, spec), 422, "invalid_input")
+    assert fields_of(problem) == [field]
+
+
+def test_all_missing_fields_are_named(refusing: TestClient):
+    problem = problem_of(submit(refusing, "extraction", {}), 422, "invalid_input")
+    assert fields_of(problem) == ["spec.model", "spec.corpus"]
+
+
+@pytest.mark.parametrize("position", ["first", -1, None, 1.5])
+def test_a_wrong_position_is_named_without_our_types(refusing: TestClient, position: object):
+    problem = problem_of(submit(refusing, spec=EXTRACTION | {"position": position}), 422, "invalid_input")
+    assert set(fields_of(problem)) == {"spec.position"}
+
+
+@pytest.mark.parametrize("kind", ["energy", "training", "sweep"])
+def test_kinds_that_are_to_come_are_not_available(refusing: TestClient, kind: str):
+    problem = problem_of(submit(refusing, kind, {}), 422, "not_available")
+    assert fields_of(problem) == ["kind"]
+
+
+UNAVAILABLE: dict[str, tuple[str, dict[str, Any], str]] = {
+    "energy of an analysis": ("analysis", {"energy": {}}, "spec.energy"),
+    "radii of an analysis": ("analysis", {"radius": {"radii": [1.0]}}, "spec.radius.radii"),
+    "ivf of an analysis": ("analysis", {"radius": {"engine": "faiss-ivf"}}, "spec.radius.engine"),
+    "radii": ("radius", {"radii": [1.0]}, "spec.radii"),
+    "ivf": ("radius", {"engine": "faiss-ivf"}, "spec.engine"),
+    "hnsw": ("radius", {"engine": "faiss-hnsw"}, "spec.engine"),
+    "reference": ("radius", {"reference": "act-1"}, "spec.reference"),
+}
+
+
+@pytest.mark.parametrize(("kind", "spec", "field"), UNAVAILABLE.values(), ids=UNAVAILABLE)
+def test_options_that_are_to_come_are_not_available(refusing: TestClient, kind: str, spec: dict[str, Any], field: str):
+    base = {"activations": "act-0"} if kind == "radius" else EXTRACTION
+    problem = problem_of(submit(refusing, kind, base | spec), 422, "not_available")
+    assert fields_of(problem) == [field]

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from service.artifacts import importing
+from service.artifacts.activation_set import ActivationSet
+from service.artifacts.importing import import_vectors
+from service.errors import NonFiniteData
+from tests.artifacts.files import normal, npy, npy_declaring, tensors
+from tests.artifacts.sets import open_set
+
+DTYPES = ["float16", "float32", "float64"]
+WRITERS = {"npy": npy, "safetensors": lambda array: tensors(anything=array)}
+Endian = Literal["<", ">"]
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_format = pytest.mark.parametrize("kind", list(WRITERS))
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_SHARD_BYTES", 256)
+
+
+def imported(folder: Path, content: bytes) -> ActivationSet:
+    source = folder / "upload"
+    source.write_bytes(content)
+    import_vectors(source, folder / "set", {"id": "act-1", "name": "mine"})
+    return open_set(folder / "set")
+
+
+@every_dtype
+@every_format
+def test_vectors_come_back_in_their_dtype(tmp_path: Path, dtype: str, kind: str):
+    rows = normal(dtype=dtype)
+    stored = imported(tmp_path, WRITERS[kind](rows))
+    np.testing.assert_array_equal(stored.vectors(), rows, strict=True)
+    assert (stored.n, stored.d_model, stored.manifest["dtype"]) == (40, 6, dtype)
+
+
+@every_dtype
+@every_format
+@pytest.mark.usefixtures("small_shards")
+def test_many_shards_hold_the_rows_in_order(tmp_path: Path, dtype: str, kind: str):
+    rows = normal(dtype=dtype)
+    stored = imported(tmp_path, WRITERS[kind](rows))
+    np.testing.assert_array_equal(stored.vectors(), rows, strict=True)
+    assert len(stored.manifest["shard_rows"]) > 1
+    assert sum(stored.manifest["shard_rows"]) == 40
+    assert [found.vector for found in stored.rows([0, 39], vectors=True)] == [rows[0].tolist(), rows[39].tolist()]
+
+
+@every_dtype
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("endian", ["<", ">"])
+@pytest.mark.usefixtures("small_shards")
+def test_npy_of_any_memory_order_and_byte_order_is_read(tmp_path: Path, dtype: str, order: str, endian: Endian):
+    rows = normal(dtype=dtype)
+    content = npy(np.asarray(rows.astype(rows.dtype.newbyteorder(endian)), order="F" if order == "F" else "C"))
+    assert (b"'fortran_order': True" in content) == (order == "F")
+    assert f"'{endian}f".encode() in content
+    np.testing.assert_array_equal(imported(tmp_path, content).vectors(), rows, strict=True)
+
+
+@every_format
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (3, 200)])
+@pytest.mark.usefixtures("small_shards")
+def test_any_shape_of_two_dimensions_is_read(tmp_path: Path, kind: str, shape: tuple[int, int]):
+    rows = normal(*shape)
+    np.testing.assert_array_equal(imported(tmp_path, WRITERS[kind](rows)).vectors(), rows, strict=True)
+
+
+def test_the_second_version_of_npy_is_read(tmp_path: Path):
+    header = {"descr": "<f4", "fortran_order": False, "shape": (40, 6)}
+    content = npy_declaring(header, normal().tobytes(), (2, 0))
+    np.testing.assert_array_equal(imported(tmp_path, content).vectors(), normal(), strict=True)
+
+
+@every_format
+def test_more_than_one_shard_of_the_real_size_is_read(tmp_path: Path, kind: str):
+    rows = normal(300_000, 8, "float64")
+    stored = imported(tmp_path, WRITERS[kind](rows))
+    assert stored.manifest["shard_rows"] == [262_144, 37_856]
+    np.testing.assert_array_equal(stored.vectors(), rows, strict=True)
+
+
+@every_format
+def test_the_set_tells_where_it_came_from_and_what_it_is(tmp_path: Path, kind: str):
+    rows = normal(d=9)
+    content = WRITERS[kind](rows)
+    manifest = imported(tmp_path, content).manifest
+    assert manifest["source"] == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    assert (manifest["id"], manifest["name"], manifest["kind"]) == ("act-1", "mine", "activations")
+    norms = np.linalg.norm(rows.astype(float), axis=1)
+    assert manifest["statistics"]["norm_mean"] == pytest.approx(norms.mean())
+    assert manifest["statistics"]["norm_max"] == pytest.approx(norms.max())
+
+
+@every_format
+@pytest.mark.parametrize("row", [0, 1, 20, 38, 39])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.usefixtures("small_shards")
+def test_the_first_row_that_is_not_finite_is_named(tmp_path: Path, kind: str, row: int, value: float):
+    rows = normal()
+    rows[row, -1] = value
+    rows[row:, 0] = np.nan
+    with pytest.raises(NonFiniteData, match=rf"row {row} is not finite"):
+        imported(tmp_path, WRITERS[kind](rows))
+    assert not (tmp_path / "set" / "manifest.json").exists()
+
+
+@every_format
+def test_nothing_is_written_of_rows_that_are_not_finite(tmp_path: Path, kind: str):
+    with pytest.raises(NonFiniteData):
+        imported(tmp_path, WRITERS[kind](np.full((3, 2), np.nan)))
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@every_format
+def test_vectors_whose_squares_overflow_are_refused(tmp_path: Path, kind: str):
+    with pytest.raises(NonFiniteData):
+        imported(tmp_path, WRITERS[kind](normal(dtype="float64") * 1e200))
+    assert not (tmp_path / "set" / "manifest.json").exists()

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.artifacts.statistics import RunningStatistics
+from service.errors import NonFiniteData
+
+Array = np.ndarray
+
+
+def normal(offset: float = 0.0, n: int = 10_000, d: int = 16) -> Array:
+    return np.random.default_rng(0).normal(size=(n, d)) + offset
+
+
+def massive() -> Array:
+    rows = normal()
+    rows[:, 3] = rows[:, 3] * 0.01 + 3000
+    rows[:, 7] *= 400
+    return rows
+
+
+DATA = {
+    "normal": normal(),
+    "offset": normal(1e6),
+    "massive": massive(),
+    "half precision": normal().astype(np.float16),
+    "single precision": normal(100).astype(np.float32),
+    "constant": np.full((500, 3), 1.25),
+    "one row": normal(n=1),
+    "one dimension": normal(d=1),
+}
+every = pytest.mark.parametrize("rows", list(DATA.values()), ids=list(DATA))
+
+
+def measured(rows: Array, cuts: list[int] | None = None) -> RunningStatistics:
+    running = RunningStatistics(rows.shape[1])
+    for part in np.split(rows, sorted(cuts or [])):
+        running.add(part)
+    return running
+
+
+@every
+def test_moments_are_those_of_numpy(rows: Array):
+    running, exact = measured(rows), rows.astype(np.longdouble)
+    assert running.n == len(rows)
+    np.testing.assert_allclose(running.mean, exact.mean(axis=0).astype(float), rtol=1e-13, atol=1e-15)
+    variance = ((exact - exact.mean(axis=0)) ** 2).mean(axis=0).astype(float)
+    np.testing.assert_allclose(running.sum_sq_about_mean / running.n, variance, rtol=1e-9, atol=1e-20)
+    np.testing.assert_allclose(running.sum_sq, (exact**2).sum(axis=0).astype(float), rtol=1e-12)
+
+
+@every
+def test_norms_are_those_of_numpy(rows: Array):
+    found, norms = measured(rows).summary(), np.linalg.norm(rows.astype(float), axis=1)
+    np.testing.assert_allclose(
+        [found.norm_mean, found.norm_min, found.norm_max], [norms.mean(), norms.min(), norms.max()], rtol=1e-12
+    )
+    assert found.zero_rows == 0
+
+
+@every
+def test_shares_are_those_of_the_five_largest_dimensions(rows: Array):
+    found, wide = measured(rows).summary(), rows.astype(float)
+    power, variance = (wide**2).mean(axis=0), wide.var(axis=0)
+    assert found.top5_share == pytest.approx(np.sort(power)[-5:].sum() / power.sum(), rel=1e-9)
+    spread = np.sort(variance)[-5:].sum() / variance.sum() if variance.sum() > 0 else 0.0
+    assert found.top5_variance_share == pytest.approx(spread, rel=1e-9)
+    assert sorted(power[found.top5_dimensions]) == sorted(np.sort(power)[-5:])
+    assert len(found.top5_dimensions) == min(5, rows.shape[1])
+
+
+def test_massive_dimensions_are_named_largest_first():
+    found = measured(massive()).summary()
+    assert found.top5_dimensions[:2] == [3, 7]
+    assert found.top5_share > 0.999
+
+
+@settings(deadline=None, max_examples=30)
+@given(cuts=st.lists(st.integers(0, 10_000), max_size=20), name=st.sampled_from(list(DATA)))
+def test_how_rows_are_split_matters_up_to_rounding_only(cuts: list[int], name: str):
+    rows = DATA[name]
+    split, whole = measured(rows, cuts), measured(rows)
+    assert (split.n, split.zero_rows, split.norm_max) == (whole.n, whole.zero_rows, whole.norm_max)
+    assert split.norm_sum == pytest.approx(whole.norm_sum, rel=1e-12)
+    np.testing.assert_allclose(split.mean, whole.mean, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(split.sum_sq_about_mean, whole.sum_sq_about_mean, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(split.sum_sq, whole.sum_sq, rtol=1e-12)
+
+
+def test_zero_rows_are_counted():
+    rows = normal(n=100)
+    rows[[0, 50, 99]] = 0
+    found = measured(rows, [10, 60]).summary()
+    assert (found.zero_rows, found.norm_min) == (3, 0)
+    nothing = measured(np.zeros((3, 8))).summary()
+    assert (nothing.zero_rows, nothing.top5_share, nothing.top5_variance_share) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("row", [0, 1, 4095, 4096, 4097, 9_998, 9_999])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("cuts", [[], [4096], [1, 5000]])
+def test_the_first_row_that_is_not_finite_is_named(row: int, value: float, cuts: list[int]):
+    rows = normal(n=10_000, d=3)
+    rows[row, row % 3] = value
+    rows[row:, 2] = np.nan
+    with pytest.raises(NonFiniteData, match=rf"row {row} is not finite"):
+        measured(rows, cuts)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    "rows", [[[1e200, 0.0]], [[1e308, 1e308], [-1e308, 1.0]], [[1.2e154, 1.2e154]], [[1.2e154, 0], [0, 1.2e154]]]
+)
+def test_squares_that_overflow_are_refused(rows: list[list[float]]):
+    with pytest.raises(NonFiniteData, match="overflow"):
+        measured(np.array(rows)).summary()
