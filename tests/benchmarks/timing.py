@@ -22,7 +22,8 @@ class Ratio:
 
 def paired(ours: Callable[[], object], peer: Callable[[], object], *, rounds: int = 5) -> Ratio:
     """Time both in turn, after one unmeasured call of each."""
-    ours(), peer()
+    ours()
+    peer()
     pairs = [(_seconds(ours), _seconds(peer)) for _ in range(rounds)]
     return Ratio(
         statistics.median(a for a, _ in pairs),
