@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service import __version__
@@ -26,7 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         services.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # its documentation pages load nothing from another host
         title="Radius",
         version=__version__,
         summary="How far apart are the memories of a Transformer?",

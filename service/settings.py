@@ -46,7 +46,7 @@ class Settings(BaseSettings):
 
     shard_tokens: int = Field(default=65_536, ge=1, description="tokens that make one shard, the unit of resuming")
     batch_tokens: int = Field(
-        default=4_096, ge=1, description="tokens of one forward pass; part of a shard's fixed batches"
+        default=0, ge=0, description="tokens of one forward pass, part of a shard's fixed batches; 0: by the device"
     )
     null_queries: int = Field(default=1_000, ge=1, description="sampled queries of the Gaussian null model")
     poll_interval_s: float = Field(default=0.1, gt=0, description="how often a worker looks for a new segment")

@@ -13,9 +13,11 @@ from transformers.utils.logging import disable_progress_bar
 from service.contracts.sites import parse_site
 from tests.benchmarks.timing import paired
 from workers.activations.extraction import extract
+from workers.devices.device import default_batch_tokens
 from workers.models.gpt2 import GPT2
 
 CHUNKS, TOKENS, BATCH = 32, 256, 8
+BUDGET = default_batch_tokens(torch.device("cpu"))
 disable_progress_bar()
 
 
@@ -38,10 +40,10 @@ def main() -> None:
 
     for name in ("final_norm_out", "blocks.-1.hook_resid_post", "blocks.6.hook_resid_post"):
         site = parse_site(name, 12)
-        result = paired(lambda site=site: extract(ours, list(chunks), [site], "last", 4096), loop, rounds=3)
+        result = paired(lambda site=site: extract(ours, list(chunks), [site], "last", BUDGET), loop, rounds=3)
         rate = CHUNKS * TOKENS / result.ours_s
         print(f"extraction, {name}: {result}; {rate:,.0f} tokens/s, {torch.get_num_threads()} threads")
-    found = extract(ours, list(chunks), [site := parse_site("final_norm_out", 12)], "last", 4096).vectors[site]
+    found = extract(ours, list(chunks), [site := parse_site("final_norm_out", 12)], "last", BUDGET).vectors[site]
     print(f"extraction, largest difference from the loop: {np.abs(found - loop()).max():.2e}")
 
 

@@ -6,5 +6,6 @@ segments.py   the one workflow of a segment, on a compute worker
 sampling.py   segment: corpus → chunks on disk
 extracting.py segments: chunks → vectors of one shard; shards → published activation sets
 measuring.py  segment: activation set → radius report and figure
+reporting.py  the parts of that report, from arrays
 scanning.py   segment: count the documents of a corpus
 """

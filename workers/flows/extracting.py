@@ -23,7 +23,7 @@ from service.ids import derived_id
 from service.provenance import provenance
 from workers.activations.extraction import extract
 from workers.activations.parity import relative_deviation
-from workers.devices.device import choose_device, describe_device
+from workers.devices.device import choose_device, default_batch_tokens, describe_device
 from workers.flows.runtime import Runtime, SegmentProgress, runtime
 from workers.flows.sampling import check_against, extraction_spec, read_sample_note
 from workers.models.loading import LoadedModel, load_model
@@ -40,7 +40,7 @@ def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
     targets = [folder / f"site-{i:02d}" / shard_name(shard) for i in range(len(spec.sites))]
     if not all(target.exists() for target in targets):
         loaded, sites = _load(current, spec)
-        budget = current.settings.batch_tokens
+        budget = _batch_tokens(current, loaded)
         extracted = extract(loaded.model, list(tokens), sites, spec.position, budget, progress)
         for site, target in zip(sites, targets, strict=True):
             _check_finite(extracted.vectors[site], site, shard)
@@ -76,6 +76,10 @@ def _load(current: Runtime, spec: ExtractionSpec, dtype: str | None = None) -> t
     device = choose_device(current.settings.device)
     loaded = load_model(spec.model, spec.revision, current.settings.models_root, device, dtype or spec.dtype)
     return loaded, check_against(spec, loaded.model.sizes)
+
+
+def _batch_tokens(current: Runtime, loaded: LoadedModel) -> int:
+    return current.settings.batch_tokens or default_batch_tokens(loaded.model.device)
 
 
 def _parity(current: Runtime, spec: ExtractionSpec, staging: Path, positions: list[int]) -> dict[int, dict[str, Any]]:
@@ -140,7 +144,7 @@ def _describe(
             _PACKAGES,
             seed=spec.seed,
             dtype=spec.dtype,
-            batch_tokens=current.settings.batch_tokens,
+            batch_tokens=_batch_tokens(current, loaded),
             shard_tokens=current.settings.shard_tokens,
             tf32=torch.backends.cuda.matmul.allow_tf32,
             **describe_device(loaded.model.device),

@@ -1,0 +1,17 @@
+"""The documentation pages work on a machine without a network."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_a_documentation_page_loads_from_here_only(api: TestClient, page: str):
+    text = api.get(page).text
+    assets = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert assets
+    assert [asset for asset in assets if not asset.startswith("/")] == []
+    assert {api.get(asset).status_code for asset in assets} == {200}

@@ -1,0 +1,103 @@
+"""From distances to the parts of a radius report: arrays in, contracts out, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+
+from service.contracts.activations import ActivationStatistics
+from service.contracts.base import Notice
+from service.contracts.radius import (
+    QUANTILES,
+    Centre,
+    Distribution,
+    FractionReport,
+    Histogram,
+    NullFraction,
+    NullModel,
+    RadiusSpec,
+)
+from workers.neighbors.nested import Neighbors
+from workers.neighbors.null_model import GaussianNull
+from workers.neighbors.statistics import histogram, nearest_statistics, shared_edges
+
+Array = np.ndarray
+_BINS = 60
+_MASSIVE_SHARE = 0.5
+_FEW_ROWS = 100
+
+
+def fraction_reports(fractions: list[float], found: list[Neighbors]) -> list[FractionReport]:
+    """One report per fraction, with histograms over the same edges."""
+    samples = [part.distances[:, 0] for part in found]
+    edges = shared_edges(samples, _BINS)
+    return [_fraction_report(f, distances, edges) for f, distances in zip(fractions, samples, strict=True)]
+
+
+def _fraction_report(fraction: float, distances: Array, edges: Array) -> FractionReport:
+    n = len(distances)
+    statistics = nearest_statistics(distances, QUANTILES)
+    reason = None
+    if statistics.all is None:
+        reason = "fewer than 2 rows" if n < 2 else "exclude leaves no other row"
+    whole = statistics.all
+    return FractionReport(
+        fraction=fraction,
+        n=n,
+        nn_distance=None if whole is None else Distribution(**asdict(whole)),
+        nn_distance_distinct=None if statistics.distinct is None else Distribution(**asdict(statistics.distinct)),
+        radius=None if whole is None else Centre(mean=whole.mean / 2, median=whole.median / 2),
+        duplicates=statistics.duplicates,
+        without_neighbor=statistics.alone,
+        histogram=None
+        if whole is None
+        else Histogram(edges=[float(edge) for edge in edges], counts=histogram(distances, edges)),
+        reason=reason,
+    )
+
+
+def null_report(null: GaussianNull, fractions: list[FractionReport], queries: int) -> NullModel:
+    """The null model beside what was observed."""
+    parts = []
+    for observed, distances in zip(fractions, null.distances, strict=True):
+        centre = Centre(mean=float(distances.mean()), median=float(np.median(distances))) if len(distances) else None
+        ratio = None
+        if centre is not None and centre.mean > 0 and observed.nn_distance is not None:
+            ratio = observed.nn_distance.mean / centre.mean
+        parts.append(
+            NullFraction(fraction=observed.fraction, n=observed.n, nn_distance=centre, observed_over_null=ratio)
+        )
+    return NullModel(kind="gaussian", queries=min(queries, fractions[-1].n), rank=null.rank, fractions=parts)
+
+
+def report_warnings(
+    spec: RadiusSpec, statistics: ActivationStatistics, fractions: list[FractionReport], no_documents: bool
+) -> list[Notice]:
+    """What a reader of the numbers should know before believing them."""
+    found = []
+    whole = fractions[-1]
+    if statistics.top5_share > _MASSIVE_SHARE:
+        found.append(
+            Notice(
+                code="massive_dimensions",
+                message=f"five of the dimensions hold {statistics.top5_share:.0%} of the squared norm "
+                f"and {statistics.top5_variance_share:.0%} of the variance; L2 distances speak mostly of the latter",
+            )
+        )
+    if whole.duplicates:
+        share = whole.duplicates / whole.n
+        found.append(
+            Notice(
+                code="duplicates",
+                message=f"{whole.duplicates} of {whole.n} rows ({share:.1%}) equal another row; "
+                "nn_distance counts their zeros, nn_distance_distinct does not",
+            )
+        )
+    if fractions[0].n < _FEW_ROWS:
+        found.append(
+            Notice(code="few_rows", message=f"the smallest fraction has {fractions[0].n} rows; its figures are noisy")
+        )
+    if spec.exclude == "same_document" and no_documents:
+        found.append(Notice(code="no_documents", message="the set has no documents; only the row itself was excluded"))
+    return found
