@@ -1,0 +1,83 @@
+"""Promises of the whole house, read off its source and documents."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from service.cli import app
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*(ROOT / "service").rglob("*.py"), *(ROOT / "workers").rglob("*.py")])
+UNSAFE = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve"}
+UNSAFE_CALLS = {"torch.load", "eval", "exec", "yaml.load", "faiss.read_index"}
+README = (ROOT / "README.md").read_text()
+
+
+def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
+    return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_nothing_is_unpickled_or_evaluated(path: Path):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
+            assert not {name.split(".")[0] for name in names} & UNSAFE
+    found = {name for name, _ in calls(tree)} & UNSAFE_CALLS
+    assert found <= ({"faiss.read_index"} if path.name == "faiss_index.py" else set())
+    for name, call in calls(tree):
+        if name == "np.load":
+            assert any(k.arg == "allow_pickle" and ast.unparse(k.value) == "False" for k in call.keywords)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_only_the_settings_read_the_environment(path: Path):
+    if path.name in ("settings.py", "cli.py", "supervisor.py", "demo.py"):
+        return  # these hand the environment to processes they start
+    assert "os.environ" not in path.read_text()
+    assert "getenv" not in path.read_text()
+
+
+def test_every_setting_has_a_reason():
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_readme_names_settings_that_exist():
+    named = {name.lower() for name in re.findall(r"RADIUS_([A-Z_]+)", README)}
+    assert named
+    assert named <= set(Settings.model_fields)
+
+
+def test_the_readme_names_commands_that_exist():
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    named = set(re.findall(r"^radius ([a-z]+)", README, flags=re.MULTILINE))
+    assert named
+    assert named <= commands
+
+
+def test_the_readme_names_routes_that_exist():
+    document = (ROOT / "tests" / "api" / "openapi.json").read_text()
+    for route in re.findall(r"localhost:8000(/v1/[a-z]+)", README):
+        assert f'"{route}"' in document
+
+
+def test_make_targets_are_there():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("venv", "demo", "test", "lint", "up", "bench"):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+
+
+def test_the_lock_pins_every_requirement_exactly():
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()
+    }
+    project = (ROOT / "pyproject.toml").read_text()
+    wanted = re.findall(r'^    "([a-z0-9-]+)[><=]', project, flags=re.MULTILINE)
+    assert len(wanted) > 20
+    assert set(wanted) - {"faiss-gpu"} <= pinned
