@@ -26,7 +26,10 @@ def print_json(content: Any) -> None:
 
 def jobs_table(jobs: list[Job]) -> Table:
     """A line per job."""
-    table = Table("id", "kind", "state", "progress", "created", box=None)
+    table = Table(box=None)
+    table.add_column("id", no_wrap=True, min_width=30)  # to be copied whole, however narrow the terminal
+    for name in ("kind", "state", "progress", "created"):
+        table.add_column(name)
     for job in jobs:
         total = "?" if job.progress.total is None else f"{job.progress.total:,}"
         created = job.created_at.strftime("%Y-%m-%d %H:%M:%S")

@@ -13,7 +13,11 @@ from service.errors import FieldErrors, InvalidInput
 
 Model = TypeVar("Model", bound=Contract)
 _FORM_FIELDS = frozenset({"file", "name"})
-_MESSAGES = {"model_type": "must be an object", "model_attributes_type": "must be an object"}
+_MESSAGES = {
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "extra_forbidden": "has a field that is not known; /docs lists them",
+}
 
 
 def read_contract(kind: type[Model], values: Any, *, prefix: str = "") -> Model:
