@@ -28,7 +28,7 @@ def main() -> None:
     permutation, sizes = seeded_permutation(len(rows), 0), prefix_sizes(len(rows), FRACTIONS)
 
     def ours_run() -> object:
-        return nested_neighbors(rows, build_flat(rows, rows.mean(axis=0, dtype=np.float64)), permutation, sizes)
+        return nested_neighbors(rows, build_flat(rows), permutation, sizes)
 
     def faiss_run() -> object:
         parts = [rows[permutation[:size]] for size in sizes]
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _wrong_ours(rows: Array) -> tuple[int, float]:
-    index = build_flat(rows, rows.mean(axis=0, dtype=np.float64))
+    index = build_flat(rows)
     permutation = seeded_permutation(len(rows), 0)
     (found,), _ = nested_neighbors(rows, index, permutation, [len(rows)])
     distances = nearest_reference(rows)[0][found.rows, 0]

@@ -19,7 +19,7 @@ Array = np.ndarray
 @pytest.mark.parametrize("make", HARD, ids=lambda make: make.__name__)
 def test_the_float32_bound_holds_for_every_pair(make: Callable[[], Array]):
     rows = make()[:300]
-    index = build_flat(rows, rows.mean(axis=0, dtype=np.float64))
+    index = build_flat(rows)
     filtered_sq, found = search_flat(index.rows, index.rows, len(rows))
     exact = rows.astype(np.longdouble)
     true = np.sqrt(((exact[:, None] - exact[found]) ** 2).sum(axis=2)) * index.scale
@@ -39,9 +39,9 @@ def test_the_float64_bound_is_sharper():
 
 def test_a_cached_index_is_read_back_equal(tmp_path: Path):
     rows = gaussian()
-    built = cached_flat(tmp_path, "abc", rows, rows.mean(axis=0))
+    built = cached_flat(tmp_path, "abc", rows)
     files = sorted(path.name for path in tmp_path.iterdir())
-    again = cached_flat(tmp_path, "abc", rows, rows.mean(axis=0))
+    again = cached_flat(tmp_path, "abc", rows)
     assert (built.rows == again.rows).all()
     assert (built.norms == again.norms).all()
     assert files == ["abc.faiss", "abc.json"]
@@ -50,18 +50,18 @@ def test_a_cached_index_is_read_back_equal(tmp_path: Path):
 @pytest.mark.parametrize("name", ["abc.faiss", "abc.json"])
 def test_a_damaged_cache_is_built_again(tmp_path: Path, name: str):
     rows = gaussian()
-    built = cached_flat(tmp_path, "abc", rows, rows.mean(axis=0))
+    built = cached_flat(tmp_path, "abc", rows)
     damaged = bytearray((tmp_path / name).read_bytes())
     damaged[len(damaged) // 2] ^= 1
     (tmp_path / name).write_bytes(damaged)
-    assert (cached_flat(tmp_path, "abc", rows, rows.mean(axis=0)).rows == built.rows).all()
+    assert (cached_flat(tmp_path, "abc", rows).rows == built.rows).all()
     assert (tmp_path / name).read_bytes() != bytes(damaged)
 
 
 def test_another_set_has_another_cache(tmp_path: Path):
     rows = gaussian()
-    cached_flat(tmp_path, "abc", rows, rows.mean(axis=0))
-    other = cached_flat(tmp_path, "def", 2 * rows + 1, 2 * rows.mean(axis=0) + 1)
+    cached_flat(tmp_path, "abc", rows)
+    other = cached_flat(tmp_path, "def", 2 * rows + 1)
     assert len(list(tmp_path.glob("*.faiss"))) == 2
     assert other.scale != 1.0
 

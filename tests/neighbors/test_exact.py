@@ -19,7 +19,7 @@ FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
 
 def search(rows: Array, *, k: int = 1, documents: Array | None = None, seed: int = 1) -> list[Neighbors]:
-    index = build_flat(rows, rows.mean(axis=0, dtype=np.float64))
+    index = build_flat(rows)
     sizes = prefix_sizes(len(rows), FRACTIONS)
     return nested_neighbors(rows, index, seeded_permutation(len(rows), seed), sizes, k=k, documents=documents)[0]
 
@@ -61,13 +61,13 @@ def test_plain_faiss_is_wrong_on_the_same_data(make: Callable[[], Array]):
 
 
 def test_without_centring_the_certificate_still_holds():
-    """The mean only makes the filter sharp; rows it cannot certify go up to float64."""
+    """The centre only makes the filter sharp; what it leaves in doubt is re-scored."""
     rows = massive_dimension()
     index = build_flat(rows, np.zeros(rows.shape[1]))
     permutation = seeded_permutation(len(rows), 0)
     (found,), work = nested_neighbors(rows, index, permutation, [len(rows)])
     assert_equals_reference(found, rows, 1, None)
-    assert work.float64_rows > len(rows) // 2
+    assert work.pairs_rescored > 10 * len(rows)
 
 
 def test_an_engine_without_its_certificate_would_be_caught(monkeypatch: pytest.MonkeyPatch):
@@ -81,6 +81,31 @@ def test_an_engine_without_its_certificate_would_be_caught(monkeypatch: pytest.M
     (found,), _ = nested_neighbors(rows, index, seeded_permutation(len(rows), 0), [len(rows)])
     distances, _ = nearest_reference(rows[found.rows])
     assert (found.distances > distances * (1 + 1e-6)).any()
+
+
+@pytest.mark.parametrize("make", HARD, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("tile", [97, 2048])
+def test_the_float64_level_alone_is_exact(make: Callable[[], Array], tile: int, monkeypatch: pytest.MonkeyPatch):
+    """Nothing centred, nothing fetched beyond k: almost every row goes up."""
+    monkeypatch.setattr("workers.neighbors.nested.OVER_FETCH", 0)
+    monkeypatch.setattr("workers.neighbors.nested.WIDER_FETCHES", ())
+    monkeypatch.setattr("workers.neighbors.nested._TILE", tile)
+    rows = make()
+    documents = np.arange(len(rows)) // 7
+    index = build_flat(rows, np.zeros(rows.shape[1]))
+    sizes = prefix_sizes(len(rows), FRACTIONS)
+    parts, work = nested_neighbors(rows, index, seeded_permutation(len(rows), 2), sizes, k=2, documents=documents)
+    for found in parts:
+        assert_equals_reference(found, rows, 2, documents)
+    assert work.float64_rows > 0 or len(np.unique(rows, axis=0)) <= 2
+
+
+def test_a_far_outlier_does_not_lift_the_others():
+    rows = HARD[0]()
+    rows[5] *= 1e9
+    index = build_flat(rows)
+    _, work = nested_neighbors(rows, index, seeded_permutation(len(rows), 0), [len(rows)])
+    assert work.float64_rows <= 2
 
 
 def test_a_document_without_others_leaves_no_neighbor():
@@ -98,7 +123,7 @@ def test_more_neighbors_than_rows_are_padded():
 
 def test_prefixes_under_two_rows_have_no_neighbor():
     rows = HARD[0]()[:4]
-    index = build_flat(rows, rows.mean(axis=0))
+    index = build_flat(rows)
     none, one, all_rows = nested_neighbors(rows, index, seeded_permutation(4, 0), [0, 1, 4])[0]
     assert len(none.distances) == 0
     assert np.isinf(one.distances).all()

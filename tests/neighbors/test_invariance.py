@@ -71,7 +71,7 @@ def test_a_fraction_is_what_a_search_of_its_rows_alone_gives():
     sizes = prefix_sizes(len(rows), (0.25, 0.5, 0.75, 1.0))
     for found, size in zip(search(rows), sizes, strict=True):
         alone = rows[permutation[:size]]
-        (only,), _ = nested_neighbors(alone, build_flat(alone, alone.mean(axis=0)), np.arange(size), [size])
+        (only,), _ = nested_neighbors(alone, build_flat(alone), np.arange(size), [size])
         assert (found.distances == only.distances).all()
 
 

@@ -69,7 +69,7 @@ def _write_report(
     stored, mean = source.vectors(), source.mean()
     documents = source.document_codes() if spec.exclude == "same_document" else None
     loaded = time.perf_counter()
-    index = cached_flat(settings.index_cache, summary.sha256, stored, mean)
+    index = cached_flat(settings.index_cache, summary.sha256, stored)
     sizes = prefix_sizes(summary.n, spec.fractions)
     permutation = seeded_permutation(summary.n, spec.seed)
     found, work = nested_neighbors(stored, index, permutation, sizes, k=spec.k, documents=documents, tick=progress)
@@ -90,7 +90,7 @@ def _write_report(
         certified_fraction=min(part.certified for part in found),
         fractions=fractions,
         theory=report_theory(summary.d_model, max(1, sizes[-1]), chunk_tokens),
-        null_model=null_report(null, fractions, settings.null_queries),
+        null_model=null_report(null, fractions),
         warnings=report_warnings(spec, statistics, fractions, documents is None),
         timing={
             "load_s": loaded - began,

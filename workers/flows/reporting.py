@@ -57,7 +57,7 @@ def _fraction_report(fraction: float, distances: Array, edges: Array) -> Fractio
     )
 
 
-def null_report(null: GaussianNull, fractions: list[FractionReport], queries: int) -> NullModel:
+def null_report(null: GaussianNull, fractions: list[FractionReport]) -> NullModel:
     """The null model beside what was observed."""
     parts = []
     for observed, distances in zip(fractions, null.distances, strict=True):
@@ -68,7 +68,7 @@ def null_report(null: GaussianNull, fractions: list[FractionReport], queries: in
         parts.append(
             NullFraction(fraction=observed.fraction, n=observed.n, nn_distance=centre, observed_over_null=ratio)
         )
-    return NullModel(kind="gaussian", queries=min(queries, fractions[-1].n), rank=null.rank, fractions=parts)
+    return NullModel(kind="gaussian", queries=len(null.distances[-1]), rank=null.rank, fractions=parts)
 
 
 def report_warnings(

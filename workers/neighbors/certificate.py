@@ -8,6 +8,7 @@ from x, y rounded to that format. With γ = (d + 4) u / (1 − (d + 4) u), in an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,33 +20,35 @@ Array = np.ndarray
 class FilterBound:
     """Bounds for vectors of `d` dimensions filtered in a format of unit roundoff `unit`.
 
-    The norms are those of the exact (centred) vectors; 2^-100 covers what underflows once they are scaled to 1.
+    The norms are those of the exact (centred) vectors; `underflow` covers what is lost below the smallest normal
+    number once they are scaled to 1.
     """
 
     d: int
     unit: float
+    underflow: float
 
     @property
     def gamma(self) -> float:
         terms = (self.d + 4) * self.unit
-        return 1.01 * terms / (1 - terms)
+        return 1.01 * terms / (1 - terms) if terms < 0.5 else math.inf
 
     def lower(self, filtered_sq: Array, norms_sum: Array) -> Array:
         """A floor under the true distance (not squared) of a pair whose filter distance is at least `filtered_sq`."""
-        floor_sq = filtered_sq - self.gamma * norms_sum**2 - 2.0**-100
+        floor_sq = filtered_sq - self.gamma * norms_sum**2 - self.underflow
         return np.sqrt(np.maximum(floor_sq, 0.0)) - 1.01 * self.unit * norms_sum
 
     def upper(self, filtered_sq: Array, norms_sum: Array) -> Array:
         """A ceiling over the true distance (not squared)."""
-        ceiling_sq = filtered_sq + self.gamma * norms_sum**2 + 2.0**-100
+        ceiling_sq = filtered_sq + self.gamma * norms_sum**2 + self.underflow
         return np.sqrt(np.maximum(ceiling_sq, 0.0)) + 1.01 * self.unit * norms_sum
 
 
 def float32_bound(d: int) -> FilterBound:
     """The bound of a float32 filter."""
-    return FilterBound(d, 2.0**-24)
+    return FilterBound(d, 2.0**-24, 2.0**-100)
 
 
 def float64_bound(d: int) -> FilterBound:
     """The bound of a float64 filter."""
-    return FilterBound(d, 2.0**-53)
+    return FilterBound(d, 2.0**-53, 2.0**-1000)

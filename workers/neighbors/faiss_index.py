@@ -1,14 +1,15 @@
 """FAISS: a flat index over the centred rows of an activation set, built once and cached. The only importer of faiss.
 
 FAISS flat alone is not exact: on larger batches it expands ‖x‖² + ‖y‖² − 2x·y in float32, which loses all digits of a
-small distance between large vectors. Rows are therefore centred by their mean in float64 and scaled by a power of two
-(neither changes which row is nearest) before they are rounded to float32, and what FAISS finds are candidates only.
+small distance between large vectors. Rows are therefore centred in float64 and scaled by a power of two (neither
+changes which row is nearest) before they are rounded to float32, and what FAISS finds are candidates only.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +19,17 @@ import faiss
 import numpy as np
 
 from service.artifacts.atomic import atomic_path, sha256_file, write_bytes
-from service.errors import NonFiniteData
+from service.errors import NonFiniteData, StorageFull
 
 Array = np.ndarray
 _BLOCK_ROWS = 8192
+_CENTRE_ROWS = 1000
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class FlatIndex:
-    """Centred rows in float32 and how they came from the stored ones: (row − mean) · scale.
+    """Centred rows in float32 and how they came from the stored ones: (row − centre) · scale.
 
     Attributes:
         rows: (n, d) float32.
@@ -39,11 +42,17 @@ class FlatIndex:
     scale: float
 
 
-def build_flat(rows: Array, mean: Array) -> FlatIndex:
-    """Centre by `mean` (d,), scale the longest row to a norm in (½, 1], round to float32."""
+def robust_centre(rows: Array) -> Array:
+    """(d,) float64 median per dimension of up to 1,001 evenly spaced rows: a far outlier does not move it."""
+    return np.median(rows[:: max(1, len(rows) // _CENTRE_ROWS)].astype(np.float64), axis=0)
+
+
+def build_flat(rows: Array, centre: Array | None = None) -> FlatIndex:
+    """Centre (any centre is valid; default `robust_centre`), scale the longest row to (½, 1], round to float32."""
+    centre = robust_centre(rows) if centre is None else centre
     norms = np.concatenate(
         [
-            np.linalg.norm(rows[start : start + _BLOCK_ROWS].astype(np.float64) - mean, axis=1)
+            np.linalg.norm(rows[start : start + _BLOCK_ROWS].astype(np.float64) - centre, axis=1)
             for start in range(0, len(rows), _BLOCK_ROWS)
         ]
     )
@@ -54,7 +63,7 @@ def build_flat(rows: Array, mean: Array) -> FlatIndex:
     centred = np.empty(rows.shape, dtype=np.float32)
     for start in range(0, len(rows), _BLOCK_ROWS):
         part = slice(start, start + _BLOCK_ROWS)
-        centred[part] = (rows[part].astype(np.float64) - mean) * scale
+        centred[part] = (rows[part].astype(np.float64) - centre) * scale
     return FlatIndex(centred, norms * scale, scale)
 
 
@@ -67,7 +76,7 @@ def search_flat(queries: Array, patterns: Array, k: int) -> tuple[Array, Array]:
     return distances_sq.astype(np.float64), ids
 
 
-def cached_flat(folder: Path, set_sha256: str, rows: Array, mean: Array) -> FlatIndex:
+def cached_flat(folder: Path, set_sha256: str, rows: Array) -> FlatIndex:
     """The flat index of the set with that manifest hash, read from `folder`, or built and stored there.
 
     A cached file is used only when it was built from this very set and still has the SHA-256 it was written with:
@@ -80,8 +89,11 @@ def cached_flat(folder: Path, set_sha256: str, rows: Array, mean: Array) -> Flat
         flat: Any = faiss.downcast_index(stored)
         vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d).copy()
         return FlatIndex(vectors, np.frombuffer(bytes.fromhex(about["norms"])), about["scale"])
-    built = build_flat(rows, mean)
-    _store(path, note, built)
+    built = build_flat(rows)
+    try:
+        _store(path, note, built)
+    except (OSError, RuntimeError, StorageFull) as error:  # FAISS raises RuntimeError for what the disk refuses
+        logger.warning("the index was not cached: %s", error)
     return built
 
 

@@ -22,8 +22,9 @@ from workers.neighbors.state import NeighborState, concatenate, empty_state, mer
 Array = np.ndarray
 Tick = Callable[[int], None]
 OVER_FETCH = 8
+WIDER_FETCHES = (128, 1024)  # for rows whose first candidates are all of their own document, or near-duplicates
 _QUERY_BLOCK = 4096
-_GEMM_BYTES = 64 * 2**20
+_TILE = 2048
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,16 @@ def _search_block(run: _Search, block: Array, stretches: list[slice], states: li
     lifted = 0
     for stretch, state in zip(stretches, states, strict=True):
         if stretch.stop > stretch.start:
-            running = merge(running, _filter_float32(run, block, stretch, running.distances[:, -1]))
+            found = _filter_float32(run, block, stretch, running.distances[:, -1], run.k + 1 + OVER_FETCH)
+            running = merge(running, found)
         inside = block < stretch.stop
         if not inside.any():
             continue
+        for fetched in WIDER_FETCHES:
+            doubtful = np.flatnonzero(inside & ~running.certified)
+            if len(doubtful):
+                again = _filter_float32(run, block[doubtful], slice(0, stretch.stop), _nothing(doubtful), fetched)
+                running = replace(running, doubtful, again)
         doubtful = np.flatnonzero(inside & ~running.certified)
         if len(doubtful):
             running = replace(running, doubtful, _search_float64(run, block[doubtful], stretch.stop))
@@ -123,10 +130,14 @@ def _search_block(run: _Search, block: Array, stretches: list[slice], states: li
     return lifted
 
 
-def _filter_float32(run: _Search, block: Array, stretch: slice, best: Array) -> NeighborState:
-    """Candidates of `block` in one stretch from FAISS, re-scored where they can still matter, with their floor."""
+def _nothing(rows: Array) -> Array:
+    """The best distance known of rows of which nothing is known."""
+    return np.full(len(rows), np.inf)
+
+
+def _filter_float32(run: _Search, block: Array, stretch: slice, best: Array, fetched: int) -> NeighborState:
+    """`fetched` candidates of `block` in one stretch from FAISS, re-scored where they can matter, with their floor."""
     patterns = run.filtered[stretch]
-    fetched = run.k + 1 + OVER_FETCH
     filtered_sq, found = search_flat(run.filtered[block], patterns, fetched)
     found += stretch.start
     bound = float32_bound(patterns.shape[1])
@@ -186,43 +197,56 @@ def _best(distances: Array, ids: Array, floor: Array, k: int) -> NeighborState:
 
 def _search_float64(run: _Search, rows: Array, stop: int) -> NeighborState:
     """Certain answers for `rows` among the first `stop`: every pair whose float64 filter allows it is re-scored."""
-    step = max(16, _GEMM_BYTES // (8 * stop))
-    return concatenate(
-        [_search_float64_block(run, rows[start : start + step], stop) for start in range(0, len(rows), step)]
-    )
+    parts = [_search_float64_rows(run, part, stop) for part in np.split(rows, range(_TILE, len(rows), _TILE))]
+    return concatenate(parts)
 
 
-def _search_float64_block(run: _Search, rows: Array, stop: int) -> NeighborState:
-    centre = run.stored[run.order[0]].astype(np.float64)
+def _search_float64_rows(run: _Search, rows: Array, stop: int) -> NeighborState:
+    """Two passes over tiles of patterns: first a ceiling over the k-th distance, then all pairs below it."""
+    centre = run.stored[run.order[rows[0]]].astype(np.float64)
     queries = (run.stored[run.order[rows]] - centre) * run.scale
-    query_sq = (queries**2).sum(axis=1)
-    filtered_sq = np.empty((len(rows), stop))
-    norms = np.empty(stop)
-    for start in range(0, stop, _QUERY_BLOCK):
-        part = slice(start, min(start + _QUERY_BLOCK, stop))
-        patterns = (run.stored[run.order[part]] - centre) * run.scale
-        pattern_sq = (patterns**2).sum(axis=1)
-        filtered_sq[:, part] = query_sq[:, None] + pattern_sq - 2 * (queries @ patterns.T)
-        norms[part] = np.sqrt(pattern_sq)
     bound = float64_bound(queries.shape[1])
-    norms_sum = np.sqrt(query_sq)[:, None] + norms
-    allowed = _allowed(run, rows[:, None], np.arange(stop)[None, :])
-    upper = np.where(allowed, bound.upper(filtered_sq, norms_sum), np.inf)
-    wanted = allowed & (bound.lower(filtered_sq, norms_sum) <= _kth_smallest(upper, run.k)[:, None])
-    return _settle(run, rows, wanted)
+    ceilings = np.full((len(rows), run.k), np.inf)
+    for part in _tiles(stop):
+        filtered_sq, norms_sum = _filter_tile(run, queries, centre, part)
+        upper = np.where(_allowed_tile(run, rows, part), bound.upper(filtered_sq, norms_sum), np.inf)
+        ceilings = np.partition(np.hstack([ceilings, upper]), run.k - 1, axis=1)[:, : run.k]
+    found = empty_state(len(rows), run.k)
+    for part in _tiles(stop):
+        filtered_sq, norms_sum = _filter_tile(run, queries, centre, part)
+        near = bound.lower(filtered_sq, norms_sum) <= ceilings.max(axis=1)[:, None]
+        found = merge(found, _settle(run, rows, part, near & _allowed_tile(run, rows, part)))
+    return found
 
 
-def _settle(run: _Search, rows: Array, wanted: Array) -> NeighborState:
-    """Re-score every wanted pair, row by row, and keep the k best; nothing is left out, so the floor is infinite."""
-    distances, ids = np.full((len(rows), run.k), np.inf), np.full((len(rows), run.k), -1, dtype=np.int64)
-    for at, row in enumerate(rows):
-        columns = np.flatnonzero(wanted[at])
-        ids_here = run.order[columns]
-        true = pair_distances(run.stored, run.stored, np.full(len(columns), run.order[row]), ids_here)
-        run.rescored += len(columns)
-        best = np.lexsort((ids_here, true))[: run.k]
-        distances[at, : len(best)], ids[at, : len(best)] = true[best], ids_here[best]
-    return NeighborState(distances, ids, np.full(len(rows), np.inf))
+def _tiles(stop: int) -> list[slice]:
+    return [slice(start, min(start + _TILE, stop)) for start in range(0, stop, _TILE)]
+
+
+def _allowed_tile(run: _Search, rows: Array, part: slice) -> Array:
+    return _allowed(run, rows[:, None], np.arange(part.start, part.stop)[None, :])
+
+
+def _filter_tile(run: _Search, queries: Array, centre: Array, part: slice) -> tuple[Array, Array]:
+    """Squared filter distances of all pairs of a tile in float64, and the sums of their norms."""
+    patterns = (run.stored[run.order[part]] - centre) * run.scale
+    query_sq, pattern_sq = (queries**2).sum(axis=1)[:, None], (patterns**2).sum(axis=1)
+    return query_sq + pattern_sq - 2 * (queries @ patterns.T), np.sqrt(query_sq) + np.sqrt(pattern_sq)
+
+
+def _settle(run: _Search, rows: Array, part: slice, wanted: Array) -> NeighborState:
+    """Re-score the wanted pairs of a tile and keep the k best of each row; nothing is left out of account."""
+    at, column = np.nonzero(wanted)
+    ids = run.order[part][column]
+    distances = pair_distances(run.stored, run.stored, run.order[rows[at]], ids)
+    run.rescored += len(at)
+    order = np.lexsort((ids, distances, at))
+    at, ids, distances = at[order], ids[order], distances[order]
+    rank = np.arange(len(at)) - np.searchsorted(at, at)
+    kept = (rank < run.k) & np.isfinite(distances)
+    state = empty_state(len(rows), run.k)
+    state.distances[at[kept], rank[kept]], state.ids[at[kept], rank[kept]] = distances[kept], ids[kept]
+    return state
 
 
 def _neighbors(run: _Search, state: NeighborState, size: int) -> Neighbors:

@@ -56,7 +56,7 @@ def gaussian_null(spectrum: Array, sizes: Sequence[int], *, queries: int, seed: 
     Args:
         spectrum: (rank,) positive eigenvalues.
         sizes: increasing numbers of draws; one below 2 gives an empty array.
-        queries: how many draws ask for their nearest other draw.
+        queries: how many draws ask for their nearest other draw, 8,192 at most.
     """
     if len(spectrum) == 0 or max(sizes) < 2:
         return GaussianNull([np.empty(0) for _ in sizes], len(spectrum))
