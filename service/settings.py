@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(default=None, description="model folders; default: DATA_DIR/models")
     corpora_dir: Path | None = Field(default=None, description="text that may be registered; default: DATA_DIR/corpora")
     device: str = Field(default="auto", description="device of a compute worker: auto, cpu or cuda:N")
+    worker_name: str = Field(
+        default="local", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="of this machine's workers; jobs go on under it"
+    )
     torch_threads: int = Field(default=0, ge=0, description="threads of a compute worker; 0: all cores")
 
     max_json_bytes: int = Field(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -21,7 +23,9 @@ from service.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 8.0
-_LOOPBACK = ("127.", "localhost", "::1")
+_LONGEST_PAUSE_S = 30.0
+_STEADY_S = 60.0
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Child:
     descriptors: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    started: float = 0.0
 
 
 @dataclass
@@ -44,6 +49,7 @@ class Supervisor:
     url: str = ""
     children: list[Child] = field(default_factory=list)
     _listening: socket.socket | None = None
+    _watcher: threading.Thread | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -54,7 +60,7 @@ class Supervisor:
             OSError: the port is taken.
         """
         host = self.settings.host
-        if not host.startswith(_LOOPBACK):
+        if not _is_loopback(host):
             raise InvalidInput("without API keys the service binds loopback addresses only", field="host")
         self.settings.make_folders()
         migrate(self.settings.resolved_database_url)
@@ -67,7 +73,8 @@ class Supervisor:
         self._add("compute", ["workers.main", "--role", "compute"])
         for child in self.children:
             self._spawn(child)
-        threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._watcher.start()
 
     def wait(self) -> None:
         """Block until a stop was requested."""
@@ -80,6 +87,8 @@ class Supervisor:
     def stop(self) -> None:
         """SIGTERM to all, SIGKILL to what is left after 8 seconds."""
         self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
         living = [child.process for child in self.children if child.process is not None]
         _each(living, lambda process: process.terminate())
         deadline = time.monotonic() + _STOP_S
@@ -113,12 +122,32 @@ class Supervisor:
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
             )
         child.starts += 1
+        child.started = time.monotonic()
 
     def _watch(self) -> None:
         while not self._stopping.wait(self.settings.restart_delay_s):
             for child in self.children:
-                if child.process is not None and child.process.poll() is not None and not self._stopping.is_set():
+                if child.process is None or child.process.poll() is None or self._stopping.is_set():
+                    continue
+                if time.monotonic() - child.started > _STEADY_S:
+                    child.starts = 1
+                if time.monotonic() - child.started < self._pause(child):
+                    continue
+                try:
                     self._spawn(child)
+                except OSError:  # no memory or descriptor to fork with: this thread must live, its children die with it
+                    logger.exception("%s could not be started again", child.name)
+
+    def _pause(self, child: Child) -> float:
+        """Twice as long for every start that did not last, up to 30 s."""
+        return min(_LONGEST_PAUSE_S, self.settings.restart_delay_s * 2 ** min(child.starts - 1, 16))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host).is_loopback
+    except ValueError:
+        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,7 +7,6 @@ import fcntl
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +14,14 @@ from contextlib import contextmanager
 from dbos import DBOS
 
 from service.catalog.engine import Catalog
-from service.errors import Conflict, RadiusError
+from service.errors import Conflict
 from service.jobs.engine import APP_NAME, APP_VERSION, COMPUTE_QUEUE, CONTROL_QUEUE, JobEngine, engine_url
 from service.jobs.submission import Submission
 from service.settings import Settings
 from workers.flows.runtime import Runtime, set_runtime
 
 logger = logging.getLogger("radius.worker")
-_PARENTS_AT_ONCE = 64
+_PARENTS_AT_ONCE = 256  # a parent only waits; scans share the queue and must not wait for them
 _SETTLE_INTERVAL_S = 5.0
 
 
@@ -34,7 +33,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
     settings = Settings()
     settings.make_folders()
-    name = f"{role}-{socket.gethostname()}"
+    name = f"{role}-{settings.worker_name}"
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -86,12 +85,14 @@ def _launch(settings: Settings, role: str, name: str) -> None:
 
 
 def _keep_settling(submission: Submission, stop: threading.Event) -> None:
-    submission.scan_builtins()
-    while not stop.wait(_SETTLE_INTERVAL_S):
+    while True:
         try:
+            submission.scan_builtins()
             submission.settle_lost()
-        except RadiusError:
-            logger.warning("the metadata database is away; looking again in %s s", _SETTLE_INTERVAL_S)
+        except Exception:  # the database may be away, by our error or the engine's own
+            logger.exception("settling failed; trying again in %s s", _SETTLE_INTERVAL_S)
+        if stop.wait(_SETTLE_INTERVAL_S):
+            return
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def finish_set(folder: Path, about: dict[str, Any]) -> None:
     Raises:
         NonFiniteData: naming the first row that is not finite.
     """
-    shards = sorted(folder.glob("shard-*.safetensors"))
+    shards = [folder / shard_name(index) for index in range(len(list(folder.glob("shard-*.safetensors"))))]
     first = load_file(shards[0])["vectors"]
     running, counts = RunningStatistics(first.shape[1]), []
     for path in shards:

@@ -32,8 +32,12 @@ def register_builtins(connection: sa.Connection) -> list[str]:
         insert_once(
             connection, corpora, {"id": name, "name": name, "state": "scanning", "source": source, "created_at": now()}
         )
-    rows = connection.execute(sa.select(corpora.c.id).where(corpora.c.state == "scanning"))
-    return [row.id for row in rows if row.id in BUILTINS]
+    return [corpus_id for corpus_id in scanning(connection) if corpus_id in BUILTINS]
+
+
+def scanning(connection: sa.Connection) -> list[str]:
+    """Ids of the corpora that wait for their counts."""
+    return [row.id for row in connection.execute(sa.select(corpora.c.id).where(corpora.c.state == "scanning"))]
 
 
 def find(connection: sa.Connection, id_or_name: str) -> Corpus:

@@ -12,6 +12,8 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, Programming
 
 from service.errors import Unavailable
 
+Connection = sa.Connection
+
 
 class Catalog:
     """The metadata database. Build one per process and hand it down."""

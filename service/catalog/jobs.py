@@ -76,7 +76,8 @@ def tick(connection: sa.Connection, job_id: str, name: str, *, stage: str, done:
     """Record how far a segment is."""
     moment = now()
     here = (segments.c.job == job_id) & (segments.c.name == name)
-    changed = connection.execute(segments.update().where(here).values(done=done, worker=worker, updated_at=moment))
+    most = sa.case((segments.c.done > done, segments.c.done), else_=done)  # a restarted segment catches up first
+    changed = connection.execute(segments.update().where(here).values(done=most, worker=worker, updated_at=moment))
     if changed.rowcount == 0:
         connection.execute(
             segments.insert().values(

@@ -71,16 +71,22 @@ class Submission:
                 self._scan(connection, corpus_id)
 
     def settle_lost(self) -> None:
-        """Fail jobs that the engine gave up on without telling us (its own limit on restarts)."""
+        """Fail jobs and scans that the engine gave up on without telling us (its own limit on restarts)."""
         with self.catalog.read() as connection:
             open_jobs = jobs.unfinished(connection)
         for job_id in self.engine.ended_badly(open_jobs):
             error = {"code": "lost", "detail": "the job ended without a result; its workers kept dying"}
             with self.catalog.begin() as connection:
                 jobs.finish(connection, job_id, "failed", error)
+        with self.catalog.read() as connection:
+            scans = {_scan_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
+        for scan_id in self.engine.ended_badly(list(scans)):
+            error = {"code": "lost", "detail": "the corpus was not counted; its workers kept dying"}
+            with self.catalog.begin() as connection:
+                corpora.record_failure(connection, scans[scan_id], error)
 
     def _scan(self, connection: sa.Connection, corpus_id: str) -> None:
-        self.engine.enqueue(connection, SCAN_WORKFLOW, f"scan-{corpus_id}", SCAN_PRIORITY, corpus_id)
+        self.engine.enqueue(connection, SCAN_WORKFLOW, _scan_id(corpus_id), SCAN_PRIORITY, corpus_id)
 
     def _check_references(self, connection: sa.Connection, spec: JobSpec) -> None:
         try:
@@ -108,3 +114,7 @@ def lacking(asked: int, found: int, unit: str) -> list[Notice]:
     if found >= asked:
         return []
     return [Notice(code=f"fewer_{unit}", message=f"{asked} {unit} were asked for; the corpus gives {found}")]
+
+
+def _scan_id(corpus_id: str) -> str:
+    return f"scan-{corpus_id}"

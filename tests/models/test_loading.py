@@ -19,7 +19,6 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def root(tmp_path: Path, tiny_model: Path) -> Path:
     shutil.copytree(tiny_model, tmp_path / "tiny")
-    load_model.cache_clear()
     return tmp_path
 
 
@@ -28,6 +27,16 @@ def test_a_folder_is_loaded_with_its_sizes_and_identity(root: Path):
     assert (loaded.model.sizes.n_layers, loaded.model.sizes.d_model, loaded.model.sizes.n_ctx) == (3, 32, 64)
     assert set(loaded.identity["weights_sha256"]) == {"model.safetensors"}
     assert load_model("tiny", None, root, CPU, "float32") is loaded
+
+
+def test_a_replaced_folder_is_noticed(root: Path, tiny_model: Path):
+    before = load_model("tiny", None, root, CPU, "float32")
+    other = GPT2LMHeadModel.from_pretrained(tiny_model)
+    with torch.no_grad():
+        other.transformer.wte.weight.add_(1)
+    other.save_pretrained(root / "tiny")
+    after = load_model("tiny", None, root, CPU, "float32")
+    assert before.identity["weights_sha256"] != after.identity["weights_sha256"]
 
 
 def test_a_model_saved_without_its_head_is_the_same_model(root: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from service.artifacts.activation_set import catalog_row, finish_set, rows_name,
 from service.artifacts.atomic import atomic_path, publish_folder
 from service.artifacts.manifest import MANIFEST
 from service.catalog import activations, jobs
+from service.catalog.engine import Connection
 from service.contracts.base import Notice
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import Site
@@ -60,14 +62,14 @@ def publish_sets(job_id: str, arguments: dict[str, Any], _progress: SegmentProgr
     parity = _parity(current, spec, staging, missing) if missing else {}
     for position in missing:
         folder = staging / f"site-{position:02d}"
+        for stale in folder.glob(".*.tmp"):  # of a writer that was killed
+            stale.unlink()
         _link_rows(staging, folder, arguments["shards"])
         finish_set(folder, _describe(current, spec, job_id, position, ids[position], staging, parity[position]))
         publish_folder(folder, current.artifact(ids[position]))
     for set_id in ids:
         row = catalog_row(current.artifact(set_id))
-        with current.catalog.begin() as connection:  # visible, and among the job's results, together
-            activations.publish(connection, row)
-            jobs.add_result(connection, job_id, "activations", row["site"], set_id)
+        current.write(partial(_record, job_id, row))
     shutil.rmtree(staging, ignore_errors=True)
     return {"sets": ids}
 
@@ -76,6 +78,12 @@ def _load(current: Runtime, spec: ExtractionSpec, dtype: str | None = None) -> t
     device = choose_device(current.settings.device)
     loaded = load_model(spec.model, spec.revision, current.settings.models_root, device, dtype or spec.dtype)
     return loaded, check_against(spec, loaded.model.sizes)
+
+
+def _record(job_id: str, row: dict[str, Any], connection: Connection) -> None:
+    """Visible, and among the job's results, together."""
+    activations.publish(connection, row)
+    jobs.add_result(connection, job_id, "activations", row["site"], row["id"])
 
 
 def _batch_tokens(current: Runtime, loaded: LoadedModel) -> int:
@@ -101,8 +109,7 @@ def _check_finite(vectors: np.ndarray, site: Site, shard: int) -> None:
 
 def _warn_halved(current: Runtime, job_id: str, halvings: int) -> None:
     notice = Notice(code="batch_halved", message=f"memory ran out; batches were split {halvings} times in a shard")
-    with current.catalog.begin() as connection:
-        jobs.warn(connection, job_id, [notice])
+    current.write(lambda connection: jobs.warn(connection, job_id, [notice]))
 
 
 def _link_rows(staging: Path, folder: Path, shards: int) -> None:

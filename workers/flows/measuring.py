@@ -13,6 +13,7 @@ from service.artifacts.atomic import publish_folder, sha256_file, write_bytes
 from service.artifacts.manifest import MANIFEST, canonical_json, describe_file, write_manifest
 from service.catalog import activations, jobs
 from service.catalog import radius as radius_catalog
+from service.catalog.engine import Connection
 from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import now
 from service.contracts.radius import RadiusReport, RadiusSpec
@@ -37,8 +38,7 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
     with current.catalog.read() as connection:
         summary, statistics = activations.get(connection, spec.activations)
     if arguments["alone"]:
-        with current.catalog.begin() as connection:
-            jobs.plan(connection, job_id, summary.n, "rows")
+        current.write(lambda connection: jobs.plan(connection, job_id, summary.n, "rows"))
     target = current.artifact(report_id)
     if not (target / MANIFEST).exists():
         folder = current.staging(report_id)
@@ -46,10 +46,13 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
         _write_report(folder, job_id, report_id, spec, summary, statistics, progress)
         publish_folder(folder, target)
     report = RadiusReport.model_validate_json((target / REPORT).read_bytes())
-    with current.catalog.begin() as connection:
+
+    def record(connection: Connection) -> None:
         radius_catalog.publish(connection, _row(report, target))
         jobs.add_result(connection, job_id, "radius", report.site, report_id)
         jobs.warn(connection, job_id, report.warnings)
+
+    current.write(record)
     progress(summary.n, final=True)
     return {"report": report_id}
 

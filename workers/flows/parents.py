@@ -6,12 +6,14 @@ have ids made from the job's, so that they are found again instead of started tw
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 from dbos import DBOS, PortableWorkflowError, WorkflowHandle, WorkflowSerializationFormat
 
 from service.catalog import corpora, jobs
+from service.catalog.engine import Connection
 from service.errors import RadiusError, error_from_dict
 from service.ids import derived_id
 from service.jobs.engine import COMPUTE_QUEUE, SCAN_WORKFLOW, SEGMENT_WORKFLOW, options_for
@@ -49,8 +51,8 @@ def analysis(job_id: str) -> None:
 def scan(corpus_id: str) -> None:
     """Count a corpus, outside any job."""
     try:
-        _segment(f"scan-{corpus_id}", "scan", "scan", {"corpus": corpus_id}, priority=1).get_result()
-    except PortableWorkflowError as error:
+        _segment(f"scan-{corpus_id}", "scan", "scan", {"corpus": corpus_id, "priority": 1}).get_result()
+    except Exception as error:
         _record_scan_failure(corpus_id, _as_error(error).as_dict())
 
 
@@ -59,7 +61,7 @@ def _guard(job_id: str, work: Callable[[str, Spec], object]) -> None:
     spec = _start(job_id)
     try:
         work(job_id, spec)
-    except PortableWorkflowError as error:
+    except Exception as error:  # being cancelled or losing ownership is no Exception here
         _finish(job_id, "failed", _as_error(error).as_dict())
         raise
     _finish(job_id, "succeeded", None)
@@ -67,7 +69,7 @@ def _guard(job_id: str, work: Callable[[str, Spec], object]) -> None:
 
 def _analyse(job_id: str, spec: Spec) -> None:
     for position, set_id in enumerate(_extract(job_id, spec)):
-        _measure(job_id, set_id, spec["radius"], position=position)
+        _measure(job_id, set_id, spec["radius"] | {"priority": spec["priority"]}, position=position)
 
 
 def _extract(job_id: str, spec: Spec) -> list[str]:
@@ -89,12 +91,8 @@ def _measure(job_id: str, set_id: str, options: Spec, *, position: int, alone: b
     _segment(job_id, f"radius-{position:02d}", "radius", arguments).get_result()
 
 
-def _segment(
-    job_id: str, name: str, function: str, arguments: Spec, priority: int | None = None
-) -> WorkflowHandle[Any]:
-    options = options_for(
-        SEGMENT_WORKFLOW, COMPUTE_QUEUE, f"{job_id}.{name}", arguments.get("priority") or priority or 50
-    )
+def _segment(job_id: str, name: str, function: str, arguments: Spec) -> WorkflowHandle[Any]:
+    options = options_for(SEGMENT_WORKFLOW, COMPUTE_QUEUE, f"{job_id}.{name}", arguments["priority"])
     return DBOS.enqueue_workflow_with_options(options, job_id, name, function, arguments)
 
 
@@ -103,38 +101,46 @@ def _gather(handles: list[WorkflowHandle[Any]]) -> None:
     try:
         for handle in handles:
             handle.get_result()
-    except PortableWorkflowError:
+    except Exception:
         DBOS.cancel_workflows([handle.get_workflow_id() for handle in handles])
         raise
 
 
 @DBOS.step()
 def _start(job_id: str) -> Spec:
-    with runtime().catalog.begin() as connection:
+    def start(connection: Connection) -> Spec:
         jobs.start(connection, job_id)
         job = jobs.get(connection, job_id)
-    return job.spec | {"priority": job.priority}
+        return job.spec | {"priority": job.priority}
+
+    return runtime().write(start)
 
 
 @DBOS.step()
 def _plan(job_id: str, total: int, unit: str, asked: int, found: int) -> None:
-    with runtime().catalog.begin() as connection:
+    def plan(connection: Connection) -> None:
         jobs.plan(connection, job_id, total, unit)
         jobs.warn(connection, job_id, lacking(asked, found, "chunks"))
+
+    runtime().write(plan)
 
 
 @DBOS.step()
 def _finish(job_id: str, state: str, error: dict[str, str] | None) -> None:
-    with runtime().catalog.begin() as connection:
-        jobs.finish(connection, job_id, state, error)
+    if state == "failed":
+        shutil.rmtree(runtime().staging(job_id), ignore_errors=True)
+    runtime().write(lambda connection: jobs.finish(connection, job_id, state, error))
 
 
 @DBOS.step()
 def _record_scan_failure(corpus_id: str, error: dict[str, str]) -> None:
-    with runtime().catalog.begin() as connection:
-        corpora.record_failure(connection, corpus_id, error)
+    runtime().write(lambda connection: corpora.record_failure(connection, corpus_id, error))
 
 
-def _as_error(error: PortableWorkflowError) -> RadiusError:
-    body = error.data if isinstance(error.data, dict) else {"code": "internal", "detail": str(error)}
+def _as_error(error: Exception) -> RadiusError:
+    """What a segment said of its failure; the engine's own errors (its limit on restarts) by their name."""
+    data = error.data if isinstance(error, PortableWorkflowError) else None
+    body = (
+        data if isinstance(data, dict) else {"code": "internal", "detail": f"a segment ended by {type(error).__name__}"}
+    )
     return error_from_dict({key: str(value) for key, value in body.items()})

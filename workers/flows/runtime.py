@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from service.catalog import jobs
-from service.catalog.engine import Catalog
+from service.catalog.engine import Catalog, Connection
+from service.errors import Unavailable
 from service.settings import Settings
+
+Result = TypeVar("Result")
+_PATIENCE_S = 600.0
+_RETRY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,22 @@ class Runtime:
 
     def artifact(self, artifact_id: str) -> Path:
         return self.settings.artifacts_root / artifact_id
+
+    def write(self, change: Callable[[Connection], Result]) -> Result:
+        """Run `change` in a transaction, again while the database is away: an outage must not fail finished work.
+
+        Raises:
+            Unavailable: it was away for ten minutes.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                with self.catalog.begin() as connection:
+                    return change(connection)
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_S)
 
 
 _current: Runtime | None = None
@@ -53,7 +77,10 @@ class SegmentProgress:
 
     def __call__(self, done: int, *, final: bool = False) -> None:
         current = runtime()
-        if final or time.monotonic() - self._written >= current.settings.progress_interval_s:
-            with current.catalog.begin() as connection:
-                jobs.tick(connection, self.job_id, self.name, stage=self.stage, done=done, worker=current.worker)
-            self._written = time.monotonic()
+        if not final and time.monotonic() - self._written < current.settings.progress_interval_s:
+            return
+        self._written = time.monotonic()
+        about = {"stage": self.stage, "done": done, "worker": current.worker}
+        # Progress is only shown; a database that is away must not fail the work.
+        with suppress(Unavailable), current.catalog.begin() as connection:
+            jobs.tick(connection, self.job_id, self.name, **about)

@@ -15,6 +15,5 @@ def scan_corpus(_job_id: str, arguments: dict[str, Any], _progress: SegmentProgr
     with current.catalog.read() as connection:
         corpus = corpora.find(connection, arguments["corpus"])
     counts = count_documents(read_documents(corpus.source, current.settings))
-    with current.catalog.begin() as connection:
-        corpora.record_counts(connection, corpus.id, counts)
+    current.write(lambda connection: corpora.record_counts(connection, corpus.id, counts))
     return {"documents": counts.documents}

@@ -33,9 +33,7 @@ SEGMENTS: dict[str, Segment] = {
 }
 
 
-@DBOS.workflow(
-    name=SEGMENT_WORKFLOW, max_recovery_attempts=1000, serialization_type=WorkflowSerializationFormat.PORTABLE
-)
+@DBOS.workflow(name=SEGMENT_WORKFLOW, max_recovery_attempts=20, serialization_type=WorkflowSerializationFormat.PORTABLE)
 def segment(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
     """Run one segment of a job; its result is a small reference, never data."""
     return _run(job_id, name, function, arguments)

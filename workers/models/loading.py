@@ -17,6 +17,7 @@ from service.errors import InvalidInput, UnsupportedModel
 from workers.models.gpt2 import GPT2, sizes_of
 from workers.models.interface import ModelSizes
 
+FolderState = tuple[tuple[str, int, int], ...]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -56,14 +57,23 @@ def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokeni
     return tokenizer
 
 
-@lru_cache(maxsize=1)  # one: a worker's segments use the same model one after another, and memory is for one
 def load_model(name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str) -> LoadedModel:
-    """The model in `dtype` on `device`.
+    """The model in `dtype` on `device`; the last one is kept, until a file of its folder changes.
 
     Raises:
         UnsupportedModel: another architecture than GPT-2, or weights that are not safetensors.
         InvalidInput: no such folder, and no such model on the hub (or the hub cannot be reached).
     """
+    folder = models_root / name
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    state = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+    return _load_model(name, revision, models_root, device, dtype, state)
+
+
+@lru_cache(maxsize=1)  # one: a worker's segments use the same model one after another, and memory is for one
+def _load_model(
+    name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str, _state: FolderState
+) -> LoadedModel:
     where, options = _locate(name, revision, models_root)
     config = _read_config(where, options)
     try:
