@@ -85,9 +85,12 @@ def _launch(settings: Settings, role: str, name: str) -> None:
 
 
 def _keep_settling(submission: Submission, stop: threading.Event) -> None:
+    scanned = False
     while True:
         try:
-            submission.scan_builtins()
+            if not scanned:
+                submission.scan_builtins()
+                scanned = True
             submission.settle_lost()
         except Exception:  # the database may be away, by our error or the engine's own
             logger.exception("settling failed; trying again in %s s", _SETTLE_INTERVAL_S)
