@@ -18,6 +18,7 @@ from service import __version__
 from service.client import Client
 from service.commands.output import console, errors, jobs_table, print_json, print_report, wait_with_bar
 from service.contracts.presets import merge
+from service.contracts.radius import FIGURE_FORMATS
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
 from service.settings import Settings
 
@@ -150,7 +151,7 @@ def report(
     with Client(url) as client:
         found = client.radius(report_id)
         if figure is not None:
-            if figure.suffix not in (".png", ".svg", ".pdf"):
+            if figure.suffix.removeprefix(".") not in FIGURE_FORMATS:
                 raise InvalidInput("the figure's name must end in .png, .svg or .pdf")
             figure.write_bytes(client.figure(report_id, figure.suffix.removeprefix(".")))
     if as_json:

@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         return self.data_dir / "artifacts"
 
     @property
+    def staging_root(self) -> Path:
+        """Unpublished files: beside the published ones, so that publishing is a rename."""
+        return self.artifacts_root / ".staging"
+
+    @property
     def index_cache(self) -> Path:
         return self.data_dir / "cache" / "indices"
 

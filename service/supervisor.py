@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,7 +89,8 @@ class Supervisor:
         if self._watcher is not None:
             self._watcher.join()
         living = [child.process for child in self.children if child.process is not None]
-        _each(living, lambda process: process.terminate())
+        for process in living:
+            process.terminate()  # does nothing to one that has ended
         deadline = time.monotonic() + _STOP_S
         for process in living:
             try:
@@ -164,9 +164,3 @@ def _environment(settings: Settings) -> dict[str, str]:
 def _die_with_parent() -> None:
     """In the child: be killed when the supervisor dies, even by SIGKILL, so that no orphan holds a lock."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _each(processes: list[subprocess.Popen[bytes]], act: Callable[[subprocess.Popen[bytes]], None]) -> None:
-    for process in processes:
-        if process.poll() is None:
-            act(process)

@@ -10,9 +10,9 @@ from fastapi.responses import FileResponse
 
 from service.api.bodies import StrictRoute
 from service.api.problems import RESPONSES
-from service.api.services import LimitDep, PageDep, Services, ServicesDep
+from service.api.services import LimitDep, PageDep, ServicesDep
 from service.api.uploads import save_upload
-from service.artifacts.activation_set import ActivationSet, catalog_row
+from service.artifacts.activation_set import catalog_row
 from service.artifacts.atomic import publish_folder
 from service.artifacts.importing import import_vectors
 from service.catalog import activations
@@ -39,7 +39,7 @@ def import_activations(
 ) -> ActivationSummary:
     """Import a user's own vectors: checked, hashed and stored in their dtype."""
     set_id = new_id("act")
-    staging = services.settings.artifacts_root / ".staging" / set_id
+    staging = services.settings.staging_root / set_id
     upload = services.settings.uploads_root / f"{set_id}.upload"
     folder = services.settings.artifacts_root / set_id
     try:
@@ -56,7 +56,7 @@ def import_activations(
         upload.unlink(missing_ok=True)
         shutil.rmtree(staging, ignore_errors=True)
     response.headers["Location"] = f"/v1/activations/{set_id}"
-    return _find(services, set_id)[0]
+    return services.stored_set(set_id)[0]
 
 
 @router.get("")
@@ -70,9 +70,7 @@ def list_activations(services: ServicesDep, page: PageDep) -> Page[ActivationSum
 @router.get("/{set_id}")
 def get_activations(set_id: Identifier, services: ServicesDep) -> ActivationDetail:
     """Manifest and statistics."""
-    summary, stored = _find(services, set_id)
-    with services.catalog.read() as connection:
-        _, statistics = activations.get(connection, set_id)
+    summary, statistics, stored = services.stored_set(set_id)
     return ActivationDetail(**summary.model_dump(), statistics=statistics, manifest=stored.manifest)
 
 
@@ -85,7 +83,7 @@ def list_rows(
     vectors: Annotated[bool, Query(description="include the vectors")] = False,
 ) -> Page[ActivationRow]:
     """Rows with their document, offset, token and text."""
-    _, stored = _find(services, set_id)
+    _, _, stored = services.stored_set(set_id)
     start = 0 if after is None else after + 1
     wanted = list(range(start, min(start + limit, stored.n)))
     following = str(wanted[-1]) if wanted and wanted[-1] + 1 < stored.n else None
@@ -95,11 +93,5 @@ def list_rows(
 @router.get("/{set_id}/files/{name}", response_class=FileResponse, responses=_FILE)
 def get_file(set_id: Identifier, name: Identifier, services: ServicesDep) -> FileResponse:
     """A file of the set, whole or by `Range`; its SHA-256 is checked first."""
-    _, stored = _find(services, set_id)
+    _, _, stored = services.stored_set(set_id)
     return FileResponse(stored.file(name), media_type=_BINARY, filename=name)
-
-
-def _find(services: Services, set_id: str) -> tuple[ActivationSummary, ActivationSet]:
-    with services.catalog.read() as connection:
-        summary, _ = activations.get(connection, set_id)
-    return summary, ActivationSet(services.settings.artifacts_root / set_id, summary.sha256)

@@ -16,15 +16,15 @@ from service.api.services import PageDep, Services, ServicesDep
 from service.api.uploads import save_upload
 from service.catalog import corpora
 from service.contracts.base import Identifier, Page
-from service.contracts.corpora import Corpus, CorpusRequest, CorpusSource, UploadFields
+from service.contracts.corpora import ENDINGS, Corpus, CorpusRequest, CorpusSource, UploadFields
 from service.contracts.reading import read_contract
 from service.errors import InvalidInput
 from service.ids import new_id
+from service.paths import leaves_root
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"], route_class=StrictRoute, responses=RESPONSES)
-_ENDINGS = (".txt", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 _UPLOAD = UploadFields.model_json_schema()
-_UPLOAD["properties"]["file"] = {"type": "string", "format": "binary", "description": "one " + ", ".join(_ENDINGS)}
+_UPLOAD["properties"]["file"] = {"type": "string", "format": "binary", "description": "one " + ", ".join(ENDINGS)}
 _UPLOAD["required"] = ["file"]
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -76,9 +76,9 @@ async def _upload(request: Request, services: Services) -> str:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise InvalidInput("the form has no file", field="file")
-        ending = next((e for e in _ENDINGS if (file.filename or "").endswith(e)), None)
+        ending = next((e for e in ENDINGS if (file.filename or "").endswith(e)), None)
         if ending is None:
-            raise InvalidInput("the file's name must end in " + ", ".join(_ENDINGS), field="file")
+            raise InvalidInput("the file's name must end in " + ", ".join(ENDINGS), field="file")
         body = read_contract(UploadFields, {key: value for key, value in form.items() if key != "file"})
         corpus_id = new_id("corpus")
         target = services.settings.uploads_root / f"{corpus_id}{ending}"
@@ -95,7 +95,7 @@ def _check_path(services: Services, source: CorpusSource) -> None:
     """Refuse at once what a worker would refuse later."""
     if source.path is None:
         return
-    if source.path.startswith("/") or ".." in source.path.split("/"):
+    if leaves_root(source.path):
         raise InvalidInput("the path must lie under the corpora root", field="path")
     try:
         there = (services.settings.corpora_root / source.path).exists()

@@ -11,9 +11,7 @@ from fastapi.responses import FileResponse
 from service.api.bodies import StrictRoute
 from service.api.problems import RESPONSES
 from service.api.services import LimitDep, PageDep, Probabilities, Services, ServicesDep
-from service.artifacts.activation_set import ActivationSet
 from service.artifacts.report import ReportFolder
-from service.catalog import activations
 from service.catalog import radius as catalog
 from service.contracts.activations import ActivationRow
 from service.contracts.base import Contract, Identifier, Page
@@ -124,9 +122,7 @@ def list_radius_neighbors(
     folder = _folder(services, report_id)
     start = after or 0
     pairs, more = folder.pairs(farthest=order == "farthest", start=start, count=limit)
-    with services.catalog.read() as connection:
-        summary, _ = activations.get(connection, folder.report().activations)
-    stored = ActivationSet(services.settings.artifacts_root / summary.id, summary.sha256)
+    _, _, stored = services.stored_set(folder.report().activations)
     rows = iter(stored.rows([row for a, b, _ in pairs for row in (a, b)]))
     data = [
         NeighborPair(distance=distance, radius=distance / 2, a=_neighbor(next(rows)), b=_neighbor(next(rows)))

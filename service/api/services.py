@@ -8,7 +8,10 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator
 
+from service.artifacts.activation_set import ActivationSet
+from service.catalog import activations
 from service.catalog.engine import Catalog
+from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import Identifier
 from service.errors import InvalidInput
 from service.jobs.engine import JobEngine
@@ -23,6 +26,12 @@ class Services:
     settings: Settings
     catalog: Catalog
     submission: Submission
+
+    def stored_set(self, set_id: str) -> tuple[ActivationSummary, ActivationStatistics, ActivationSet]:
+        """A published activation set: its row, its statistics, its folder; raises `NotFound`."""
+        with self.catalog.read() as connection:
+            summary, statistics = activations.get(connection, set_id)
+        return summary, statistics, ActivationSet(self.settings.artifacts_root / set_id, summary.sha256)
 
     def close(self) -> None:
         self.submission.engine.close()

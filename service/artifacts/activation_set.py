@@ -12,7 +12,6 @@ Row r of a shard is chunk r // rows_per_chunk, at `position`, or at r % rows_per
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,10 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from service.artifacts.atomic import atomic_path, sha256_file
-from service.artifacts.manifest import MANIFEST, describe_file, read_manifest, verify_file, write_manifest
+from service.artifacts.manifest import MANIFEST, ArtifactFolder, describe_file, read_manifest, write_manifest
 from service.artifacts.statistics import RunningStatistics
 from service.artifacts.strings import pack_strings, unpack_string
 from service.contracts.activations import ActivationRow
-from service.errors import NotFound
 
 Array = np.ndarray
 
@@ -93,15 +91,8 @@ def catalog_row(folder: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class ActivationSet:
-    """A published set, read only. Every file is checked against its SHA-256 before anything is taken from it."""
-
-    folder: Path
-    sha256: str
-
-    @cached_property
-    def manifest(self) -> dict[str, Any]:
-        return read_manifest(self.folder, self.sha256)
+class ActivationSet(ArtifactFolder):
+    """A published set."""
 
     @property
     def n(self) -> int:
@@ -116,13 +107,8 @@ class ActivationSet:
         return self.manifest.get("rows_per_chunk", 1)
 
     def file(self, name: str) -> Path:
-        """The checked path of the manifest or one of the set's files; raises `NotFound` or `CorruptArtifact`."""
-        if name == MANIFEST and self.manifest:
-            return self.folder / MANIFEST
-        for entry in self.manifest["files"]:
-            if entry["name"] == name:
-                return verify_file(self.folder, entry)
-        raise NotFound("the set has no file of that name", field="name")
+        """A listed file, or the manifest itself, which a set gives out too."""
+        return self.folder / MANIFEST if name == MANIFEST and self.manifest else super().file(name)
 
     def vectors(self) -> Array:
         """All rows, (n, d_model), in the stored dtype, read shard by shard into one array."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from service.artifacts.atomic import sha256_file, write_bytes
-from service.errors import CorruptArtifact
+from service.errors import CorruptArtifact, NotFound
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -59,3 +61,22 @@ def verify_file(folder: Path, entry: dict[str, Any]) -> Path:
     if not sound:
         raise CorruptArtifact("a file of an artifact does not have its recorded SHA-256")
     return path
+
+
+@dataclass(frozen=True)
+class ArtifactFolder:
+    """A published folder, read only. Every file is checked against its SHA-256 before anything is taken from it."""
+
+    folder: Path
+    sha256: str
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        return read_manifest(self.folder, self.sha256)
+
+    def file(self, name: str) -> Path:
+        """The checked path of a file that the manifest lists; raises `NotFound` or `CorruptArtifact`."""
+        for entry in self.manifest["files"]:
+            if entry["name"] == name:
+                return verify_file(self.folder, entry)
+        raise NotFound("the artifact has no file of that name", field="name")

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from service.artifacts.manifest import read_manifest, verify_file
+from service.artifacts.manifest import ArtifactFolder
 from service.contracts.radius import RadiusReport
-from service.errors import NotFound
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class ReportFolder:
-    """Files of a published report; each is checked against its SHA-256 before it is read."""
-
-    folder: Path
-    sha256: str
-
-    @cached_property
-    def manifest(self) -> dict[str, Any]:
-        return read_manifest(self.folder, self.sha256)
-
-    def file(self, name: str) -> Path:
-        """The checked path of one file; raises `NotFound` or `CorruptArtifact`."""
-        for entry in self.manifest["files"]:
-            if entry["name"] == name:
-                return verify_file(self.folder, entry)
-        raise NotFound("the report has no file of that name")
+class ReportFolder(ArtifactFolder):
+    """The files of a published report."""
 
     def report(self) -> RadiusReport:
         return RadiusReport.model_validate_json(self.file("report.json").read_bytes())

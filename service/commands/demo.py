@@ -17,6 +17,7 @@ from typing import Any
 from service.client import Client, Finished
 from service.commands.output import console, print_report, wait_with_bar
 from service.contracts.presets import DEMO_MODEL
+from service.contracts.radius import FIGURE_FORMATS
 from service.errors import InvalidInput, RadiusError
 from service.settings import Settings
 from service.supervisor import Supervisor
@@ -40,7 +41,7 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
     """Start the service on a free port, run the analysis through REST, print table and paths, stop.
 
     Returns:
-        `{"job", "reports", "figures", "files", "seconds"}`.
+        `{"job", "reports", "files", "seconds"}`.
     """
     began = time.monotonic()
     settings.make_folders()
@@ -78,7 +79,7 @@ def _show(client: Client, finished: Finished, out: Path) -> dict[str, Any]:
         report = client.radius(report_id)
         print_report(report)
         stem = out / f"radius-{(report.site or 'set').replace('.', '-')}"
-        for ending in ("png", "svg", "pdf"):
+        for ending in FIGURE_FORMATS:
             kept.append(stem.with_suffix(f".{ending}"))
             kept[-1].write_bytes(client.figure(report_id, ending))
         kept.append(stem.with_suffix(".json"))

@@ -10,6 +10,13 @@ from pydantic import Field, StringConstraints, model_validator
 from service.contracts.base import Contract, Identifier, Name, RequestContract, Text
 
 CorpusFormat = Literal["txt", "jsonl", "parquet", "spgc"]
+ENDINGS: dict[str, CorpusFormat] = {
+    ".txt": "txt",
+    ".jsonl": "jsonl",
+    ".jsonl.gz": "jsonl",
+    ".jsonl.zst": "jsonl",
+    ".parquet": "parquet",
+}
 BUILTINS: dict[str, str] = {"python-docs": "The language reference that ships inside Python (pydoc_data.topics)"}
 
 

@@ -93,8 +93,7 @@ def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
 
     Raises:
         NotAvailable: a kind or an option that this version does not serve.
-        InvalidInput: an unknown preset, or one of another kind.
-        InvalidInput: a field is wrong.
+        InvalidInput: an unknown preset, one of another kind, or a field that is wrong.
     """
     if kind not in _SPECS:
         raise NotAvailable(f"jobs of kind {kind} are not available in this version", field="kind")

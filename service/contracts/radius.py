@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from service.contracts.base import Contract, Identifier, Notice, RequestContract, Seed, Text
 
 Engine = Literal["auto", "exact", "faiss-flat", "faiss-ivf", "faiss-hnsw"]
+FIGURE_FORMATS = ("png", "svg", "pdf")
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 

@@ -18,6 +18,7 @@ from service.contracts.radius import RadiusSpec
 from service.errors import InvalidInput, NotFound, TooLarge
 from service.ids import new_id
 from service.jobs.engine import SCAN_WORKFLOW, JobEngine
+from service.paths import leaves_root
 from service.settings import Settings
 
 SCAN_PRIORITY = 1
@@ -102,7 +103,7 @@ class Submission:
             raise TooLarge(f"at most {self.settings.max_chunks} chunks per job (max_chunks)", field="spec.chunks")
         if isinstance(spec.position, int) and spec.position >= spec.chunk_tokens:
             raise InvalidInput("position must lie within the chunk", field="spec.position")
-        if spec.model.startswith("/") or ".." in spec.model.split("/"):
+        if leaves_root(spec.model):
             raise InvalidInput("a model is a hub id or a folder under the models root", field="spec.model")
         corpus = corpora.find(connection, spec.corpus)
         if corpus.state == "failed":

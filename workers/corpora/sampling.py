@@ -81,7 +81,7 @@ def draw_sample(
     """
     kept: list[tuple[int, str, int, Chunk]] = []  # a heap with the largest key on top: keys negated
     seen = tokenized = short = 0
-    for batch in _batches(document for document in documents):
+    for batch in _batches(iter(documents)):
         seen += len(batch)
         wanted = [document for document in batch if _may_enter(document, kept, rule)]
         for document, encoding in zip(wanted, tokenize([document.text for document in wanted]), strict=True):

@@ -10,8 +10,9 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from service.contracts.corpora import CorpusCounts, CorpusSource
+from service.contracts.corpora import ENDINGS, CorpusCounts, CorpusSource
 from service.errors import InvalidInput, NotFound
+from service.paths import leaves_root
 from service.settings import Settings
 from workers.corpora.documents import Decoding, Document
 from workers.corpora.jsonl_files import read_jsonl
@@ -19,13 +20,6 @@ from workers.corpora.parquet_files import read_parquet
 from workers.corpora.text_files import read_paragraphs, read_spgc_spaces, read_text
 
 Reader = Callable[[Path, str, Decoding], Iterator[Document]]
-_ENDINGS = {
-    ".txt": "txt",
-    ".jsonl": "jsonl",
-    ".jsonl.gz": "jsonl",
-    ".jsonl.zst": "jsonl",
-    ".parquet": "parquet",
-}
 
 
 def read_documents(source: CorpusSource, settings: Settings) -> Iterator[Document]:
@@ -86,10 +80,9 @@ def _read_dataset(source: CorpusSource, decoding: Decoding) -> Iterator[Document
 
 def _under(root: Path, relative: str) -> Path:
     """`relative` below `root`; links that the operator put there are followed, `..` and absolute paths refused."""
-    path = Path(relative)
-    if path.is_absolute() or ".." in path.parts:
+    if leaves_root(relative):
         raise InvalidInput("the path must lie under the corpora root", field="path")
-    return root / path
+    return root / relative
 
 
 def _files(root: Path, source: CorpusSource) -> list[tuple[Path, str]]:
@@ -123,7 +116,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _format(path: Path, source: CorpusSource) -> str | None:
-    by_ending = next((kind for ending, kind in _ENDINGS.items() if path.name.endswith(ending)), None)
+    by_ending = next((kind for ending, kind in ENDINGS.items() if path.name.endswith(ending)), None)
     if source.format is None or source.format == by_ending:
         return by_ending
     return source.format if source.format == "spgc" and by_ending == "txt" else None

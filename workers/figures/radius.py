@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from service.contracts.radius import FractionReport, RadiusReport
+from service.contracts.radius import FIGURE_FORMATS, FractionReport, RadiusReport
 
-FORMATS = ("png", "svg", "pdf")
 _SHADES = ("0.72", "0.52", "0.32", "0.0")  # light to dark, so that print without colour still tells them apart
 _DASHES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), "-")
 
@@ -31,7 +30,7 @@ def draw_radius_figure(report: RadiusReport, stem: Path) -> list[Path]:
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(framealpha=0.9, edgecolor="none", fontsize=9)
-    paths = [stem.with_suffix(f".{ending}") for ending in FORMATS]
+    paths = [stem.with_suffix(f".{ending}") for ending in FIGURE_FORMATS]
     for path in paths:
         # Without a date and with a fixed salt, the same report gives the same file.
         figure.savefig(path, metadata=None if path.suffix == ".png" else {_date_key(path): None})

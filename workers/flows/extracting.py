@@ -59,13 +59,12 @@ def publish_sets(job_id: str, arguments: dict[str, Any], _progress: SegmentProgr
     staging = current.staging(job_id)
     ids = [derived_id("act", job_id, position) for position in range(len(spec.sites))]
     missing = [i for i, set_id in enumerate(ids) if not (current.artifact(set_id) / MANIFEST).exists()]
-    parity = _parity(current, spec, staging, missing) if missing else {}
-    for position in missing:
+    for position, about in (_describe(current, spec, job_id, staging, missing) if missing else {}).items():
         folder = staging / f"site-{position:02d}"
         for stale in folder.glob(".*.tmp"):  # of a writer that was killed
             stale.unlink()
         _link_rows(staging, folder, arguments["shards"])
-        finish_set(folder, _describe(current, spec, job_id, position, ids[position], staging, parity[position]))
+        finish_set(folder, about | {"id": ids[position]})
         publish_folder(folder, current.artifact(ids[position]))
     for set_id in ids:
         row = catalog_row(current.artifact(set_id))
@@ -126,27 +125,17 @@ def _link_rows(staging: Path, folder: Path, shards: int) -> None:
 
 
 def _describe(
-    current: Runtime,
-    spec: ExtractionSpec,
-    job_id: str,
-    position: int,
-    set_id: str,
-    staging: Path,
-    parity: dict[str, Any],
-) -> dict[str, Any]:
+    current: Runtime, spec: ExtractionSpec, job_id: str, staging: Path, positions: list[int]
+) -> dict[int, dict[str, Any]]:
+    """What the manifests of the sites at `positions` say, but for their ids."""
     loaded, sites = _load(current, spec)
-    return {
-        "id": set_id,
-        "name": f"{spec.model} {spec.sites[position]}",
+    shared = {
         "job": job_id,
-        "site": spec.sites[position],
-        "layer": sites[position].layer,
         "position": spec.position,
         "rows_per_chunk": spec.chunk_tokens if spec.position == "all" else 1,
         "extraction": spec.model_dump(mode="json", exclude={"sites", "preset"}),
         "sample": read_sample_note(staging),
         "model": loaded.identity,
-        "parity": parity,
         "provenance": provenance(
             _PACKAGES,
             seed=spec.seed,
@@ -157,3 +146,8 @@ def _describe(
             **describe_device(loaded.model.device),
         ),
     }
+    parity = _parity(current, spec, staging, positions)
+    own = {
+        i: {"name": f"{spec.model} {spec.sites[i]}", "site": spec.sites[i], "layer": sites[i].layer} for i in positions
+    }
+    return {i: shared | own[i] | {"parity": parity[i]} for i in positions}

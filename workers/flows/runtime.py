@@ -28,8 +28,8 @@ class Runtime:
     worker: str
 
     def staging(self, job_id: str) -> Path:
-        """Where a job's unpublished files are: beside the published ones, so that publishing is a rename."""
-        return self.settings.artifacts_root / ".staging" / job_id
+        """Where a job's unpublished files are."""
+        return self.settings.staging_root / job_id
 
     def artifact(self, artifact_id: str) -> Path:
         return self.settings.artifacts_root / artifact_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,23 +70,18 @@ def read_sample_note(folder: Path) -> dict[str, Any]:
     return json.loads((folder / SAMPLE_NOTE).read_bytes())
 
 
-def _draw(spec: ExtractionSpec, documents: Any, settings: Settings) -> Sample:
+def _draw(spec: ExtractionSpec, documents: Iterator[Document], settings: Settings) -> Sample:
     tokenizer = load_tokenizer(spec.model, spec.revision, settings.models_root)
     per_document = None if spec.chunks_per_document == "all" else spec.chunks_per_document
     rule = SamplingRule(spec.chunk_tokens, spec.chunks, per_document, spec.seed)
-    sample = draw_sample(
-        _nonempty(documents), lambda texts: tokenizer.encode_batch(texts, add_special_tokens=False), rule
-    )
+    nonempty = (document for document in documents if document.text)
+    sample = draw_sample(nonempty, lambda texts: tokenizer.encode_batch(texts, add_special_tokens=False), rule)
     if not sample.chunks:
         raise InvalidInput(
             f"none of the corpus's {sample.documents_read} documents has {spec.chunk_tokens} tokens",
             field="spec.chunk_tokens",
         )
     return sample
-
-
-def _nonempty(documents: Any) -> Any:
-    return (document for document in documents if isinstance(document, Document) and document.text)
 
 
 def _stage(chunks: list[Chunk], folder: Path, per_shard: int) -> int:

@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoTokenizer, GPT2Model, PreTrainedTokeniz
 
 from service.artifacts.atomic import sha256_file
 from service.errors import InvalidInput, UnsupportedModel
+from service.paths import leaves_root
 from workers.models.gpt2 import GPT2, sizes_of
 from workers.models.interface import ModelSizes
 
@@ -64,8 +65,8 @@ def load_model(name: str, revision: str | None, models_root: Path, device: torch
         UnsupportedModel: another architecture than GPT-2, or weights that are not safetensors.
         InvalidInput: no such folder, and no such model on the hub (or the hub cannot be reached).
     """
-    folder = models_root / name
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    where, _ = _locate(name, revision, models_root)
+    files = sorted(Path(where).iterdir()) if Path(where).is_dir() else []
     state = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
     return _load_model(name, revision, models_root, device, dtype, state)
 
@@ -102,13 +103,12 @@ def _load_model(
 
 
 def _locate(name: str, revision: str | None, models_root: Path) -> tuple[str, dict[str, Any]]:
-    path = Path(name)
-    if path.is_absolute() or ".." in path.parts:
+    if leaves_root(name):
         raise InvalidInput("a model is a hub id or a folder under the models root", field="model")
-    folder = models_root / path
+    folder = models_root / name
     if folder.is_dir():
         return os.fspath(folder), {"local_files_only": True}
-    if path.exists():  # the library would read that instead of the hub
+    if Path(name).exists():  # the library would read that instead of the hub
         raise InvalidInput("a model is a hub id or a folder under the models root", field="model")
     return name, {"revision": revision}
 
