@@ -31,6 +31,7 @@ up: $(READY)
 	$(BIN)/radius up
 
 bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,bench]"
 	$(BIN)/python -m tests.benchmarks
 
 openapi: $(READY)

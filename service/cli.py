@@ -17,12 +17,14 @@ from pydantic import ValidationError
 from service import __version__
 from service.client import Client
 from service.commands.output import console, errors, jobs_table, print_json, print_report, wait_with_bar
+from service.commands.theory import app as theory_app
 from service.contracts.presets import merge
 from service.contracts.radius import FIGURE_FORMATS
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
 from service.settings import Settings
 
 app = typer.Typer(help="How far apart are the memories of a Transformer?", no_args_is_help=True, add_completion=False)
+app.add_typer(theory_app, name="theory")
 _EXIT = {InvalidInput: 2, NotFound: 2, TooLarge: 2, Unavailable: 3}
 
 Url = Annotated[str, typer.Option("--url", envvar="RADIUS_URL", help="the service")]
@@ -144,6 +146,7 @@ def import_file(file: Path, name: str | None = None, url: Url = DEFAULT_URL, as_
 def report(
     report_id: str,
     figure: Annotated[Path | None, typer.Option(help="save the figure: .png, .svg or .pdf")] = None,
+    radii: Annotated[bool, typer.Option("--radii", help="show the counts within the radii asked for")] = False,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -157,7 +160,7 @@ def report(
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        print_report(found)
+        print_report(found, radii=radii)
 
 
 @app.command()

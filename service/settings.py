@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     batch_tokens: int = Field(
         default=0, ge=0, description="tokens of one forward pass, part of a shard's fixed batches; 0: by the device"
     )
+    approximation_rows: int = Field(
+        default=1_000, ge=1, description="rows searched again exactly to measure an approximate engine"
+    )
+    search_memory_bytes: int = Field(
+        default=16 * GIB, ge=0, description="a search whose encoded rows need more encodes them again for every panel"
+    )
     null_queries: int = Field(default=1_000, ge=1, description="sampled queries of the Gaussian null model")
     poll_interval_s: float = Field(default=0.1, gt=0, description="how often a worker looks for a new segment")
     progress_interval_s: float = Field(

@@ -121,12 +121,15 @@ def list_radius_neighbors(
     """Rows with their nearest other row and both texts, closest or farthest first; a mutual pair is listed once."""
     folder = _folder(services, report_id)
     start = after or 0
-    pairs, more = folder.pairs(farthest=order == "farthest", start=start, count=limit)
-    _, _, stored = services.stored_set(folder.report().activations)
-    rows = iter(stored.rows([row for a, b, _ in pairs for row in (a, b)]))
+    report = folder.report()
+    within = report.reference is None
+    pairs, more = folder.pairs(farthest=order == "farthest", start=start, count=limit, within=within)
+    _, _, asking = services.stored_set(report.activations)
+    _, _, searched = services.stored_set(report.reference or report.activations)
+    rows = zip(asking.rows([a for a, _, _ in pairs]), searched.rows([b for _, b, _ in pairs]), strict=True)
     data = [
-        NeighborPair(distance=distance, radius=distance / 2, a=_neighbor(next(rows)), b=_neighbor(next(rows)))
-        for _, _, distance in pairs
+        NeighborPair(distance=distance, radius=distance / 2, a=_neighbor(a), b=_neighbor(b))
+        for (_, _, distance), (a, b) in zip(pairs, rows, strict=True)
     ]
     return Page(data=data, next=str(start + limit) if more else None)
 

@@ -11,6 +11,7 @@ Row r of a shard is chunk r // rows_per_chunk, at `position`, or at r % rows_per
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,16 @@ def save_tensors(target: Path, tensors: dict[str, Array]) -> None:
     content = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
     with atomic_path(target) as temporary:
         temporary.write_bytes(content)
+
+
+def _map_tensor(path: Path, name: str) -> Array:
+    """A tensor of a safetensors file where it lies: 8 bytes of header length, the header, then the data."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        entry = json.loads(stream.read(length))[name]
+    dtype = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}[entry["dtype"]]
+    shape, start = tuple(entry["shape"]), 8 + length + entry["data_offsets"][0]
+    return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape)
 
 
 def save_chunks(target: Path, tokens: Array, document: Array, offset: Array, ids: list[str], texts: list[str]) -> None:
@@ -119,6 +130,10 @@ class ActivationSet(ArtifactFolder):
             start += count
         return rows
 
+    def mapped_vectors(self) -> list[Array]:
+        """The rows of each shard, (rows, d_model), memory-mapped: read from disk when they are looked at."""
+        return [_map_tensor(self.file(shard_name(i)), "vectors") for i in range(len(self.manifest["shard_rows"]))]
+
     def mean(self) -> Array:
         """(d_model,) float64 mean vector, as measured when the set was written."""
         return load_file(self.file("moments.safetensors"))["mean"]
@@ -129,6 +144,17 @@ class ActivationSet(ArtifactFolder):
             return None
         codes = [load_file(self.file(rows_name(i)))["document"] for i in range(len(self.manifest["shard_rows"]))]
         return np.repeat(np.concatenate(codes), self.rows_per_chunk)
+
+    def document_ids(self) -> list[str] | None:
+        """The document of each row; None for imported vectors."""
+        if not self._has_text:
+            return None
+        found = []
+        for index in range(len(self.manifest["shard_rows"])):
+            chunks = load_file(self.file(rows_name(index)))
+            ids = [unpack_string(chunks["id_utf8"], chunks["id_ends"], i) for i in range(len(chunks["id_ends"]))]
+            found += [name for name in ids for _ in range(self.rows_per_chunk)]
+        return found
 
     def rows(self, wanted: list[int], *, vectors: bool = False) -> list[ActivationRow]:
         """What is known of each wanted row, in the order asked for; reads only the shards they lie in."""

@@ -30,16 +30,20 @@ class ReportFolder(ArtifactFolder):
         values = self.tensors[f"nn_distance_{fraction}"]
         return values[np.isfinite(values)]
 
-    def pairs(self, *, farthest: bool, start: int, count: int) -> tuple[list[tuple[int, int, float]], bool]:
+    def pairs(
+        self, *, farthest: bool, start: int, count: int, within: bool = True
+    ) -> tuple[list[tuple[int, int, float]], bool]:
         """`count` pairs (row, nearest row, distance) from rank `start`, and whether more follow.
 
-        Of two rows that are each other's nearest, one pair is listed. Equal distances are ordered by row.
+        `within` one set, of two rows that are each other's nearest one pair is listed. Equal distances are ordered by
+        row.
         """
         rows, nearest = self.tensors["rows"], self.tensors["ids"][:, 0]
         distances = self.tensors["distances"][:, 0]
         nearest_of = np.full(int(rows.max(initial=-1)) + 1, -1)
         nearest_of[rows] = nearest
-        repeated = (nearest_of[nearest] == rows) & (nearest < rows)
+        repeated = np.isin(nearest, rows) & (nearest < rows) & within
+        repeated[repeated] = nearest_of[nearest[repeated]] == rows[repeated]
         kept = np.flatnonzero(np.isfinite(distances) & ~repeated)
         key = -distances[kept] if farthest else distances[kept]
         order = kept[np.lexsort((rows[kept], key))]

@@ -62,9 +62,39 @@ def report_table(report: RadiusReport) -> Table:
     return table
 
 
-def print_report(report: RadiusReport) -> None:
-    """The table of a report and its warnings."""
+def counts_table(report: RadiusReport) -> Table:
+    """Pairs within each radius, and the neighbours a row has there."""
+    counts = report.counts
+    title = "no radii were asked for" if counts is None else f"{counts.n:,} rows; {counts.ball}"
+    table = Table(title=title, title_justify="left")
+    for name in ("radius", "pairs", "share of pairs", "mean", "median", "max", "rows without"):
+        table.add_column(name, justify="right")
+    for part in [] if counts is None else counts.radii:
+        share = "" if part.share is None else f"{part.share:.3e}"
+        of_row = part.neighbors
+        table.add_row(
+            f"{part.radius:g}", f"{part.pairs:,}", share, f"{of_row.mean:.4g}", f"{of_row.median:g}",
+            f"{of_row.max:,}", f"{of_row.rows_without:,}",
+        )  # fmt: skip
+    return table
+
+
+def _approximation_lines(report: RadiusReport) -> list[str]:
+    return [
+        f"{part.fraction:.0%}: recall@1 {part.approximation.recall_at_1:.1%} on {part.approximation.rows:,} rows, "
+        f"bias of the mean {part.approximation.mean_bias:+.4g}, of the median {part.approximation.median_bias:+.4g}"
+        for part in report.fractions
+        if part.approximation is not None
+    ]
+
+
+def print_report(report: RadiusReport, *, radii: bool = False) -> None:
+    """The table of a report, its counts within radii where wanted, and its warnings."""
     console.print(report_table(report))
+    for line in _approximation_lines(report):
+        console.print(f"[yellow]approximate[/] {line}", highlight=False)
+    if radii:
+        console.print(counts_table(report))
     for warning in report.warnings:
         console.print(f"[yellow]note[/] {warning.message}", highlight=False)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
-from service.contracts.radius import RadiusOptions, RadiusSpec
+from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
 from service.errors import InvalidInput, NotAvailable
 
@@ -120,11 +120,7 @@ def _refuse_unavailable(spec: JobSpec) -> None:
     if isinstance(spec, AnalysisSpec) and spec.energy is not None:
         raise NotAvailable("energies are not available in this version", field="spec.energy")
     if isinstance(spec, RadiusSpec) and spec.reference is not None:
-        raise NotAvailable("searching in another set is not available in this version", field="spec.reference")
-    options, place = (spec.radius, "spec.radius.") if isinstance(spec, AnalysisSpec) else (spec, "spec.")
-    if not isinstance(options, RadiusOptions):
-        return
-    if options.radii is not None:
-        raise NotAvailable("counting within radii is not available in this version", field=f"{place}radii")
-    if options.engine in ("faiss-ivf", "faiss-hnsw"):
-        raise NotAvailable("approximate engines are not available in this version", field=f"{place}engine")
+        if spec.engine not in ("auto", "exact"):
+            raise NotAvailable("another set is searched by the exact engine only", field="spec.engine")
+        if spec.radii is not None:
+            raise NotAvailable("pairs are counted within one set only", field="spec.radii")

@@ -26,6 +26,11 @@ Fractions = Annotated[
 ]
 
 
+Radii = Annotated[
+    list[Annotated[float, Field(ge=0, le=1e300, allow_inf_nan=False)]], Field(min_length=1, max_length=256)
+]
+
+
 class RadiusOptions(RequestContract):
     """How to measure the radius; the part of a radius spec that an analysis carries as `radius`."""
 
@@ -33,9 +38,7 @@ class RadiusOptions(RequestContract):
     exclude: Literal["self", "same_document"] = "self"
     engine: Engine = "auto"
     k: int = Field(default=1, ge=1, le=64, description="neighbours kept per row")
-    radii: list[Annotated[float, Field(gt=0)]] | None = Field(
-        default=None, description="count the pairs within these radii"
-    )
+    radii: Radii | None = Field(default=None, description="count the pairs within these distances")
     seed: Seed = 0
 
 
@@ -72,6 +75,15 @@ class Histogram(Contract):
     counts: list[int]
 
 
+class Approximation(Contract):
+    """An approximate engine held against the exact one on a sample of rows."""
+
+    rows: int = Field(description="sampled rows that have a neighbour")
+    recall_at_1: float = Field(description="share whose nearest neighbour was found")
+    mean_bias: float = Field(description="mean nn_distance as found minus the true one, over the sample")
+    median_bias: float
+
+
 class FractionReport(Contract):
     """Nearest-neighbour distances within the first `round(fraction · n)` rows of the seeded permutation."""
 
@@ -84,6 +96,7 @@ class FractionReport(Contract):
     without_neighbor: int = Field(default=0, description="rows that `exclude` leaves without any other row")
     histogram: Histogram | None
     reason: str | None = Field(default=None, description="why there are no numbers")
+    approximation: Approximation | None = Field(default=None, description="null for exact engines")
 
 
 class NullFraction(Contract):
@@ -104,6 +117,38 @@ class NullModel(Contract):
     fractions: list[NullFraction]
 
 
+class NeighborsWithin(Contract):
+    """Rows within one distance of a row, over all rows."""
+
+    mean: float
+    median: float
+    std: float
+    min: int
+    max: int
+    quantiles: dict[str, float]
+    rows_without: int = Field(description="rows that have none")
+
+
+class CountsWithin(Contract):
+    """Pairs within one distance."""
+
+    radius: float
+    pairs: int = Field(description="unordered pairs of admissible rows with ‖x − y‖ ≤ radius")
+    share: float | None = Field(
+        description="of all admissible pairs: the empirical distribution of pair distances; null when there is none"
+    )
+    neighbors: NeighborsWithin
+
+
+class Counts(Contract):
+    """Counts within distances, of all rows of the largest fraction. Exact: decided in float64."""
+
+    ball: Literal["closed: ‖x − y‖ ≤ radius"] = "closed: ‖x − y‖ ≤ radius"
+    n: int
+    admissible_pairs: int
+    radii: list[CountsWithin]
+
+
 class RadiusReport(Contract):
     """The answer of a radius job."""
 
@@ -114,13 +159,17 @@ class RadiusReport(Contract):
     name: str
     n: int
     d_model: int
-    engine: str
+    reference: Identifier | None = Field(
+        default=None, description="the set searched in; null: the rows themselves. Fractions are then of this set"
+    )
+    engine: str = Field(description="exact, faiss-flat, faiss-ivf or faiss-hnsw")
+    engine_reason: str = Field(default="", description="why that engine")
     exclude: str
-    certified_fraction: float
+    certified_fraction: float = Field(description="share of rows whose neighbours are proved; 0 for approximate ones")
     fractions: list[FractionReport]
     theory: dict[str, Any]
     null_model: NullModel | None
-    counts: None = None
+    counts: Counts | None = None
     intrinsic_dimension: None = None
     warnings: list[Notice]
     timing: dict[str, float]

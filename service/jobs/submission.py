@@ -92,11 +92,25 @@ class Submission:
     def _check_references(self, connection: sa.Connection, spec: JobSpec) -> None:
         try:
             if isinstance(spec, RadiusSpec):
-                activations.get(connection, spec.activations)
+                self._check_sets(connection, spec)
             else:
                 self._check_extraction(connection, spec)
         except NotFound as error:
             raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
+
+    def _check_sets(self, connection: sa.Connection, spec: RadiusSpec) -> None:
+        queries, _ = activations.get(connection, spec.activations)
+        if spec.reference is None:
+            return
+        try:
+            reference, _ = activations.get(connection, spec.reference)
+        except NotFound as error:
+            raise InvalidInput(error.detail, field="spec.reference") from error
+        if reference.d_model != queries.d_model:
+            raise InvalidInput(
+                f"the reference has d_model {reference.d_model}, the activations {queries.d_model}",
+                field="spec.reference",
+            )
 
     def _check_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> None:
         if spec.chunks > self.settings.max_chunks:

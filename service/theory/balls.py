@@ -1,96 +1,103 @@
-"""Balls in R^n, in log space, for n from 1 to beyond 2^20. `n` is the dimension, `d` the number of patterns.
+"""Balls in R^n, in log space, for n from 1 to 2^36. `n` is the dimension, `r` a radius; all logarithms are natural.
 
-Symbols of the paper: V_n(r) volume of the ball of radius r; I_n(r) = ∫_{‖y‖<r} exp(−‖y‖²) dy, eq. (12).
-All logarithms are natural. Sources: DLMF 5.11 (Stirling), 8.7 and 8.9 (incomplete gamma), 13.2 (Kummer's 1F1).
+Symbols of the paper: V_n(r) volume of the ball of radius r; A_{n−1} area of the unit sphere;
+I_n(r) = ∫_{‖y‖<r} exp(−‖y‖²) dy, eq. (12). Sources: DLMF 5.19.4 (volumes), 8.2 (incomplete gamma).
 """
 
 from __future__ import annotations
 
 import math
 
-from scipy.special import gammaln
+import numpy as np
+from numpy.typing import NDArray
 
 from service.errors import InvalidInput
+from service.theory.domain import check_dimension, check_radii, check_radius, shown
+from service.theory.incomplete_gamma import log_gamma_integral, stirling_tail
 
 
-def asymptotic_unit_radius(n: int) -> float:
+def asymptotic_unit_radius(n: float) -> float:
     """√(n / 2πe), the paper's radius of unit volume (section 5.3): Stirling's leading term only."""
+    check_dimension(n)
     return math.sqrt(n / (2 * math.pi * math.e))
 
 
-def log_ball_volume(n: int, r: float) -> float:
-    """log V_n(r) = a log(2πe r²/n) − ½ log(πn) − μ(a), a = n/2: no cancellation near unit volume."""
-    a = n / 2
-    return a * math.log(2 * math.pi * math.e * r * r / n) - 0.5 * math.log(math.pi * n) - _stirling_tail(a)
+def unit_volume_radius(n: float) -> float:
+    """The r with V_n(r) = 1, exactly: √(n/2πe) · exp((½ log(πn) + μ(n/2)) / n), μ Stirling's remainder."""
+    return asymptotic_unit_radius(n) * math.exp((0.5 * math.log(math.pi * n) + stirling_tail(n / 2)) / n)
 
 
-def unit_volume_radius(n: int) -> float:
-    """The r with V_n(r) = 1, exactly: √(n/2πe) · exp((½ log(πn) + μ(n/2)) / n)."""
-    return asymptotic_unit_radius(n) * math.exp((0.5 * math.log(math.pi * n) + _stirling_tail(n / 2)) / n)
+def log_ball_volume(n: float, r: float) -> float:
+    """log V_n(r) = n log(r / √(n/2πe)) − ½ log(πn) − μ(n/2), of V_n(r) = π^{n/2} r^n / Γ(1 + n/2).
+
+    Raises:
+        InvalidInput: n or r out of range (`service.theory.domain`); as for all functions here.
+    """
+    check_radius(r)
+    return float(log_ball_volumes(n, np.array([r]))[0])
 
 
-def log_ball_integral(n: int, r: float) -> float:
+def log_ball_volumes(n: float, radii: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`log_ball_volume` of many positive radii, shape (m,)."""
+    # Near unit volume the first logarithm is of about 1; n/2·log π + n log r − log Γ would cancel there.
+    return n * np.log(radii / asymptotic_unit_radius(n)) - 0.5 * math.log(math.pi * n) - stirling_tail(n / 2)
+
+
+def log_sphere_area(n: float) -> float:
+    """log A_{n−1} = log(2 π^{n/2} / Γ(n/2)) = log(n V_n(1)), the area of the unit sphere in R^n."""
+    check_dimension(n)
+    return math.log(n) + log_ball_volume(n, 1.0)
+
+
+def log_ball_integral(n: float, r: float) -> float:
     """log I_n(r) = log(π^{n/2} P(n/2, r²)): eq. (12) as it should read.
 
-    By the series V_n(r) e^{−x} Σ x^k / ((a+1)…(a+k)), x = r², a = n/2, all terms positive; beyond its reach
-    (x > a + 1 + 3√a), by the continued fraction of Q = 1 − P.
+    I_n(r) = V_n(r) e^{−r²} 1F1(1; n/2+1; r²). Error against 40 digits: ≤ 1e-12 relative or ≤ 1e-9 absolute at n = 2^20.
     """
-    a, x = n / 2, r * r
-    if x < a + 1 + 3 * math.sqrt(a):
-        return log_ball_volume(n, r) - x + math.log(_series(a, x))
-    return a * math.log(math.pi) + math.log1p(-math.exp(_log_upper_gamma_ratio(a, x)))
+    check_radius(r)
+    return float(log_ball_integrals(n, np.array([r]))[0])
 
 
-def unit_partition_radius(n: int, d: int) -> float:
-    """The r at which d equal balls have Z = d · I_n(r) = 1, eq. (13), by Newton in log r.
+def log_ball_integrals(n: float, radii: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`log_ball_integral` of many radii, shape (m,); a radius of 0, which a duplicate has, gives −∞.
 
-    d log I / d log r = n / S, S the series above. I_n increases, so the root is unique; it exists for every d ≥ 1
-    as I_n(∞) = π^{n/2} > 1.
+    Raises:
+        InvalidInput: a radius is negative, not finite or above 10^150.
     """
-    if d < 1:
-        raise InvalidInput("d must be at least 1", field="d")
-    log_r = math.log(unit_volume_radius(n)) - math.log(d) / n
+    check_dimension(n)
+    values = check_radii(radii)
+    positive = values > 0
+    r = values[positive]
+    found = np.full(values.shape, -np.inf)
+    found[positive] = log_gamma_integral(n / 2, r * r, log_ball_volumes(n, r), n / 2 * math.log(math.pi))
+    return found
+
+
+def radius_of_integral(n: float, log_integral: float) -> float:
+    """The r with log I_n(r) = `log_integral`, by Newton in log r.
+
+    d log I / d log r = n V e^{−r²} / I falls as r grows, so from a start below the root, where V = I would hold, every
+    step stays below it: no bracket is needed. I_n increases, so the root is unique.
+
+    Raises:
+        InvalidInput: `log_integral` is not below log I_n(∞) = (n/2) log π, or its radius is below 1e-150.
+    """
+    check_dimension(n)
+    whole = n / 2 * math.log(math.pi)
+    if not log_integral < whole:
+        wanted = shown(log_integral)
+        raise InvalidInput(f"log_integral must be below (n/2) log π = {whole:.9g}, not {wanted}", field="log_integral")
+    log_r = math.log(unit_volume_radius(n)) + log_integral / n
+    if log_r < math.log(1e-150):
+        raise InvalidInput(f"log_integral {shown(log_integral)} has a radius below 1e-150", field="log_integral")
     for _ in range(200):
         r = math.exp(log_r)
-        slope = n / _series(n / 2, r * r) if r * r < n / 2 + 1 + 3 * math.sqrt(n / 2) else 1.0
-        step = (log_ball_integral(n, r) + math.log(d)) / slope
-        log_r -= max(-1.0, min(1.0, step))
+        found = log_ball_integral(n, r)
+        slope = n * math.exp(log_ball_volume(n, r) - r * r - found)
+        if slope == 0:  # the integral is the whole space's, to the last digit
+            break
+        step = (log_integral - found) / slope
+        log_r += step
         if abs(step) < 4e-16 * max(1.0, abs(log_r)):
             break
     return math.exp(log_r)
-
-
-def _stirling_tail(a: float) -> float:
-    """μ(a) = log Γ(a+1) − (a log a − a + ½ log 2πa)."""
-    if a < 15:
-        return float(gammaln(a + 1)) - (a * math.log(a) - a + 0.5 * math.log(2 * math.pi * a))
-    inverse, inverse_sq = 1 / a, 1 / (a * a)
-    return inverse * (1 / 12 - inverse_sq * (1 / 360 - inverse_sq * (1 / 1260 - inverse_sq / 1680)))
-
-
-def _series(a: float, x: float) -> float:
-    """S = Σ_{k≥0} x^k / ((a+1)…(a+k)) = 1F1(1; a+1; x)."""
-    total = term = 1.0
-    k = 0
-    while term > total * 1e-17:
-        k += 1
-        term *= x / (a + k)
-        total += term
-    return total
-
-
-def _log_upper_gamma_ratio(a: float, x: float) -> float:
-    """log Q(a, x) = log(Γ(a, x)/Γ(a)) by Lentz's continued fraction, for x > a + 1."""
-    tiny = 1e-300
-    b = x + 1 - a
-    c, d = 1 / tiny, 1 / b
-    h = d
-    for i in range(1, 100_000):
-        numerator = -i * (i - a)
-        b += 2
-        d = 1 / (numerator * d + b or tiny)
-        c = b + numerator / c or tiny
-        h *= d * c
-        if abs(d * c - 1) < 1e-16:
-            break
-    return a * math.log(x) - x - float(gammaln(a)) + math.log(h)

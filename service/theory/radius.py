@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.theory.balls import asymptotic_unit_radius, unit_partition_radius, unit_volume_radius
+from service.theory.balls import asymptotic_unit_radius, unit_volume_radius
+from service.theory.unit_partition import unit_partition_radius
 
 _NOTES = [
     "Section 5.3: √(n/2πe) is Stirling's leading term; the ball of that radius has volume about 1/√(πn), not 1.",
@@ -17,17 +18,21 @@ _DIMENSION_NOTE = (
 
 
 def radius_theory(n: int, d: int) -> dict[str, Any]:
-    """`GET /v1/theory/radius`: radius and nearest-neighbour distance (twice the radius) for dimension n, d patterns."""
+    """Radius and nearest-neighbour distance (twice the radius) for dimension n and d patterns.
+
+    Raises:
+        InvalidInput: n or d out of range.
+    """
     return {"n": n, "d": d, "paper_literal": _literal(n), "corrected": _corrected(n, d), "notes": _NOTES}
 
 
 def report_theory(d_model: int, patterns: int, chunk_tokens: int | None) -> dict[str, Any]:
     """The `theory` block of a radius report, for n = d_model and, where text is known, n = chunk_tokens · d_model."""
-    literal, corrected = {"n": d_model} | _literal(d_model), {"n": d_model} | _corrected(d_model, patterns)
+    literal, corrected = {"n": d_model} | _literal(d_model), {"n": d_model} | _with_distance(d_model, patterns)
     if chunk_tokens is not None:
         n = chunk_tokens * d_model
         literal["sequence"] = {"n": n} | _literal(n)
-        corrected["sequence"] = {"n": n} | _corrected(n, patterns)
+        corrected["sequence"] = {"n": n} | _with_distance(n, patterns)
     notes = [*_NOTES, _DIMENSION_NOTE] if chunk_tokens is not None else _NOTES
     return {"patterns": patterns, "paper_literal": literal, "corrected": corrected, "notes": notes}
 
@@ -38,9 +43,9 @@ def _literal(n: int) -> dict[str, Any]:
 
 
 def _corrected(n: int, d: int) -> dict[str, Any]:
-    radius = unit_volume_radius(n)
-    return {
-        "unit_volume_radius": radius,
-        "unit_partition_radius": unit_partition_radius(n, d),
-        "nn_distance": 2 * radius,
-    }
+    return {"unit_volume_radius": unit_volume_radius(n), "unit_partition_radius": unit_partition_radius(n, d)}
+
+
+def _with_distance(n: int, d: int) -> dict[str, Any]:
+    found = _corrected(n, d)
+    return found | {"nn_distance": 2 * found["unit_volume_radius"]}

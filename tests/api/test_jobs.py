@@ -144,12 +144,8 @@ def test_kinds_that_are_to_come_are_not_available(refusing: TestClient, kind: st
 
 UNAVAILABLE: dict[str, tuple[str, dict[str, Any], str]] = {
     "energy of an analysis": ("analysis", {"energy": {}}, "spec.energy"),
-    "radii of an analysis": ("analysis", {"radius": {"radii": [1.0]}}, "spec.radius.radii"),
-    "ivf of an analysis": ("analysis", {"radius": {"engine": "faiss-ivf"}}, "spec.radius.engine"),
-    "radii": ("radius", {"radii": [1.0]}, "spec.radii"),
-    "ivf": ("radius", {"engine": "faiss-ivf"}, "spec.engine"),
-    "hnsw": ("radius", {"engine": "faiss-hnsw"}, "spec.engine"),
-    "reference": ("radius", {"reference": "act-1"}, "spec.reference"),
+    "faiss in another set": ("radius", {"engine": "faiss-flat", "reference": "act-1"}, "spec.engine"),
+    "radii in another set": ("radius", {"radii": [1.0], "reference": "act-1"}, "spec.radii"),
 }
 
 

@@ -18,11 +18,12 @@ from tests.api.support import problem_of
 
 REPORT = {
     "id", "job", "activations", "site", "name", "n", "d_model", "engine", "exclude", "certified_fraction", "fractions",
-    "theory", "null_model", "counts", "intrinsic_dimension", "warnings", "timing", "provenance", "created_at",
+    "theory", "null_model", "counts", "intrinsic_dimension", "reference",
+    "engine_reason", "warnings", "timing", "provenance", "created_at",
 }  # fmt: skip
 FRACTION = {
     "fraction", "n", "nn_distance", "nn_distance_distinct", "radius", "duplicates", "without_neighbor", "histogram",
-    "reason",
+    "reason", "approximation",
 }  # fmt: skip
 SUMMARY = {"id", "job", "activations", "site", "name", "n", "d_model", "nn_distance", "created_at", "href"}
 QUANTILES = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
@@ -191,7 +192,7 @@ def test_a_damaged_report_is_not_served(reading: TestClient, folder: Path, name:
 def test_a_manifest_that_was_rewritten_is_not_believed(reading: TestClient, folder: Path):
     """The catalog has its SHA-256, so that a changed report does not pass by a manifest changed with it."""
     report = (folder / "report.json").read_bytes()
-    (folder / "report.json").write_bytes(report.replace(b'"engine": "faiss-flat"', b'"engine": "guess-work"'))
+    (folder / "report.json").write_bytes(report.replace(b'"engine": "exact"', b'"engine": "guess"'))
     manifest = read_manifest(folder)
     for entry in manifest["files"]:
         entry["sha256"] = sha256_file(folder / entry["name"])

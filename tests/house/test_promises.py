@@ -56,6 +56,7 @@ def test_the_readme_names_settings_that_exist():
 
 def test_the_readme_names_commands_that_exist():
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands |= {group.name for group in app.registered_groups}
     named = set(re.findall(r"^radius ([a-z]+)", README, flags=re.MULTILINE))
     assert named
     assert named <= commands

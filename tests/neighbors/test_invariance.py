@@ -5,56 +5,69 @@ from __future__ import annotations
 import faiss
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tests.neighbors.datasets import gaussian, near_duplicates
-from tests.neighbors.test_exact import assert_equals_reference, search
-from workers.neighbors.faiss_index import build_flat
-from workers.neighbors.nested import nested_neighbors
+from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
+from tests.neighbors.engines import EXACT, FRACTIONS, Engine, assert_equals_reference, bfloat16, search
+from workers.neighbors.answers import Neighbors
+from workers.neighbors.exact import Means, exact_neighbors
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.state import NeighborState, empty_state, merge
+from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
+engines = pytest.mark.parametrize("engine", EXACT, ids=lambda engine: engine.__name__)
 
 
-@pytest.mark.parametrize("block", [1, 7, 166, 1000])
-def test_the_block_of_queries_changes_nothing(monkeypatch: pytest.MonkeyPatch, block: int):
-    rows = near_duplicates()[:200]
-    expected = search(rows, k=2)
-    monkeypatch.setattr("workers.neighbors.nested._QUERY_BLOCK", block)
-    for a, b in zip(expected, search(rows, k=2), strict=True):
-        assert (a.distances == b.distances).all()
-        assert (a.ids == b.ids).all()
-
-
-def test_the_number_of_threads_changes_nothing():
-    rows = gaussian()
-    before = faiss.omp_get_max_threads()
-    answers = []
-    for threads in (1, 2):
-        faiss.omp_set_num_threads(threads)
-        answers.append(search(rows)[-1])
-    faiss.omp_set_num_threads(before)
-    assert (answers[0].distances == answers[1].distances).all()
-    assert (answers[0].ids == answers[1].ids).all()
-
-
-def test_translation_changes_nothing():
-    """By a power of two that float64 adds without rounding."""
-    rows = np.round(gaussian().astype(np.float64) * 2**20) / 2**20
-    a, b = search(rows)[-1], search(rows + 4096.0)[-1]
+def assert_same(a: Neighbors, b: Neighbors) -> None:
     assert (a.distances == b.distances).all()
     assert (a.ids == b.ids).all()
 
 
-def test_the_order_of_rows_changes_names_only():
+@pytest.mark.parametrize("tile", [64, 128, 192, 4096])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("rows", [near_duplicates(), exact_duplicates()], ids=["near", "exact"])
+def test_neither_tile_nor_format_nor_memory_changes_a_bit(rows: Array, tile: int, dtype: torch.dtype, resident: bool):
+    """Not even which of several equal rows is named."""
+    order, sizes = seeded_permutation(len(rows), 1), prefix_sizes(len(rows), FRACTIONS)
+    means = Means(format=dtype, tile=tile, resident=resident)
+    found, _ = exact_neighbors(StoredRows(rows), order, sizes, k=2, means=means)
+    for a, b in zip(search(rows, k=2), found, strict=True):
+        assert_same(a, b)
+
+
+@engines
+def test_the_number_of_threads_changes_nothing(engine: Engine):
+    rows = gaussian()
+    before = faiss.omp_get_max_threads(), torch.get_num_threads()
+    answers = []
+    for threads in (1, 2):
+        faiss.omp_set_num_threads(threads)
+        torch.set_num_threads(threads)
+        answers.append(search(rows, engine=engine)[-1])
+    faiss.omp_set_num_threads(before[0])
+    torch.set_num_threads(before[1])
+    assert_same(*answers)
+
+
+@engines
+def test_translation_changes_nothing(engine: Engine):
+    """By a power of two that float64 adds without rounding."""
+    rows = np.round(gaussian().astype(np.float64) * 2**20) / 2**20
+    assert_same(search(rows, engine=engine)[-1], search(rows + 4096.0, engine=engine)[-1])
+
+
+@engines
+def test_the_order_of_rows_changes_names_only(engine: Engine):
     rows = gaussian()
     shuffle = np.random.default_rng(5).permutation(len(rows))
-    distance_of = {int(i): float(d) for i, d in zip(*_flat(search(rows)[-1]), strict=True)}
-    for row, distance in zip(*_flat(search(rows[shuffle])[-1]), strict=True):
-        assert distance_of[int(shuffle[row])] == distance
+    found, shuffled = search(rows, engine=engine)[-1], search(rows[shuffle], engine=engine)[-1]
+    distance_of = {int(i): float(d) for i, d in zip(found.rows, found.distances[:, 0], strict=True)}
+    for row, distance in zip(shuffled.rows, shuffled.distances[:, 0], strict=True):
+        assert distance_of[int(shuffle[row])] == pytest.approx(distance, rel=1e-15)
 
 
 def test_zero_padding_changes_nothing_but_rounding():
@@ -65,51 +78,55 @@ def test_zero_padding_changes_nothing_but_rounding():
     assert (a.ids == b.ids).all()
 
 
-def test_a_fraction_is_what_a_search_of_its_rows_alone_gives():
+@engines
+def test_a_fraction_is_what_a_search_of_its_rows_alone_gives(engine: Engine):
     rows = gaussian()
     permutation = seeded_permutation(len(rows), 1)
-    sizes = prefix_sizes(len(rows), (0.25, 0.5, 0.75, 1.0))
-    for found, size in zip(search(rows), sizes, strict=True):
-        alone = rows[permutation[:size]]
-        (only,), _ = nested_neighbors(alone, build_flat(alone), np.arange(size), [size])
+    sizes = prefix_sizes(len(rows), FRACTIONS)
+    for found, size in zip(search(rows, engine=engine), sizes, strict=True):
+        (only,) = engine(rows[permutation[:size]], np.arange(size), [size])
         assert (found.distances == only.distances).all()
+
+
+def test_rows_in_parts_and_on_disk_are_the_same_rows(tmp_path):
+    rows = near_duplicates()
+    rows.tofile(tmp_path / "rows")
+    mapped = np.memmap(tmp_path / "rows", dtype=rows.dtype, mode="r", shape=rows.shape)
+    order, sizes = seeded_permutation(len(rows), 1), prefix_sizes(len(rows), FRACTIONS)
+    for stored in (StoredRows(mapped), StoredRows([mapped[:100], mapped[100:101], mapped[101:]])):
+        found, _ = exact_neighbors(stored, order, sizes, k=2, means=Means(format=torch.bfloat16, resident=False))
+        for a, b in zip(search(rows, k=2), found, strict=True):
+            assert_same(a, b)
+
+
+finite = st.floats(-1e6, 1e6, width=32)
+shapes = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
+
+
+@engines
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.float32, shapes, elements=finite), st.integers(1, 3))
+def test_any_finite_rows_equal_the_reference(engine: Engine, rows: Array, k: int):
+    for found in search(rows, engine=engine, k=k):
+        assert_equals_reference(found, rows, k, None)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    arrays(
-        np.float32,
-        array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=24),
-        elements=st.floats(-1e6, 1e6, width=32),
-    ),
-    st.integers(1, 3),
+    st.integers(0, 2**32),
+    st.integers(1, 200),
+    st.sampled_from([1, 2, 3, 17]),
+    st.integers(1, 70),
+    st.sampled_from([np.float16, np.float32, np.float64]),
+    st.integers(1, 5),
+    st.sampled_from([0.0, 100.0, 1e4]),
 )
-def test_any_finite_rows_equal_the_reference(rows: Array, k: int):
-    for found in search(rows, k=k):
-        assert_equals_reference(found, rows, k, None)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(0, 2**16), min_size=3, max_size=3), st.integers(1, 4))
-def test_merging_is_associative_commutative_and_has_a_neutral_element(seeds: list[int], k: int):
-    a, b, c = (_random_state(seed, part, k) for part, seed in enumerate(seeds))
-    for left, right in [(merge(merge(a, b), c), merge(a, merge(b, c))), (merge(a, b), merge(b, a))]:
-        _assert_same(left, right)
-    _assert_same(merge(a, empty_state(3, k)), a)
-
-
-def _random_state(seed: int, part: int, k: int) -> NeighborState:
+def test_shapes_types_ties_duplicates_and_documents(
+    seed: int, n: int, d: int, k: int, dtype: type, documents: int, offset: float
+):
+    """Few different values, so that ties and duplicates are everywhere; k beyond n; documents of many rows."""
     rng = np.random.default_rng(seed)
-    distances = np.sort(rng.integers(0, 5, (3, k)).astype(float), axis=1)  # few values, so that ties are common
-    ids = np.sort(rng.permuted(np.tile(np.arange(10), (3, 1)), axis=1)[:, :k], axis=1) + 10 * part
-    return NeighborState(distances, ids, rng.random(3))
-
-
-def _assert_same(a: NeighborState, b: NeighborState) -> None:
-    assert (a.distances == b.distances).all()
-    assert (a.ids == b.ids).all()
-    assert (a.floor == b.floor).all()
-
-
-def _flat(found):
-    return found.rows, found.distances[:, 0]
+    rows = (rng.integers(0, 4, (n, d)) + offset).astype(dtype)
+    codes = rng.integers(0, documents, n) if documents > 1 else None
+    for found in search(rows, engine=bfloat16, k=k, codes=codes):
+        assert_equals_reference(found, rows, k, codes)

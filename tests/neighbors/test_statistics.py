@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from workers.neighbors.null_model import covariance_spectrum, gaussian_null
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.statistics import histogram, nearest_statistics, shared_edges
+from workers.neighbors.stored import StoredRows
 
 
 def test_zeros_are_data_and_counted_and_left_out_of_distinct():
@@ -76,7 +77,7 @@ def test_the_null_of_a_falling_spectrum_is_the_known_one():
 def test_the_null_of_gaussian_data_is_the_data():
     rng = np.random.default_rng(3)
     rows = rng.standard_normal((2000, 40)) @ rng.standard_normal((40, 40))
-    null = gaussian_null(covariance_spectrum(rows, rows.mean(axis=0)), [2000], queries=2000, seed=0)
+    null = gaussian_null(covariance_spectrum(StoredRows(rows), rows.mean(axis=0)), [2000], queries=2000, seed=0)
     from tests.neighbors.test_exact import search
 
     observed = search(rows)[-1].distances.mean()
@@ -86,19 +87,19 @@ def test_the_null_of_gaussian_data_is_the_data():
 def test_a_rank_deficient_covariance_keeps_its_rank():
     rng = np.random.default_rng(4)
     wide = rng.standard_normal((50, 200))
-    assert len(covariance_spectrum(wide, wide.mean(axis=0))) == 49
+    assert len(covariance_spectrum(StoredRows(wide), wide.mean(axis=0))) == 49
     flat = rng.standard_normal((300, 5)) @ rng.standard_normal((5, 20))
-    assert len(covariance_spectrum(flat, flat.mean(axis=0))) == 5
+    assert len(covariance_spectrum(StoredRows(flat), flat.mean(axis=0))) == 5
 
 
 def test_the_spectrum_of_few_rows_is_that_of_the_covariance():
     rows = np.random.default_rng(5).standard_normal((30, 40))
     expected = np.linalg.eigvalsh(np.cov(rows.T, bias=True))[::-1][:29]
-    assert covariance_spectrum(rows, rows.mean(axis=0)) == pytest.approx(expected)
+    assert covariance_spectrum(StoredRows(rows), rows.mean(axis=0)) == pytest.approx(expected)
 
 
 def test_equal_rows_have_no_null():
-    null = gaussian_null(covariance_spectrum(np.ones((5, 3)), np.ones(3)), [2, 5], queries=10, seed=0)
+    null = gaussian_null(covariance_spectrum(StoredRows(np.ones((5, 3))), np.ones(3)), [2, 5], queries=10, seed=0)
     assert null.rank == 0
     assert [len(part) for part in null.distances] == [0, 0]
 

@@ -1,23 +1,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import mpmath as mp
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput
 from service.theory.balls import (
     asymptotic_unit_radius,
     log_ball_integral,
+    log_ball_integrals,
     log_ball_volume,
-    unit_partition_radius,
+    log_sphere_area,
+    radius_of_integral,
     unit_volume_radius,
 )
 from tests.theory.exact import log_integral, log_volume
+from tests.theory.exact import log_sphere_area as log_area
 
 DIMENSIONS = [1, 2, 3, 7, 16, 29, 30, 31, 64, 256, 768, 1024, 4096, 2**20]
 every_dimension = pytest.mark.parametrize("n", DIMENSIONS)
@@ -107,42 +112,65 @@ def test_the_asymptotic_radius_has_volume_about_one_over_the_root_of_pi_n(n: int
 
 
 @every_dimension
-@pytest.mark.parametrize("d", [1, 2, 1000, 80_000, 8_013_769, 10**18])
-def test_the_radius_of_unit_partition_solves_its_equation(n: int, d: int):
-    r = unit_partition_radius(n, d)
-    assert abs(log_ball_integral(n, r) + math.log(d)) <= max(1e-14 * math.log(d) + 2e-15, 4 * n * 2.0**-52)
+def test_the_area_of_the_unit_sphere_is_exact(n: int):
+    exact = log_area(n)
+    assert abs(float(log_sphere_area(n) - exact)) <= allowed(n, exact)
 
 
-@pytest.mark.parametrize("n", [1, 3, 64, 1024])
-@pytest.mark.parametrize("d", [1, 80_000])
-def test_the_radius_of_unit_partition_is_exact(n: int, d: int):
-    with mp.workdps(40):
-        residue = log_integral(n, unit_partition_radius(n, d)) + mp.log(d)
-    assert abs(float(residue)) <= max(2e-14, 4 * n * 2.0**-52)
+@pytest.mark.parametrize("n", [1, 2, 64, 1024, 2**20])
+def test_many_radii_at_once_are_the_radii_one_by_one(n: int):
+    values = np.array([0.0, *radii(n), 0.0])
+    together = log_ball_integrals(n, values)
+    assert list(together[[0, -1]]) == [-math.inf, -math.inf]
+    assert together[1:-1].tolist() == pytest.approx([log_ball_integral(n, r) for r in radii(n)], rel=1e-15, abs=1e-14)
 
 
-@pytest.mark.parametrize("n", [1, 2, 16, 1024, 2**20])
-def test_more_patterns_have_smaller_balls(n: int):
-    found = [unit_partition_radius(n, d) for d in (1, 2, 10, 10**3, 10**6, 10**12, 10**18)]
-    assert all(high > low for high, low in pairwise(found))
+@settings(deadline=None, max_examples=200)
+@given(n=st.integers(1, 2**20), scale=st.floats(-6, 0.5))
+def test_the_radius_of_an_integral_is_the_way_back(n: int, scale: float):
+    r = unit_volume_radius(n) * math.exp(scale)
+    log_integral_of_r = log_ball_integral(n, r)
+    assume(log_integral_of_r < n / 2 * math.log(math.pi) - 1e-6)
+    back = radius_of_integral(n, log_integral_of_r)
+    assert log_ball_integral(n, back) == pytest.approx(log_integral_of_r, rel=2e-15, abs=8 * n * 2.0**-52 + 1e-14)
 
 
-@pytest.mark.parametrize("d", [0, -1])
-def test_no_patterns_have_no_radius(d: int):
+@pytest.mark.parametrize("log_value", [0.5 * math.log(math.pi), 1.0, math.inf, math.nan])
+def test_no_ball_holds_more_than_the_whole_space(log_value: float):
+    with pytest.raises(InvalidInput, match="log_integral must be below") as caught:
+        radius_of_integral(1, log_value)
+    assert caught.value.field == "log_integral"
+
+
+def test_an_integral_too_small_for_a_radius_is_refused():
+    with pytest.raises(InvalidInput, match="below 1e-150"):
+        radius_of_integral(1, -1000.0)
+
+
+@pytest.mark.parametrize("n", [0, -1, 0.5, 2**37, math.nan, math.inf, 10**400])
+@pytest.mark.parametrize("function", [asymptotic_unit_radius, unit_volume_radius, log_sphere_area])
+def test_a_dimension_out_of_range_is_refused_and_named(function: Callable[[float], float], n: float):
+    with pytest.raises(InvalidInput, match=r"^n must be from 1 to 68719476736, not ") as caught:
+        function(n)
+    assert caught.value.field == "n"
+
+
+@pytest.mark.parametrize("r", [0, -1.0, 1e-151, 1e151, math.nan, math.inf])
+@pytest.mark.parametrize("function", [log_ball_volume, log_ball_integral])
+def test_a_radius_out_of_range_is_refused_and_named(function: Callable[[int, float], float], r: float):
+    with pytest.raises(InvalidInput, match=r"^r must be from 1e-150 to 1e\+150, not ") as caught:
+        function(3, r)
+    assert caught.value.field == "r"
+
+
+@pytest.mark.parametrize("values", [[], [[1.0]], [1.0, -0.5], [math.nan], [math.inf], [1e-200]])
+def test_radii_out_of_range_are_refused(values: list[float]):
     with pytest.raises(InvalidInput) as caught:
-        unit_partition_radius(3, d)
-    assert caught.value.field == "d"
+        log_ball_integrals(3, np.array(values))
+    assert caught.value.field == "radii"
 
 
-@pytest.mark.parametrize(
-    ("n", "asymptotic", "unit_volume", "partition"),
-    [
-        (1024, 7.743063, 7.773659, {1: 8.315551, 80_000: 8.210470, 8_013_769: 8.168088}),
-        (2**20, 247.778022, 247.779795, {1: 264.933381, 80_000: 264.930088}),
-    ],
-)
-def test_the_numbers_of_the_reference(n: int, asymptotic: float, unit_volume: float, partition: dict[int, float]):
-    assert asymptotic_unit_radius(n) == pytest.approx(asymptotic, abs=5e-7)
-    assert unit_volume_radius(n) == pytest.approx(unit_volume, abs=5e-7)
-    for d, radius in partition.items():
-        assert unit_partition_radius(n, d) == pytest.approx(radius, abs=5.01e-7)
+@pytest.mark.parametrize("n", [1, 2, 3, 1000, 2**24, 2**36])
+@pytest.mark.parametrize("r", [1e-150, 1e-3, 1.0, 1e6, 1e150])
+def test_extreme_balls_have_finite_logarithms(n: int, r: float):
+    assert all(math.isfinite(f(n, r)) for f in (log_ball_volume, log_ball_integral))

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from service.theory.balls import asymptotic_unit_radius, unit_partition_radius, unit_volume_radius
+from service.theory.balls import asymptotic_unit_radius, unit_volume_radius
 from service.theory.radius import radius_theory, report_theory
+from service.theory.unit_partition import unit_partition_radius
 
 LITERAL = {"radius", "nn_distance"}
 CORRECTED = {"unit_volume_radius", "unit_partition_radius", "nn_distance"}
@@ -56,6 +57,12 @@ def test_without_text_there_is_no_sequence():
 def test_the_answer_of_the_api_is_the_first_reading():
     answer, report = radius_theory(1024, 80_000), report_theory(1024, 80_000, None)
     assert (answer["n"], answer["d"], answer["notes"]) == (1024, 80_000, report["notes"])
-    for key in ("paper_literal", "corrected"):
-        assert answer[key] | {"n": 1024} == report[key]
+    assert answer["paper_literal"] | {"n": 1024} == report["paper_literal"]
+    assert set(answer["corrected"]) == CORRECTED - {"nn_distance"}
+    assert answer["corrected"].items() <= report["corrected"].items()
     assert json.loads(json.dumps(report_theory(1024, 80_000, 256), allow_nan=False)) == report_theory(1024, 80_000, 256)
+
+
+def test_a_report_of_the_longest_chunks_of_a_wide_model_has_its_theory():
+    found = report_theory(2**16, 80_000, 2**20)
+    assert found["corrected"]["sequence"]["unit_partition_radius"] == pytest.approx(0.2587219 * 2**18, rel=1e-6)

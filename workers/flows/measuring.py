@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ from service.contracts.radius import RadiusReport, RadiusSpec
 from service.provenance import provenance
 from service.theory.radius import report_theory
 from workers.figures.radius import draw_radius_figure
-from workers.flows.reporting import fraction_reports, null_report, report_warnings
+from workers.flows.reporting import counts_report, fraction_reports, null_report, report_warnings
 from workers.flows.runtime import SegmentProgress, runtime
-from workers.neighbors.faiss_index import cached_flat
-from workers.neighbors.nested import Neighbors, SearchWork, nested_neighbors
+from workers.flows.searching import Found, read_input, search
+from workers.neighbors.answers import Neighbors
 from workers.neighbors.null_model import covariance_spectrum, gaussian_null
-from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.permutation import prefix_sizes
 
 REPORT, NEIGHBORS, FIGURE = "report.json", "neighbors.safetensors", "figure"
 _PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
@@ -68,43 +67,58 @@ def _write_report(
 ) -> None:
     began = time.perf_counter()
     settings = runtime().settings
-    source = ActivationSet(runtime().artifact(summary.id), summary.sha256)
-    stored, mean = source.vectors(), source.mean()
-    documents = source.document_codes() if spec.exclude == "same_document" else None
+    source, reference = _sets(spec, summary)
+    given = read_input(spec, source, reference)
     loaded = time.perf_counter()
-    index = cached_flat(settings.index_cache, summary.sha256, stored)
-    sizes = prefix_sizes(summary.n, spec.fractions)
-    permutation = seeded_permutation(summary.n, spec.seed)
-    found, work = nested_neighbors(stored, index, permutation, sizes, k=spec.k, documents=documents, tick=progress)
+    sizes = prefix_sizes(len(given.database), spec.fractions)
+    found = search(given, spec, settings, lambda share: progress(int(share * summary.n)))
     searched = time.perf_counter()
-    null = gaussian_null(covariance_spectrum(stored, mean), sizes, queries=settings.null_queries, seed=spec.seed)
-    fractions = fraction_reports(spec.fractions, found)
+    null = None
+    if reference is None:
+        spectrum = covariance_spectrum(given.database, source.mean())
+        null = gaussian_null(spectrum, sizes, queries=settings.null_queries, seed=spec.seed)
+    fractions = fraction_reports(spec.fractions, found.parts, sizes, found.approximations)
+    whole = None if given.codes is None else given.codes[found.parts[-1].rows]
     chunk_tokens = source.manifest.get("extraction", {}).get("chunk_tokens")
     report = RadiusReport(
         id=report_id,
         job=job_id,
         activations=summary.id,
+        reference=None if reference is None else spec.reference,
         site=summary.site,
         name=summary.name,
         n=summary.n,
         d_model=summary.d_model,
-        engine="faiss-flat",
+        engine=found.engine,
+        engine_reason=found.reason,
         exclude=spec.exclude,
-        certified_fraction=min(part.certified for part in found),
+        certified_fraction=min(part.certified for part in found.parts),
         fractions=fractions,
         theory=report_theory(summary.d_model, max(1, sizes[-1]), chunk_tokens),
-        null_model=null_report(null, fractions),
-        warnings=report_warnings(spec, statistics, fractions, documents is None),
+        null_model=None if null is None else null_report(null, fractions),
+        counts=None if found.counts is None else counts_report(spec.radii or [], found.counts, whole),
+        warnings=report_warnings(spec, statistics, fractions, given.codes is None),
         timing={
             "load_s": loaded - began,
-            "search_s": searched - loaded,
+            "search_s": found.search_s,
+            "count_s": found.count_s,
             "null_s": time.perf_counter() - searched,
             "total_s": time.perf_counter() - began,
         },
-        provenance=_provenance(spec, summary, work),
+        provenance=_provenance(spec, summary, found),
         created_at=now(),
     )
-    _write_files(folder, report, found)
+    _write_files(folder, report, found.parts)
+
+
+def _sets(spec: RadiusSpec, summary: ActivationSummary) -> tuple[ActivationSet, ActivationSet | None]:
+    """The folders of the set that asks and, where there is one, of the set searched in."""
+    source = ActivationSet(runtime().artifact(summary.id), summary.sha256)
+    if spec.reference is None or spec.reference == spec.activations:
+        return source, None
+    with runtime().catalog.read() as connection:
+        reference, _ = activations.get(connection, spec.reference)
+    return source, ActivationSet(runtime().artifact(reference.id), reference.sha256)
 
 
 def _write_files(folder: Path, report: RadiusReport, found: list[Neighbors]) -> None:
@@ -118,14 +132,14 @@ def _write_files(folder: Path, report: RadiusReport, found: list[Neighbors]) -> 
     write_manifest(folder, {"kind": "radius", "id": report.id, "files": files})
 
 
-def _provenance(spec: RadiusSpec, summary: ActivationSummary, work: SearchWork) -> dict[str, Any]:
+def _provenance(spec: RadiusSpec, summary: ActivationSummary, found: Found) -> dict[str, Any]:
     return provenance(
         _PACKAGES,
         seed=spec.seed,
-        device="cpu",
+        device=found.work["on"]["device"],
         dtype=summary.dtype,
         activations_sha256=summary.sha256,
-        search=asdict(work),
+        search=found.work,
     )
 
 

@@ -10,15 +10,20 @@ from service.contracts.activations import ActivationStatistics
 from service.contracts.base import Notice
 from service.contracts.radius import (
     QUANTILES,
+    Approximation,
     Centre,
+    Counts,
+    CountsWithin,
     Distribution,
     FractionReport,
     Histogram,
+    NeighborsWithin,
     NullFraction,
     NullModel,
     RadiusSpec,
 )
-from workers.neighbors.nested import Neighbors
+from workers.neighbors.answers import Neighbors
+from workers.neighbors.approximation import Approximation as Measured
 from workers.neighbors.null_model import GaussianNull
 from workers.neighbors.statistics import histogram, nearest_statistics, shared_edges
 
@@ -28,15 +33,19 @@ _MASSIVE_SHARE = 0.5
 _FEW_ROWS = 100
 
 
-def fraction_reports(fractions: list[float], found: list[Neighbors]) -> list[FractionReport]:
-    """One report per fraction, with histograms over the same edges."""
+def fraction_reports(
+    fractions: list[float], found: list[Neighbors], sizes: list[int], measured: list[Measured | None]
+) -> list[FractionReport]:
+    """One report per fraction, with histograms over the same edges; `sizes` are the rows searched in."""
     samples = [part.distances[:, 0] for part in found]
     edges = shared_edges(samples, _BINS)
-    return [_fraction_report(f, distances, edges) for f, distances in zip(fractions, samples, strict=True)]
+    parts = zip(fractions, samples, sizes, measured, strict=True)
+    return [_fraction_report(*part, edges) for part in parts]
 
 
-def _fraction_report(fraction: float, distances: Array, edges: Array) -> FractionReport:
-    n = len(distances)
+def _fraction_report(
+    fraction: float, distances: Array, n: int, measured: Measured | None, edges: Array
+) -> FractionReport:
     statistics = nearest_statistics(distances, QUANTILES)
     reason = None
     if statistics.all is None:
@@ -54,7 +63,36 @@ def _fraction_report(fraction: float, distances: Array, edges: Array) -> Fractio
         if whole is None
         else Histogram(edges=[float(edge) for edge in edges], counts=histogram(distances, edges)),
         reason=reason,
+        approximation=None if measured is None else Approximation(**asdict(measured)),
     )
+
+
+def counts_report(radii: list[float], counts: Array, codes: Array | None) -> Counts:
+    """Counts within radii, of (n, radii) `counts` per row; `codes` are those of the rows counted."""
+    n = len(counts)
+    admissible = n * (n - 1) // 2
+    if codes is not None:
+        _, sizes = np.unique(codes, return_counts=True)
+        admissible = (n * n - int((sizes.astype(np.int64) ** 2).sum())) // 2
+    return Counts(
+        n=n,
+        admissible_pairs=admissible,
+        radii=[_counts_within(r, counts[:, at], admissible) for at, r in enumerate(radii)],
+    )
+
+
+def _counts_within(radius: float, counts: Array, admissible: int) -> CountsWithin:
+    pairs = int(counts.sum()) // 2
+    within = NeighborsWithin(
+        mean=float(counts.mean()),
+        median=float(np.median(counts)),
+        std=float(counts.std()),
+        min=int(counts.min()),
+        max=int(counts.max()),
+        quantiles={f"{q:g}": float(value) for q, value in zip(QUANTILES, np.quantile(counts, QUANTILES), strict=True)},
+        rows_without=int((counts == 0).sum()),
+    )
+    return CountsWithin(radius=radius, pairs=pairs, share=pairs / admissible if admissible else None, neighbors=within)
 
 
 def null_report(null: GaussianNull, fractions: list[FractionReport]) -> NullModel:

@@ -1,4 +1,4 @@
-"""FAISS: a flat index over the centred rows of an activation set, built once and cached. The only importer of faiss.
+"""FAISS: its flat, IVF and HNSW indices over centred rows, and the cache of flat ones. The only importer of faiss.
 
 FAISS flat alone is not exact: on larger batches it expands ‖x‖² + ‖y‖² − 2x·y in float32, which loses all digits of a
 small distance between large vectors. Rows are therefore centred in float64 and scaled by a power of two (neither
@@ -10,20 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import faiss
 import numpy as np
+import torch
 
 from service.artifacts.atomic import atomic_path, sha256_file, write_bytes
 from service.errors import NonFiniteData, StorageFull
+from workers.neighbors.stored import StoredRows, robust_centre
 
 Array = np.ndarray
+Kind = Literal["faiss-flat", "faiss-ivf", "faiss-hnsw"]
+_HNSW_LINKS, _HNSW_EFFORT = 32, 128
+_ROWS_PER_LIST = 39  # with fewer FAISS warns that a list cannot be learnt
 _BLOCK_ROWS = 8192
-_CENTRE_ROWS = 1000
 logger = logging.getLogger(__name__)
 
 
@@ -42,41 +47,59 @@ class FlatIndex:
     scale: float
 
 
-def robust_centre(rows: Array) -> Array:
-    """(d,) float64 median per dimension of up to 1,001 evenly spaced rows: a far outlier does not move it."""
-    return np.median(rows[:: max(1, len(rows) // _CENTRE_ROWS)].astype(np.float64), axis=0)
+def build_flat(rows: StoredRows, centre: Array | None = None) -> FlatIndex:
+    """Centre (any centre is valid; default the robust one), scale the longest row to (½, 1], round to float32.
 
-
-def build_flat(rows: Array, centre: Array | None = None) -> FlatIndex:
-    """Centre (any centre is valid; default `robust_centre`), scale the longest row to (½, 1], round to float32."""
-    centre = robust_centre(rows) if centre is None else centre
-    norms = np.concatenate(
-        [
-            np.linalg.norm(rows[start : start + _BLOCK_ROWS].astype(np.float64) - centre, axis=1)
-            for start in range(0, len(rows), _BLOCK_ROWS)
-        ]
-    )
+    Raises:
+        NonFiniteData: a row is not finite, or the squared norms overflow a double.
+    """
+    ids = torch.arange(len(rows))
+    middle = robust_centre(rows, ids) if centre is None else torch.from_numpy(centre)
+    blocks = [block for block in ids.split(_BLOCK_ROWS) if len(block)]
+    norms = torch.cat([(rows.take(block).double() - middle).norm(dim=1) for block in blocks]).numpy()
     longest = float(norms.max())
     if not np.isfinite(longest):
-        raise NonFiniteData("the squared norms overflow a double; scale the vectors down")
+        raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
     scale = float(2.0 ** -np.ceil(np.log2(longest))) if longest > 0 else 1.0
-    centred = np.empty(rows.shape, dtype=np.float32)
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        part = slice(start, start + _BLOCK_ROWS)
-        centred[part] = (rows[part].astype(np.float64) - centre) * scale
+    centred = np.empty((len(rows), rows.d), dtype=np.float32)
+    for block in blocks:
+        centred[block.numpy()] = ((rows.take(block).double() - middle) * scale).numpy()
     return FlatIndex(centred, norms * scale, scale)
 
 
-def search_flat(queries: Array, patterns: Array, k: int) -> tuple[Array, Array]:
-    """FAISS's k nearest of (m, d) float32 `queries` among (n, d) `patterns`: squared filter distances and ids.
+def make_index(kind: Kind, patterns: Array) -> Any:
+    """A FAISS index of (n, d) float32 `patterns`: on all GPUs where FAISS has any (HNSW knows the CPU only).
 
-    k is at most n here, so FAISS never pads with −1 and FLT_MAX.
+    IVF has about 4 √n lists (the rule of the FAISS guidelines) and visits 1/16 of them; HNSW 32 links.
     """
-    distances_sq, ids = faiss.knn(queries, patterns, min(k, len(patterns)))
-    return distances_sq.astype(np.float64), ids
+    n, d = patterns.shape
+    if kind == "faiss-hnsw":
+        index = faiss.IndexHNSWFlat(d, _HNSW_LINKS)
+        index.hnsw.efConstruction, index.hnsw.efSearch = _HNSW_EFFORT, _HNSW_EFFORT
+    elif kind == "faiss-ivf" and n >= _ROWS_PER_LIST:
+        lists = max(1, min(round(4 * n**0.5), n // _ROWS_PER_LIST))
+        index = faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, lists)
+        index.nprobe = max(1, math.ceil(lists / 16))
+    else:
+        index = faiss.IndexFlatL2(d)
+    if kind != "faiss-hnsw" and hasattr(faiss, "index_cpu_to_all_gpus") and faiss.get_num_gpus() > 0:
+        index = faiss.index_cpu_to_all_gpus(index)
+    if not index.is_trained:
+        index.train(patterns)
+    index.add(patterns)
+    return index
 
 
-def cached_flat(folder: Path, set_sha256: str, rows: Array) -> FlatIndex:
+def search_index(index: Any, queries: Array, k: int) -> tuple[Array, Array]:
+    """FAISS's k nearest of (m, d) float32 `queries`: squared filter distances in float64, and ids.
+
+    −1 and inf where an approximate index found fewer.
+    """
+    distances_sq, ids = index.search(queries, min(k, index.ntotal))
+    return np.where(ids < 0, np.inf, distances_sq.astype(np.float64)), ids
+
+
+def cached_flat(folder: Path, set_sha256: str, rows: StoredRows) -> FlatIndex:
     """The flat index of the set with that manifest hash, read from `folder`, or built and stored there.
 
     A cached file is used only when it was built from this very set and still has the SHA-256 it was written with:

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+
+from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
 _TILE_ROWS = 8192
@@ -29,22 +32,26 @@ class GaussianNull:
     rank: int
 
 
-def covariance_spectrum(rows: Array, mean: Array) -> Array:
-    """Eigenvalues of the covariance of (n, d) rows, in float64, descending; those under 1e-12 of the largest left out.
+def covariance_spectrum(rows: StoredRows, mean: Array) -> Array:
+    """Eigenvalues of the covariance of the rows, in float64, descending; those under 1e-12 of the largest left out.
 
     With fewer rows than dimensions they come from the (n, n) Gram matrix, which has the same non-zero ones.
     """
-    n, d = rows.shape
+    n, d = len(rows), rows.d
     if n <= d:
-        centred = rows.astype(np.float64) - mean
+        centred = _block(rows, 0, n) - mean
         product = centred @ centred.T
     else:
         product = np.zeros((d, d))
         for start in range(0, n, _TILE_ROWS):
-            block = rows[start : start + _TILE_ROWS].astype(np.float64) - mean
+            block = _block(rows, start, min(start + _TILE_ROWS, n)) - mean
             product += block.T @ block
     eigenvalues = np.linalg.eigvalsh(product / n)[::-1]
     return eigenvalues[eigenvalues > _RANK_TOLERANCE * max(eigenvalues[0], 0.0)]
+
+
+def _block(rows: StoredRows, start: int, stop: int) -> Array:
+    return rows.take(torch.arange(start, stop)).double().numpy()
 
 
 def gaussian_null(spectrum: Array, sizes: Sequence[int], *, queries: int, seed: int) -> GaussianNull:

@@ -1,0 +1,69 @@
+"""Every exact engine, called alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from workers.neighbors.answers import Neighbors
+from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.faiss_index import build_flat
+from workers.neighbors.faiss_search import faiss_neighbors
+from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.reference import nearest_reference
+from workers.neighbors.stored import StoredRows
+
+Array = np.ndarray
+Engine = Callable[..., list[Neighbors]]
+Sizes = Sequence[int]
+FRACTIONS = (0.25, 0.5, 0.75, 1.0)
+
+
+def bfloat16(rows: Array, order: Array, sizes: Sizes, *, k: int = 1, codes: Array | None = None) -> list[Neighbors]:
+    return exact_neighbors(StoredRows(rows), order, sizes, k=k, codes=codes, means=Means(format=torch.bfloat16))[0]
+
+
+def float32(rows: Array, order: Array, sizes: Sizes, *, k: int = 1, codes: Array | None = None) -> list[Neighbors]:
+    return exact_neighbors(StoredRows(rows), order, sizes, k=k, codes=codes, means=Means(format=torch.float32))[0]
+
+
+def small_tiles(rows: Array, order: Array, sizes: Sizes, *, k: int = 1, codes: Array | None = None) -> list[Neighbors]:
+    """Many tiles, encoded whenever they are needed."""
+    means = Means(format=torch.bfloat16, tile=64, resident=False)
+    return exact_neighbors(StoredRows(rows), order, sizes, k=k, codes=codes, means=means)[0]
+
+
+def faiss_flat(rows: Array, order: Array, sizes: Sizes, *, k: int = 1, codes: Array | None = None) -> list[Neighbors]:
+    return faiss_neighbors(
+        "faiss-flat", StoredRows(rows), build_flat(StoredRows(rows)), order, sizes, k=k, codes=codes
+    )[0]
+
+
+EXACT: list[Engine] = [bfloat16, float32, small_tiles, faiss_flat]
+
+
+def search(
+    rows: Array, *, engine: Engine = bfloat16, k: int = 1, codes: Array | None = None, seed: int = 1
+) -> list[Neighbors]:
+    """The neighbours in 25, 50, 75 and 100 % of the rows."""
+    order = seeded_permutation(len(rows), seed)
+    return engine(rows, order, prefix_sizes(len(rows), FRACTIONS), k=k, codes=codes)
+
+
+def assert_equals_reference(found: Neighbors, rows: Array, k: int, codes: Array | None) -> None:
+    """Distances to 1e-12 relative (1e-6 is promised), ids up to ties."""
+    distances, ids = nearest_reference(rows[found.rows], k, None if codes is None else codes[found.rows])
+    ids = np.where(ids >= 0, found.rows[ids], -1)
+    there = np.isfinite(distances)
+    assert (np.isfinite(found.distances) == there).all()
+    np.testing.assert_allclose(found.distances[there], distances[there], rtol=1e-12, atol=0)
+    tied = there & np.isclose(found.distances, distances, rtol=1e-12, atol=0)
+    assert ((found.ids == ids) | tied).all()
+    assert (found.ids[~there] == -1).all()
+    assert found.certified == 1.0
+    for row, others in zip(found.rows, found.ids, strict=True):
+        named = others[others >= 0]
+        assert row not in named
+        assert len(set(named)) == len(named)

@@ -1,0 +1,66 @@
+"""How far an approximate engine is from the exact answer, measured on a sample of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from workers.neighbors.answers import Neighbors
+from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.stored import StoredRows
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """Of one prefix; the biases are over the rows for which the engine found any neighbour.
+
+    Attributes:
+        rows: sampled rows that have a neighbour.
+        recall_at_1: share whose nearest neighbour is at the exact distance (ties count as found).
+        mean_bias, median_bias: approximate minus exact nn_distance; never negative but for rounding.
+    """
+
+    rows: int
+    recall_at_1: float
+    mean_bias: float
+    median_bias: float
+
+
+def measure_approximation(
+    stored: StoredRows,
+    permutation: Array,
+    sizes: Sequence[int],
+    answers: Sequence[Neighbors],
+    *,
+    rows: int,
+    codes: Array | None = None,
+    means: Means | None = None,
+) -> list[Approximation | None]:
+    """Search the first `rows` rows of each prefix again, exactly; None for a prefix whose sample has no neighbours."""
+    order = permutation[: sizes[-1]]
+    sample = order[:rows]
+    codes = np.arange(len(stored)) if codes is None else codes
+    asking = StoredRows(stored.take(torch.from_numpy(sample)).numpy())
+    exact, _ = exact_neighbors(
+        stored, order, sizes, codes=codes, queries=asking, query_codes=codes[sample], means=means
+    )
+    return [_compare(found, true, min(rows, size)) for found, true, size in zip(answers, exact, sizes, strict=True)]
+
+
+def _compare(found: Neighbors, exact: Neighbors, rows: int) -> Approximation | None:
+    true, approximate = exact.distances[:rows, 0], found.distances[:rows, 0]
+    there, both = np.isfinite(true), np.isfinite(true) & np.isfinite(approximate)
+    if not both.any():
+        return None
+    hit = there & (approximate <= true * (1 + 1e-12))
+    return Approximation(
+        rows=int(there.sum()),
+        recall_at_1=float(hit.sum() / there.sum()),
+        mean_bias=float(approximate[both].mean() - true[both].mean()),
+        median_bias=float(np.median(approximate[both]) - np.median(true[both])),
+    )

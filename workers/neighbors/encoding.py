@@ -1,0 +1,173 @@
+"""Rows in a low-precision format, such that one matrix product of two panels gives half squared distances.
+
+Right and left columns of a row x' (the rounded x), and what their product sums to:
+
+    right   x' | l  h  l | p₁ p₂ p₃ | 1  1  1
+    left   −x' | −h −l −l | 1  1  1 | p₁ p₂ p₃      Σ = ½‖x'‖² + ½‖y'‖² − x'·y' = ½‖x' − y'‖²
+
+p₁ + p₂ + p₃ is ½‖x'‖² in three parts. The few dimensions that would lose most by rounding (a Transformer's massive
+dimensions) are kept in two parts, h + l, at the cost of three more columns each. Because the product is the squared
+distance itself, rounding it to the format's few digits costs a relative, not an absolute, error.
+
+How far a product v can be from the truth, with γ of certificate.py, N = ‖x‖, e = ‖x − x'‖ measured for every row:
+
+    |½‖x' − y'‖² − v| ≤ relative · v + ½ γ (Nx + Ny)² + absolute    and    |‖x' − y'‖ − ‖x − y‖| ≤ ex + ey.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+ABSENT = 1e29  # half squared distances are at most 2 for real rows; an empty slot or an excluded pair has more
+_EMPTY_HALF_SQ = 1e30
+_FILL = {torch.int16: 0x7F00, torch.float32: 1e38}  # 0x7F00 is 1.7e38 in bfloat16
+_ALIGNMENT = 32
+_WHOLE_SHARE = 1 / 64
+_MOST_SPLIT = 8
+_UNIT_FLOAT32 = 2.0**-24
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Some rows, encoded.
+
+    Attributes:
+        matrix: (m, columns) right columns.
+        norms: (m,) float32, at least ‖x‖ and ‖x'‖; 0 for empty slots.
+        errors: (m,) float32, at least ‖x − x'‖.
+    """
+
+    matrix: Tensor
+    norms: Tensor
+    errors: Tensor
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How rows of `d` dimensions are written in `dtype`, with the dimensions `split` in two parts each."""
+
+    d: int
+    dtype: torch.dtype
+    split: Tensor
+    device: torch.device
+
+    @property
+    def columns(self) -> int:
+        used = self.d + 3 * len(self.split) + 2 * self._parts
+        return math.ceil(used / _ALIGNMENT) * _ALIGNMENT
+
+    @property
+    def gamma(self) -> float:
+        """Of the float32 accumulation; doubled for the rounding of ½‖x'‖² itself."""
+        terms = 2 * (self.columns + 8) * _UNIT_FLOAT32
+        return 1.01 * terms / (1 - terms)
+
+    @property
+    def relative(self) -> float:
+        """Of rounding a product to the format it comes in."""
+        return 1.01 * 2.0**-8 if self._rounded_products else 0.0
+
+    @property
+    def absolute(self) -> float:
+        """Of what lies under the smallest numbers of the format."""
+        return 2.0**-23 if self.dtype == torch.float16 else 2.0**-100
+
+    @property
+    def name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+    def encode(self, rows: Tensor, present: Tensor | None = None) -> Panel:
+        """Encode (m, d) float32 `rows`; those not `present` are made farther than any row."""
+        rows = rows.to(self.device)
+        rounded = rows.to(self.dtype)
+        represented = rounded.float()
+        lost = rows - represented
+        matrix = torch.zeros((len(rows), self.columns), dtype=self.dtype, device=self.device)
+        matrix[:, : self.d] = rounded
+        if len(self.split):
+            low = lost[:, self.split].to(self.dtype)
+            lost[:, self.split] -= low.float()
+            represented[:, self.split] += low.float()
+            high = rounded[:, self.split]
+            matrix[:, self._extra] = torch.cat([low, high, low], dim=1)
+        half_sq = torch.linalg.vector_norm(represented, dim=1, dtype=torch.float64).square() / 2
+        norms, errors = (2 * half_sq).sqrt().float(), torch.linalg.vector_norm(lost, dim=1)
+        if present is not None:
+            half_sq[~present.to(self.device)] = _EMPTY_HALF_SQ
+        for part in range(self._parts):
+            piece = half_sq.to(self.dtype)
+            matrix[:, self._half_sq.start + part] = piece
+            half_sq = torch.where(half_sq < ABSENT, half_sq - piece.double(), 0.0)
+        matrix[:, self._ones] = 1
+        # float32 rows are within 2⁻²³ of the stored ones; sums of squares within γ of themselves.
+        errors = errors * (1 + self.gamma) + 2.0**-22 * norms + 1e-30
+        norms = (norms + errors) * (1 + self.gamma)
+        if present is not None:
+            norms[~present.to(self.device)], errors[~present.to(self.device)] = 0.0, 0.0
+        return Panel(matrix, norms, errors)
+
+    def empty_row(self) -> Tensor:
+        """(columns,) what `encode` writes for a row that is not present."""
+        return self.encode(torch.zeros(1, self.d), torch.tensor([False])).matrix[0]
+
+    def left(self, right: Tensor) -> Tensor:
+        """The left columns of rows from their right ones."""
+        left = -right
+        m = len(self.split)
+        low, high = slice(self.d, self.d + m), slice(self.d + m, self.d + 2 * m)
+        left[:, low], left[:, high] = -right[:, high], -right[:, low]
+        left[:, self._half_sq], left[:, self._ones] = right[:, self._ones], right[:, self._half_sq]
+        return left
+
+    def product(self, left: Tensor, right: Tensor) -> Tensor:
+        """(a, b) half squared distances in an ordered type (see `values`): smaller means nearer."""
+        if self.dtype == torch.float32:
+            return left @ right.T
+        if self._rounded_products:
+            # bfloat16 numbers ≥ 0 are ordered as their bits, and torch finds minima of int16 five times faster.
+            return (left @ right.T).view(torch.int16)
+        return torch.mm(left, right.T, out_dtype=torch.float32)
+
+    def exclude(self, product: Tensor, pairs: Tensor) -> None:
+        """Make the `pairs`, an (a, b) mask, farther than any row."""
+        product.masked_fill_(pairs, _FILL[product.dtype])
+
+    def values(self, product: Tensor) -> Tensor:
+        """Products as float32; at least `ABSENT` where there is no admissible row, below 0 only by rounding."""
+        return product.view(torch.bfloat16).float() if self._rounded_products else product
+
+    @property
+    def _rounded_products(self) -> bool:
+        return self.dtype == torch.bfloat16 and self.device.type == "cpu"
+
+    @property
+    def _parts(self) -> int:
+        return 1 if self.dtype == torch.float32 else 3
+
+    @cached_property
+    def _extra(self) -> slice:
+        return slice(self.d, self.d + 3 * len(self.split))
+
+    @cached_property
+    def _half_sq(self) -> slice:
+        return slice(self._extra.stop, self._extra.stop + self._parts)
+
+    @cached_property
+    def _ones(self) -> slice:
+        return slice(self._half_sq.stop, self._half_sq.stop + self._parts)
+
+
+def choose_encoding(sample: Tensor, dtype: torch.dtype, device: torch.device) -> Encoding:
+    """The encoding for rows like the (m, d) float32 `sample`: its most costly dimensions are kept in two parts."""
+    d = sample.shape[1]
+    if dtype == torch.float32:
+        return Encoding(d, dtype, torch.empty(0, dtype=torch.int64, device=device), device)
+    lost_sq = (sample - sample.to(dtype).float()).square().sum(dim=0)
+    worst = lost_sq.topk(min(_MOST_SPLIT, d))
+    split = worst.indices[worst.values > _WHOLE_SHARE * lost_sq.sum()]
+    return Encoding(d, dtype, split.sort().values.to(device), device)

@@ -1,0 +1,241 @@
+"""Exact nearest neighbours within nested prefixes: one pass over half of all pairs, every row certified.
+
+    stored         rows where they lie, and their centred form
+    layout         rows into slots; prefixes are unions of stretches of blocks
+    plan           which low-precision format filters, by measurement
+    encoding       rows in that format, so that one matrix product gives half squared distances
+    duplicates     rows equal to the last bit: settled before the search
+    filtering      all pairs, tile by tile → upper bounds, and the pairs that may be neighbours
+    settling       those pairs in float64 by direct subtraction
+    float64_level  rows that neither could settle
+
+Each level keeps everything that its rigorous error bound cannot exclude, so the answer is the reference's whatever
+the format, the tile, the order or the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.errors import InvalidInput
+from workers.neighbors.answers import Neighbors, nearest_pairs
+from workers.neighbors.candidates import CandidateState, Prefixes, no_candidates
+from workers.neighbors.duplicates import settle_duplicates
+from workers.neighbors.encoding import Encoding, choose_encoding
+from workers.neighbors.filtering import Search, search_panel
+from workers.neighbors.float64_level import search_float64
+from workers.neighbors.layout import BLOCK, lay_out
+from workers.neighbors.pairs import Pairs, join, no_pairs
+from workers.neighbors.plan import FormatTrial, choose_format
+from workers.neighbors.settling import settle
+from workers.neighbors.side import encode_side
+from workers.neighbors.stored import CentredRows, StoredRows, centre_rows
+
+Array = np.ndarray
+Tick = Callable[[float], None]
+_TILE = {"cpu": 2048, "cuda": 8192}
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what to search. The answer does not depend on it.
+
+    Attributes:
+        format: of the filter; None measures which is fastest here.
+        tile: slots on a side of a tile, a multiple of 64; 0 for the device's default.
+        resident: keep the encoded rows in memory: 1/2 of float32 rows in a 16-bit format. Else they are encoded again
+            for every panel of queries, and memory does not grow with d.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    format: torch.dtype | None = None
+    tile: int = 0
+    resident: bool = True
+
+
+@dataclass(frozen=True)
+class SearchWork:
+    """What each level did.
+
+    Attributes:
+        format, tile: of the filter, as used.
+        trials: what was measured to choose the format.
+        slot_pairs: pairs the filter looked at.
+        candidates: pairs it could not exclude; of them `settled` were measured in float64.
+        duplicates: rows settled by an equal row before the search.
+        float64_rows: rows that went to the float64 level.
+    """
+
+    format: str
+    tile: int
+    trials: list[FormatTrial]
+    slot_pairs: int
+    candidates: int
+    settled: int
+    duplicates: int
+    float64_rows: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """A search whose panels can begin.
+
+    Attributes:
+        state: to which every panel is added, or its own state merged.
+        query_ids, pattern_ids: (slots,) row ids, of duplicates too, which have left the search.
+        duplicates: pairs settled before the first panel.
+    """
+
+    search: Search
+    state: CandidateState
+    query_ids: Tensor
+    pattern_ids: Tensor
+    duplicates: Pairs
+    trials: list[FormatTrial]
+
+
+def exact_neighbors(
+    stored: StoredRows,
+    permutation: Array,
+    sizes: Sequence[int],
+    *,
+    k: int = 1,
+    codes: Array | None = None,
+    queries: StoredRows | None = None,
+    query_codes: Array | None = None,
+    means: Means | None = None,
+    tick: Tick = lambda share: None,
+) -> tuple[list[Neighbors], SearchWork]:
+    """The k nearest of each row within the first `sizes[p]` rows of `permutation`, for each p.
+
+    Args:
+        stored: (n, d) database; all returned distances are computed from its rows as stored, in float64.
+        permutation: (n,) row ids; every prefix is the database of one answer.
+        sizes: increasing; sizes below 2 give rows without neighbours.
+        codes: (n,) int64; rows of equal code do not count for each other. None: only a row itself does not.
+        queries: (m, d) other rows that ask instead of the database's own; then every query asks in every prefix.
+        query_codes: (m,) int64, compared with `codes`. None: all rows count for every query.
+        tick: told the share of pairs done, after each tile; what it raises ends the search.
+
+    Raises:
+        InvalidInput: the sizes decrease, or the dimensions differ.
+        NonFiniteData: a row is not finite, or squared norms overflow a double.
+        OutOfMemory: the device does not hold the smallest tile.
+    """
+    if any(low > high for low, high in pairwise(sizes)):
+        raise InvalidInput("the sizes of nested prefixes must not decrease")
+    if queries is not None and queries.d != stored.d:
+        raise InvalidInput(f"queries have {queries.d} dimensions, the database {stored.d}", field="reference")
+    order = torch.from_numpy(np.ascontiguousarray(permutation[: sizes[-1]], dtype=np.int64))
+    asking = order if queries is None else torch.arange(len(queries))
+    if not len(order) or not len(asking):
+        rows = [order[:size] if queries is None else asking for size in sizes]
+        return [Neighbors.without_any(part.numpy(), k) for part in rows], _no_work()
+    means = means or Means()
+    search, trials = prepare_search(
+        stored, order, sizes, k=k, codes=codes, queries=queries, query_codes=query_codes, means=means
+    )
+    task = begin(search, trials)
+    panels = search.panels()
+    total, done = sum(map(search.slot_pairs, panels)), 0
+
+    def tile_done(slot_pairs: int) -> None:
+        nonlocal done
+        done += slot_pairs
+        tick(done / total)
+
+    for panel in panels:
+        search_panel(search, panel, task.state, tile_done)
+    settled, work = finish(task)
+    asked = [order[:size] if queries is None else asking for size in sizes]
+    scale = search.database.rows.scale
+    return nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, asked, k), work
+
+
+def prepare_search(
+    stored: StoredRows,
+    order: Tensor,
+    sizes: Sequence[int],
+    *,
+    k: int,
+    codes: Array | None = None,
+    queries: StoredRows | None = None,
+    query_codes: Array | None = None,
+    means: Means,
+) -> tuple[Search, list[FormatTrial]]:
+    """Centre, choose the format and encode; arguments as `exact_neighbors`."""
+    tile = means.tile or _TILE[means.device.type]
+    if tile % BLOCK:
+        raise InvalidInput(f"a tile is a multiple of {BLOCK} slots", field="tile")
+    asking = order if queries is None else torch.arange(len(queries))
+    centred = centre_rows([(stored, order)] if queries is None else [(stored, order), (queries, asking)])
+    encoding, trials = _encoding(centred[0], order, len(asking), k, means)
+    database_codes, asking_codes = _codes(len(stored), codes, queries, query_codes)
+    sides = []
+    for rows, layout, of_rows in [
+        (centred[0], lay_out(order, sizes), database_codes),
+        *([] if queries is None else [(centred[-1], lay_out(asking, [len(asking)]), asking_codes)]),
+    ]:
+        at = of_rows[layout.ids.clamp(min=0)]
+        sides.append(encode_side(rows, layout, at, encoding, resident=means.resident, panel_slots=tile))
+    database, asks = sides[0], sides[-1]
+    of_row, of_column = (side.layout.slot_prefixes.to(means.device) for side in (asks, database))
+    return Search(asks, database, Prefixes(of_row, of_column, len(sizes)), codes is None, k, tile), trials
+
+
+def begin(search: Search, trials: list[FormatTrial]) -> Task:
+    """The state before the first panel: rows equal to the last bit are settled."""
+    state = no_candidates(search.prefixes, search.k)
+    query_ids, pattern_ids = search.queries.layout.ids.clone(), search.database.layout.ids.clone()
+    duplicates = settle_duplicates(search, state) if search.symmetric else no_pairs()
+    return Task(search, state, query_ids, pattern_ids, duplicates, trials)
+
+
+def finish(task: Task) -> tuple[Pairs, SearchWork]:
+    """Settle what the state of all panels leaves open."""
+    search, state = task.search, task.state
+    state.prune(search.prefixes)
+    rows, columns = state.rows.long().cpu(), state.columns.long().cpu()
+    first = torch.maximum(search.prefixes.of_row.cpu()[rows], search.prefixes.of_column.cpu()[columns])
+    lowers = state.lowers.cpu()
+    settled = settle(search, Pairs(rows, columns, first, lowers, lowers))
+    lifted = torch.nonzero(state.lifted.cpu() & (search.queries.layout.ids >= 0))[:, 0]
+    work = SearchWork(
+        format=search.database.encoding.name,
+        tile=search.tile,
+        trials=task.trials,
+        slot_pairs=sum(map(search.slot_pairs, search.panels())),
+        candidates=len(rows),
+        settled=len(settled),
+        duplicates=len(torch.unique(task.duplicates.rows)),
+        float64_rows=len(lifted),
+    )
+    return join([task.duplicates, settled, search_float64(search, lifted)]), work
+
+
+def _encoding(
+    rows: CentredRows, order: Tensor, queries: int, k: int, means: Means
+) -> tuple[Encoding, list[FormatTrial]]:
+    if means.format is None:
+        return choose_format(rows, order, means.device, queries, k)
+    sample = rows.take(order[:: max(1, len(order) // 1000)])
+    return choose_encoding(sample, means.format, means.device), []
+
+
+def _codes(n: int, codes: Array | None, queries: StoredRows | None, query_codes: Array | None) -> tuple[Tensor, Tensor]:
+    database = torch.arange(n) if codes is None else torch.from_numpy(np.asarray(codes, dtype=np.int64))
+    if queries is None:
+        return database, database
+    if query_codes is None:
+        return database, torch.full((len(queries),), torch.iinfo(torch.int64).min)
+    return database, torch.from_numpy(np.asarray(query_codes, dtype=np.int64))
+
+
+def _no_work() -> SearchWork:
+    return SearchWork("none", 0, [], 0, 0, 0, 0, 0)

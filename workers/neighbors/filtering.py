@@ -1,0 +1,194 @@
+"""The filter: all pairs in low precision, tile by tile.
+
+Of a tile only the minima per row and block of columns are looked at; they give each row an upper bound, and name the
+few blocks whose pairs are looked at one by one. When rows are searched among themselves only tiles on and above the
+diagonal are computed, and each serves its rows and its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from service.errors import OutOfMemory
+from workers.neighbors.candidates import CandidateState, Prefixes
+from workers.neighbors.encoding import ABSENT
+from workers.neighbors.layout import BLOCK
+from workers.neighbors.side import Side
+
+_SLACK = 1e-5  # over the float32 rounding of the bounds themselves
+_CELLS_AT_ONCE = 2**16
+_CANDIDATES_BEFORE_PRUNING = 16  # per slot
+_LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched in what.
+
+    Attributes:
+        queries, database: the same object when rows are searched among themselves.
+        prefixes: which prefixes their slots take part in.
+        alone: no two rows share a code: a row is only kept from meeting itself.
+        k: neighbours wanted.
+        tile: slots on a side of a tile, a multiple of 64.
+    """
+
+    queries: Side
+    database: Side
+    prefixes: Prefixes
+    alone: bool
+    k: int
+    tile: int
+
+    @property
+    def symmetric(self) -> bool:
+        return self.queries is self.database
+
+    def panels(self) -> list[slice]:
+        """Panels of query slots: independent units of work, whose states can be merged in any order."""
+        slots = self.queries.layout.slots
+        return [slice(start, min(start + self.tile, slots)) for start in range(0, slots, self.tile)]
+
+    def slot_pairs(self, panel: slice) -> int:
+        """Pairs of slots that `search_panel` looks at: what its time is proportional to."""
+        first = panel.start if self.symmetric else 0
+        return (panel.stop - panel.start) * (self.database.layout.slots - first)
+
+
+def search_panel(search: Search, panel: slice, state: CandidateState, tick: Callable[[int], None]) -> None:
+    """Meet the rows of `panel` with the database, or with the rows from `panel` on when the search is symmetric.
+
+    A tile that does not fit into the device's memory is tried again in halves. `tick` is told the slot pairs of each
+    tile done; what it raises ends the search.
+
+    Raises:
+        OutOfMemory: not even 64 columns fit.
+    """
+    database = search.database
+    left = database.encoding.left(search.queries.right(panel))
+    start, width = panel.start if search.symmetric else 0, search.tile
+    while start < database.layout.slots:
+        columns = slice(start, min(start + width, database.layout.slots))
+        saved = state.save(panel, columns)
+        try:
+            _search_tile(search, left, panel, columns, state)
+        except torch.OutOfMemoryError as error:
+            if width == BLOCK:
+                raise OutOfMemory("the device's memory does not hold a tile of 64 columns") from error
+            state.restore(saved)
+            width = max(BLOCK, width // 2 // BLOCK * BLOCK)
+            continue
+        tick((panel.stop - panel.start) * (columns.stop - columns.start))
+        start = columns.stop
+    if state.size > _CANDIDATES_BEFORE_PRUNING * search.queries.layout.slots:
+        state.prune(search.prefixes)
+
+
+def _search_tile(search: Search, left: Tensor, panel: slice, columns: slice, state: CandidateState) -> None:
+    product = search.database.encoding.product(left, search.database.right(columns))
+    exclude(search, product, panel, columns)
+    rowwise = product.view(len(product), -1, BLOCK)
+    along_rows = rowwise.amin(dim=2)
+    columnwise = product.view(-1, BLOCK, product.shape[1])
+    below_diagonal = search.symmetric and columns.start >= panel.stop
+    along_columns = columnwise.amin(dim=1).t() if below_diagonal else None
+    _collect(search, state, panel, columns, along_rows, lambda row, block: rowwise[row, block])
+    if along_columns is not None:
+        _collect(search, state, columns, panel, along_columns, lambda row, block: columnwise[block, :, row])
+
+
+def exclude(search: Search, product: Tensor, panel: slice, columns: slice) -> None:
+    """Put the pairs that do not count beyond all others."""
+    if search.alone and search.symmetric and columns.start >= panel.stop:
+        return
+    same = search.queries.codes[panel][:, None] == search.database.codes[columns]
+    search.database.encoding.exclude(product, same)
+
+
+def _collect(
+    search: Search, state: CandidateState, rows: slice, columns: slice, minima: Tensor, cells: Callable[..., Tensor]
+) -> None:
+    """Bounds and candidates of some rows from one tile.
+
+    Args:
+        minima: (rows, blocks) smallest product of each row with each block.
+        cells: (row numbers, block numbers) → (cells, 64) all products of these cells.
+    """
+    encoding, k = search.database.encoding, search.k
+    values = encoding.values(minima.contiguous())
+    bounds = TileBounds(search, rows, columns)
+    every_row = torch.arange(rows.start, rows.stop, device=values.device)
+    blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
+    for prefix, segment in search.database.layout.segments(blocks):
+        part = values[:, segment]
+        nearest = part.min(dim=1, keepdim=True) if k == 1 else part.topk(min(k, part.shape[1]), dim=1, largest=False)
+        state.offer(prefix, rows, bounds.uppers(nearest.values, nearest.indices + segment.start))
+    for prefix, segment in search.database.layout.segments(blocks):
+        limits = state.limits(search.prefixes, every_row, torch.full_like(every_row, prefix))
+        for row, column, found in pairs_below(bounds, values, cells, limits, segment):
+            state.add(row + rows.start, column + columns.start, bounds.lowers(found, row, column))
+
+
+def pairs_below(
+    bounds: TileBounds, values: Tensor, cells: Callable[..., Tensor], limits: Tensor, segment: slice
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Rows, columns and products of all pairs of a tile whose lower bound is within their row's limit, and few others.
+
+    Args:
+        values: (rows, blocks) the smallest product of each row with each block; only those of `segment` are used.
+        cells: (row numbers, block numbers) → (cells, 64) all products of these cells.
+        limits: (rows,); below 0 keeps nothing.
+    """
+    largest = bounds.largest_values(limits, segment)
+    at, block = torch.nonzero(values[:, segment] <= largest, as_tuple=True)
+    for part in torch.arange(len(at), device=at.device).split(_CELLS_AT_ONCE):
+        row, in_segment = at[part], block[part]
+        found = bounds.encoding.values(cells(row, in_segment + segment.start))
+        cell, within = torch.nonzero(found <= largest[row, in_segment][:, None], as_tuple=True)
+        yield row[cell], (in_segment[cell] + segment.start) * BLOCK + within, found[cell, within]
+
+
+class TileBounds:
+    """Bounds of the distances of some rows to some columns, or to the nearest row of a block of columns."""
+
+    def __init__(self, search: Search, rows: slice, columns: slice) -> None:
+        self.encoding = search.database.encoding
+        self.norms, self.errors = search.queries.norms[rows], search.queries.errors[rows]
+        self.column_norms, self.column_errors = search.database.norms[columns], search.database.errors[columns]
+        blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
+        self.block_norms, self.block_errors = search.database.block_norms[blocks], search.database.block_errors[blocks]
+
+    def uppers(self, values: Tensor, blocks: Tensor) -> Tensor:
+        """(m, j) over the distance to the nearest row of blocks[row]; inf where it has no admissible row."""
+        slack_sq = self._slack_sq(self.norms[:, None], self.block_norms[blocks])
+        distances = (2 * (1 + self.encoding.relative) * values.clamp(min=0) + slack_sq).sqrt()
+        uppers = (distances + self.errors[:, None] + self.block_errors[blocks]) * (1 + _SLACK)
+        return uppers.masked_fill_(values >= ABSENT, torch.inf)
+
+    def lowers(self, values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """(pairs,) under the distances of the pairs (rows, columns)."""
+        slack_sq = self._slack_sq(self.norms[rows], self.column_norms[columns])
+        distances = (2 * (1 - self.encoding.relative) * values - slack_sq).clamp(min=0).sqrt()
+        return ((distances - self.errors[rows] - self.column_errors[columns]) * (1 - _SLACK)).clamp(min=0)
+
+    def largest_values(self, limits: Tensor, segment: slice) -> Tensor:
+        """(m, blocks) the product up to which a pair's lower bound can be within the row's limit.
+
+        `lowers` ≤ limit solved for the product, (limit + e + E)² + γ (N + M)² over 2 (1 − relative), is a sum of six
+        products of a row's number and a block's, so one thin matrix product.
+        """
+        reach = (limits * (1 + 2 * _SLACK)).clamp(max=_LONGEST) + self.errors
+        norms, gamma = self.norms, self.encoding.gamma
+        blocks, errors = self.block_norms[segment], self.block_errors[segment]
+        one, ones = torch.ones_like(reach), torch.ones_like(blocks)
+        of_row = torch.stack([reach**2, 2 * reach, one, gamma * norms**2, 2 * gamma * norms, gamma * one], dim=1)
+        of_block = torch.stack([ones, errors, errors**2 + 2 * self.encoding.absolute, ones, blocks, blocks**2])
+        largest = of_row @ of_block * ((1 + 2 * _SLACK) / (2 * (1 - self.encoding.relative)))
+        return torch.where(limits[:, None] < 0, -torch.inf, largest)
+
+    def _slack_sq(self, norms: Tensor, others: Tensor) -> Tensor:
+        return self.encoding.gamma * (norms + others) ** 2 + 2 * self.encoding.absolute

@@ -1,0 +1,55 @@
+"""Where each row stands during a search: slots, blocks of 64 slots, and tiles of blocks.
+
+A slot holds one row or none. No block straddles two stretches (the rows between two nested prefixes), so that a block
+belongs to one first prefix, and every prefix is a union of whole blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows in slots.
+
+    Attributes:
+        ids: (slots,) int64 row ids; −1 in an empty slot.
+        block_prefixes: (slots / 64,) int64 ascending: the first prefix that holds the block.
+    """
+
+    ids: Tensor
+    block_prefixes: Tensor
+
+    @property
+    def slots(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def slot_prefixes(self) -> Tensor:
+        """(slots,) int64."""
+        return self.block_prefixes.repeat_interleave(BLOCK)
+
+    def segments(self, blocks: slice) -> list[tuple[int, slice]]:
+        """The stretches that a range of blocks runs through: first prefix, and part of the range."""
+        prefixes = self.block_prefixes[blocks]
+        edges = [0, *(torch.nonzero(prefixes[1:] != prefixes[:-1])[:, 0] + 1).tolist(), len(prefixes)]
+        return [(int(prefixes[low]), slice(low, high)) for low, high in pairwise(edges) if low < high]
+
+
+def lay_out(order: Tensor, sizes: Sequence[int]) -> Layout:
+    """Slots for the nested prefixes `order[:sizes[p]]`; `order` is (n,) int64, `sizes` increase, the last is n."""
+    ids, prefixes = [], []
+    for prefix, (low, high) in enumerate(pairwise([0, *sizes])):
+        empty = -(high - low) % BLOCK
+        ids += [order[low:high], torch.full((empty,), -1, dtype=torch.int64)]
+        prefixes.append(torch.full(((high - low + empty) // BLOCK,), prefix, dtype=torch.int64))
+    return Layout(torch.cat(ids), torch.cat(prefixes))

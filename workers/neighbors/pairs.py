@@ -1,0 +1,74 @@
+"""Pairs of slots that may be neighbours, and the k-th smallest of their values per row and nested prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """(pairs,) columns, on the CPU.
+
+    Attributes:
+        rows, columns: int64 slots of the query and of the database row.
+        prefixes: int64 first prefix that holds both.
+        lowers: float32 bounds under the distances.
+        uppers: bounds over them in float32, or the distances themselves in float64 once they are settled.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    prefixes: Tensor
+    lowers: Tensor
+    uppers: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, chosen: Tensor) -> Pairs:
+        return Pairs(*(column[chosen] for column in self._columns))
+
+    @property
+    def _columns(self) -> tuple[Tensor, ...]:
+        return self.rows, self.columns, self.prefixes, self.lowers, self.uppers
+
+
+def no_pairs() -> Pairs:
+    """The neutral element of `join`."""
+    none = torch.empty(0, dtype=torch.int64)
+    return Pairs(none, none, none, torch.empty(0), torch.empty(0, dtype=torch.float64))
+
+
+def join(parts: Sequence[Pairs]) -> Pairs:
+    """All pairs of the parts, in order."""
+    columns = zip(*(part._columns for part in parts), strict=True)
+    return Pairs(*(torch.cat(column) for column in columns)) if parts else no_pairs()
+
+
+def order_by_row(pairs: Pairs, values: Tensor) -> tuple[Tensor, Tensor]:
+    """The order by row, then by value, and each place's rank within its row."""
+    order = torch.argsort(values, stable=True)
+    order = order[torch.argsort(pairs.rows[order], stable=True)]
+    rows = pairs.rows[order]
+    return order, torch.arange(len(rows)) - torch.searchsorted(rows, rows)
+
+
+def kth_smallest(pairs: Pairs, m: int, prefixes: int, k: int) -> Tensor:
+    """(m, prefixes) each row's k-th smallest of `uppers` among the pairs of each prefix; inf where there are fewer."""
+    smallest = torch.full((m, prefixes), torch.inf, dtype=pairs.uppers.dtype)
+    if k == 1:
+        place = pairs.rows * prefixes + pairs.prefixes
+        smallest.view(-1).scatter_reduce_(0, place, pairs.uppers, "amin")
+        return smallest.cummin(dim=1).values
+    order, _ = order_by_row(pairs, pairs.uppers)
+    ordered = pairs.take(order)
+    for prefix in range(prefixes):
+        part = ordered.take(ordered.prefixes <= prefix)
+        rank = torch.arange(len(part)) - torch.searchsorted(part.rows, part.rows)
+        kth = rank == k - 1
+        smallest[part.rows[kth], prefix] = part.uppers[kth]
+    return smallest

@@ -1,0 +1,92 @@
+"""Which format filters: a measurement on some of the rows, on the device that will search.
+
+A narrow format multiplies faster but leaves more pairs to settle. What a search would cost is predicted from both, in
+seconds measured here and now; the answer of the search does not depend on the choice.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from workers.neighbors.candidates import MOST_CANDIDATES, Prefixes, no_candidates
+from workers.neighbors.encoding import Encoding, choose_encoding
+from workers.neighbors.filtering import Search, search_panel
+from workers.neighbors.layout import lay_out
+from workers.neighbors.side import encode_side
+from workers.neighbors.stored import CentredRows
+
+_ROWS_FOR_MEASURING = 4096  # with fewer the measurement would cost more than it saves
+_MEASURED_QUERIES, _MEASURED_ROWS = 256, 2048
+_SECONDS_PER_SETTLED_NUMBER = 1.2e-9  # two reads and a float64 subtraction; only its order of magnitude matters
+_FLOAT64_SLOWDOWN = 4.0
+
+
+@dataclass(frozen=True)
+class FormatTrial:
+    """What was measured of one format.
+
+    Attributes:
+        seconds_per_gigapair: of the filter alone.
+        candidates_per_row: among the measured rows, with the nearest of them as limit.
+        predicted_s: for the whole search.
+    """
+
+    format: str
+    seconds_per_gigapair: float
+    candidates_per_row: float
+    predicted_s: float
+
+
+def formats_of(device: torch.device) -> tuple[torch.dtype, ...]:
+    """Formats to choose from; those without hardware support lose by their measured speed."""
+    if device.type == "cuda":
+        return torch.float16, torch.bfloat16, torch.float32
+    return torch.bfloat16, torch.float32
+
+
+def choose_format(
+    rows: CentredRows, ids: Tensor, device: torch.device, queries: int, k: int
+) -> tuple[Encoding, list[FormatTrial]]:
+    """The encoding with the shortest predicted search of `queries` rows among `ids`, and all trials."""
+    sample = ids[:: max(1, len(ids) // _MEASURED_ROWS)][:_MEASURED_ROWS]
+    taken = rows.take(sample)
+    if len(ids) < _ROWS_FOR_MEASURING:
+        return choose_encoding(taken, torch.float32, device), []
+    encodings = [choose_encoding(taken, dtype, device) for dtype in formats_of(device)]
+    trials = [_try(encoding, rows, sample, queries * len(ids), queries, k) for encoding in encodings]
+    best = min(range(len(trials)), key=lambda index: trials[index].predicted_s)
+    return encodings[best], trials
+
+
+def _try(encoding: Encoding, rows: CentredRows, sample: Tensor, pairs: int, queries: int, k: int) -> FormatTrial:
+    layout = lay_out(sample, [len(sample)])
+    codes, zeros = torch.arange(layout.slots), layout.slot_prefixes.to(encoding.device)
+    side = encode_side(rows, layout, codes, encoding, resident=True, panel_slots=_MEASURED_ROWS)
+    prefixes = Prefixes(zeros, zeros, 1)
+    search = Search(side, side, prefixes, True, min(k, len(sample) - 1), _MEASURED_QUERIES)
+    state = no_candidates(prefixes, search.k)
+    left, right = encoding.left(side.right(search.panels()[0])), side.right(slice(0, layout.slots))
+    seconds = min(_seconds(encoding, left, right) for _ in range(3))
+    search_panel(search, search.panels()[0], state, lambda pairs: None)
+    state.prune(prefixes)
+    asked = state.rows < _MEASURED_QUERIES
+    crowded = float(state.lifted[:_MEASURED_QUERIES].float().mean())
+    candidates = float(asked.sum()) / _MEASURED_QUERIES + crowded * MOST_CANDIDATES
+    per_pair = seconds / (len(left) * len(right))
+    settling = queries * candidates * rows.d * _SECONDS_PER_SETTLED_NUMBER
+    lifting = crowded * pairs * per_pair * _FLOAT64_SLOWDOWN * (1 if encoding.dtype == torch.float32 else 8)
+    return FormatTrial(encoding.name, per_pair * 1e9, candidates, pairs * per_pair / 2 + settling + lifting)
+
+
+def _seconds(encoding: Encoding, left: Tensor, right: Tensor) -> float:
+    if encoding.device.type == "cuda":
+        torch.cuda.synchronize(encoding.device)
+    began = time.perf_counter()
+    encoding.product(left, right)
+    if encoding.device.type == "cuda":
+        torch.cuda.synchronize(encoding.device)
+    return time.perf_counter() - began

@@ -1,0 +1,82 @@
+"""One side of a search, queries or database: rows in slots, encoded for the filter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from workers.neighbors.encoding import Encoding, Panel
+from workers.neighbors.layout import BLOCK, Layout
+from workers.neighbors.stored import CentredRows
+
+
+@dataclass
+class Side:
+    """Rows in slots, and what the filter needs to know of them.
+
+    Attributes:
+        rows: where they come from.
+        layout: where they stand.
+        codes: (slots,) int64; rows of equal code do not count for each other.
+        encoding: of the filter.
+        norms, errors: (slots,) float32, see `Panel`.
+        matrix: (slots, columns) right columns of all slots, or None to encode a panel whenever it is needed.
+    """
+
+    rows: CentredRows
+    layout: Layout
+    codes: Tensor
+    encoding: Encoding
+    norms: Tensor
+    errors: Tensor
+    matrix: Tensor | None
+
+    def right(self, slots: slice) -> Tensor:
+        """(m, columns) right columns of some slots."""
+        return self._encode(slots).matrix if self.matrix is None else self.matrix[slots]
+
+    def take(self, slots: Tensor) -> Tensor:
+        """(m, d) rows of some full slots, as stored."""
+        return self.rows.stored.take(self.layout.ids[slots])
+
+    def empty(self, slots: Tensor) -> None:
+        """Take some rows out of the search."""
+        self.layout.ids[slots] = -1
+        self.norms[slots], self.errors[slots] = 0.0, 0.0
+        if self.matrix is not None and len(slots):
+            self.matrix[slots] = self.encoding.empty_row()
+
+    @cached_property
+    def block_norms(self) -> Tensor:
+        """(blocks,) the largest norm in each block."""
+        return self.norms.view(-1, BLOCK).amax(dim=1)
+
+    @cached_property
+    def block_errors(self) -> Tensor:
+        """(blocks,) the largest error in each block."""
+        return self.errors.view(-1, BLOCK).amax(dim=1)
+
+    def _encode(self, slots: slice) -> Panel:
+        ids = self.layout.ids[slots]
+        return self.encoding.encode(self.rows.take(ids.clamp(min=0)), ids >= 0)
+
+
+def encode_side(
+    rows: CentredRows, layout: Layout, codes: Tensor, encoding: Encoding, *, resident: bool, panel_slots: int
+) -> Side:
+    """Encode all slots, panel by panel; `resident` keeps the columns, else only norms and errors."""
+    slots, device = layout.slots, encoding.device
+    norms, errors = torch.empty(slots, device=device), torch.empty(slots, device=device)
+    matrix = torch.empty((slots, encoding.columns), dtype=encoding.dtype, device=device) if resident else None
+    side = Side(rows, layout, codes.to(device), encoding, norms, errors, None)
+    for start in range(0, slots, panel_slots):
+        part = slice(start, min(start + panel_slots, slots))
+        panel = side._encode(part)
+        norms[part], errors[part] = panel.norms, panel.errors
+        if matrix is not None:
+            matrix[part] = panel.matrix
+    side.matrix = matrix
+    return side

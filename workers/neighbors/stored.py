@@ -1,0 +1,120 @@
+"""Rows as they are stored, in memory or memory-mapped, and their centred float32 form.
+
+Subtracting a common centre and multiplying by a power of two changes neither who is nearest nor any digit of a
+distance's mantissa; it only makes low-precision filters sharp.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.errors import NonFiniteData
+
+Array = np.ndarray
+_SAMPLED_ROWS = 250
+_BLOCK_ROWS = 4096
+_LONGEST = 1e150  # its square is still far from the end of float64
+
+
+class StoredRows:
+    """(n, d) rows in one array or, one after another, in several, of dtype float16, float32 or float64.
+
+    The arrays may be memory-mapped: only rows that are taken are read.
+    """
+
+    def __init__(self, parts: Array | Sequence[Array]) -> None:
+        arrays = [parts] if isinstance(parts, np.ndarray) else list(parts)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch warns of read-only memory; nothing here writes
+            self._parts = [torch.from_numpy(array) for array in arrays]
+        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @property
+    def d(self) -> int:
+        return self._parts[0].shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._parts[0].dtype
+
+    def take(self, ids: Tensor) -> Tensor:
+        """(m, d) rows of the (m,) int64 ids, as stored."""
+        if len(self._parts) == 1:
+            return self._parts[0].index_select(0, ids)
+        taken = torch.empty((len(ids), self.d), dtype=self.dtype)
+        part_of = np.searchsorted(self._starts, ids.numpy(), side="right") - 1
+        for part in np.unique(part_of):
+            at = torch.from_numpy(np.flatnonzero(part_of == part))
+            taken[at] = self._parts[part].index_select(0, ids[at] - int(self._starts[part]))
+        return taken
+
+
+@dataclass(frozen=True)
+class CentredRows:
+    """(row − centre) · scale, rounded once to float32 (and once more where the rows are stored in float64).
+
+    Attributes:
+        centre: (d,) in float64, or in float32 where that leaves one rounding only.
+        scale: a power of two that brings every norm under 1.
+    """
+
+    stored: StoredRows
+    centre: Tensor
+    scale: float
+
+    @property
+    def d(self) -> int:
+        return self.stored.d
+
+    def take(self, ids: Tensor) -> Tensor:
+        """(m, d) float32; each element within 2⁻²³ of its own size, plus 2⁻¹²⁶."""
+        return (self.stored.take(ids) - self.centre).mul_(self.scale).float()
+
+    def take_float64(self, ids: Tensor, centre: Tensor) -> Tensor:
+        """(m, d) float64 rows about another `centre`, (d,) float64, with the same scale."""
+        return (self.stored.take(ids).double() - centre).mul_(self.scale)
+
+
+def robust_centre(rows: StoredRows, ids: Tensor) -> Tensor:
+    """(d,) float64 median per dimension of some evenly spaced rows: a far outlier does not move it."""
+    return rows.take(ids[:: max(1, len(ids) // _SAMPLED_ROWS)]).double().median(dim=0).values
+
+
+def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]]) -> list[CentredRows]:
+    """Centre and scale the rows `ids` of each set alike, about the robust centre of the first.
+
+    Raises:
+        NonFiniteData: a row is not finite, or the squared norms overflow a double.
+    """
+    centre = robust_centre(*sets[0])
+    longest = max(_longest(rows, chosen, centre) for rows, chosen in sets)
+    if not longest < _LONGEST:
+        raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
+    scale = 2.0 ** -math.ceil(math.log2(longest)) if longest > 0 else 1.0
+    centred = []
+    for rows, _ in sets:
+        # At the ends of its range float32 would overflow in the subtraction, or lose small numbers.
+        narrow = rows.dtype != torch.float64 and 2.0**-60 < longest < 2.0**100
+        centred.append(CentredRows(rows, centre.float() if narrow else centre, scale))
+    return centred
+
+
+def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
+    """The norm of the box that holds all rows about `centre`: no row's norm is larger."""
+    low, high = centre.clone(), centre.clone()
+    for start in range(0, len(ids), _BLOCK_ROWS):
+        block = rows.take(ids[start : start + _BLOCK_ROWS])
+        low, high = torch.minimum(low, block.amin(dim=0)), torch.maximum(high, block.amax(dim=0))
+    # Rounding the centre to float32 moves a row by 2⁻²⁴ of the centre's size at most.
+    reach = torch.maximum(high - centre, centre - low) + 2.0**-23 * centre.abs()
+    return float(torch.linalg.vector_norm(reach))
