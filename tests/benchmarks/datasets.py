@@ -37,7 +37,7 @@ def isotropic(n: int) -> Array:
 
 
 def demo_model(n: int) -> Array:
-    """Activations of the demo model at all positions, from the folder that RADIUS_BENCH_SET names (CONTRIBUTING.md says how)."""
+    """Activations of the demo model at all positions: the set in the folder RADIUS_BENCH_SET (see CONTRIBUTING.md)."""
     shards = sorted(Path(os.environ["RADIUS_BENCH_SET"]).glob("shard-*.safetensors"))
     return np.concatenate([load_file(path)["vectors"] for path in shards])[:n]
 

@@ -183,7 +183,7 @@ def prepare_search(
         *([] if queries is None else [(centred[-1], lay_out(asking, [len(asking)]), asking_codes)]),
     ]:
         at = of_rows[layout.ids.clamp(min=0)]
-        sides.append(encode_side(rows, layout, at, encoding, resident=means.resident, panel_slots=tile))
+        sides.append(encode_side(rows, layout, at, encoding, resident=means.resident))
     database, asks = sides[0], sides[-1]
     of_row, of_column = (side.layout.slot_prefixes.to(means.device) for side in (asks, database))
     return Search(asks, database, Prefixes(of_row, of_column, len(sizes)), codes is None, k, tile), trials

@@ -50,9 +50,13 @@ def join(parts: Sequence[Pairs]) -> Pairs:
 
 
 def order_by_row(pairs: Pairs, values: Tensor) -> tuple[Tensor, Tensor]:
-    """The order by row, then by value, and each place's rank within its row."""
-    order = torch.argsort(values, stable=True)
-    order = order[torch.argsort(pairs.rows[order], stable=True)]
+    """The order by row, then by value (0 or more), and each place's rank within its row."""
+    if values.dtype == torch.float32:
+        # Floats that are not negative are ordered as their bits: one sort does for both keys.
+        order = torch.argsort(pairs.rows * 2**32 + values.view(torch.int32), stable=True)
+    else:
+        order = torch.argsort(values, stable=True)
+        order = order[torch.argsort(pairs.rows[order], stable=True)]
     rows = pairs.rows[order]
     return order, torch.arange(len(rows)) - torch.searchsorted(rows, rows)
 

@@ -6,6 +6,7 @@ seconds measured here and now; the answer of the search does not depend on the c
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -20,9 +21,9 @@ from workers.neighbors.side import encode_side
 from workers.neighbors.stored import CentredRows
 
 _ROWS_FOR_MEASURING = 4096  # with fewer the measurement would cost more than it saves
-_MEASURED_QUERIES, _MEASURED_ROWS = 256, 2048
-_SECONDS_PER_SETTLED_NUMBER = 1.2e-9  # two reads and a float64 subtraction; only its order of magnitude matters
-_FLOAT64_SLOWDOWN = 4.0
+_MEASURED_QUERIES, _MEASURED_ROWS, _TIMED_ROWS = 128, 2048, 256
+_SECONDS_PER_SETTLED_NUMBER = 1e-9  # two reads and a float64 subtraction; only its order of magnitude matters
+_FLOAT64_SLOWDOWN = 16.0  # of a pair of the last level against one of the filter
 
 
 @dataclass(frozen=True)
@@ -51,42 +52,55 @@ def formats_of(device: torch.device) -> tuple[torch.dtype, ...]:
 def choose_format(
     rows: CentredRows, ids: Tensor, device: torch.device, queries: int, k: int
 ) -> tuple[Encoding, list[FormatTrial]]:
-    """The encoding with the shortest predicted search of `queries` rows among `ids`, and all trials."""
+    """The encoding with the shortest predicted search of `queries` rows among `ids`, and what was measured.
+
+    Formats are tried from the fastest on, until settling costs less than filtering: a slower one cannot do better.
+    """
     sample = ids[:: max(1, len(ids) // _MEASURED_ROWS)][:_MEASURED_ROWS]
     taken = rows.take(sample)
     if len(ids) < _ROWS_FOR_MEASURING:
         return choose_encoding(taken, torch.float32, device), []
     encodings = [choose_encoding(taken, dtype, device) for dtype in formats_of(device)]
-    trials = [_try(encoding, rows, sample, queries * len(ids), queries, k) for encoding in encodings]
-    best = min(range(len(trials)), key=lambda index: trials[index].predicted_s)
-    return encodings[best], trials
+    speeds = [_seconds_per_pair(encoding, taken[:_TIMED_ROWS]) for encoding in encodings]
+    trials: list[tuple[FormatTrial, Encoding]] = []
+    for per_pair, at in sorted((speed, at) for at, speed in enumerate(speeds)):
+        filtering = queries * len(ids) / 2 * per_pair
+        if trials and min(trial.predicted_s for trial, _ in trials) < filtering:
+            break
+        trials.append((_try(encodings[at], rows, sample, per_pair, queries * len(ids), queries, k), encodings[at]))
+        if trials[-1][0].predicted_s < 2 * filtering:
+            break
+    _, encoding = min(trials, key=lambda pair: pair[0].predicted_s)
+    return encoding, [trial for trial, _ in trials]
 
 
-def _try(encoding: Encoding, rows: CentredRows, sample: Tensor, pairs: int, queries: int, k: int) -> FormatTrial:
+def _try(
+    encoding: Encoding, rows: CentredRows, sample: Tensor, per_pair: float, pairs: int, queries: int, k: int
+) -> FormatTrial:
     layout = lay_out(sample, [len(sample)])
     codes, zeros = torch.arange(layout.slots), layout.slot_prefixes.to(encoding.device)
-    side = encode_side(rows, layout, codes, encoding, resident=True, panel_slots=_MEASURED_ROWS)
+    side = encode_side(rows, layout, codes, encoding, resident=True)
     prefixes = Prefixes(zeros, zeros, 1)
     search = Search(side, side, prefixes, True, min(k, len(sample) - 1), _MEASURED_QUERIES)
     state = no_candidates(prefixes, search.k)
-    left, right = encoding.left(side.right(search.panels()[0])), side.right(slice(0, layout.slots))
-    seconds = min(_seconds(encoding, left, right) for _ in range(3))
-    search_panel(search, search.panels()[0], state, lambda pairs: None)
+    search_panel(search, search.panels()[0], state, lambda slot_pairs: None)
     state.prune(prefixes)
-    asked = state.rows < _MEASURED_QUERIES
     crowded = float(state.lifted[:_MEASURED_QUERIES].float().mean())
-    candidates = float(asked.sum()) / _MEASURED_QUERIES + crowded * MOST_CANDIDATES
-    per_pair = seconds / (len(left) * len(right))
+    candidates = float((state.rows < _MEASURED_QUERIES).sum()) / _MEASURED_QUERIES + crowded * MOST_CANDIDATES
     settling = queries * candidates * rows.d * _SECONDS_PER_SETTLED_NUMBER
-    lifting = crowded * pairs * per_pair * _FLOAT64_SLOWDOWN * (1 if encoding.dtype == torch.float32 else 8)
+    lifting = crowded * pairs * per_pair * _FLOAT64_SLOWDOWN
     return FormatTrial(encoding.name, per_pair * 1e9, candidates, pairs * per_pair / 2 + settling + lifting)
 
 
-def _seconds(encoding: Encoding, left: Tensor, right: Tensor) -> float:
-    if encoding.device.type == "cuda":
-        torch.cuda.synchronize(encoding.device)
-    began = time.perf_counter()
-    encoding.product(left, right)
-    if encoding.device.type == "cuda":
-        torch.cuda.synchronize(encoding.device)
-    return time.perf_counter() - began
+def _seconds_per_pair(encoding: Encoding, rows: Tensor) -> float:
+    """Of one product, the best of three."""
+    right = encoding.encode(rows).matrix
+    left = encoding.left(right)
+    best = math.inf
+    for _ in range(3):
+        began = time.perf_counter()
+        encoding.product(left, right)
+        if encoding.device.type == "cuda":
+            torch.cuda.synchronize(encoding.device)
+        best = min(best, time.perf_counter() - began)
+    return best / len(rows) ** 2

@@ -18,8 +18,8 @@ def pair_distances(queries: StoredRows, patterns: StoredRows, query_ids: Tensor,
     step = max(1, _BLOCK_BYTES // (8 * queries.d))
     for start in range(0, len(query_ids), step):
         part = slice(start, start + step)
-        gap = queries.take(query_ids[part]).double() - patterns.take(pattern_ids[part])
-        distances[part] = gap.square_().sum(dim=1).sqrt_()
+        gap = queries.take(query_ids[part]).double().sub_(patterns.take(pattern_ids[part]))
+        distances[part] = torch.linalg.vector_norm(gap, dim=1)
     return distances
 
 
@@ -42,7 +42,7 @@ def settle(search: Search, candidates: Pairs) -> Pairs:
         later = still_open & ~now
         waiting, rank = waiting.take(later), rank[later]
         most *= 4
-    return settled
+    return settled.take(settled.uppers <= limits[settled.rows, settled.prefixes])
 
 
 def measure(search: Search, pairs: Pairs) -> Pairs:

@@ -12,6 +12,8 @@ from workers.neighbors.encoding import Encoding, Panel
 from workers.neighbors.layout import BLOCK, Layout
 from workers.neighbors.stored import CentredRows
 
+_ENCODED_AT_ONCE = {"cpu": 256, "cuda": 16_384}  # rows that stay in a core's cache; enough to occupy a GPU
+
 
 @dataclass
 class Side:
@@ -64,16 +66,15 @@ class Side:
         return self.encoding.encode(self.rows.take(ids.clamp(min=0)), ids >= 0)
 
 
-def encode_side(
-    rows: CentredRows, layout: Layout, codes: Tensor, encoding: Encoding, *, resident: bool, panel_slots: int
-) -> Side:
-    """Encode all slots, panel by panel; `resident` keeps the columns, else only norms and errors."""
+def encode_side(rows: CentredRows, layout: Layout, codes: Tensor, encoding: Encoding, *, resident: bool) -> Side:
+    """Encode all slots; `resident` keeps the columns, else only norms and errors."""
     slots, device = layout.slots, encoding.device
     norms, errors = torch.empty(slots, device=device), torch.empty(slots, device=device)
     matrix = torch.empty((slots, encoding.columns), dtype=encoding.dtype, device=device) if resident else None
     side = Side(rows, layout, codes.to(device), encoding, norms, errors, None)
-    for start in range(0, slots, panel_slots):
-        part = slice(start, min(start + panel_slots, slots))
+    step = _ENCODED_AT_ONCE[encoding.device.type]
+    for start in range(0, slots, step):
+        part = slice(start, min(start + step, slots))
         panel = side._encode(part)
         norms[part], errors[part] = panel.norms, panel.errors
         if matrix is not None:

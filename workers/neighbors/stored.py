@@ -19,7 +19,7 @@ from service.errors import NonFiniteData
 
 Array = np.ndarray
 _SAMPLED_ROWS = 250
-_BLOCK_ROWS = 4096
+_BLOCK_ROWS = 512  # rows that stay in the cache
 _LONGEST = 1e150  # its square is still far from the end of float64
 
 
