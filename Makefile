@@ -1,4 +1,4 @@
-# make venv | demo | test | lint | up | bench
+# make venv | demo | test | test-fused | lint | up | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ MODEL ?=
 CORPUS ?=
 DEMO ?=
 
-.PHONY: venv demo test lint up bench openapi
+.PHONY: venv demo test test-fused lint up bench openapi
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -20,6 +20,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-fused: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,interpreter]"
+	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_fused_tile.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -19,13 +19,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead o
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that need a GPU are not collected without one."""
+    """Tests that need a GPU, or Triton's interpreter, are not collected without one."""
     import torch
 
-    if not torch.cuda.is_available():
-        chosen = [item for item in items if "gpu" not in item.keywords]
-        config.hook.pytest_deselected(items=[item for item in items if "gpu" in item.keywords])
-        items[:] = chosen
+    missing = {"gpu"} if not torch.cuda.is_available() else set()
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        missing.add("triton")
+    left_out = [item for item in items if missing & set(item.keywords)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

@@ -26,10 +26,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def set_precise_float32(threads: int = 0) -> None:
-    """float32 means float32: TF32 off everywhere; `threads` CPU threads (0: leave torch's choice)."""
+    """float32 means float32, and every sum is in float32; `threads` CPU threads (0: leave torch's choice)."""
     torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     if threads:
         torch.set_num_threads(threads)
 

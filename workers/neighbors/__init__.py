@@ -15,6 +15,7 @@ The exact engine, in the order of its work
     encoding.py       rows in that format: one matrix product gives half squared distances
     side.py           the queries, or the database, encoded
     duplicates.py     rows equal to the last bit, settled before the search
+    tile.py           one tile of products (fused_tile.py: on a GPU, by Triton)
     filtering.py      all pairs, tile by tile → bounds and candidates
     candidates.py     the algebra of bounds and candidates: tiles in any order, anywhere
     pairs.py          lists of pairs

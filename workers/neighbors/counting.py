@@ -16,7 +16,7 @@ from torch import Tensor
 
 from service.errors import InvalidInput
 from workers.neighbors.exact import Means, Tick, prepare_search
-from workers.neighbors.filtering import Search, TileBounds, exclude, pairs_below
+from workers.neighbors.filtering import Search, TileBounds, make_tile, pairs_below
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pairs import Pairs
@@ -125,19 +125,18 @@ class _Counter:
     def _few_pairs(self, panel: slice, columns: slice) -> Pairs | None:
         """The pairs that may lie within the largest radius; None where they are many."""
         search = self.search
-        encoding = search.database.encoding
-        product = encoding.product(encoding.left(search.queries.right(panel)), search.database.right(columns))
-        exclude(search, product, panel, columns)
-        cells = product.view(len(product), -1, BLOCK)
-        values = encoding.values(cells.amin(dim=2))
+        left = search.database.encoding.left(search.queries.right(panel))
+        tile = make_tile(search, left, panel, columns)
+        values = tile.along_rows()
+        pairs = len(left) * (columns.stop - columns.start)
         bounds = TileBounds(search, panel, columns)
         limits = self._limits(panel, columns).to(values.device)
         whole = slice(0, values.shape[1])
-        if BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) > 8 * _DENSE_SHARE * product.numel():
+        if BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) > 8 * _DENSE_SHARE * pairs:
             return None
-        near = list(pairs_below(bounds, values, lambda row, block: cells[row, block], limits, whole))
+        near = list(pairs_below(bounds, values, tile.cells_of_rows, limits, whole))
         rows, found = (torch.cat([part[at] for part in near] or [torch.empty(0, dtype=torch.int64)]) for at in (0, 1))
-        if len(rows) > _DENSE_SHARE * product.numel():
+        if len(rows) > _DENSE_SHARE * pairs:
             return None
         none = torch.empty(len(rows))
         rows, found = rows.cpu() + panel.start, found.cpu() + columns.start

@@ -15,6 +15,7 @@ the format, the tile, the order or the device.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -51,12 +52,14 @@ class Means:
         tile: slots on a side of a tile, a multiple of 64; 0 for the device's default.
         resident: keep the encoded rows in memory: 1/2 of float32 rows in a 16-bit format. Else they are encoded again
             for every panel of queries, and memory does not grow with d.
+        fused: tiles by a Triton kernel; None: on a GPU where Triton is there.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     format: torch.dtype | None = None
     tile: int = 0
     resident: bool = True
+    fused: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class SearchWork:
     """What each level did.
 
     Attributes:
-        format, tile: of the filter, as used.
+        format, tile, fused: of the filter, as used; `fused`: tiles by a Triton kernel.
         trials: what was measured to choose the format.
         slot_pairs: pairs the filter looked at.
         candidates: pairs it could not exclude; of them `settled` were measured in float64.
@@ -74,6 +77,7 @@ class SearchWork:
 
     format: str
     tile: int
+    fused: bool
     trials: list[FormatTrial]
     slot_pairs: int
     candidates: int
@@ -185,8 +189,9 @@ def prepare_search(
         at = of_rows[layout.ids.clamp(min=0)]
         sides.append(encode_side(rows, layout, at, encoding, resident=means.resident))
     database, asks = sides[0], sides[-1]
+    fused = _fuse(means) and encoding.dtype != torch.float32
     of_row, of_column = (side.layout.slot_prefixes.to(means.device) for side in (asks, database))
-    return Search(asks, database, Prefixes(of_row, of_column, len(sizes)), codes is None, k, tile), trials
+    return Search(asks, database, Prefixes(of_row, of_column, len(sizes)), codes is None, k, tile, fused), trials
 
 
 def begin(search: Search, trials: list[FormatTrial]) -> Task:
@@ -209,6 +214,7 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
     work = SearchWork(
         format=search.database.encoding.name,
         tile=search.tile,
+        fused=search.fused,
         trials=task.trials,
         slot_pairs=sum(map(search.slot_pairs, search.panels())),
         candidates=len(rows),
@@ -217,6 +223,12 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
         float64_rows=len(lifted),
     )
     return join([task.duplicates, settled, search_float64(search, lifted)]), work
+
+
+def _fuse(means: Means) -> bool:
+    if means.fused is not None:
+        return means.fused
+    return means.device.type == "cuda" and importlib.util.find_spec("triton") is not None
 
 
 def _encoding(
@@ -238,4 +250,4 @@ def _codes(n: int, codes: Array | None, queries: StoredRows | None, query_codes:
 
 
 def _no_work() -> SearchWork:
-    return SearchWork("none", 0, [], 0, 0, 0, 0, 0)
+    return SearchWork("none", 0, False, [], 0, 0, 0, 0, 0)

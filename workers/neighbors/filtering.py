@@ -18,8 +18,10 @@ from workers.neighbors.candidates import CandidateState, Prefixes
 from workers.neighbors.encoding import ABSENT
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.side import Side
+from workers.neighbors.tile import PlainTile, Tile
 
 _SLACK = 1e-5  # over the float32 rounding of the bounds themselves
+Cells = Callable[[Tensor, Tensor], Tensor]
 _CELLS_AT_ONCE = 2**16
 _CANDIDATES_BEFORE_PRUNING = 16  # per slot
 _LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
@@ -35,6 +37,7 @@ class Search:
         alone: no two rows share a code: a row is only kept from meeting itself.
         k: neighbours wanted.
         tile: slots on a side of a tile, a multiple of 64.
+        fused: only the minima of a tile leave the GPU.
     """
 
     queries: Side
@@ -43,6 +46,7 @@ class Search:
     alone: bool
     k: int
     tile: int
+    fused: bool = False
 
     @property
     def symmetric(self) -> bool:
@@ -89,37 +93,27 @@ def search_panel(search: Search, panel: slice, state: CandidateState, tick: Call
 
 
 def _search_tile(search: Search, left: Tensor, panel: slice, columns: slice, state: CandidateState) -> None:
-    product = search.database.encoding.product(left, search.database.right(columns))
-    exclude(search, product, panel, columns)
-    rowwise = product.view(len(product), -1, BLOCK)
-    along_rows = rowwise.amin(dim=2)
-    columnwise = product.view(-1, BLOCK, product.shape[1])
-    below_diagonal = search.symmetric and columns.start >= panel.stop
-    along_columns = columnwise.amin(dim=1).t() if below_diagonal else None
-    _collect(search, state, panel, columns, along_rows, lambda row, block: rowwise[row, block])
-    if along_columns is not None:
-        _collect(search, state, columns, panel, along_columns, lambda row, block: columnwise[block, :, row])
+    tile = make_tile(search, left, panel, columns)
+    _collect(search, state, panel, columns, tile.along_rows(), tile.cells_of_rows)
+    if search.symmetric and columns.start >= panel.stop:
+        _collect(search, state, columns, panel, tile.along_columns(), tile.cells_of_columns)
 
 
-def exclude(search: Search, product: Tensor, panel: slice, columns: slice) -> None:
-    """Put the pairs that do not count beyond all others."""
-    if search.alone and search.symmetric and columns.start >= panel.stop:
-        return
-    same = search.queries.codes[panel][:, None] == search.database.codes[columns]
-    search.database.encoding.exclude(product, same)
+def make_tile(search: Search, left: Tensor, panel: slice, columns: slice) -> Tile:
+    """The tile of a panel's left columns and some database slots; pairs of equal code do not count."""
+    right = search.database.right(columns)
+    skip = search.alone and search.symmetric and columns.start >= panel.stop
+    codes = None if skip else (search.queries.codes[panel], search.database.codes[columns])
+    if search.fused:
+        from workers.neighbors.fused_tile import FusedTile  # Triton, which only CUDA builds of torch bring
+
+        return FusedTile(left, right, codes)
+    return PlainTile(search.database.encoding, left, right, None if codes is None else codes[0][:, None] == codes[1])
 
 
-def _collect(
-    search: Search, state: CandidateState, rows: slice, columns: slice, minima: Tensor, cells: Callable[..., Tensor]
-) -> None:
-    """Bounds and candidates of some rows from one tile.
-
-    Args:
-        minima: (rows, blocks) smallest product of each row with each block.
-        cells: (row numbers, block numbers) → (cells, 64) all products of these cells.
-    """
-    encoding, k = search.database.encoding, search.k
-    values = encoding.values(minima.contiguous())
+def _collect(search: Search, state: CandidateState, rows: slice, columns: slice, values: Tensor, cells: Cells) -> None:
+    """Bounds and candidates of some rows from one tile: its minima per row and block, and its cells."""
+    k = search.k
     bounds = TileBounds(search, rows, columns)
     every_row = torch.arange(rows.start, rows.stop, device=values.device)
     blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
@@ -134,7 +128,7 @@ def _collect(
 
 
 def pairs_below(
-    bounds: TileBounds, values: Tensor, cells: Callable[..., Tensor], limits: Tensor, segment: slice
+    bounds: TileBounds, values: Tensor, cells: Cells, limits: Tensor, segment: slice
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Rows, columns and products of all pairs of a tile whose lower bound is within their row's limit, and few others.
 
@@ -147,7 +141,7 @@ def pairs_below(
     at, block = torch.nonzero(values[:, segment] <= largest, as_tuple=True)
     for part in torch.arange(len(at), device=at.device).split(_CELLS_AT_ONCE):
         row, in_segment = at[part], block[part]
-        found = bounds.encoding.values(cells(row, in_segment + segment.start))
+        found = cells(row, in_segment + segment.start)
         cell, within = torch.nonzero(found <= largest[row, in_segment][:, None], as_tuple=True)
         yield row[cell], (in_segment[cell] + segment.start) * BLOCK + within, found[cell, within]
 

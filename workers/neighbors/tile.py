@@ -1,0 +1,61 @@
+"""One tile of products: minima per row and block, per column and block, and the products of single cells.
+
+On the CPU, and on a GPU without Triton, the tile is computed whole (`PlainTile`); on a GPU with Triton only its minima
+leave the chip (`fused_tile.FusedTile`).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from workers.neighbors.encoding import Encoding
+from workers.neighbors.layout import BLOCK
+
+
+class Tile(Protocol):
+    """m rows and n columns; a *cell* is one row (or column) and a block of 64 columns (or rows).
+
+    All values are float32 half squared distances, at least `ABSENT` where a pair does not count.
+    """
+
+    def along_rows(self) -> Tensor:
+        """(m, n / 64) the smallest product of each row with each block of columns."""
+        ...
+
+    def along_columns(self) -> Tensor:
+        """(n, m / 64) the smallest product of each column with each block of rows."""
+        ...
+
+    def cells_of_rows(self, row: Tensor, block: Tensor) -> Tensor:
+        """(cells, 64) all products of some rows with some blocks of columns."""
+        ...
+
+    def cells_of_columns(self, column: Tensor, block: Tensor) -> Tensor:
+        """(cells, 64) all products of some columns with some blocks of rows."""
+        ...
+
+
+class PlainTile:
+    """The whole matrix of products, in the encoding's ordered type."""
+
+    def __init__(self, encoding: Encoding, left: Tensor, right: Tensor, excluded: Tensor | None) -> None:
+        """`excluded` is an (m, n) mask of pairs that do not count, or None."""
+        self._encoding, self._product = encoding, encoding.product(left, right)
+        if excluded is not None:
+            encoding.exclude(self._product, excluded)
+        self._rowwise = self._product.view(len(left), -1, BLOCK)
+        self._columnwise = self._product.view(-1, BLOCK, len(right))
+
+    def along_rows(self) -> Tensor:
+        return self._encoding.values(self._rowwise.amin(dim=2))
+
+    def along_columns(self) -> Tensor:
+        return self._encoding.values(self._columnwise.amin(dim=1).t().contiguous())
+
+    def cells_of_rows(self, row: Tensor, block: Tensor) -> Tensor:
+        return self._encoding.values(self._rowwise[row, block])
+
+    def cells_of_columns(self, column: Tensor, block: Tensor) -> Tensor:
+        return self._encoding.values(self._columnwise[block, :, column].contiguous())
