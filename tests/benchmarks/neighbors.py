@@ -28,10 +28,11 @@ Array = np.ndarray
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 TOLERANCE = 1e-6
 ROWS, PAIRS = 20_000, 5
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Wrong neighbours on hard data; then time, growth and memory. Results go to `benchmarks/neighbors.json` too."""
+    """Wrong neighbours on hard data; then time, growth and memory. Results are kept in `results/`, with machine and date."""
     results: dict[str, object] = {"about": _about()}
     print(f"{'data':22} {'rows':>6} {'d':>4}  wrong ids: ours, FAISS IndexFlatL2; largest relative error of ours")
     for make in HARD:
@@ -42,9 +43,8 @@ def main() -> None:
         results[name] = _race(name, make_rows(ROWS))
     results["growth"] = _growth()
     results["memory"] = _memory()
-    folder = Path("benchmarks")
-    folder.mkdir(exist_ok=True)
-    (folder / "neighbors.json").write_text(json.dumps(results, indent=2) + "\n")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "neighbors.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _race(name: str, rows: Array) -> dict[str, object]:

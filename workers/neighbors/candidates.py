@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-MOST_CANDIDATES = 512  # of one row, and 8 k at least; with more the row is lifted to a level that needs no list
+MOST_CANDIDATES = 512  # of one row, or 8 k for each prefix; with more it is lifted to a level that needs no list
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class CandidateState:
         kept = [self._within(part, prefixes) for part in parts]
         self.rows, self.columns, self.lowers = (torch.cat(column) for column in zip(*kept, strict=True))
         counts = torch.bincount(self.rows, minlength=len(self.lifted))
-        crowded = counts > max(MOST_CANDIDATES, 8 * self.best.shape[2])
+        crowded = counts > max(MOST_CANDIDATES, 8 * self.best.shape[1] * self.best.shape[2])
         if crowded.any():
             self.lifted |= crowded
             self.prune(prefixes)

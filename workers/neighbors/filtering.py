@@ -23,7 +23,7 @@ from workers.neighbors.tile import PlainTile, Tile
 _SLACK = 1e-5  # over the float32 rounding of the bounds themselves
 Cells = Callable[[Tensor, Tensor], Tensor]
 _CELLS_AT_ONCE = 2**16
-_CANDIDATES_BEFORE_PRUNING = 16  # per slot
+_CANDIDATES_BEFORE_PRUNING = 16  # per slot, and 4 for each neighbour and prefix at least
 _LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
 
 
@@ -88,7 +88,8 @@ def search_panel(search: Search, panel: slice, state: CandidateState, tick: Call
             continue
         tick((panel.stop - panel.start) * (columns.stop - columns.start))
         start = columns.stop
-    if state.size > _CANDIDATES_BEFORE_PRUNING * search.queries.layout.slots:
+    held = max(_CANDIDATES_BEFORE_PRUNING, 4 * search.k * search.prefixes.count)
+    if state.size > held * search.queries.layout.slots:
         state.prune(search.prefixes)
 
 
@@ -117,8 +118,9 @@ def _collect(search: Search, state: CandidateState, rows: slice, columns: slice,
     bounds = TileBounds(search, rows, columns)
     every_row = torch.arange(rows.start, rows.stop, device=values.device)
     blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
+    wild = search.database.wild_blocks[blocks]
     for prefix, segment in search.database.layout.segments(blocks):
-        part = values[:, segment]
+        part = values[:, segment].masked_fill(wild[segment], torch.inf)
         nearest = part.min(dim=1, keepdim=True) if k == 1 else part.topk(min(k, part.shape[1]), dim=1, largest=False)
         state.offer(prefix, rows, bounds.uppers(nearest.values, nearest.indices + segment.start))
     for prefix, segment in search.database.layout.segments(blocks):

@@ -14,6 +14,8 @@ from workers.neighbors.stored import CentredRows
 
 _ENCODED_AT_ONCE = {"cpu": 256, "cuda": 16_384}  # rows that stay in a core's cache; enough to occupy a GPU
 
+_WILD = 8.0
+
 
 @dataclass
 class Side:
@@ -60,6 +62,12 @@ class Side:
     def block_errors(self) -> Tensor:
         """(blocks,) the largest error in each block."""
         return self.errors.view(-1, BLOCK).amax(dim=1)
+
+    @cached_property
+    def wild_blocks(self) -> Tensor:
+        """(blocks,) bool: an outlier among the block's rows makes its error useless as a bound for the others."""
+        typical = self.block_errors[self.block_errors > 0]
+        return self.block_errors > _WILD * (typical.median() if len(typical) else 0)
 
     def _encode(self, slots: slice) -> Panel:
         ids = self.layout.ids[slots]
