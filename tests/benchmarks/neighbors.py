@@ -32,7 +32,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Wrong neighbours on hard data; then time, growth and memory. Results are kept in `results/`, with machine and date."""
+    """Wrong neighbours on hard data; then time, growth and memory. `results/` keeps the figures, machine and date."""
     results: dict[str, object] = {"about": _about()}
     print(f"{'data':22} {'rows':>6} {'d':>4}  wrong ids: ours, FAISS IndexFlatL2; largest relative error of ours")
     for make in HARD:

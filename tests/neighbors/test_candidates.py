@@ -1,0 +1,128 @@
+"""Panels of a search can be done in any order, anywhere, and merged in any order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.neighbors.datasets import near_duplicates
+from tests.neighbors.engines import FRACTIONS, assert_equals_reference, search
+from workers.neighbors.answers import nearest_pairs
+from workers.neighbors.candidates import (
+    CandidateState,
+    Prefixes,
+    merge_candidates,
+    no_candidates,
+)
+from workers.neighbors.exact import Means, begin, exact_neighbors, finish, prepare_search
+from workers.neighbors.filtering import search_panel
+from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.stored import StoredRows
+
+ROWS, COLUMNS = 4, 12
+PREFIXES = Prefixes(torch.tensor([0, 0, 1, 2]), torch.arange(COLUMNS) // 4, 3)
+
+
+def random_state(seed: int, part: int, k: int) -> CandidateState:
+    """Bounds and candidates of a third of the columns, a bound never under the distance it bounds."""
+    rng = np.random.default_rng(seed)
+    state = no_candidates(PREFIXES, k)
+    for column in range(part, COLUMNS, 3):
+        lowers = torch.from_numpy(rng.integers(0, 6, ROWS).astype(np.float32))
+        uppers = lowers + torch.from_numpy(rng.integers(0, 3, ROWS).astype(np.float32))
+        state.offer(int(PREFIXES.of_column[column]), slice(0, ROWS), uppers[:, None])
+        state.add(torch.arange(ROWS), torch.full((ROWS,), column), lowers)
+    state.prune(PREFIXES)
+    return state
+
+
+def as_sets(state: CandidateState) -> tuple[list, set]:
+    cells = zip(state.rows.tolist(), state.columns.tolist(), state.lowers.tolist(), strict=True)
+    return state.best.tolist(), set(cells)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 2**16), min_size=3, max_size=3), st.integers(1, 4))
+def test_merging_is_associative_commutative_and_has_a_neutral_element(seeds: list[int], k: int):
+    def made() -> list[CandidateState]:
+        return [random_state(seed, part, k) for part, seed in enumerate(seeds)]
+
+    def merge(a: CandidateState, b: CandidateState) -> CandidateState:
+        return merge_candidates(a, b, PREFIXES)
+
+    a, b, c = made()
+    assert as_sets(merge(merge(a, b), c)) == as_sets(merge(a, merge(b, c)))
+    assert as_sets(merge(a, b)) == as_sets(merge(b, a))
+    assert as_sets(merge(a, no_candidates(PREFIXES, k))) == as_sets(a)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**16), st.integers(1, 3))
+def test_pruning_keeps_what_can_be_among_the_k_nearest_of_some_prefix(seed: int, k: int):
+    """Whoever is nearer than the k-th upper bound of a prefix that asks it survives; who is farther does not."""
+    rng = np.random.default_rng(seed)
+    state, lowers = no_candidates(PREFIXES, k), rng.random((ROWS, COLUMNS)).astype(np.float32)
+    uppers = lowers + 0.1
+    for column in range(COLUMNS):
+        state.offer(int(PREFIXES.of_column[column]), slice(0, ROWS), torch.from_numpy(uppers[:, column : column + 1]))
+        state.add(torch.arange(ROWS), torch.full((ROWS,), column), torch.from_numpy(lowers[:, column].copy()))
+    state.prune(PREFIXES)
+    kept = set(zip(state.rows.tolist(), state.columns.tolist(), strict=True))
+    for row in range(ROWS):
+        for column in range(COLUMNS):
+            first = max(int(PREFIXES.of_row[row]), column // 4)
+            limit = np.sort(uppers[row, : 4 * (first + 1)])[k - 1]
+            assert ((row, column) in kept) == (lowers[row, column] <= limit)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("k", [1, 3])
+def test_panels_in_any_order_merged_in_any_order_give_the_same_bits(seed: int, k: int):
+    rows = near_duplicates()
+    order, sizes = torch.from_numpy(seeded_permutation(len(rows), 1)), prefix_sizes(len(rows), FRACTIONS)
+    means = Means(format=torch.bfloat16, tile=128)
+    search_, trials = prepare_search(StoredRows(rows), order, sizes, k=k, means=means)
+    task = begin(search_, trials)
+    rng = np.random.default_rng(seed)
+    states = []
+    for panel in rng.permutation(len(search_.panels())):
+        state = no_candidates(search_.prefixes, k)
+        search_panel(search_, search_.panels()[panel], state, lambda pairs: None)
+        states.append(state)
+    while len(states) > 1:
+        a, b = (states.pop(int(rng.integers(len(states)))) for _ in range(2))
+        states.append(merge_candidates(a, b, search_.prefixes))
+    task.state.best, task.state.lifted = states[0].best, states[0].lifted
+    task.state.rows, task.state.columns, task.state.lowers = states[0].rows, states[0].columns, states[0].lowers
+    settled, _ = finish(task)
+    scale = search_.database.rows.scale
+    found = nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, [order[:size] for size in sizes], k)
+    for a, b in zip(search(rows, k=k), found, strict=True):
+        assert (a.distances == b.distances).all()
+        assert (a.ids == b.ids).all()
+
+
+def test_what_was_done_since_saving_is_undone():
+    state = random_state(0, 0, 2)
+    before = as_sets(state)
+    saved = state.save(slice(0, 2), slice(2, 4))
+    state.offer(0, slice(0, 4), torch.zeros(4, 1))
+    state.add(torch.tensor([0]), torch.tensor([1]), torch.tensor([0.0]))
+    state.restore(saved)
+    state.prune(PREFIXES)
+    assert as_sets(state) == before
+
+
+def test_rows_with_too_many_candidates_to_list_are_lifted_and_still_exact():
+    """A tight cloud far from the centre: bfloat16 cannot tell its rows apart, and 512 are too many to list."""
+    rng = np.random.default_rng(0)
+    cloud = 100 * rng.standard_normal(64) + 1e-3 * rng.standard_normal((700, 64))
+    rows = np.concatenate([cloud, 50 * rng.standard_normal((900, 64))])
+    (found,), work = exact_neighbors(
+        StoredRows(rows), np.arange(len(rows)), [len(rows)], means=Means(format=torch.bfloat16)
+    )
+    assert work.float64_rows >= 600
+    assert_equals_reference(found, rows, 1, None)

@@ -1,0 +1,77 @@
+"""Counts within radii equal those of a brute force in float64, for closed balls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from service.errors import InvalidInput
+from tests.neighbors.datasets import HARD, gaussian
+from workers.neighbors.counting import count_within, count_within_own
+from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.stored import StoredRows
+
+Array = np.ndarray
+
+
+def admissible_distances(rows: Array, codes: Array | None = None) -> Array:
+    """(n, n) float64 distances, inf for a row itself and for rows of its code."""
+    exact = rows.astype(np.float64)
+    gaps = np.stack([np.sqrt(((exact - row) ** 2).sum(axis=1)) for row in exact])
+    same = np.eye(len(rows), dtype=bool) if codes is None else codes[:, None] == codes
+    return np.where(same, np.inf, gaps)
+
+
+@pytest.mark.parametrize("make", HARD, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("tile", [64, 2048])
+@pytest.mark.parametrize("coded", [False, True])
+def test_counts_equal_the_brute_force(make: Callable[[], Array], tile: int, coded: bool):
+    """Radii from none to all, unsorted and repeated; between distances, where the last digit does not matter."""
+    rows = make()[:300]
+    codes = np.arange(len(rows)) // 7 if coded else None
+    gaps = admissible_distances(rows, codes)
+    finite = gaps[np.isfinite(gaps)]
+    quantiles = np.quantile(finite, [0.5, 0.001, 0.01, 0.9, 1.0, 0.5]) if len(finite) else np.ones(6)
+    radii = [*(quantiles * (1 + 1e-9)), 0.0]
+    order = np.random.default_rng(0).permutation(len(rows))
+    found = count_within(StoredRows(rows), order, radii, codes=codes, means=Means(tile=tile))
+    assert (found == np.stack([(gaps[order] <= radius).sum(axis=1) for radius in radii], axis=1)).all()
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_a_ball_as_large_as_the_kth_distance_holds_k_rows(k: int):
+    """Closed: the row at the distance itself counts, to the last bit."""
+    rows = gaussian()
+    (found,), _ = exact_neighbors(StoredRows(rows), np.arange(len(rows)), [len(rows)], k=k)
+    kth = found.distances[:, -1]
+    assert (count_within_own(StoredRows(rows), np.arange(len(rows)), kth) == k).all()
+    below = count_within_own(StoredRows(rows), np.arange(len(rows)), np.nextafter(kth, 0))
+    assert (below == k - 1).all()
+    shared = count_within(StoredRows(rows), np.arange(len(rows)), [float(kth[3])])
+    assert shared[3, 0] == k
+
+
+def test_a_radius_for_every_row():
+    rows = gaussian()[:200]
+    gaps, radii = admissible_distances(rows), np.random.default_rng(1).uniform(15, 30, 200)
+    found = count_within_own(StoredRows(rows), np.arange(200), radii, means=Means(tile=64))
+    assert (found == (gaps <= radii[:, None]).sum(axis=1)).all()
+
+
+def test_counts_do_not_move_with_the_rows():
+    rows = np.round(gaussian()[:200].astype(np.float64) * 2**20) / 2**20
+    counts = [count_within(StoredRows(rows + shift), np.arange(200), [20.0, 22.5]) for shift in (0.0, 4096.0)]
+    assert (counts[0] == counts[1]).all()
+
+
+def test_no_rows_have_no_counts():
+    assert count_within(StoredRows(gaussian()), np.arange(0), [1.0, 2.0]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("radius", [-1.0, np.nan, np.inf])
+def test_a_radius_that_is_none_is_refused(radius: float):
+    with pytest.raises(InvalidInput) as caught:
+        count_within(StoredRows(gaussian()), np.arange(10), [1.0, radius])
+    assert caught.value.field == "radii"

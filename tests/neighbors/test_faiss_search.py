@@ -1,0 +1,67 @@
+"""FAISS's approximate indices say how far they are from the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.neighbors.datasets import gaussian, near_duplicates
+from workers.neighbors.approximation import measure_approximation
+from workers.neighbors.faiss_index import Kind, build_flat
+from workers.neighbors.faiss_search import faiss_neighbors
+from workers.neighbors.permutation import seeded_permutation
+from workers.neighbors.reference import nearest_reference
+from workers.neighbors.stored import StoredRows
+
+SIZES = [2, 300, 640]
+
+
+@pytest.mark.parametrize("kind", ["faiss-ivf", "faiss-hnsw"])
+def test_recall_and_bias_are_those_of_the_reference(kind: Kind):
+    rows, order = gaussian(), seeded_permutation(640, 1)
+    stored = StoredRows(rows)
+    found, _ = faiss_neighbors(kind, stored, build_flat(stored), order, SIZES)
+    measured = measure_approximation(stored, order, SIZES, found, rows=200)
+    for part, said, size in zip(found, measured, SIZES, strict=True):
+        assert part.certified == 0.0
+        asked = min(200, size)
+        true = nearest_reference(rows[order[:size]])[0][:asked, 0]
+        mine = part.distances[:asked, 0]
+        there = np.isfinite(mine)
+        assert said is not None
+        assert said.rows == asked
+        assert said.recall_at_1 == pytest.approx((mine <= true * (1 + 1e-12)).mean())
+        assert said.mean_bias == pytest.approx(mine[there].mean() - true[there].mean(), abs=1e-12)
+        assert said.median_bias == pytest.approx(np.median(mine[there]) - np.median(true[there]), abs=1e-12)
+        assert (mine[there] >= true[there] * (1 - 1e-12)).all()
+
+
+def test_ivf_misses_neighbors_of_isotropic_data():
+    """Else the figures above would not be tested."""
+    rows, order = np.random.default_rng(0).standard_normal((4000, 32)).astype(np.float32), np.arange(4000)
+    stored = StoredRows(rows)
+    found, _ = faiss_neighbors("faiss-ivf", stored, build_flat(stored), order, [4000])
+    (said,) = measure_approximation(stored, order, [4000], found, rows=500)
+    assert said is not None
+    assert 0.1 < said.recall_at_1 < 0.99
+    assert said.mean_bias > 0
+
+
+def test_flat_has_recall_one_and_no_bias():
+    rows, order = near_duplicates(), seeded_permutation(640, 1)
+    stored = StoredRows(rows)
+    found, _ = faiss_neighbors("faiss-flat", stored, build_flat(stored), order, SIZES)
+    for said in measure_approximation(stored, order, SIZES, found, rows=640):
+        assert said is not None
+        assert (said.recall_at_1, said.mean_bias, said.median_bias) == (1.0, 0.0, 0.0)
+
+
+def test_flat_sends_what_it_cannot_prove_to_the_exact_engine():
+    """Centred at the origin instead of among the rows, float32 leaves near-duplicates in doubt."""
+    rows = near_duplicates() + 1e4 * np.eye(256, dtype=np.float32)[0]
+    stored = StoredRows(rows)
+    index = build_flat(stored, np.zeros(256))
+    (found,), work = faiss_neighbors("faiss-flat", stored, index, np.arange(640), [640])
+    assert work.lifted > 0
+    distances, _ = nearest_reference(rows)
+    np.testing.assert_allclose(found.distances, distances, rtol=1e-12)
