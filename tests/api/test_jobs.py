@@ -154,3 +154,18 @@ def test_options_that_are_to_come_are_not_available(refusing: TestClient, kind: 
     base = {"activations": "act-0"} if kind == "radius" else EXTRACTION
     problem = problem_of(submit(refusing, kind, base | spec), 422, "not_available")
     assert fields_of(problem) == [field]
+
+
+BAD_RADIUS_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "no radii": ({"radii": []}, "spec.radii"),
+    "a negative radius": ({"radii": [1.0, -1.0]}, "spec.radii.1"),
+    "too many radii": ({"radii": [1.0] * 257}, "spec.radii"),
+    "an engine that is none": ({"engine": "faiss-lsh"}, "spec.engine"),
+    "more neighbours than are kept": ({"k": 65}, "spec.k"),
+}
+
+
+@pytest.mark.parametrize(("options", "field"), BAD_RADIUS_OPTIONS.values(), ids=BAD_RADIUS_OPTIONS)
+def test_wrong_options_of_a_radius_job_are_named(refusing: TestClient, options: dict[str, Any], field: str):
+    problem = problem_of(submit(refusing, "radius", {"activations": "act-0"} | options), 422, "invalid_input")
+    assert fields_of(problem) == [field]

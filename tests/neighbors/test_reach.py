@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from service.errors import InvalidInput, OutOfMemory
-from tests.neighbors.datasets import near_duplicates
+from tests.neighbors.datasets import gaussian, near_duplicates
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference, search
 from workers.neighbors.encoding import Encoding
 from workers.neighbors.exact import Means, exact_neighbors
@@ -145,3 +145,12 @@ def test_progress_is_told_to_the_end():
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert len(shares) == 15  # half of 5 × 5 tiles, the diagonal included
+
+
+def test_a_device_that_multiplies_wrongly_is_found_out(monkeypatch: pytest.MonkeyPatch):
+    """Products a tenth too small make bounds that the settled distances contradict; the rows go to float64."""
+    rows, values = gaussian(), Encoding.values
+    monkeypatch.setattr(Encoding, "values", lambda self, product: 0.9 * values(self, product))
+    found, work = exact_neighbors(StoredRows(rows), np.arange(640), [640], means=BFLOAT16)
+    assert work.float64_rows > 0
+    assert_equals_reference(found[0], rows, 1, None)

@@ -32,7 +32,7 @@ from workers.neighbors.encoding import Encoding, choose_encoding
 from workers.neighbors.filtering import Search, search_panel
 from workers.neighbors.float64_level import search_float64
 from workers.neighbors.layout import BLOCK, lay_out
-from workers.neighbors.pairs import Pairs, join, no_pairs
+from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs
 from workers.neighbors.plan import FormatTrial, choose_format
 from workers.neighbors.settling import settle
 from workers.neighbors.side import encode_side
@@ -70,9 +70,9 @@ class SearchWork:
         format, tile, fused: of the filter, as used; `fused`: tiles by a Triton kernel.
         trials: what was measured to choose the format.
         slot_pairs: pairs the filter looked at.
-        candidates: pairs it could not exclude; of them `settled` were measured in float64.
+        candidates: pairs it could not exclude; of them `settled` decided the answer, after float64.
         duplicates: rows settled by an equal row before the search.
-        float64_rows: rows that went to the float64 level.
+        float64_rows: rows that went to the float64 level: too many candidates, or a bound contradicted.
     """
 
     format: str
@@ -210,6 +210,7 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
     first = torch.maximum(search.prefixes.of_row.cpu()[rows], search.prefixes.of_column.cpu()[columns])
     lowers = state.lowers.cpu()
     settled = settle(search, Pairs(rows, columns, first, lowers, lowers))
+    state.lifted |= _contradicted(task, settled).to(state.lifted.device)
     lifted = torch.nonzero(state.lifted.cpu() & (search.queries.layout.ids >= 0))[:, 0]
     work = SearchWork(
         format=search.database.encoding.name,
@@ -223,6 +224,17 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
         float64_rows=len(lifted),
     )
     return join([task.duplicates, settled, search_float64(search, lifted)]), work
+
+
+def _contradicted(task: Task, settled: Pairs) -> Tensor:
+    """(slots,) bool: rows whose k-th settled distance exceeds its upper bound, so that the device cannot be trusted.
+
+    It never happens while products are as exact as the bounds assume; such rows go to the float64 level.
+    """
+    search, best = task.search, task.state.best[:, :, -1].cpu()
+    found = kth_smallest(join([task.duplicates, settled]), len(best), search.prefixes.count, search.k)
+    asked = torch.arange(search.prefixes.count) >= search.prefixes.of_row.cpu()[:, None]
+    return ((found > best) & asked & (best >= 0)).any(dim=1)
 
 
 def _fuse(means: Means) -> bool:
