@@ -18,8 +18,9 @@ import torch
 from tests.benchmarks.datasets import DATASETS
 from tests.benchmarks.timing import paired
 from tests.neighbors.datasets import HARD
-from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.preparing import Means
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.settling import pair_distances
 from workers.neighbors.stored import StoredRows

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_index import build_flat
 from workers.neighbors.faiss_search import faiss_neighbors
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.preparing import Means
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 

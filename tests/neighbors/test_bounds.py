@@ -11,9 +11,9 @@ import torch
 
 from tests.neighbors.datasets import HARD
 from workers.neighbors.encoding import ABSENT, Encoding
-from workers.neighbors.exact import Means, prepare_search
 from workers.neighbors.filtering import Search, TileBounds, make_tile, pairs_below
 from workers.neighbors.layout import BLOCK
+from workers.neighbors.preparing import Means, prepare_search
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray

@@ -17,9 +17,10 @@ from workers.neighbors.candidates import (
     merge_candidates,
     no_candidates,
 )
-from workers.neighbors.exact import Means, begin, exact_neighbors, finish, prepare_search
+from workers.neighbors.exact import begin, exact_neighbors, finish
 from workers.neighbors.filtering import search_panel
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.preparing import Means, prepare_search
 from workers.neighbors.stored import StoredRows
 
 ROWS, COLUMNS = 4, 12

@@ -10,7 +10,8 @@ import pytest
 from service.errors import InvalidInput
 from tests.neighbors.datasets import HARD, gaussian
 from workers.neighbors.counting import count_within, count_within_own
-from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.preparing import Means
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray

@@ -12,8 +12,9 @@ import torch
 from service.errors import InvalidInput, NonFiniteData
 from tests.neighbors.datasets import HARD, gaussian, massive_dimension, near_duplicates, offset_1e4_float32
 from tests.neighbors.engines import EXACT, Engine, assert_equals_reference, search
-from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.permutation import seeded_permutation
+from workers.neighbors.preparing import Means
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 

@@ -10,9 +10,10 @@ import torch
 
 from tests.neighbors.datasets import HARD
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference
-from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.preparing import Means
 from workers.neighbors.stored import StoredRows
 
 pytestmark = [

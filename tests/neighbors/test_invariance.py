@@ -13,8 +13,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
 from tests.neighbors.engines import EXACT, FRACTIONS, Engine, assert_equals_reference, bfloat16, search
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.preparing import Means
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray

@@ -10,8 +10,9 @@ from service.errors import InvalidInput, OutOfMemory
 from tests.neighbors.datasets import gaussian, near_duplicates
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference, search
 from workers.neighbors.encoding import Encoding
-from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.preparing import Means
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray

@@ -9,6 +9,7 @@ The answer
 
 The exact engine, in the order of its work
     exact.py          the whole of it, in one function
+    preparing.py      what comes before the first tile
     stored.py         rows where they lie, and their centred form
     plan.py           which low-precision format filters, by measurement
     layout.py         rows into slots, blocks and nested prefixes

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.exact import Means, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.preparing import Means
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
-from workers.neighbors.exact import Means, Tick, prepare_search
+from workers.neighbors.exact import Tick
 from workers.neighbors.filtering import Search, TileBounds, make_tile, pairs_below
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pairs import Pairs
+from workers.neighbors.preparing import Means, prepare_search
 from workers.neighbors.settling import measure
 from workers.neighbors.stored import StoredRows
 

@@ -1,5 +1,6 @@
 """Exact nearest neighbours within nested prefixes: one pass over half of all pairs, every row certified.
 
+    preparing      what comes before the first tile:
     stored         rows where they lie, and their centred form
     layout         rows into slots; prefixes are unions of stretches of blocks
     plan           which low-precision format filters, by measurement
@@ -15,9 +16,8 @@ the format, the tile, the order or the device.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -26,40 +26,18 @@ from torch import Tensor
 
 from service.errors import InvalidInput
 from workers.neighbors.answers import Neighbors, nearest_pairs
-from workers.neighbors.candidates import CandidateState, Prefixes, no_candidates
+from workers.neighbors.candidates import CandidateState, no_candidates
 from workers.neighbors.duplicates import settle_duplicates
-from workers.neighbors.encoding import Encoding, choose_encoding
 from workers.neighbors.filtering import Search, search_panel
 from workers.neighbors.float64_level import search_float64
-from workers.neighbors.layout import BLOCK, lay_out
 from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs
-from workers.neighbors.plan import FormatTrial, choose_format
+from workers.neighbors.plan import FormatTrial
+from workers.neighbors.preparing import Means, prepare_search
 from workers.neighbors.settling import settle
-from workers.neighbors.side import encode_side
-from workers.neighbors.stored import CentredRows, StoredRows, centre_rows
+from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
 Tick = Callable[[float], None]
-_TILE = {"cpu": 2048, "cuda": 8192}
-
-
-@dataclass(frozen=True)
-class Means:
-    """With what to search. The answer does not depend on it.
-
-    Attributes:
-        format: of the filter; None measures which is fastest here.
-        tile: slots on a side of a tile, a multiple of 64; 0 for the device's default.
-        resident: keep the encoded rows in memory: 1/2 of float32 rows in a 16-bit format. Else they are encoded again
-            for every panel of queries, and memory does not grow with d.
-        fused: tiles by a Triton kernel; None: on a GPU where Triton is there.
-    """
-
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    format: torch.dtype | None = None
-    tile: int = 0
-    resident: bool = True
-    fused: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -162,38 +140,6 @@ def exact_neighbors(
     return nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, asked, k), work
 
 
-def prepare_search(
-    stored: StoredRows,
-    order: Tensor,
-    sizes: Sequence[int],
-    *,
-    k: int,
-    codes: Array | None = None,
-    queries: StoredRows | None = None,
-    query_codes: Array | None = None,
-    means: Means,
-) -> tuple[Search, list[FormatTrial]]:
-    """Centre, choose the format and encode; arguments as `exact_neighbors`."""
-    tile = means.tile or _TILE[means.device.type]
-    if tile % BLOCK:
-        raise InvalidInput(f"a tile is a multiple of {BLOCK} slots", field="tile")
-    asking = order if queries is None else torch.arange(len(queries))
-    centred = centre_rows([(stored, order)] if queries is None else [(stored, order), (queries, asking)])
-    encoding, trials = _encoding(centred[0], order, len(asking), k, means)
-    database_codes, asking_codes = _codes(len(stored), codes, queries, query_codes)
-    sides = []
-    for rows, layout, of_rows in [
-        (centred[0], lay_out(order, sizes), database_codes),
-        *([] if queries is None else [(centred[-1], lay_out(asking, [len(asking)]), asking_codes)]),
-    ]:
-        at = of_rows[layout.ids.clamp(min=0)]
-        sides.append(encode_side(rows, layout, at, encoding, resident=means.resident))
-    database, asks = sides[0], sides[-1]
-    fused = _fuse(means) and encoding.dtype != torch.float32
-    of_row, of_column = (side.layout.slot_prefixes.to(means.device) for side in (asks, database))
-    return Search(asks, database, Prefixes(of_row, of_column, len(sizes)), codes is None, k, tile, fused), trials
-
-
 def begin(search: Search, trials: list[FormatTrial]) -> Task:
     """The state before the first panel: rows equal to the last bit are settled."""
     state = no_candidates(search.prefixes, search.k)
@@ -235,30 +181,6 @@ def _contradicted(task: Task, settled: Pairs) -> Tensor:
     found = kth_smallest(join([task.duplicates, settled]), len(best), search.prefixes.count, search.k)
     asked = torch.arange(search.prefixes.count) >= search.prefixes.of_row.cpu()[:, None]
     return ((found > best) & asked & (best >= 0)).any(dim=1)
-
-
-def _fuse(means: Means) -> bool:
-    if means.fused is not None:
-        return means.fused
-    return means.device.type == "cuda" and importlib.util.find_spec("triton") is not None
-
-
-def _encoding(
-    rows: CentredRows, order: Tensor, queries: int, k: int, means: Means
-) -> tuple[Encoding, list[FormatTrial]]:
-    if means.format is None:
-        return choose_format(rows, order, means.device, queries, k)
-    sample = rows.take(order[:: max(1, len(order) // 1000)])
-    return choose_encoding(sample, means.format, means.device), []
-
-
-def _codes(n: int, codes: Array | None, queries: StoredRows | None, query_codes: Array | None) -> tuple[Tensor, Tensor]:
-    database = torch.arange(n) if codes is None else torch.from_numpy(np.asarray(codes, dtype=np.int64))
-    if queries is None:
-        return database, database
-    if query_codes is None:
-        return database, torch.full((len(queries),), torch.iinfo(torch.int64).min)
-    return database, torch.from_numpy(np.asarray(query_codes, dtype=np.int64))
 
 
 def _no_work() -> SearchWork:
