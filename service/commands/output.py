@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -39,7 +40,7 @@ def jobs_table(jobs: list[Job]) -> Table:
 
 def report_table(report: RadiusReport) -> Table:
     """Distances per fraction, beside the paper's formula, the correct one and the null model."""
-    table = Table(title=f"{report.name}: {report.n:,} patterns, d_model {report.d_model}", title_justify="left")
+    table = Table(title=f"{escape(report.name)}: {report.n:,} patterns, d_model {report.d_model}", title_justify="left")
     for name in ("fraction", "n", "NN mean", "NN median", "radius", "Gaussian null", "duplicates"):
         table.add_column(name, justify="right")
     nulls = report.null_model.fractions if report.null_model is not None else [None] * len(report.fractions)
@@ -73,7 +74,7 @@ def counts_table(report: RadiusReport) -> Table:
         share = "" if part.share is None else f"{part.share:.3e}"
         of_row = part.neighbors
         table.add_row(
-            f"{part.radius:g}", f"{part.pairs:,}", share, f"{of_row.mean:.4g}", f"{of_row.median:g}",
+            f"{part.radius:.12g}", f"{part.pairs:,}", share, f"{of_row.mean:.4g}", f"{of_row.median:g}",
             f"{of_row.max:,}", f"{of_row.rows_without:,}",
         )  # fmt: skip
     return table

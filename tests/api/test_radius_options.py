@@ -129,3 +129,21 @@ def test_a_set_as_its_own_reference_is_no_reference(settings: Settings, catalog:
     assert report.reference is None
     found = folder.tensors["distances"][np.argsort(folder.tensors["rows"]), 0]
     np.testing.assert_allclose(found, nearest_distances(sample_vectors()), rtol=1e-12)
+
+
+def test_more_rows_asking_than_searched(settings: Settings, catalog: Catalog):
+    reference = publish_texts(settings, catalog, vectors_of(2, 20), insert_job(catalog, {}))
+    vectors = np.concatenate([vectors_of(2, 20), vectors_of(1, 40)])
+    report, _ = report_of(settings, catalog, vectors, reference=reference, exclude="same_document")
+    assert report.fractions[-1].nn_distance is not None
+    report, _ = report_of(settings, catalog, vectors, reference=reference)
+    assert [notice.message.split(";")[0] for notice in report.warnings if notice.code == "duplicates"] == [
+        "20 of 60 rows (33.3%) equal another row"
+    ]
+    assert len(report.provenance["searched_sha256"]) == 64
+
+
+def test_counts_of_no_rows_are_none(settings: Settings, catalog: Catalog):
+    report, _ = report_of(settings, catalog, sample_vectors(), radii=[1.0], fractions=[0.001])
+    assert report.counts is not None
+    assert (report.counts.n, report.counts.radii) == (0, [])

@@ -76,3 +76,11 @@ def test_a_radius_that_is_none_is_refused(radius: float):
     with pytest.raises(InvalidInput) as caught:
         count_within(StoredRows(gaussian()), np.arange(10), [1.0, radius])
     assert caught.value.field == "radii"
+
+
+def test_a_huge_radius_holds_admissible_pairs_only():
+    """Scaled, it would be the infinity that stands for pairs that do not count."""
+    rows = 1e-10 * gaussian()[:40].astype(np.float64)
+    documents = np.arange(40) // 20
+    assert (count_within(StoredRows(rows), np.arange(40), [1e300]) == 39).all()
+    assert (count_within(StoredRows(rows), np.arange(40), [1e300], codes=documents) == 20).all()

@@ -65,3 +65,14 @@ def test_flat_sends_what_it_cannot_prove_to_the_exact_engine():
     assert work.lifted > 0
     distances, _ = nearest_reference(rows)
     np.testing.assert_allclose(found.distances, distances, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["faiss-ivf", "faiss-hnsw"])
+def test_rows_whose_candidates_are_all_of_their_document_are_not_called_alone(kind: Kind):
+    """Two tight documents of 100 rows: whatever is near is of one's own document."""
+    rng = np.random.default_rng(0)
+    rows = (np.repeat([[0.0] * 8, [5.0] * 8], 100, axis=0) + 0.1 * rng.standard_normal((200, 8))).astype(np.float32)
+    documents, stored = np.arange(200) // 100, StoredRows(rows)
+    (found,), work = faiss_neighbors(kind, stored, build_flat(stored), np.arange(200), [200], codes=documents)
+    assert work.lifted > 0
+    np.testing.assert_allclose(found.distances, nearest_reference(rows, 1, documents)[0], rtol=1e-12)

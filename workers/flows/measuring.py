@@ -78,7 +78,10 @@ def _write_report(
         spectrum = covariance_spectrum(given.database, source.mean())
         null = gaussian_null(spectrum, sizes, queries=settings.null_queries, seed=spec.seed)
     fractions = fraction_reports(spec.fractions, found.parts, sizes, found.approximations)
-    whole = None if given.codes is None else given.codes[found.parts[-1].rows]
+    counts = None
+    if found.counts is not None:
+        codes = None if given.codes is None else given.codes[found.parts[-1].rows]
+        counts = counts_report(spec.radii or [], found.counts, codes)
     chunk_tokens = source.manifest.get("extraction", {}).get("chunk_tokens")
     report = RadiusReport(
         id=report_id,
@@ -96,8 +99,8 @@ def _write_report(
         fractions=fractions,
         theory=report_theory(summary.d_model, max(1, sizes[-1]), chunk_tokens),
         null_model=None if null is None else null_report(null, fractions),
-        counts=None if found.counts is None else counts_report(spec.radii or [], found.counts, whole),
-        warnings=report_warnings(spec, statistics, fractions, given.codes is None),
+        counts=counts,
+        warnings=report_warnings(spec, statistics, fractions, given.codes is None, summary.n if reference else None),
         timing={
             "load_s": loaded - began,
             "search_s": found.search_s,
@@ -139,6 +142,7 @@ def _provenance(spec: RadiusSpec, summary: ActivationSummary, found: Found) -> d
         device=found.work["on"]["device"],
         dtype=summary.dtype,
         activations_sha256=summary.sha256,
+        searched_sha256=found.searched_sha256,
         search=found.work,
     )
 

@@ -70,6 +70,8 @@ def _fraction_report(
 def counts_report(radii: list[float], counts: Array, codes: Array | None) -> Counts:
     """Counts within radii, of (n, radii) `counts` per row; `codes` are those of the rows counted."""
     n = len(counts)
+    if not n:
+        return Counts(n=0, admissible_pairs=0, radii=[])
     admissible = n * (n - 1) // 2
     if codes is not None:
         _, sizes = np.unique(codes, return_counts=True)
@@ -110,9 +112,13 @@ def null_report(null: GaussianNull, fractions: list[FractionReport]) -> NullMode
 
 
 def report_warnings(
-    spec: RadiusSpec, statistics: ActivationStatistics, fractions: list[FractionReport], no_documents: bool
+    spec: RadiusSpec,
+    statistics: ActivationStatistics,
+    fractions: list[FractionReport],
+    no_documents: bool,
+    asking: int | None,
 ) -> list[Notice]:
-    """What a reader of the numbers should know before believing them."""
+    """What a reader of the numbers should know before believing them; `asking` rows searched in another set."""
     found = []
     whole = fractions[-1]
     if statistics.top5_share > _MASSIVE_SHARE:
@@ -124,11 +130,12 @@ def report_warnings(
             )
         )
     if whole.duplicates:
-        share = whole.duplicates / whole.n
+        rows = whole.n if asking is None else asking
+        share = whole.duplicates / rows
         found.append(
             Notice(
                 code="duplicates",
-                message=f"{whole.duplicates} of {whole.n} rows ({share:.1%}) equal another row; "
+                message=f"{whole.duplicates} of {rows} rows ({share:.1%}) equal another row; "
                 "nn_distance counts their zeros, nn_distance_distinct does not",
             )
         )
@@ -137,5 +144,5 @@ def report_warnings(
             Notice(code="few_rows", message=f"the smallest fraction has {fractions[0].n} rows; its figures are noisy")
         )
     if spec.exclude == "same_document" and no_documents:
-        found.append(Notice(code="no_documents", message="the set has no documents; only the row itself was excluded"))
+        found.append(Notice(code="no_documents", message="a set has no documents; none was excluded"))
     return found

@@ -44,6 +44,7 @@ class Found:
         counts: (n, radii) rows within each asked radius; None when none was asked.
         work: what the engine says of its work, for the provenance.
         search_s, count_s: from centring to the last certified row, and for the counts.
+        searched_sha256: of the set that was searched.
     """
 
     parts: list[Neighbors]
@@ -54,6 +55,7 @@ class Found:
     work: dict[str, Any]
     search_s: float
     count_s: float
+    searched_sha256: str
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def search(given: SearchInput, spec: RadiusSpec, settings: Settings, tick: Tick)
         )
     about = asdict(work) | {"engine_asked": spec.engine, "resident": means.resident, "on": describe_device(device)}
     count_s = time.perf_counter() - counted
-    return Found(parts, engine, _REASONS[spec.engine], approximations, counts, about, search_s, count_s)
+    return Found(parts, engine, _REASONS[spec.engine], approximations, counts, about, search_s, count_s, given.sha256)
 
 
 def _common_codes(reference: ActivationSet, source: ActivationSet) -> tuple[Array | None, Array | None]:

@@ -25,6 +25,7 @@ from workers.neighbors.settling import measure
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
+_LARGEST = 1e300  # scaled distances are at most 2; a radius must not become the infinity of a pair that does not count
 _DENSE_SHARE = 1 / 64  # of a tile's pairs; beyond it a float64 product is cheaper than measuring them one by one
 
 
@@ -82,11 +83,11 @@ def _count(
     search, _ = prepare_search(stored, ids, [len(ids)], k=1, codes=codes, means=means or Means())
     scale, full = search.database.rows.scale, search.database.layout.ids >= 0
     if shared is not None:
-        limits = torch.from_numpy(shared * scale)
+        limits = torch.from_numpy(np.minimum(shared * scale, _LARGEST))
         counter = _Counter(search, limits, None, torch.zeros(len(full), len(limits) + 1, dtype=torch.int64))
     else:
         limits = torch.zeros(len(full), dtype=torch.float64)
-        limits[full] = torch.from_numpy(given * scale)
+        limits[full] = torch.from_numpy(np.minimum(given * scale, _LARGEST))
         counter = _Counter(search, None, limits, torch.zeros(len(full), 2, dtype=torch.int64))
     panels = search.panels()
     total, done = sum(map(search.slot_pairs, panels)), 0

@@ -3,7 +3,8 @@
 Each stretch between two prefixes has an index; prefix p merges what the first p stretches returned. All candidates are
 re-scored in float64 from the stored rows, and a row itself is dropped by its id. What the flat index leaves in doubt
 by the rounding bound of its float32 distances goes to the exact engine, so `faiss-flat` is exact; IVF and HNSW are
-approximate, and say so by the recall and bias measured on a sample of rows.
+approximate, and say so by the recall and bias measured on a sample of rows. Rows for which they return fewer than k
+admissible rows (all candidates were of the row's own document, say) go to the exact engine too.
 """
 
 from __future__ import annotations
@@ -85,11 +86,13 @@ def faiss_neighbors(
             asked = np.arange(start, min(start + m, size))
             answers[p].distances[asked], answers[p].ids[asked] = best.distances[: len(asked)], best.ids[: len(asked)]
             kth = best.distances[:, -1]
-            doubtful[p][asked] = ~((kth <= best.floor) | (kth == 0))[: len(asked)]
+            proved = (kth <= best.floor) | (kth == 0) if kind == "faiss-flat" else np.isfinite(kth)
+            doubtful[p][asked] = ~proved[: len(asked)]
         tick((start + m) / len(order))
+    lifted = _lift(stored, order, sizes, k, codes, answers, doubtful)
     if kind != "faiss-flat":
-        return [replace(answer, certified=0.0) for answer in answers], FaissWork(rescored, 0)
-    return answers, FaissWork(rescored, _lift(stored, order, sizes, k, codes, answers, doubtful))
+        answers = [replace(answer, certified=0.0) for answer in answers]
+    return answers, FaissWork(rescored, lifted)
 
 
 def _meet(
