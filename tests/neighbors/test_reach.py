@@ -155,3 +155,24 @@ def test_a_device_that_multiplies_wrongly_is_found_out(monkeypatch: pytest.Monke
     found, work = exact_neighbors(StoredRows(rows), np.arange(640), [640], means=BFLOAT16)
     assert work.float64_rows > 0
     assert_equals_reference(found[0], rows, 1, None)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("stray", [np.nan, 1e100])
+def test_a_row_outside_the_search_does_not_matter(dtype: torch.dtype, stray: float):
+    """Row 0 stands in for empty slots when they are read."""
+    rows = np.random.default_rng(0).standard_normal((101, 16))
+    rows[0] = stray
+    found, _ = exact_neighbors(StoredRows(rows), np.arange(1, 101), [100], means=Means(format=dtype))
+    expected = search(rows[1:])[-1]
+    assert (np.sort(found[0].distances, axis=0) == np.sort(expected.distances, axis=0)).all()
+
+
+def test_sets_of_different_precision_far_from_the_origin():
+    """Both are centred at the same number, to the last bit."""
+    rng = np.random.default_rng(0)
+    queries = (rng.standard_normal((50, 64)) + 1e6).astype(np.float32)
+    rows = np.repeat(queries.astype(np.float64), 6, axis=0) + 0.01 * rng.standard_normal((300, 64))
+    found, _ = exact_neighbors(StoredRows(rows), np.arange(300), [300], queries=StoredRows(queries), means=BFLOAT16)
+    expected = brute(queries.astype(np.float64), rows, np.arange(300), 1, np.ones((50, 300), dtype=bool))
+    np.testing.assert_allclose(found[0].distances, expected, rtol=1e-12)

@@ -84,6 +84,8 @@ class Encoding:
     def encode(self, rows: Tensor, present: Tensor | None = None) -> Panel:
         """Encode (m, d) float32 `rows`; those not `present` are made farther than any row."""
         rows = rows.to(self.device)
+        if present is not None:  # what stands in for an empty slot may be anything, not even finite
+            rows = rows.masked_fill(~present.to(self.device)[:, None], 0.0)
         rounded = rows.to(self.dtype)
         represented = rounded.float()
         lost = rows - represented

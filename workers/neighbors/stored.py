@@ -101,12 +101,10 @@ def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]]) -> list[CentredRows]:
     if not longest < _LONGEST:
         raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
     scale = 2.0 ** -math.ceil(math.log2(longest)) if longest > 0 else 1.0
-    centred = []
-    for rows, _ in sets:
-        # At the ends of its range float32 would overflow in the subtraction, or lose small numbers.
-        narrow = rows.dtype != torch.float64 and 2.0**-60 < longest < 2.0**100
-        centred.append(CentredRows(rows, centre.float() if narrow else centre, scale))
-    return centred
+    # One centre for all sets, to the last bit. At the ends of its range float32 would overflow in the subtraction, or
+    # lose small numbers.
+    narrow = all(rows.dtype != torch.float64 for rows, _ in sets) and 2.0**-60 < longest < 2.0**100
+    return [CentredRows(rows, centre.float() if narrow else centre, scale) for rows, _ in sets]
 
 
 def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
