@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from workers.devices.device import choose_device, describe_device
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation, measure_approximation
 from workers.neighbors.counting import count_within
-from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.exact import Tick, exact_neighbors
 from workers.neighbors.faiss_index import Kind, cached_flat
 from workers.neighbors.faiss_search import faiss_neighbors
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
@@ -24,7 +23,6 @@ from workers.neighbors.preparing import Means
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
-Tick = Callable[[float], None]
 _REASONS = {
     "auto": "auto: exact on this device, and faster than faiss-flat on the same answer",
     "exact": "asked for: every row certified",

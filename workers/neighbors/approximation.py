@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.exact import exact_for_rows
 from workers.neighbors.preparing import Means
 from workers.neighbors.stored import StoredRows
 
@@ -46,10 +45,7 @@ def measure_approximation(
     order = permutation[: sizes[-1]]
     sample = order[:rows]
     codes = np.arange(len(stored)) if codes is None else codes
-    asking = StoredRows(stored.take(torch.from_numpy(sample)).numpy())
-    exact, _ = exact_neighbors(
-        stored, order, sizes, codes=codes, queries=asking, query_codes=codes[sample], means=means
-    )
+    exact = exact_for_rows(stored, order, sizes, sample, codes=codes, means=means)
     return [_compare(found, true, min(rows, size)) for found, true, size in zip(answers, exact, sizes, strict=True)]
 
 

@@ -140,6 +140,24 @@ def exact_neighbors(
     return nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, asked, k), work
 
 
+def exact_for_rows(
+    stored: StoredRows,
+    order: Array,
+    sizes: Sequence[int],
+    rows: Array,
+    *,
+    codes: Array,
+    k: int = 1,
+    means: Means | None = None,
+) -> list[Neighbors]:
+    """The k nearest of some `rows` of the set only, in every prefix; arguments as `exact_neighbors`."""
+    asking = StoredRows(stored.take(torch.from_numpy(rows)).numpy())
+    found, _ = exact_neighbors(
+        stored, order, sizes, k=k, codes=codes, queries=asking, query_codes=codes[rows], means=means
+    )
+    return found
+
+
 def begin(search: Search, trials: list[FormatTrial]) -> Task:
     """The state before the first panel: rows equal to the last bit are settled."""
     state = no_candidates(search.prefixes, search.k)

@@ -18,7 +18,7 @@ import torch
 
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.certificate import float32_bound
-from workers.neighbors.exact import Tick, exact_neighbors
+from workers.neighbors.exact import Tick, exact_for_rows
 from workers.neighbors.faiss_index import FlatIndex, Kind, make_index, search_index
 from workers.neighbors.settling import pair_distances
 from workers.neighbors.stored import StoredRows
@@ -142,8 +142,7 @@ def _lift(
     places = np.flatnonzero(anywhere)
     if not len(places):
         return 0
-    asking = StoredRows(stored.take(torch.from_numpy(order[places])).numpy())
-    found, _ = exact_neighbors(stored, order, sizes, k=k, codes=codes, queries=asking, query_codes=codes[order[places]])
+    found = exact_for_rows(stored, order, sizes, order[places], codes=codes, k=k)
     for answer, mask, part in zip(answers, doubtful, found, strict=True):
         inside = places < len(mask)
         answer.distances[places[inside]], answer.ids[places[inside]] = part.distances[inside], part.ids[inside]

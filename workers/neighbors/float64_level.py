@@ -13,7 +13,7 @@ from workers.neighbors.filtering import Search
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pairs import Pairs, join, no_pairs, order_by_row
-from workers.neighbors.settling import measure
+from workers.neighbors.settling import settle_nearest_first
 
 _TILE = 1024
 
@@ -61,17 +61,12 @@ def _candidates(search: Search, tile: Float64Tile, prefix: int, ceilings: Tensor
 
 def _settle(search: Search, waiting: Pairs, known: Pairs) -> Pairs:
     """Their distances, nearest first, until each row's k-th settled one is nearer than all that are left."""
-    k, slots = search.k, search.queries.layout.slots
-    order, rank = order_by_row(waiting, waiting.lowers)
-    waiting, settled, most = waiting.take(order), no_pairs(), k
-    while len(waiting):
-        still_open = waiting.lowers < _kth_of_rows(join([known, settled]), slots, k)[waiting.rows]
-        now = still_open & (rank < most)
-        settled = join([settled, measure(search, waiting.take(now))])
-        later = still_open & ~now
-        waiting, rank = waiting.take(later), rank[later]
-        most *= 4
-    return settled
+    slots = search.queries.layout.slots
+
+    def limits(settled: Pairs, of: Pairs) -> Tensor:
+        return _kth_of_rows(join([known, settled]), slots, search.k)[of.rows]
+
+    return settle_nearest_first(search, waiting, limits)
 
 
 def _kth_of_rows(pairs: Pairs, slots: int, k: int) -> Tensor:

@@ -71,8 +71,7 @@ class FusedTile:
         return self._along_columns
 
     def cells_of_rows(self, row: Tensor, block: Tensor) -> Tensor:
-        codes = None if self._codes is None else (self._codes[0], self._codes[1])
-        return _cells(self._left, self._right, codes, row, block)
+        return _cells(self._left, self._right, self._codes, row, block)
 
     def cells_of_columns(self, column: Tensor, block: Tensor) -> Tensor:
         codes = None if self._codes is None else (self._codes[1], self._codes[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -29,20 +31,31 @@ def settle(search: Search, candidates: Pairs) -> Pairs:
     The most promising pairs of each row and prefix come first, so that one settled distance can spare the rest: a row
     with thousands of duplicates needs k of them.
     """
-    slots, prefixes, k = search.queries.layout.slots, search.prefixes.count, search.k
+    slots, prefixes = search.queries.layout.slots, search.prefixes.count
+
+    def limits(settled: Pairs, of: Pairs) -> Tensor:
+        return kth_smallest(settled, slots, prefixes, search.k)[of.rows, of.prefixes]
+
+    settled = settle_nearest_first(search, candidates, limits)
+    return settled.take(settled.uppers <= limits(settled, settled))
+
+
+def settle_nearest_first(search: Search, candidates: Pairs, limits: Callable[[Pairs, Pairs], Tensor]) -> Pairs:
+    """Measure the most promising pairs of each row, then four times as many, until none is within its limit.
+
+    Args:
+        limits: (settled so far, pairs) → (pairs,) float64; a pair that is not nearer than its limit is left out.
+    """
     order, rank = order_by_row(candidates, candidates.lowers)
-    waiting, settled = candidates.take(order), no_pairs()
-    limits = torch.full((slots, prefixes), torch.inf, dtype=torch.float64)
-    most = k
+    waiting, settled, most = candidates.take(order), no_pairs(), search.k
     while len(waiting):
-        still_open = waiting.lowers < limits[waiting.rows, waiting.prefixes]
+        still_open = waiting.lowers < limits(settled, waiting)
         now = still_open & (rank < most)
         settled = join([settled, measure(search, waiting.take(now))])
-        limits = kth_smallest(settled, slots, prefixes, k)
         later = still_open & ~now
         waiting, rank = waiting.take(later), rank[later]
         most *= 4
-    return settled.take(settled.uppers <= limits[settled.rows, settled.prefixes])
+    return settled
 
 
 def measure(search: Search, pairs: Pairs) -> Pairs:

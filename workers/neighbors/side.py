@@ -13,8 +13,7 @@ from workers.neighbors.layout import BLOCK, Layout
 from workers.neighbors.stored import CentredRows
 
 _ENCODED_AT_ONCE = {"cpu": 256, "cuda": 16_384}  # rows that stay in a core's cache; enough to occupy a GPU
-
-_WILD = 8.0
+_WILD = 8.0  # times the median error
 
 
 @dataclass
