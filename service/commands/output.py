@@ -14,6 +14,7 @@ from rich.table import Table
 
 from service.client import Finished, Handle
 from service.contracts.jobs import Job
+from service.contracts.partition import Partition
 from service.contracts.radius import RadiusReport
 
 console = Console()
@@ -89,11 +90,27 @@ def _approximation_lines(report: RadiusReport) -> list[str]:
     ]
 
 
+def _partition_lines(partition: Partition) -> list[str]:
+    literal, corrected, gap = partition.paper_literal, partition.corrected, partition.volume_gap
+    loss = corrected.proposition_4_loss
+    by_formula = f"e^{corrected.proposition_4_log_loss:.6g}" if loss is None else f"{loss:.6g}"
+    return [
+        f"log Z {corrected.log_partition:.6g} (as printed {literal.log_partition:.6g}); effective balls "
+        f"{corrected.effective_balls:.4g} of {partition.balls:,}, largest share {corrected.largest_share:.1%}",
+        f"loss by Prop. 4 {by_formula}, consistent L = log Z {corrected.loss:.6g}; the mean radius is in volume "
+        f"{gap.paper_literal.at_mean_radius:+.1f} nats from √(n/2πe), {gap.corrected.at_mean_radius:+.1f} from 1",
+    ]
+
+
 def print_report(report: RadiusReport, *, radii: bool = False) -> None:
-    """The table of a report, its counts within radii where wanted, and its warnings."""
+    """The table of a report, its partition function, its counts within radii where wanted, and its warnings."""
     console.print(report_table(report))
     for line in _approximation_lines(report):
         console.print(f"[yellow]approximate[/] {line}", highlight=False)
+    for line in [] if report.partition is None else _partition_lines(report.partition):
+        console.print(f"[cyan]partition[/] {line}", highlight=False)
+    if report.partition_reason is not None:
+        console.print(f"[cyan]partition[/] none: {report.partition_reason}", highlight=False)
     if radii:
         console.print(counts_table(report))
     for warning in report.warnings:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from service.contracts.base import Contract, Identifier, Notice, RequestContract, Seed, Text
+from service.contracts.partition import Partition
 
 Engine = Literal["auto", "exact", "faiss-flat", "faiss-ivf", "faiss-hnsw"]
 FIGURE_FORMATS = ("png", "svg", "pdf")
@@ -170,6 +171,8 @@ class RadiusReport(Contract):
     theory: dict[str, Any]
     null_model: NullModel | None
     counts: Counts | None = None
+    partition: Partition | None = None
+    partition_reason: str | None = Field(default=None, description="why `partition` is null")
     intrinsic_dimension: None = None
     warnings: list[Notice]
     timing: dict[str, float]

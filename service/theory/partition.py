@@ -21,17 +21,17 @@ from service.theory.ball_bounds import (
 from service.theory.balls import log_ball_integral, log_ball_integrals, radius_of_integral
 from service.theory.domain import check_patterns, check_radii
 
-_SUM_NOTE = "Eq. (13): the sum runs to d_t, the layer's own patterns, not to d; here d is the number of those summed."
-_CELL_NOTE = (
+CELL_NOTE = (
     "Eq. (13): the third equality needs each ball inside its pattern's Voronoi cell, which r_i ≤ half the distance to "
     "the nearest pattern ensures and disjointness alone does not."
 )
-_EXPONENT_NOTE = "Eq. (14): with the lower bound mended, exp(√(n/2πe)) reads exp(n/2πe)."
-_SHARE_NOTE = (
+SHARE_NOTE = (
     "Eq. (14): Z_t grows as a high power of the radius, so it rests on the largest balls, and the radius of a typical "
     "ball does not give it."
 )
-_NOTES = [PRINTED_INTEGRAL_NOTE, PRINTED_BOUND_NOTE, _SUM_NOTE, _CELL_NOTE, _EXPONENT_NOTE]
+_SUM_NOTE = "Eq. (13): the sum runs to d_t, the layer's own patterns, not to d; here d is the number of those summed."
+_EXPONENT_NOTE = "Eq. (14): with the lower bound mended, exp(√(n/2πe)) reads exp(n/2πe)."
+_NOTES = [PRINTED_INTEGRAL_NOTE, PRINTED_BOUND_NOTE, _SUM_NOTE, CELL_NOTE, _EXPONENT_NOTE]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def partition_of_radii_theory(n: int, radii: NDArray[np.float64]) -> dict[str, A
             "largest_share": found.largest_share,
             "equivalent_radius": found.equivalent_radius,
         },
-        "notes": [PRINTED_INTEGRAL_NOTE, _CELL_NOTE, _SHARE_NOTE],
+        "notes": [PRINTED_INTEGRAL_NOTE, CELL_NOTE, SHARE_NOTE],
     }
 
 

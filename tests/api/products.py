@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,17 +40,24 @@ def sample_vectors() -> np.ndarray:
     return vectors
 
 
-def publish_texts(settings: Settings, catalog: Catalog, vectors: np.ndarray, job_id: str) -> str:
-    """An activation set of two shards, as an extraction publishes it; row r reads "text r" of document "doc r"."""
+def publish_texts(
+    settings: Settings, catalog: Catalog, vectors: np.ndarray, job_id: str, documents: Sequence[int] | None = None
+) -> str:
+    """An activation set of two shards, as an extraction publishes it; row r reads "text r" of document "doc r".
+
+    Args:
+        documents: number of each row's document, where they are others.
+    """
+    documents = range(len(vectors)) if documents is None else documents
     set_id = derived_id("act", job_id)
     staging = settings.artifacts_root / ".staging" / set_id
     half = len(vectors) // 2
     for index, part in enumerate((range(half), range(half, len(vectors)))):
         save_tensors(staging / shard_name(index), {"vectors": vectors[part.start : part.stop]})
         tokens = np.arange(len(part) * CHUNK_TOKENS, dtype=np.int32).reshape(-1, CHUNK_TOKENS)
-        numbers = np.asarray(part, dtype=np.int64)
-        names, texts = [f"doc {row}" for row in part], [f"text {row}" for row in part]
-        save_chunks(staging / rows_name(index), tokens, numbers, 10 * numbers, names, texts)
+        numbers = np.asarray([documents[row] for row in part], dtype=np.int64)
+        names, texts = [f"doc {number}" for number in numbers], [f"text {row}" for row in part]
+        save_chunks(staging / rows_name(index), tokens, numbers, 10 * np.asarray(part, dtype=np.int64), names, texts)
     about = {"id": set_id, "name": "a set", "job": job_id, "site": "final_norm_out", "position": "last"}
     finish_set(staging, about | {"rows_per_chunk": 1, "extraction": {"chunk_tokens": CHUNK_TOKENS}})
     publish_folder(staging, settings.artifacts_root / set_id)

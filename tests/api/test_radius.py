@@ -18,7 +18,7 @@ from tests.api.support import problem_of
 
 REPORT = {
     "id", "job", "activations", "site", "name", "n", "d_model", "engine", "exclude", "certified_fraction", "fractions",
-    "theory", "null_model", "counts", "intrinsic_dimension", "reference",
+    "theory", "null_model", "counts", "partition", "partition_reason", "intrinsic_dimension", "reference",
     "engine_reason", "warnings", "timing", "provenance", "created_at",
 }  # fmt: skip
 FRACTION = {

@@ -13,6 +13,7 @@ from service.theory.ball_bounds import balls_theory
 from service.theory.hopfield_capacities import hopfield_capacities_theory
 from service.theory.loss import inverse_loss_theory, loss_theory
 from service.theory.loss_readings import loss_readings_theory
+from service.theory.measured_partition import measured_partition
 from service.theory.partition import partition_of_radii_theory, partition_theory
 from service.theory.radius import radius_theory
 from service.theory.reported_losses import reported_losses_theory
@@ -26,6 +27,7 @@ ANSWERS = {
     "balls": balls_theory(1024, 7.7),
     "partition": partition_theory(1024, 80_000, 7.7),
     "partition of radii": partition_of_radii_theory(64, np.array([1.0, 2.0])),
+    "measured partition": measured_partition(64, np.array([[2.0], [2.0]]), np.array([[1], [0]]), complete=False),
     "unit partition": unit_partition_theory(1024, 80_000, None),
     "loss": loss_theory(1.0),
     "inverse loss": inverse_loss_theory(2.2),

@@ -19,6 +19,7 @@ from service.contracts.radius import RadiusReport, RadiusSpec
 from service.provenance import provenance
 from service.theory.radius import report_theory
 from workers.figures.radius import draw_radius_figure
+from workers.flows.partitioning import partition_report
 from workers.flows.reporting import counts_report, fraction_reports, null_report, report_warnings
 from workers.flows.runtime import SegmentProgress, runtime
 from workers.flows.searching import Found, read_input, search
@@ -77,11 +78,14 @@ def _write_report(
     if reference is None:
         spectrum = covariance_spectrum(given.database, source.mean())
         null = gaussian_null(spectrum, sizes, queries=settings.null_queries, seed=spec.seed)
+    drawn = time.perf_counter()
     fractions = fraction_reports(spec.fractions, found.parts, sizes, found.approximations)
-    counts = None
-    if found.counts is not None:
-        codes = None if given.codes is None else given.codes[found.parts[-1].rows]
-        counts = counts_report(spec.radii or [], found.counts, codes)
+    whole, inside = found.parts[-1], reference is None
+    codes = given.codes[whole.rows] if given.codes is not None and inside else None
+    counts = None if found.counts is None else counts_report(spec.radii or [], found.counts, codes)
+    reported = time.perf_counter()
+    partition, no_partition = partition_report(summary.d_model, whole, fractions[-1], codes, in_reference=not inside)
+    partitioned = time.perf_counter()
     chunk_tokens = source.manifest.get("extraction", {}).get("chunk_tokens")
     report = RadiusReport(
         id=report_id,
@@ -100,12 +104,15 @@ def _write_report(
         theory=report_theory(summary.d_model, max(1, sizes[-1]), chunk_tokens),
         null_model=None if null is None else null_report(null, fractions),
         counts=counts,
+        partition=partition,
+        partition_reason=no_partition,
         warnings=report_warnings(spec, statistics, fractions, given.codes is None, summary.n if reference else None),
         timing={
             "load_s": loaded - began,
             "search_s": found.search_s,
             "count_s": found.count_s,
-            "null_s": time.perf_counter() - searched,
+            "null_s": drawn - searched,
+            "partition_s": partitioned - reported,
             "total_s": time.perf_counter() - began,
         },
         provenance=_provenance(spec, summary, found),
