@@ -1,0 +1,12 @@
+"""Energies of many queries among many patterns. Pure: arrays in, arrays and frozen dataclasses out.
+
+energies.py     g, E at several β, E_MCHN at several β and the k nearest, from one pass over the patterns
+patterns.py     the patterns: centred, scaled, lifted, tile by tile
+soft_minimum.py running shifted sums of exponentials
+candidates.py   running choice of the pairs that float64 has to settle
+weights.py      softmax weights over all patterns; the smallest Hessian eigenvalue
+retrieval.py    fixed points; the basin test
+descent.py      does a block move its input towards the nearest pattern? (eq. 6), with two nulls
+
+The definitions, and what all of this is tested against, are in service/theory/energy.py.
+"""

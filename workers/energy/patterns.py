@@ -1,0 +1,132 @@
+"""The stored patterns of an energy: about a common centre, scaled, and handed out tile by tile.
+
+Neither g nor E changes by the centre, and a power of two as scale changes no digit. E_MCHN knows the origin, but only
+through the lifts M² − ‖ρ_i‖² (service/theory/energy.py), which are computed once, in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from service.errors import InvalidInput
+from workers.neighbors.stored import CentredRows, StoredRows, centre_rows
+
+_BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Some patterns, P of them, in the precision of the products.
+
+    Attributes:
+        start: id of the first.
+        rows: (P, n) centred and scaled.
+        norms_sq: (P,) their squared norms.
+        lifts: (P,) M² − ‖ρ‖² in the scale of squared distances.
+    """
+
+    start: int
+    rows: Tensor
+    norms_sq: Tensor
+    lifts: Tensor
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """All patterns of one energy.
+
+    Attributes:
+        rows: centred and scaled.
+        precision: of the products: float32, or float64.
+        device: where the products are made.
+    """
+
+    rows: CentredRows
+    precision: torch.dtype
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.rows.stored)
+
+    @property
+    def stored(self) -> StoredRows:
+        return self.rows.stored
+
+    @property
+    def scale(self) -> float:
+        return self.rows.scale
+
+    @property
+    def unit(self) -> float:
+        """Unit roundoff of the products."""
+        return 2.0**-53 if self.precision == torch.float64 else 2.0**-24
+
+    @property
+    def gamma(self) -> float:
+        """|v − ‖x − ρ‖²| ≤ γ (‖x‖ + ‖ρ‖)² for a product v of rounded rows, as in neighbors/certificate.py."""
+        terms = (self.rows.d + 24) * self.unit
+        return 1.01 * terms / (1 - terms)
+
+    def tile(self, start: int, stop: int) -> Tile:
+        """The patterns with ids from `start` to `stop`."""
+        ids = torch.arange(start, min(stop, len(self)))
+        norms_sq, lifts = (whole[start:stop].to(self.device, self.precision) for whole in (self.norms_sq, self.lifts))
+        return Tile(start, self.take(self.rows, ids), norms_sq, lifts)
+
+    def centred(self, queries: StoredRows) -> CentredRows:
+        """Other rows about the same centre, in the same scale."""
+        return CentredRows(queries, self.rows.centre, self.rows.scale)
+
+    def take(self, rows: CentredRows, ids: Tensor) -> Tensor:
+        """(m, n) rows in the precision of the products, on the device."""
+        if self.precision == torch.float64:
+            return rows.take_float64(ids, self.rows.centre.double()).to(self.device)
+        return rows.take(ids).to(self.device)
+
+    @cached_property
+    def norms_sq(self) -> Tensor:
+        """(d,) float64 squared norms of the rounded rows that are multiplied."""
+        blocks = torch.arange(len(self)).split(_BLOCK_ROWS)
+        return torch.cat([squared_norms(self.take(self.rows, ids)).cpu() for ids in blocks])
+
+    @cached_property
+    def lifts(self) -> Tensor:
+        """(d,) float64, scaled: M² − ‖ρ_i‖² = t_M − t_i with t = (ρ − c)·(ρ + c), the squared norm but for ‖c‖²."""
+        centre = self.rows.centre.double()
+        shifted = []
+        for ids in torch.arange(len(self)).split(_BLOCK_ROWS):
+            rows = self.stored.take(ids).double()
+            shifted.append(((rows - centre) * (rows + centre)).sum(dim=1))
+        norms = torch.cat(shifted) * self.scale**2
+        return norms.max() - norms
+
+    @cached_property
+    def two_extremes(self) -> tuple[Tensor, Tensor]:
+        """The two smallest and the two largest lifts, to know Δ and M without any one pattern."""
+        count = min(2, len(self))
+        return self.lifts.topk(count, largest=False).values, self.lifts.topk(count).values
+
+
+def squared_norms(rows: Tensor) -> Tensor:
+    """(m,) float64 ‖x‖² of (m, n) rows."""
+    return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square()
+
+
+def prepare_patterns(
+    stored: StoredRows, *, precision: torch.dtype | None = None, device: torch.device | None = None
+) -> Patterns:
+    """Centre and scale the patterns; float64 products for rows stored in float64, float32 for others, unless told.
+
+    Raises:
+        InvalidInput: there are none.
+        NonFiniteData: a row is not finite, or the squared norms overflow a double.
+    """
+    if not len(stored):
+        raise InvalidInput("an energy needs at least one pattern", field="patterns")
+    rows = centre_rows([(stored, torch.arange(len(stored)))])[0]
+    kind = precision or (torch.float64 if stored.dtype == torch.float64 else torch.float32)
+    return Patterns(rows, kind, device or torch.device("cpu"))

@@ -1,0 +1,104 @@
+"""Retrieval among many patterns: fixed points, and the test whether a ball returns to its pattern (Definition 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.theory.energy import Kind
+from workers.energy.patterns import Patterns
+from workers.energy.weights import softmax_weights
+
+Array = np.ndarray
+Tick = Callable[[float], None]
+_MAX_STEPS = 200
+_STILL = {torch.float32: 1e-6, torch.float64: 1e-10}
+_RETURNED = 1e-3
+DIRECTIONS = ("random", "towards_nearest")
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where the iteration of m points ended: (m, n) float64 points, and whether each stood still."""
+
+    points: Array
+    converged: Array
+
+
+@dataclass(frozen=True)
+class Basins:
+    """Definition 1 tried out on some patterns.
+
+    Attributes:
+        patterns: how many were tried.
+        stored: share whose own fixed point lies inside the ball of half the nearest-neighbour distance.
+        fractions: of that half distance, where the starting points lay.
+        returned: per direction, per fraction: share of starting points that ended at the pattern's fixed point, which
+            must lie in the ball.
+    """
+
+    patterns: int
+    stored: float
+    fractions: list[float]
+    returned: dict[str, list[float]]
+
+
+def retrieve(patterns: Patterns, starts: Array, beta: float = 1.0, kind: Kind = "energy") -> Ends:
+    """Iterate x ← Σ p_i ρ_i from (m, n) starting points until each moves no more than rounding."""
+    centre, scale = patterns.rows.centre.double(), patterns.scale
+    points = (torch.from_numpy(np.asarray(starts, dtype=np.float64)) - centre) * scale
+    moving = torch.ones(len(points), dtype=torch.bool)
+    for _ in range(_MAX_STEPS):
+        at = torch.nonzero(moving)[:, 0]
+        if not len(at):
+            break
+        moved = softmax_weights(patterns, points[at], beta, kind).mean().cpu()
+        far = torch.linalg.vector_norm(moved - points[at], dim=1) > _STILL[patterns.precision]
+        points[at] = moved
+        moving[at] = far
+    return Ends((points / scale + centre).numpy(), ~moving.numpy())
+
+
+def basin_test(
+    patterns: Patterns,
+    rows: Array,
+    nearest: Array,
+    distances: Array,
+    fractions: Sequence[float] = (0.25, 0.5, 0.75, 0.9, 0.99),
+    *,
+    beta: float = 1.0,
+    seed: int = 0,
+    tick: Tick = lambda share: None,
+) -> Basins:
+    """Start at fractions of half the nearest-neighbour distance from some patterns; count who returns.
+
+    Args:
+        rows: (m,) ids of the patterns tried.
+        nearest, distances: (m,) id of each one's nearest other pattern, and how far that is (above 0).
+        fractions: of half that distance, each in a random direction and straight towards the nearest pattern.
+    """
+    own, other = (_taken(patterns, ids) for ids in (rows, nearest))
+    fixed = retrieve(patterns, own, beta).points
+    half = distances / 2
+    stored = np.linalg.norm(fixed - own, axis=1) < half
+    random = np.random.default_rng(seed).standard_normal(own.shape)
+    along = {"random": random, "towards_nearest": other - own}
+    returned: dict[str, list[float]] = {}
+    for at, name in enumerate(DIRECTIONS):
+        unit = along[name] / np.linalg.norm(along[name], axis=1, keepdims=True)
+        returned[name] = []
+        for step, fraction in enumerate(fractions):
+            ends = retrieve(patterns, own + (fraction * half)[:, None] * unit, beta).points
+            back = np.linalg.norm(ends - fixed, axis=1) <= _RETURNED * distances
+            returned[name].append(float((back & stored).mean()))
+            tick((at + (step + 1) / len(fractions)) / len(DIRECTIONS))
+    return Basins(len(rows), float(stored.mean()), list(fractions), returned)
+
+
+def _taken(patterns: Patterns, ids: Array) -> Array:
+    wanted: Tensor = torch.from_numpy(np.asarray(ids, dtype=np.int64))
+    return patterns.stored.take(wanted).double().numpy()
