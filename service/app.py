@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service import __version__
-from service.api import about, activations, corpora, jobs, problems, radius, theory
+from service.api import about, activations, corpora, energy, jobs, problems, queries, radius, theory
 from service.api.guards import PlainErrors, SameSite
 from service.api.services import build_services
 from service.settings import Settings
@@ -37,6 +37,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.services = services
     for part in (jobs, radius, theory, about):
         app.include_router(part.router, max_body_size=settings.max_json_bytes)
+    for part in (energy, queries):
+        app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)
     for part in (corpora, activations):
         app.include_router(part.router, max_body_size=settings.max_upload_bytes)
     problems.install(app)

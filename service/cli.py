@@ -16,10 +16,12 @@ from pydantic import ValidationError
 
 from service import __version__
 from service.client import Client
+from service.commands.energies import print_energy_report, print_query
 from service.commands.output import console, errors, jobs_table, print_json, print_report, wait_with_bar
+from service.commands.reading import read_array
 from service.commands.theory import app as theory_app
 from service.contracts.presets import merge
-from service.contracts.radius import FIGURE_FORMATS
+from service.contracts.radius import FIGURE_FORMATS, RadiusReport
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
 from service.settings import Settings
 
@@ -55,7 +57,7 @@ def up(
 
 
 @app.command()
-def worker(role: Annotated[str, typer.Option(help="control or compute")], device: str = "auto") -> None:
+def worker(role: Annotated[str, typer.Option(help="control, compute or query")], device: str = "auto") -> None:
     """Run one worker process in the foreground, on the database and data directory of the environment."""
     command = [sys.executable, "-m", "workers.main", "--role", role]
     os.execve(sys.executable, command, os.environ | {"RADIUS_DEVICE": device})  # noqa: S606 - the command is ours
@@ -82,7 +84,7 @@ def demo(
 
 @app.command()
 def submit(
-    kind: Annotated[str, typer.Argument(help="extraction, radius or analysis")],
+    kind: Annotated[str, typer.Argument(help="extraction, radius, energy or analysis")],
     preset: Annotated[str | None, typer.Option(help="a preset of /v1/presets")] = None,
     values: Annotated[list[str] | None, typer.Option("--set", help="field=value, value as JSON or text")] = None,
     watch_it: Annotated[bool, typer.Option("--watch", help="wait for the end")] = False,
@@ -150,17 +152,42 @@ def report(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Show a radius report."""
+    """Show a radius report or an energy report."""
+    energies = report_id.startswith("energy-")
     with Client(url) as client:
-        found = client.radius(report_id)
+        found = client.energy(report_id) if energies else client.radius(report_id)
         if figure is not None:
             if figure.suffix.removeprefix(".") not in FIGURE_FORMATS:
                 raise InvalidInput("the figure's name must end in .png, .svg or .pdf")
             figure.write_bytes(client.figure(report_id, figure.suffix.removeprefix(".")))
     if as_json:
         print_json(found.model_dump(mode="json"))
-    else:
+    elif isinstance(found, RadiusReport):
         print_report(found, radii=radii)
+    else:
+        print_energy_report(found)
+
+
+@app.command()
+def query(
+    set_id: Annotated[str, typer.Argument(help="an activation set")],
+    texts: Annotated[list[str] | None, typer.Argument(help="texts, run through the set's own model")] = None,
+    vectors: Annotated[Path | None, typer.Option(help="a 2-D .npy of vectors instead of texts")] = None,
+    k: Annotated[int, typer.Option(help="nearest rows shown")] = 5,
+    beta: Annotated[float, typer.Option(help="inverse temperature of the energies")] = 1.0,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Ask where a text lies among the rows of a set: radius query ACT "a sentence"."""
+    if bool(texts) == (vectors is not None):
+        raise InvalidInput("give either texts or --vectors")
+    points = None if vectors is None else read_array(vectors, "vectors")
+    with Client(url) as client:
+        answer = client.query(set_id, texts=texts or None, vectors=points, k=k, beta=beta)
+    if as_json:
+        print_json(answer.model_dump(mode="json"))
+    else:
+        print_query(answer, texts or [f"row {row}" for row in range(len(answer.results))])
 
 
 @app.command()

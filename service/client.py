@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,15 @@ from safetensors.numpy import load as load_safetensors
 
 from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
+from service.contracts.energy import Evaluation
+from service.contracts.energy_report import EnergyReport
 from service.contracts.jobs import FINAL_STATES, Job
+from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.errors import RadiusError, Unavailable, error_from_dict
 
 Array = np.ndarray
+Points = Array | Sequence[Sequence[float]]
 Answer = TypeVar("Answer")
 Watch = Callable[[Job], None]
 _POLL_S = 0.25
@@ -101,8 +105,27 @@ class _Calls:
         return Call("GET", f"/v1/radius/{report_id}/neighbors", _page(NeighborPair), {"params": params})
 
     @staticmethod
+    def energy(report_id: str) -> Call[EnergyReport]:
+        return Call("GET", f"/v1/energy/{report_id}", _model(EnergyReport), {})
+
+    @staticmethod
+    def evaluate(patterns: Points, queries: Points, beta: float) -> Call[Evaluation]:
+        body = {"patterns": _rows(patterns), "queries": _rows(queries), "beta": beta}
+        return Call("POST", "/v1/energy/evaluate", _model(Evaluation), {"json": body})
+
+    @staticmethod
+    def query(
+        set_id: str, texts: Sequence[str] | None, vectors: Points | None, k: int, beta: float
+    ) -> Call[QueryAnswer]:
+        body: dict[str, Any] = {"k": k, "beta": beta}
+        body |= {} if texts is None else {"texts": list(texts)}
+        body |= {} if vectors is None else {"vectors": _rows(vectors)}
+        return Call("POST", f"/v1/activations/{set_id}/query", _model(QueryAnswer), {"json": body})
+
+    @staticmethod
     def figure(report_id: str, ending: str) -> Call[bytes]:
-        return Call("GET", f"/v1/radius/{report_id}/figure.{ending}", lambda response: response.content, {})
+        noun = "energy" if report_id.startswith("energy-") else "radius"
+        return Call("GET", f"/v1/{noun}/{report_id}/figure.{ending}", lambda response: response.content, {})
 
     @staticmethod
     def ready() -> Call[None]:
@@ -146,6 +169,10 @@ class Finished:
     @property
     def reports(self) -> list[str]:
         return [result.id for result in self.job.results if result.type == "radius"]
+
+    @property
+    def energies(self) -> list[str]:
+        return [result.id for result in self.job.results if result.type == "energy"]
 
     @property
     def activations(self) -> list[str]:
@@ -203,7 +230,27 @@ class Client:
     def neighbors(self, report_id: str, *, order: str = "closest", limit: int = 20) -> list[NeighborPair]:
         return self._send(_Calls.neighbors(report_id, order, limit))[0]
 
+    def energy(self, report_id: str) -> EnergyReport:
+        return self._send(_Calls.energy(report_id))
+
+    def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
+        """Energies of (q, n) points among (d, n) patterns, at once."""
+        return self._send(_Calls.evaluate(patterns, queries, beta))
+
+    def query(
+        self,
+        set_id: str,
+        *,
+        texts: Sequence[str] | None = None,
+        vectors: Points | None = None,
+        k: int = 10,
+        beta: float = 1.0,
+    ) -> QueryAnswer:
+        """Where texts, or vectors, lie among the rows of a set."""
+        return self._send(_Calls.query(set_id, texts, vectors, k, beta))
+
     def figure(self, report_id: str, ending: str = "png") -> bytes:
+        """The figure of a radius or an energy report."""
         return self._send(_Calls.figure(report_id, ending))
 
     def wait_until_ready(self, timeout_s: float = 60.0) -> None:
@@ -292,6 +339,23 @@ class AsyncClient:
     async def neighbors(self, report_id: str, *, order: str = "closest", limit: int = 20) -> list[NeighborPair]:
         return (await self._send(_Calls.neighbors(report_id, order, limit)))[0]
 
+    async def energy(self, report_id: str) -> EnergyReport:
+        return await self._send(_Calls.energy(report_id))
+
+    async def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
+        return await self._send(_Calls.evaluate(patterns, queries, beta))
+
+    async def query(
+        self,
+        set_id: str,
+        *,
+        texts: Sequence[str] | None = None,
+        vectors: Points | None = None,
+        k: int = 10,
+        beta: float = 1.0,
+    ) -> QueryAnswer:
+        return await self._send(_Calls.query(set_id, texts, vectors, k, beta))
+
     async def figure(self, report_id: str, ending: str = "png") -> bytes:
         return await self._send(_Calls.figure(report_id, ending))
 
@@ -342,6 +406,10 @@ def _explain(body: Mapping[str, Any]) -> str:
 def _first_field(body: Mapping[str, Any]) -> dict[str, str]:
     errors = body.get("errors") or []
     return {"field": str(errors[0]["field"])} if errors else {}
+
+
+def _rows(points: Points) -> list[list[float]]:
+    return np.asarray(points, dtype=np.float64).tolist()
 
 
 def _model(kind: type[Any]) -> Callable[[httpx2.Response], Any]:

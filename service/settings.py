@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -9,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 2**20
 GIB = 2**30
+_LONGEST_SOCKET = 100
 
 
 class Settings(BaseSettings):
@@ -57,6 +61,24 @@ class Settings(BaseSettings):
     search_memory_bytes: int = Field(
         default=16 * GIB, ge=0, description="a search whose encoded rows need more encodes them again for every panel"
     )
+    energy_basin_rows: int = Field(
+        default=64, ge=1, description="patterns whose ball is tried out: do starts on its sphere return?"
+    )
+    energy_curvature_rows: int = Field(default=64, ge=1, description="points at which the Hessian is looked at")
+    max_evaluate_numbers: int = Field(
+        default=1_000_000, ge=1, description="patterns and queries of one evaluation, in numbers"
+    )
+    max_evaluate_products: int = Field(
+        default=2_000_000_000, ge=1, description="queries × patterns × dimension of one evaluation: seconds"
+    )
+    max_evaluate_bytes: int = Field(
+        default=32 * MIB, ge=1024, description="JSON body of an evaluation or a query; a number is up to 25 bytes"
+    )
+    query_memory_bytes: int = Field(
+        default=8 * GIB, ge=0, description="rows that the query worker keeps in memory; a larger set is read from disk"
+    )
+    query_timeout_s: float = Field(default=30.0, gt=0, description="how long the API waits for the query worker")
+    max_queries: int = Field(default=256, ge=1, description="texts or vectors of one query")
     null_queries: int = Field(default=1_000, ge=1, description="sampled queries of the Gaussian null model")
     poll_interval_s: float = Field(default=0.1, gt=0, description="how often a worker looks for a new segment")
     progress_interval_s: float = Field(
@@ -100,6 +122,15 @@ class Settings(BaseSettings):
     def index_cache(self) -> Path:
         return self.data_dir / "cache" / "indices"
 
+    @property
+    def query_socket(self) -> Path:
+        """Where the query worker listens: in the data directory, unless that name is too long for a socket."""
+        path = self.data_dir / "run" / "query.sock"
+        if len(str(path)) <= _LONGEST_SOCKET:
+            return path
+        digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"radius-{os.getuid()}-{digest}" / "query.sock"
+
     def make_folders(self) -> None:
         """Make the folders that every process expects."""
         for folder in (self.models_root, self.corpora_root, self.uploads_root, self.artifacts_root, self.index_cache):
@@ -107,5 +138,8 @@ class Settings(BaseSettings):
 
     def limits(self) -> dict[str, int]:
         """The limits shown at `/v1/limits`."""
-        names = ("max_json_bytes", "max_upload_bytes", "max_chunks", "max_page", "max_document_bytes")
+        names = (
+            "max_json_bytes", "max_upload_bytes", "max_chunks", "max_page", "max_document_bytes",
+            "max_evaluate_numbers", "max_evaluate_products", "max_evaluate_bytes", "max_queries",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in names}

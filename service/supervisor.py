@@ -70,6 +70,7 @@ class Supervisor:
         self._add("api", ["service.server", "--fd", str(listening.fileno())], (listening.fileno(),))
         self._add("control", ["workers.main", "--role", "control"])
         self._add("compute", ["workers.main", "--role", "compute"])
+        self._add("query", ["workers.main", "--role", "query"])
         for child in self.children:
             self._spawn(child)
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)

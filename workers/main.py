@@ -1,4 +1,4 @@
-"""A worker process: `python -m workers.main --role control|compute`."""
+"""A worker process: `python -m workers.main --role control|compute|query`."""
 
 from __future__ import annotations
 
@@ -28,16 +28,21 @@ _SETTLE_INTERVAL_S = 5.0
 def main() -> None:
     """Run one worker until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="radius worker")
-    parser.add_argument("--role", choices=["control", "compute"], required=True)
+    parser.add_argument("--role", choices=["control", "compute", "query"], required=True)
     role = parser.parse_args().role
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
     settings = Settings()
     settings.make_folders()
     name = f"{role}-{settings.worker_name}"
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     with _only_one(settings, name):
+        if role == "query":
+            from workers.query.server import serve
+
+            serve(settings, Catalog(settings.resolved_database_url))
+            return
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
         run_worker(settings, role, name, stop)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
 from service.api.bodies import StrictRoute
+from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
 from service.api.problems import RESPONSES
 from service.api.services import LimitDep, PageDep, Probabilities, Services, ServicesDep
 from service.artifacts.report import ReportFolder
@@ -18,10 +19,6 @@ from service.contracts.base import Contract, Identifier, Page
 from service.contracts.radius import Histogram, Neighbor, NeighborPair, RadiusReport, RadiusSummary
 
 router = APIRouter(prefix="/v1/radius", tags=["radius"], route_class=StrictRoute, responses=RESPONSES)
-_MEDIA: dict[str, str] = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
-_FIGURE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {media: {} for media in _MEDIA.values()}, "description": "the figure"}
-}
 
 
 class FractionHistogram(Contract):
@@ -134,12 +131,10 @@ def list_radius_neighbors(
     return Page(data=data, next=str(start + limit) if more else None)
 
 
-@router.get("/{report_id}/figure.{ending}", response_class=FileResponse, responses=_FIGURE)
-def get_radius_figure(
-    report_id: Identifier, ending: Literal["png", "svg", "pdf"], services: ServicesDep
-) -> FileResponse:
+@router.get("/{report_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)
+def get_radius_figure(report_id: Identifier, ending: Ending, services: ServicesDep) -> FileResponse:
     """The histogram of the report, as drawn when it was published."""
-    return FileResponse(_folder(services, report_id).file(f"figure.{ending}"), media_type=_MEDIA[ending])
+    return figure_response(_folder(services, report_id), ending)
 
 
 def _folder(services: Services, report_id: str) -> ReportFolder:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator
 
+from service.api.query_proxy import QueryProxy
 from service.artifacts.activation_set import ActivationSet
 from service.catalog import activations
 from service.catalog.engine import Catalog
@@ -21,11 +22,12 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, catalog and submission."""
+    """Settings, catalog, submission and the way to the query worker."""
 
     settings: Settings
     catalog: Catalog
     submission: Submission
+    queries: QueryProxy
 
     def stored_set(self, set_id: str) -> tuple[ActivationSummary, ActivationStatistics, ActivationSet]:
         """A published activation set: its row, its statistics, its folder; raises `NotFound`."""
@@ -34,6 +36,7 @@ class Services:
         return summary, statistics, ActivationSet(self.settings.artifacts_root / set_id, summary.sha256)
 
     def close(self) -> None:
+        self.queries.close()
         self.submission.engine.close()
         self.catalog.close()
 
@@ -42,7 +45,7 @@ def build_services(settings: Settings) -> Services:
     """Connections are made on first use, so this succeeds while the database is away."""
     catalog = Catalog(settings.resolved_database_url)
     engine = JobEngine(settings.resolved_database_url)
-    return Services(settings, catalog, Submission(catalog, engine, settings))
+    return Services(settings, catalog, Submission(catalog, engine, settings), QueryProxy(settings))
 
 
 def _services(request: Request) -> Services:

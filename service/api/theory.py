@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from service.api.problems import RESPONSES
 from service.contracts.base import Text
+from service.contracts.figure1 import Figure1Theory
 from service.contracts.theory import (
     BallsTheory,
     LossReadingsTheory,
@@ -23,6 +24,7 @@ from service.errors import InvalidInput
 from service.theory import domain
 from service.theory.balance import balance_theory
 from service.theory.ball_bounds import balls_theory
+from service.theory.figure1 import figure1_theory
 from service.theory.hopfield_capacities import hopfield_capacities_theory
 from service.theory.loss import inverse_loss_theory, loss_theory
 from service.theory.loss_readings import loss_readings_theory
@@ -133,6 +135,12 @@ def get_theory_balance(
 def get_theory_table_1() -> HopfieldTheory:
     """Table 1: Hopfield networks, their energies and capacities."""
     return HopfieldTheory.model_validate(hopfield_capacities_theory())
+
+
+@router.get("/figure1")
+def get_theory_figure1() -> Figure1Theory:
+    """Fig. 1: the minima of both energies on the paper's patterns."""
+    return Figure1Theory.model_validate(figure1_theory())
 
 
 @router.get("/table-2")

@@ -1,4 +1,4 @@
-"""The folder of one radius report, read only."""
+"""The folders of a radius report and of an energy report, read only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from service.artifacts.manifest import ArtifactFolder
+from service.contracts.energy_report import EnergyReport, LayerEnergies
 from service.contracts.radius import RadiusReport
+from service.errors import NotFound
 
 Array = np.ndarray
 
@@ -50,3 +52,28 @@ class ReportFolder(ArtifactFolder):
         chosen = order[start : start + count]
         pairs = [(int(rows[i]), int(nearest[i]), float(distances[i])) for i in chosen]
         return pairs, len(order) > start + count
+
+
+@dataclass(frozen=True)
+class EnergyFolder(ArtifactFolder):
+    """The files of a published energy report."""
+
+    def report(self) -> EnergyReport:
+        return EnergyReport.model_validate_json(self.file("report.json").read_bytes())
+
+    def values(self, of: str, layer: int, layers: list[LayerEnergies], beta: float | None) -> Array:
+        """(q,) g, or an energy at one β, of every point among the patterns of the set at position `layer`.
+
+        Raises:
+            NotFound: the report has no such layer, or no energies at that β.
+        """
+        if layer >= len(layers):
+            raise NotFound("the report has no layer of that position", field="layer")
+        tensors = load_file(self.file("energies.safetensors"))
+        if of == "g":
+            return tensors[f"g_{layer}"]
+        wanted = layers[layer].energies[0].beta if beta is None else beta
+        at = np.flatnonzero(tensors["betas"] == wanted)
+        if not len(at):
+            raise NotFound("the report has no energies at that β", field="beta")
+        return tensors[f"{of}_{layer}"][at[0]]

@@ -12,7 +12,7 @@ from service.contracts.base import Notice, now
 from service.contracts.jobs import FINAL_STATES, Job, JobResult, Progress
 from service.errors import NotFound
 
-_HREF = {"activations": "/v1/activations/", "radius": "/v1/radius/"}
+_HREF = {"activations": "/v1/activations/", "radius": "/v1/radius/", "energy": "/v1/energy/"}
 
 
 def insert(connection: sa.Connection, row: Row) -> None:

@@ -114,3 +114,18 @@ radius_reports = sa.Table(
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
+
+energy_reports = sa.Table(
+    "energy_reports",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("job", sa.String(64), nullable=False),
+    sa.Column("activations", sa.JSON, nullable=False),
+    sa.Column("queries", sa.String(64)),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("d_model", sa.Integer, nullable=False),
+    sa.Column("points", sa.BigInteger, nullable=False),
+    sa.Column("mean", sa.JSON),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)

@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from service.client import Client, Finished
+from service.commands.energies import print_energy_report, print_query
 from service.commands.output import console, print_report, wait_with_bar
+from service.contracts.energy_report import EnergyReport
 from service.contracts.presets import DEMO_MODEL
-from service.contracts.radius import FIGURE_FORMATS
+from service.contracts.radius import FIGURE_FORMATS, RadiusReport
 from service.errors import InvalidInput, RadiusError
 from service.settings import Settings
 from service.supervisor import Supervisor
 
 SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
 _READY_S = 120.0
+_QUESTION = "The import statement finds a module and binds its name in the local namespace."
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
             "chunk_tokens": demo.chunk_tokens,
             "chunks": demo.chunks,
             "chunks_per_document": "all",
+            "energy": {"beta": [1.0]},
         }
         finished = wait_with_bar(client.submit("analysis", spec))
         shown = _show(client, finished, demo.out)
@@ -72,18 +76,18 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
 
 
 def _show(client: Client, finished: Finished, out: Path) -> dict[str, Any]:
-    """Print each report and keep its figure and JSON."""
+    """Print each report and keep its figure and JSON; ask the first set one question."""
     out.mkdir(parents=True, exist_ok=True)
     kept: list[Path] = []
     for report_id in finished.reports:
         report = client.radius(report_id)
         print_report(report)
-        stem = out / f"radius-{(report.site or 'set').replace('.', '-')}"
-        for ending in FIGURE_FORMATS:
-            kept.append(stem.with_suffix(f".{ending}"))
-            kept[-1].write_bytes(client.figure(report_id, ending))
-        kept.append(stem.with_suffix(".json"))
-        kept[-1].write_text(report.model_dump_json(indent=1))
+        kept += _keep(client, report_id, report, out / f"radius-{_stem(report.site)}")
+    for report_id in finished.energies:
+        energies = client.energy(report_id)
+        print_energy_report(energies)
+        kept += _keep(client, report_id, energies, out / f"energy-{_stem(energies.layers[0].site)}")
+    print_query(client.query(finished.activations[-1], texts=[_QUESTION], k=3), [_QUESTION])
     for warning in finished.job.warnings:
         if warning.code.startswith("fewer"):
             console.print(f"[yellow]note[/] {warning.message}", highlight=False)
@@ -91,6 +95,20 @@ def _show(client: Client, finished: Finished, out: Path) -> dict[str, Any]:
         if path.suffix in (".png", ".json"):
             console.print(f"{'figure' if path.suffix == '.png' else 'report'}: {path}", highlight=False, soft_wrap=True)
     return {"job": finished.job.id, "reports": finished.reports, "files": [str(path) for path in kept]}
+
+
+def _keep(client: Client, report_id: str, report: RadiusReport | EnergyReport, stem: Path) -> list[Path]:
+    """Write a report's figure in every format, and the report; returns the paths."""
+    paths = [stem.with_suffix(f".{ending}") for ending in FIGURE_FORMATS]
+    for path in paths:
+        path.write_bytes(client.figure(report_id, path.suffix.removeprefix(".")))
+    paths.append(stem.with_suffix(".json"))
+    paths[-1].write_text(report.model_dump_json(indent=1))
+    return paths
+
+
+def _stem(site: str | None) -> str:
+    return (site or "set").replace(".", "-")
 
 
 def _train_model(settings: Settings) -> None:

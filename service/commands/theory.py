@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +12,8 @@ import typer
 from rich.table import Table
 
 from service.commands.output import console, print_json
-from service.errors import InvalidInput
+from service.contracts.radius import FIGURE_FORMATS
+from service.errors import InvalidInput, RadiusError
 
 app = typer.Typer(help="The paper's closed forms, as printed and corrected.", no_args_is_help=True)
 
@@ -48,10 +51,11 @@ def partition(
     as_json: AsJson = False,
 ) -> None:
     """Partition function (13) of d balls of radius r, or of balls with given radii."""
+    from service.commands.reading import read_array
     from service.theory.partition import partition_of_radii_theory, partition_theory
 
     if radii is not None and d is None and r is None:
-        _show(partition_of_radii_theory(n, _read(radii)), as_json)
+        _show(partition_of_radii_theory(n, read_array(radii, "radii")), as_json)
     elif radii is None and d is not None and r is not None:
         _show(partition_theory(n, d, r), as_json)
     else:
@@ -135,6 +139,20 @@ def balance(n: N = 1024, d: D = 80_000, as_json: AsJson = False) -> None:
     _show(balance_theory(n, d), as_json)
 
 
+@app.command()
+def figure1(
+    out: Annotated[Path | None, typer.Option(help="draw it: a .png, .svg or .pdf file")] = None, as_json: AsJson = False
+) -> None:
+    """Fig. 1: the minima of E and E_MCHN on the paper's patterns, and the figure itself."""
+    from service.theory.figure1 import figure1_theory
+
+    if out is not None and out.suffix.removeprefix(".") not in FIGURE_FORMATS:
+        raise InvalidInput("the figure's name must end in .png, .svg or .pdf", field="out")
+    _show(figure1_theory(), as_json)
+    if out is not None and subprocess.run(_draw_command(out), check=False).returncode != 0:
+        raise RadiusError("the figure could not be drawn; the reason is above")
+
+
 @app.command("table-1")
 def table_1(as_json: AsJson = False) -> None:
     """Table 1: Hopfield networks, their energies and capacities."""
@@ -163,13 +181,9 @@ def table_3(
     _show(stopping_table_theory(threshold, strict=strict), as_json)
 
 
-def _read(path: Path) -> Any:
-    import numpy as np
-
-    try:
-        return np.load(path, allow_pickle=False).astype(np.float64)
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidInput("--radii must be a .npy file of numbers", field="radii") from error
+def _draw_command(out: Path) -> list[str]:
+    """Drawing needs matplotlib, which this side does not have."""
+    return [sys.executable, "-m", "workers.figures.figure1", "--out", str(out)]
 
 
 def _show(answer: dict[str, Any], as_json: bool) -> None:
@@ -203,9 +217,15 @@ def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _row_tables(answer: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     for side, heading in (("paper_literal", "as printed"), ("corrected", "corrected")):
-        for value in answer[side].values():
-            if _is_rows(value):
-                yield heading, value
+        yield from _rows_within(answer[side], heading)
+
+
+def _rows_within(content: dict[str, Any], heading: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from _rows_within(value, f"{heading}, {name}")
+        elif _is_rows(value):
+            yield heading, value
 
 
 def _rows_table(title: str, rows: list[dict[str, Any]]) -> Table:

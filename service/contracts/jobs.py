@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from service.contracts.base import Contract, Identifier, Labels, Notice, RequestContract, Text
+from service.contracts.energy import AnalysisEnergy, EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions, RadiusSpec
 
@@ -17,13 +18,13 @@ FINAL_STATES: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class AnalysisSpec(ExtractionSpec):
-    """An extraction, then the radius of each site."""
+    """An extraction, then the radius of each site, then energies."""
 
-    radius: RadiusOptions = RadiusOptions()
-    energy: dict[str, Any] | None = None
+    radius: RadiusOptions | None = Field(default=RadiusOptions(), description="null: no radius is measured")
+    energy: AnalysisEnergy | None = None
 
 
-JobSpec = ExtractionSpec | RadiusSpec | AnalysisSpec
+JobSpec = ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec
 
 
 class JobRequest(RequestContract):
@@ -49,7 +50,7 @@ class Progress(Contract):
 class JobResult(Contract):
     """A product of a job."""
 
-    type: Literal["activations", "radius"]
+    type: Literal["activations", "radius", "energy"]
     site: str | None
     id: Identifier
     href: str

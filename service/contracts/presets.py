@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.contracts.energy import EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
 from service.contracts.radius import RadiusSpec
@@ -13,6 +14,8 @@ from service.errors import InvalidInput, NotAvailable
 DEMO_MODEL = "demo-gpt2"
 _SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
 _READING = '"activations of the last layer" is read both before and after the final norm: two sites'
+
+_DESCENT = "Does a block do a nearest-neighbour search (eq. 6)? All layers of the residual stream"
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
@@ -72,10 +75,56 @@ PRESETS: tuple[Preset, ...] = (
         stated=["last position, nearest neighbour, nested fractions"],
         assumed=[_READING, "a GPT-2 of a few million parameters trained on the corpus itself"],
     ),
+    Preset(
+        id="small/descent",
+        kind="analysis",
+        title=f"{_DESCENT}, GPT-2 small: minutes on two CPU cores",
+        spec={
+            "model": "openai-community/gpt2",
+            "corpus": "python-docs",
+            "sites": ["blocks.0.hook_resid_pre", *(f"blocks.{block}.hook_resid_post" for block in range(12))],
+            "chunk_tokens": 64,
+            "chunks": 2_000,
+            "chunks_per_document": "all",
+            "radius": None,
+            "energy": {"layers": "together", "beta": [1.0]},
+        },
+        stated=["each block minimises its layer's energy near its input, eq. (6)"],
+        assumed=[
+            "x_0 is the embedding, x_t the residual stream after block t, at the last token of a chunk",
+            "patterns of a layer are activations of one half of the documents, points those of the other half",
+        ],
+    ),
+    Preset(
+        id="smoke/descent",
+        kind="analysis",
+        title=f"{_DESCENT}, of the model that `radius demo` trains: seconds",
+        spec={
+            "model": DEMO_MODEL,
+            "corpus": "python-docs",
+            "sites": ["blocks.0.hook_resid_pre", *(f"blocks.{block}.hook_resid_post" for block in range(4))],
+            "chunk_tokens": 32,
+            "chunks": 512,
+            "chunks_per_document": "all",
+            "radius": None,
+            "energy": {"layers": "together", "beta": [1.0]},
+        },
+        stated=["each block minimises its layer's energy near its input, eq. (6)"],
+        assumed=["as small/descent, on a GPT-2 of a few million parameters trained on the corpus itself"],
+    ),
+    Preset(
+        id="paper/figure1",
+        kind="energy",
+        title="Fig. 1: energy landscapes of three patterns in two dimensions and in one",
+        spec={"builtin": "figure1", "beta": [1.0, 2.0]},
+        stated=["patterns (−2, −0.5), (0.2, −0.3), (1.5, 1.5); patterns −2, 0, 1; E, and E_MCHN at β = 1 and 2"],
+        assumed=["the attractors are marked, which shows that the landscapes differ"],
+    ),
 )
-_SPECS: dict[str, type[ExtractionSpec | RadiusSpec | AnalysisSpec]] = {
+_SPECS: dict[str, type[ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec]] = {
     "extraction": ExtractionSpec,
     "radius": RadiusSpec,
+    "energy": EnergySpec,
     "analysis": AnalysisSpec,
 }
 
@@ -117,8 +166,6 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_unavailable(spec: JobSpec) -> None:
-    if isinstance(spec, AnalysisSpec) and spec.energy is not None:
-        raise NotAvailable("energies are not available in this version", field="spec.energy")
     if isinstance(spec, RadiusSpec) and spec.reference is not None:
         if spec.engine not in ("auto", "exact"):
             raise NotAvailable("another set is searched by the exact engine only", field="spec.engine")

@@ -11,6 +11,7 @@ from service.catalog import activations, corpora, jobs
 from service.catalog.engine import Catalog
 from service.contracts.base import Notice
 from service.contracts.corpora import CorpusSource
+from service.contracts.energy import EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import Job, JobRequest, JobSpec
 from service.contracts.presets import read_spec
@@ -93,10 +94,33 @@ class Submission:
         try:
             if isinstance(spec, RadiusSpec):
                 self._check_sets(connection, spec)
+            elif isinstance(spec, EnergySpec):
+                self._check_layers(connection, spec)
             else:
                 self._check_extraction(connection, spec)
         except NotFound as error:
             raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
+
+    def _check_layers(self, connection: sa.Connection, spec: EnergySpec) -> None:
+        if not spec.activations:
+            return
+        sets = [activations.get(connection, set_id)[0] for set_id in spec.activations]
+        if len({found.d_model for found in sets}) > 1:
+            raise InvalidInput("the sets must have one d_model", field="spec.activations")
+        if spec.queries is None:
+            if len({found.n for found in sets}) > 1:
+                raise InvalidInput("layers over the same chunks have equally many rows", field="spec.activations")
+            if sets[0].n < 2:
+                raise InvalidInput("a row has no other pattern; two rows are needed", field="spec.activations")
+            return
+        try:
+            asking, _ = activations.get(connection, spec.queries)
+        except NotFound as error:
+            raise InvalidInput(error.detail, field="spec.queries") from error
+        if asking.d_model != sets[0].d_model:
+            raise InvalidInput(
+                f"the queries have d_model {asking.d_model}, the activations {sets[0].d_model}", field="spec.queries"
+            )
 
     def _check_sets(self, connection: sa.Connection, spec: RadiusSpec) -> None:
         queries, _ = activations.get(connection, spec.activations)

@@ -13,10 +13,12 @@ from service.artifacts.activation_set import catalog_row, finish_set, rows_name,
 from service.artifacts.atomic import publish_folder
 from service.catalog import activations, jobs
 from service.catalog.engine import Catalog
+from service.contracts.energy import EnergySpec
 from service.contracts.radius import RadiusSpec
 from service.ids import derived_id, new_id
 from service.settings import Settings
 from workers.flows import runtime
+from workers.flows.evaluating import evaluate_energies
 from workers.flows.measuring import measure_radius
 
 ROWS, D_MODEL, CHUNK_TOKENS = 40, 3, 4
@@ -41,15 +43,21 @@ def sample_vectors() -> np.ndarray:
 
 
 def publish_texts(
-    settings: Settings, catalog: Catalog, vectors: np.ndarray, job_id: str, documents: Sequence[int] | None = None
+    settings: Settings,
+    catalog: Catalog,
+    vectors: np.ndarray,
+    job_id: str,
+    documents: Sequence[int] | None = None,
+    position: int = 0,
 ) -> str:
     """An activation set of two shards, as an extraction publishes it; row r reads "text r" of document "doc r".
 
     Args:
         documents: number of each row's document, where they are others.
+        position: of the set among the job's products.
     """
     documents = range(len(vectors)) if documents is None else documents
-    set_id = derived_id("act", job_id)
+    set_id = derived_id("act", job_id, position)
     staging = settings.artifacts_root / ".staging" / set_id
     half = len(vectors) // 2
     for index, part in enumerate((range(half), range(half, len(vectors)))):
@@ -83,6 +91,16 @@ def measure(settings: Settings, catalog: Catalog, job_id: str, set_id: str, **op
     with pytest.MonkeyPatch.context() as patch:  # what set_runtime sets, for this call only
         patch.setattr(runtime, "_current", runtime.Runtime(settings, catalog, "test"))
         return measure_radius(job_id, arguments, runtime.SegmentProgress(job_id, "radius-00", "radius"))["report"]
+
+
+def evaluate(settings: Settings, catalog: Catalog, job_id: str, sets: list[str], **options: Any) -> str:
+    """Run the energy segment of a job here and now; returns the id of the report."""
+    arguments = EnergySpec(activations=sets, **options).model_dump(mode="json")
+    arguments |= {"report": derived_id("energy", job_id), "alone": True}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "_current", runtime.Runtime(settings, catalog, "test"))
+        progress = runtime.SegmentProgress(job_id, "energy-00", "energy")
+        return evaluate_energies(job_id, arguments, progress)["report"]
 
 
 def publish_report(settings: Settings, vectors: np.ndarray | None = None, **options: Any) -> Published:

@@ -10,6 +10,7 @@ import pytest
 
 from service.theory.balance import balance_theory
 from service.theory.ball_bounds import balls_theory
+from service.theory.figure1 import figure1_theory
 from service.theory.hopfield_capacities import hopfield_capacities_theory
 from service.theory.loss import inverse_loss_theory, loss_theory
 from service.theory.loss_readings import loss_readings_theory
@@ -36,6 +37,7 @@ ANSWERS = {
     "gpt2 size": transformer_size_theory("gpt2-medium"),
     "openelm size": transformer_size_theory("openelm-m2"),
     "balance": balance_theory(1024, 80_000),
+    "figure 1": figure1_theory(),
     "table 1": hopfield_capacities_theory(),
     "table 2": reported_losses_theory(),
     "table 3": stopping_table_theory(),

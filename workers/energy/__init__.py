@@ -1,9 +1,11 @@
 """Energies of many queries among many patterns. Pure: arrays in, arrays and frozen dataclasses out.
 
 energies.py     g, E at several β, E_MCHN at several β and the k nearest, from one pass over the patterns
+query_block.py  that pass, for one block of queries
 patterns.py     the patterns: centred, scaled, lifted, tile by tile
 soft_minimum.py running shifted sums of exponentials
 candidates.py   running choice of the pairs that float64 has to settle
+settling.py     those pairs, and the sums with their true values
 weights.py      softmax weights over all patterns; the smallest Hessian eigenvalue
 retrieval.py    fixed points; the basin test
 descent.py      does a block move its input towards the nearest pattern? (eq. 6), with two nulls

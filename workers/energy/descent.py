@@ -9,19 +9,18 @@ random direction, which in n dimensions nearly always raises g by the squared le
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 
-from workers.energy.energies import Energies, evaluate
-from workers.energy.patterns import Patterns
+from workers.energy.energies import evaluate
+from workers.energy.patterns import Patterns, Tick
+from workers.energy.query_block import Energies
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
-Tick = Callable[[float], None]
 
 
 @dataclass(frozen=True)

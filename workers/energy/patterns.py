@@ -6,16 +6,20 @@ through the lifts M² − ‖ρ_i‖² (service/theory/energy.py), which are com
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
 from workers.neighbors.stored import CentredRows, StoredRows, centre_rows
 
-_BLOCK_ROWS = 4096
+Array = np.ndarray
+Tick = Callable[[float], None]
+_BLOCK_ROWS = 512  # rows that stay in the cache
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,13 @@ class Patterns:
         rows: centred and scaled.
         precision: of the products: float32, or float64.
         device: where the products are made.
+        resident: (d, n) all rows in that precision, where there is memory for them; else each tile is read and centred.
     """
 
     rows: CentredRows
     precision: torch.dtype
     device: torch.device
+    resident: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows.stored)
@@ -75,11 +81,26 @@ class Patterns:
         """The patterns with ids from `start` to `stop`."""
         ids = torch.arange(start, min(stop, len(self)))
         norms_sq, lifts = (whole[start:stop].to(self.device, self.precision) for whole in (self.norms_sq, self.lifts))
-        return Tile(start, self.take(self.rows, ids), norms_sq, lifts)
+        rows = self.take(self.rows, ids) if self.resident is None else self.resident[start:stop]
+        return Tile(start, rows, norms_sq, lifts)
+
+    @cached_property
+    def widened(self) -> Patterns:
+        """The same patterns with products in float64."""
+        return Patterns(self.rows, torch.float64, self.device)
+
+    def warmed(self) -> Patterns:
+        """Itself, with all that the first tile would have to compute."""
+        assert len(self.norms_sq) == len(self.lifts)
+        return self
 
     def centred(self, queries: StoredRows) -> CentredRows:
         """Other rows about the same centre, in the same scale."""
         return CentredRows(queries, self.rows.centre, self.rows.scale)
+
+    def place(self, points: Array) -> Tensor:
+        """(m, n) float64: points of the space about the centre, in the scale."""
+        return (torch.from_numpy(np.asarray(points, dtype=np.float64)) - self.rows.centre.double()) * self.scale
 
     def take(self, rows: CentredRows, ids: Tensor) -> Tensor:
         """(m, n) rows in the precision of the products, on the device."""
@@ -90,6 +111,8 @@ class Patterns:
     @cached_property
     def norms_sq(self) -> Tensor:
         """(d,) float64 squared norms of the rounded rows that are multiplied."""
+        if self.resident is not None:
+            return torch.cat([squared_norms(block).cpu() for block in self.resident.split(_BLOCK_ROWS)])
         blocks = torch.arange(len(self)).split(_BLOCK_ROWS)
         return torch.cat([squared_norms(self.take(self.rows, ids)).cpu() for ids in blocks])
 
@@ -109,6 +132,11 @@ class Patterns:
         """The two smallest and the two largest lifts, to know Δ and M without any one pattern."""
         count = min(2, len(self))
         return self.lifts.topk(count, largest=False).values, self.lifts.topk(count).values
+
+
+def shifted_distances_sq(queries: Tensor, rows: Tensor, norms_sq: Tensor) -> Tensor:
+    """(m, P) ‖ρ‖² − 2 x·ρ: squared distances less ‖x‖²."""
+    return torch.addmm(norms_sq, queries, rows.T, alpha=-2.0)
 
 
 def squared_norms(rows: Tensor) -> Tensor:

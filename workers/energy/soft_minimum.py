@@ -10,7 +10,7 @@ from torch import Tensor
 
 from workers.energy.candidates import BLOCK
 
-_LEFT_OUT = {torch.float32: 18.0, torch.float64: 40.0}  # −log of the share of a sum that may be left out
+LEFT_OUT = {torch.float32: 18.0, torch.float64: 40.0}  # −log of the share of a sum that may be left out
 _LEAST_EXPONENT = -80.0
 _DENSE_SHARE = 0.2
 
@@ -27,7 +27,7 @@ class SoftMinima:
         self.betas = list(betas)
         self.least = torch.full((queries,), torch.inf, dtype=like.dtype, device=like.device)
         self.sums = torch.zeros((len(betas), queries), dtype=torch.float64, device=like.device)
-        self._cutoff = _LEFT_OUT[like.dtype] + math.log(patterns)
+        self._cutoff = LEFT_OUT[like.dtype] + math.log(patterns)
 
     def add(self, values: Tensor, minima: Tensor, scratch: Tensor) -> None:
         """Add a tile.

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from service.contracts.radius import FIGURE_FORMATS, FractionReport, RadiusReport
+from service.contracts.radius import FractionReport, RadiusReport
+from workers.figures.saving import save_figure
 
 _SHADES = ("0.72", "0.52", "0.32", "0.0")  # light to dark, so that print without colour still tells them apart
 _DASHES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), "-")
@@ -30,15 +31,7 @@ def draw_radius_figure(report: RadiusReport, stem: Path) -> list[Path]:
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(framealpha=0.9, edgecolor="none", fontsize=9)
-    paths = [stem.with_suffix(f".{ending}") for ending in FIGURE_FORMATS]
-    for path in paths:
-        # Without a date and with a fixed salt, the same report gives the same file.
-        figure.savefig(path, metadata=None if path.suffix == ".png" else {_date_key(path): None})
-    return paths
-
-
-def _date_key(path: Path) -> str:
-    return "CreationDate" if path.suffix == ".pdf" else "Date"
+    return save_figure(figure, stem)
 
 
 def _draw_fraction(axes: Axes, fraction: FractionReport, position: int) -> None:

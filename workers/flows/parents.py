@@ -41,9 +41,15 @@ def radius(job_id: str) -> None:
     _guard(job_id, lambda job, spec: _measure(job, spec["activations"], spec, position=0, alone=True))
 
 
+@_workflow("energy")
+def energy(job_id: str) -> None:
+    """Activation sets, as layers → their energy report."""
+    _guard(job_id, lambda job, spec: _evaluate(job, spec["activations"], spec, position=0, alone=True))
+
+
 @_workflow("analysis")
 def analysis(job_id: str) -> None:
-    """An extraction, then the radius of each of its sets."""
+    """An extraction, then the radius of each of its sets, then their energies."""
     _guard(job_id, _analyse)
 
 
@@ -68,15 +74,21 @@ def _guard(job_id: str, work: Callable[[str, Spec], object]) -> None:
 
 
 def _analyse(job_id: str, spec: Spec) -> None:
-    for position, set_id in enumerate(_extract(job_id, spec)):
-        _measure(job_id, set_id, spec["radius"] | {"priority": spec["priority"]}, position=position)
+    sets, shared = _extract(job_id, spec), {"priority": spec["priority"]}
+    if spec["radius"] is not None:
+        for position, set_id in enumerate(sets):
+            _measure(job_id, set_id, spec["radius"] | shared, position=position)
+    if spec["energy"] is not None:
+        groups = [sets] if spec["energy"]["layers"] == "together" else [[set_id] for set_id in sets]
+        for position, layers in enumerate(groups):
+            _evaluate(job_id, layers, spec["energy"] | {"queries": None, "builtin": None} | shared, position=position)
 
 
 def _extract(job_id: str, spec: Spec) -> list[str]:
     """Sample, then one segment per shard, then publish; returns the ids of the activation sets, one per site."""
     sample = _segment(job_id, "sample", "sample", spec).get_result()
-    measured = len(spec["sites"]) if "radius" in spec else 0
-    _plan(job_id, sample["chunks"] + measured * sample["rows"], "rows", spec["chunks"], sample["chunks"])
+    passes = sum(len(spec["sites"]) for part in ("radius", "energy") if spec.get(part) is not None)
+    _plan(job_id, sample["chunks"] + passes * sample["rows"], "rows", spec["chunks"], sample["chunks"])
     names = [f"extract-{index:05d}" for index in range(sample["shards"])]
     handles = [_segment(job_id, name, "extract", spec | {"shard": index}) for index, name in enumerate(names)]
     _gather(handles)
@@ -89,6 +101,13 @@ def _measure(job_id: str, set_id: str, options: Spec, *, position: int, alone: b
     report_id = derived_id("radius", job_id, position)
     arguments = options | {"activations": set_id, "report": report_id, "alone": alone}
     _segment(job_id, f"radius-{position:02d}", "radius", arguments).get_result()
+
+
+def _evaluate(job_id: str, sets: list[str], options: Spec, *, position: int, alone: bool = False) -> None:
+    """The energies among some sets; `alone` as in `_measure`."""
+    report_id = derived_id("energy", job_id, position)
+    arguments = options | {"activations": sets, "report": report_id, "alone": alone}
+    _segment(job_id, f"energy-{position:02d}", "energy", arguments).get_result()
 
 
 def _segment(job_id: str, name: str, function: str, arguments: Spec) -> WorkflowHandle[Any]:

@@ -14,6 +14,7 @@ from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
 
 from service.errors import RadiusError
 from service.jobs.engine import SEGMENT_WORKFLOW
+from workers.flows.evaluating import evaluate_energies
 from workers.flows.extracting import extract_shard, publish_sets
 from workers.flows.measuring import measure_radius
 from workers.flows.runtime import SegmentProgress
@@ -29,6 +30,7 @@ SEGMENTS: dict[str, Segment] = {
     "extract": extract_shard,
     "publish": publish_sets,
     "radius": measure_radius,
+    "energy": evaluate_energies,
     "scan": scan_corpus,
 }
 

@@ -1,0 +1,89 @@
+"""`/v1/energy`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+
+from service.api.bodies import StrictRoute
+from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
+from service.api.problems import RESPONSES
+from service.api.services import PageDep, Services, ServicesDep
+from service.artifacts.report import EnergyFolder
+from service.catalog import energy as catalog
+from service.contracts.base import Identifier, Page
+from service.contracts.energy import EvaluateRequest, Evaluation
+from service.contracts.energy_report import EnergyReport, EnergySummary
+from service.contracts.radius import Histogram
+from service.errors import InvalidInput, TooLarge
+from service.settings import Settings
+from service.theory.evaluation import evaluate_queries
+
+router = APIRouter(prefix="/v1/energy", tags=["energy"], route_class=StrictRoute, responses=RESPONSES)
+
+
+@router.post("/evaluate")
+def evaluate_energy(request: EvaluateRequest, services: ServicesDep) -> Evaluation:
+    """Energies of a few points among a few patterns, at once, in float64. For large sets submit an `energy` job."""
+    patterns, queries = _rows("patterns", request.patterns), _rows("queries", request.queries)
+    _check_size(patterns, queries, services.settings)
+    return Evaluation.model_validate(evaluate_queries(patterns, queries, request.beta))
+
+
+@router.get("")
+def list_energy_reports(services: ServicesDep, page: PageDep) -> Page[EnergySummary]:
+    """Published reports, newest first."""
+    with services.catalog.read() as connection:
+        data, following = catalog.page(connection, page.limit, page.after)
+    return Page(data=data, next=following)
+
+
+@router.get("/{report_id}")
+def get_energy_report(report_id: Identifier, services: ServicesDep) -> EnergyReport:
+    """Distributions of g, E and E_MCHN, the bounds held against them, E_global and the descent over layers."""
+    return _folder(services, report_id).report()
+
+
+@router.get("/{report_id}/histogram")
+def get_energy_histogram(
+    report_id: Identifier,
+    services: ServicesDep,
+    of: Annotated[Literal["g", "energy", "energy_mchn"], Query()] = "energy",
+    layer: Annotated[int, Query(ge=0, le=127, description="position of the set in `activations`")] = 0,
+    beta: Annotated[float | None, Query(ge=1e-6, le=1e6, description="default: the first asked for")] = None,
+    bins: Annotated[int, Query(ge=1, le=10_000)] = 60,
+) -> Histogram:
+    """One quantity of one layer over all points, in `bins` equal bins."""
+    folder = _folder(services, report_id)
+    values = folder.values(of, layer, folder.report().layers, beta)
+    counts, edges = np.histogram(values, bins)
+    return Histogram(edges=edges.tolist(), counts=counts.tolist())
+
+
+@router.get("/{report_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)
+def get_energy_figure(report_id: Identifier, ending: Ending, services: ServicesDep) -> FileResponse:
+    """The figure of the report, as drawn when it was published."""
+    return figure_response(_folder(services, report_id), ending)
+
+
+def _folder(services: Services, report_id: str) -> EnergyFolder:
+    with services.catalog.read() as connection:
+        _, sha256 = catalog.get(connection, report_id)
+    return EnergyFolder(services.settings.artifacts_root / report_id, sha256)
+
+
+def _rows(field: str, rows: list[list[float]]) -> np.ndarray:
+    if len({len(row) for row in rows}) > 1:
+        raise InvalidInput("all rows must have the same length", field=field)
+    return np.asarray(rows, dtype=np.float64)
+
+
+def _check_size(patterns: np.ndarray, queries: np.ndarray, settings: Settings) -> None:
+    if patterns.size + queries.size > settings.max_evaluate_numbers:
+        raise TooLarge(f"at most {settings.max_evaluate_numbers} numbers (max_evaluate_numbers)", field="patterns")
+    if len(queries) * patterns.size > settings.max_evaluate_products:
+        most = settings.max_evaluate_products
+        raise TooLarge(f"queries × patterns × dimension is at most {most} (max_evaluate_products)", field="queries")

@@ -1,0 +1,20 @@
+"""Figures of published reports, as files."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi.responses import FileResponse
+
+from service.artifacts.manifest import ArtifactFolder
+
+MEDIA: dict[str, str] = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+FIGURE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {media: {} for media in MEDIA.values()}, "description": "the figure"}
+}
+Ending = Literal["png", "svg", "pdf"]
+
+
+def figure_response(folder: ArtifactFolder, ending: Ending) -> FileResponse:
+    """The report's figure; its SHA-256 is checked first."""
+    return FileResponse(folder.file(f"figure.{ending}"), media_type=MEDIA[ending])

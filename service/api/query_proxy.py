@@ -1,0 +1,43 @@
+"""The way to the resident query worker of this host: HTTP over a Unix socket, with a time limit."""
+
+from __future__ import annotations
+
+import httpx2
+
+from service.errors import RadiusError, Unavailable, error_from_dict
+from service.settings import Settings
+
+
+class QueryProxy:
+    """Passes a request on; made once, connects when it is first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        transport = httpx2.HTTPTransport(uds=str(settings.query_socket))
+        self._http = httpx2.Client(transport=transport, base_url="http://query", timeout=settings.query_timeout_s)
+
+    def ask(self, method: str, path: str, body: str | None = None) -> httpx2.Response:
+        """The worker's answer.
+
+        Raises:
+            Unavailable: it is away, or takes longer than `query_timeout_s`.
+            RadiusError: what the worker itself raised.
+        """
+        try:
+            response = self._http.request(method, path, content=body)
+        except httpx2.TimeoutException as error:
+            raise Unavailable("the query worker did not answer in time; the set may still be loading") from error
+        except httpx2.TransportError as error:
+            raise Unavailable("the query worker cannot be reached") from error
+        if not response.is_success:
+            raise _error(response)
+        return response
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def _error(response: httpx2.Response) -> RadiusError:
+    try:
+        return error_from_dict(response.json())
+    except (ValueError, AttributeError):
+        return Unavailable(f"the query worker answered {response.status_code}")

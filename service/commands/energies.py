@@ -1,0 +1,115 @@
+"""What the terminal shows of energies and of queries."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from service.commands.output import console
+from service.contracts.energy_report import DescentReport, EnergyReport, LayerEnergies, MoveReport
+from service.contracts.query import QueryAnswer
+
+
+def print_energy_report(report: EnergyReport) -> None:
+    """Energies per layer, what holds of them, and over several layers what each block does."""
+    console.print(f"{escape(report.name)}: {report.points:,} points, d_model {report.d_model}", highlight=False)
+    if report.layers:
+        console.print(_layers_table(report))
+    for layer in report.layers if len(report.layers) == 1 else []:
+        for line in _layer_lines(layer):
+            console.print(line, highlight=False)
+    if report.energy_global is not None:
+        found = report.energy_global.corrected
+        console.print(
+            f"E_global (7) with E_t = g_t: mean {found.energy_global.distribution.mean:.6g}; c(x) of (10) from "
+            f"{found.gap_min:.4g} to {found.gap_max:.4g}, log l = {report.energy_global.log_layers:.4g}",
+            highlight=False,
+        )
+    if report.descent is not None:
+        console.print(_descent_table(report.descent))
+    for notice in report.warnings:
+        console.print(f"[yellow]note[/] {escape(notice.message)}", highlight=False)
+
+
+def print_query(answer: QueryAnswer, asked: list[str]) -> None:
+    """Each query, its energies, and its nearest rows."""
+    for name, found in zip(asked, answer.results, strict=True):
+        percentile = "" if found.percentile is None else f", percentile {found.percentile:.1f}"
+        console.print(
+            f"{escape(name)}: distance {found.nn_distance:.4f}, radius {found.radius:.4f}{percentile}; "
+            f"g {found.g:.4f}, E {found.energy:.4f}, E_MCHN {found.energy_mchn:.4f} (β = {answer.beta:g})",
+            highlight=False,
+        )
+        table = Table(box=None)
+        for heading in ("distance", "row", "document", "offset", "text"):
+            table.add_column(heading, justify="right" if heading in ("distance", "row", "offset") else "left")
+        for near in found.neighbors:
+            cells = ("" if value is None else str(value) for value in (near.row, near.document, near.offset))
+            text = " ".join((near.text or "").split())
+            table.add_row(f"{near.distance:.4f}", *(escape(cell) for cell in cells), escape(text[:160]))
+        console.print(table)
+    for note in answer.notes:
+        console.print(f"[yellow]note[/] {note}", highlight=False)
+
+
+def _layers_table(report: EnergyReport) -> Table:
+    table = Table(box=None)
+    for heading in ("layer", "β", "g mean", "g median", "E mean", "E_MCHN mean", "Prop. 3 fails as printed"):
+        table.add_column(heading, justify="right")
+    for layer in report.layers:
+        g, failed = layer.g.distribution, layer.bounds.paper_literal.proposition_3.failed_share
+        for part in layer.energies:
+            energies = (part.energy.distribution.mean, part.energy_mchn.distribution.mean)
+            table.add_row(
+                escape(layer.site or layer.name), f"{part.beta:g}", f"{g.mean:.6g}", f"{g.median:.6g}",
+                *(f"{value:.6g}" for value in energies), f"{failed:.1%}",
+            )  # fmt: skip
+    return table
+
+
+def _layer_lines(layer: LayerEnergies) -> list[str]:
+    corrected, ranges = layer.bounds.corrected, layer.bounds.measured
+    low, high = ranges.energy_minus_g
+    lines = [
+        f"E − g from {low:.4g} to {high:.4g}; Prop. 1 allows {corrected.proposition_1.lower:.4g} to 0 and holds at all "
+        f"points",
+    ]
+    if layer.storage is not None and layer.basins is not None:
+        lines.append(
+            f"stored (Def. 1): {layer.storage.certified_share:.1%} of the balls provably attract; of starts at "
+            f"{layer.basins.fractions[-1]:g} of the half distance {layer.basins.random[-1]:.0%} (random) and "
+            f"{layer.basins.towards_nearest[-1]:.0%} (towards the nearest) return"
+        )
+    convex = [part for part in layer.curvature if part.kind == "energy" and part.where == "midpoints"]
+    if convex:
+        lines.append(f"E is not convex: smallest Hessian eigenvalue {convex[0].min:.4g} half-way between neighbours")
+    return lines
+
+
+def _descent_table(descent: DescentReport) -> Table:
+    title = f"eq. (6): {descent.points:,} points among {descent.patterns:,} patterns of other documents"
+    table = Table(title=title, title_justify="left", box=None)
+    headings = (
+        "block",
+        "δ_t",
+        "g before",
+        "change of g",
+        "best possible",
+        "nearer",
+        "another layer's",
+        "random",
+        "cos",
+    )
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for block in descent.blocks:
+        table.add_row(
+            str(block.layer), f"{block.step_sq.mean:.4g}", f"{block.g_before:.4g}", f"{block.block.g_change:+.4g}",
+            f"{block.reachable - block.g_before:+.4g}", _share(block.block), _share(block.shuffled),
+            _share(block.random), "" if block.block.cosine is None else f"{block.block.cosine:+.3f}",
+        )  # fmt: skip
+    return table
+
+
+def _share(move: MoveReport | None) -> str:
+    return "" if move is None else f"{move.decrease_share:.1%}"

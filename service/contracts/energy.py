@@ -1,0 +1,116 @@
+"""Energies: what a job is asked for, and the small evaluation that is answered at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from service.contracts.base import Contract, Identifier, RequestContract, Seed, Text
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Rows = Annotated[list[Annotated[list[Number], Field(min_length=1)]], Field(min_length=1)]
+Beta = Annotated[float, Field(ge=1e-6, le=1e6)]
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise ValueError("a value is given twice")
+    return values
+
+
+Betas = Annotated[list[Beta], Field(min_length=1, max_length=8), AfterValidator(_distinct)]
+
+
+class EnergyOptions(RequestContract):
+    """How to measure energies."""
+
+    beta: Betas = Field(default=[1.0], description="inverse temperatures of E and E_MCHN")
+    sample: int | None = Field(default=None, ge=1, description="rows that ask, drawn by the seed; null: all")
+    seed: Seed = 0
+
+
+class AnalysisEnergy(EnergyOptions):
+    """The part of an analysis that measures energies."""
+
+    layers: Literal["each", "together"] = Field(
+        default="each", description="one report for each site, or one for all of them as layers, in their order"
+    )
+
+
+class EnergySpec(EnergyOptions):
+    """Body of an `energy` job: the sets are layers, in their order."""
+
+    preset: Text | None = None
+    activations: Annotated[list[Identifier], Field(max_length=128), AfterValidator(_distinct)] = []
+    queries: Identifier | None = Field(
+        default=None, description="points that ask; null: the rows of the last set, each without itself"
+    )
+    builtin: Literal["figure1"] | None = Field(default=None, description="the paper's Fig. 1 instead of any set")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> EnergySpec:
+        if bool(self.activations) == (self.builtin is not None):
+            raise ValueError("give activations, or builtin, and not both")
+        return self
+
+
+class EvaluateRequest(RequestContract):
+    """Body of `POST /v1/energy/evaluate`. A query that is a pattern is not left out: its g is 0."""
+
+    patterns: Rows = Field(description="(d, n) stored patterns")
+    queries: Rows = Field(description="(q, n) points")
+    beta: Beta = 1.0
+
+
+class EvaluatedPoint(Contract):
+    """Energies at one query."""
+
+    g: float = Field(description="squared distance to the nearest pattern, eq. (3)")
+    energy: float = Field(description="E at the β asked for; eq. (4) is β = 1")
+    energy_mchn: float = Field(description="E_MCHN at that β, with all its constants")
+    nearest: int = Field(description="index of the nearest pattern, the first of equals")
+    weights_entropy: float = Field(description="of softmax(−β ‖x − ρ‖²), in nats: 0 to log d")
+
+
+class HeldBound(Contract):
+    """One inequality over all points: lower ≤ value ≤ upper."""
+
+    lower: float
+    upper: float
+    failed_share: float = Field(description="share of the points where it does not hold")
+
+
+class Propositions(Contract):
+    """Of E − g, of E − (2 E_MCHN − log d), and of g − 2 E_MCHN; E at β = 1, E_MCHN at β = 2."""
+
+    proposition_1: HeldBound
+    proposition_2: HeldBound
+    proposition_3: HeldBound
+
+
+class MeasuredRanges(Contract):
+    """Least and largest of what each proposition bounds."""
+
+    energy_minus_g: list[float]
+    energy_minus_shifted_mchn: list[float]
+    g_minus_twice_mchn: list[float]
+
+
+class EnergyBounds(Contract):
+    """Props. 1 to 3 as printed and as they should read, held against the data."""
+
+    patterns: int
+    spread: float = Field(description="Δ = max ‖ρ‖² − min ‖ρ‖²")
+    paper_literal: Propositions
+    corrected: Propositions
+    measured: MeasuredRanges
+    notes: list[str]
+
+
+class Evaluation(Contract):
+    """Answer of `POST /v1/energy/evaluate`."""
+
+    beta: float
+    results: list[EvaluatedPoint]
+    bounds: EnergyBounds

@@ -1,0 +1,187 @@
+"""The energy report: energies of points among the patterns of one or more activation sets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from service.contracts.base import Contract, Identifier, Notice
+from service.contracts.energy import EnergyBounds
+from service.contracts.figure1 import Figure1Theory
+from service.contracts.radius import Distribution, Histogram
+
+
+class Spread(Contract):
+    """A distribution and its histogram."""
+
+    distribution: Distribution
+    histogram: Histogram
+
+
+class EnergiesAt(Contract):
+    """Both energies at one inverse temperature."""
+
+    beta: float
+    energy: Spread
+    energy_mchn: Spread
+    rounding: float = Field(description="bound on what rounding changed in any of the values of `energy`")
+
+
+class Curvature(Contract):
+    """Smallest eigenvalue of a Hessian at some points; below 0 an energy is not convex there."""
+
+    kind: Literal["energy", "energy_mchn"]
+    beta: float
+    where: Literal["rows", "midpoints"] = Field(description="rows that ask, or half-way to their nearest pattern")
+    points: int
+    min: float
+    median: float
+    negative_share: float
+
+
+class Storage(Contract):
+    """Definition 1: balls that provably attract, of radius below half the nearest-neighbour distance."""
+
+    patterns: int
+    certified_share: float = Field(description="share of patterns with a ball that provably attracts (β = 1)")
+    radius: Distribution | None = Field(description="of those balls; null when there are none")
+    share_of_half_distance: float | None = Field(description="mean of that radius over half the distance")
+
+
+class BasinTest(Contract):
+    """Starts on the sphere at fractions of half the nearest-neighbour distance: share that returned (β = 1)."""
+
+    patterns: int
+    stored_share: float = Field(description="share of patterns whose own fixed point lies in the ball")
+    fractions: list[float]
+    random: list[float] = Field(description="in a random direction")
+    towards_nearest: list[float] = Field(description="straight towards the nearest other pattern")
+
+
+class LayerEnergies(Contract):
+    """Energies of the points among the patterns of one set.
+
+    `failed_share` of Prop. 1 is checked on every point; it is 0.
+    """
+
+    activations: Identifier | None
+    site: str | None
+    name: str
+    n: int
+    d_model: int
+    patterns: int = Field(description="that count for each point: one less where it is left out itself")
+    left_out: Literal["self"] | None
+    g: Spread
+    energies: list[EnergiesAt]
+    bounds: EnergyBounds
+    curvature: list[Curvature]
+    storage: Storage | None
+    basins: BasinTest | None
+
+
+class GlobalLiteral(Contract):
+    """E_global with E_t = exp(−g_t)/Z_t as printed."""
+
+    log_partitions: list[float | None] = Field(description="log Z_t of each layer by the printed (12) and (13)")
+    log_layer_energy: list[Distribution | None] = Field(description="of log E_t = −g_t − log Z_t, per layer")
+    energy_global: Distribution | None = Field(description="null where it overflows a double at some point")
+    overflowing_share: float
+
+
+class GlobalCorrected(Contract):
+    """E_global with E_t = g_t."""
+
+    log_partitions: list[float | None] = Field(description="log Z_t of each layer from its measured radii")
+    energy_global: Spread
+    gap_min: float = Field(description="least c(x) of eq. (10)")
+    gap_max: float
+    failed_share: float = Field(description="share of points where (8) or 0 ≤ c(x) ≤ log l fails")
+    layer_share: list[float] = Field(description="share of points whose least E_t is of each layer")
+
+
+class GlobalEnergies(Contract):
+    """Eqs. (7) to (10) over the layers."""
+
+    layers: int
+    log_layers: float
+    paper_literal: GlobalLiteral
+    corrected: GlobalCorrected
+    notes: list[str]
+
+
+class MoveReport(Contract):
+    """What a move x_{t−1} → x_t does to the energies of one layer."""
+
+    decrease_share: float = Field(description="share of points with g(x_t) < g(x_{t−1})")
+    g_change: float = Field(description="mean of g(x_t) − g(x_{t−1})")
+    energy_change: float = Field(description="mean of E(x_t) − E(x_{t−1}), β = 1")
+    cosine: float | None = Field(description="mean, between the step and the direction to the nearest pattern")
+    same_nearest_share: float = Field(description="share of points whose nearest pattern stays the same")
+
+
+class BlockReport(Contract):
+    """One block of the model, eq. (6)."""
+
+    layer: int = Field(description="1 for the step from the first set to the second")
+    site: str | None
+    step_sq: Distribution = Field(description="δ_t = ‖x_t − x_{t−1}‖²")
+    g_before: float = Field(description="mean g_t(x_{t−1})")
+    reachable: float = Field(description="mean g_t after the best step of that length: what eq. (6) asks for")
+    block: MoveReport
+    shuffled: MoveReport | None = Field(description="null: the same move among the patterns of another layer")
+    shuffled_layer: int | None
+    random: MoveReport = Field(description="null: a step of the same length in a random direction")
+
+
+class DescentReport(Contract):
+    """Does a block do a nearest-neighbour search? Patterns and points are of different documents."""
+
+    patterns: int
+    points: int
+    blocks: list[BlockReport]
+    notes: list[str]
+
+
+class EnergyReport(Contract):
+    """The answer of an energy job."""
+
+    id: Identifier
+    job: str
+    activations: list[Identifier]
+    queries: Identifier | None
+    name: str
+    d_model: int
+    points: int = Field(description="how many asked")
+    layers: list[LayerEnergies]
+    energy_global: GlobalEnergies | None = Field(description="null for one set")
+    descent: DescentReport | None = Field(description="null unless the sets are layers over the same chunks")
+    figure1: Figure1Theory | None = Field(default=None, description="of the built-in: minima of Fig. 1")
+    warnings: list[Notice]
+    notes: list[str]
+    timing: dict[str, float]
+    provenance: dict[str, Any]
+    created_at: datetime
+
+
+class EnergyCentre(Contract):
+    """Means over the points, for a listing."""
+
+    g: float
+    energy: float
+
+
+class EnergySummary(Contract):
+    """A row of `GET /v1/energy`."""
+
+    id: Identifier
+    job: str
+    activations: list[Identifier]
+    queries: Identifier | None
+    name: str
+    d_model: int
+    points: int
+    mean: EnergyCentre | None
+    created_at: datetime
+    href: str

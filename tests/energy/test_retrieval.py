@@ -1,0 +1,111 @@
+"""Retrieval, basins, curvature and descent over many patterns, against the reference and known landscapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.theory import energy as reference
+from service.theory import retrieval
+from service.theory.energy import Kind
+from service.theory.figure1 import PATTERNS_1D, PATTERNS_2D
+from service.theory.storage import certified_radii
+from workers.energy.descent import measure_block, shuffled_layers
+from workers.energy.patterns import Patterns, prepare_patterns
+from workers.energy.retrieval import basin_test, retrieve
+from workers.energy.weights import curvatures
+from workers.neighbors.stored import StoredRows
+
+Array = np.ndarray
+KINDS: tuple[Kind, ...] = ("energy", "energy_mchn")
+
+
+def patterns_of(rows: Array) -> Patterns:
+    return prepare_patterns(StoredRows(rows))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [PATTERNS_1D, PATTERNS_2D], ids=["1-D", "2-D"])
+def test_fixed_points_are_the_references(rows: Array, kind: Kind):
+    starts = np.random.default_rng(0).uniform(-3, 2.5, size=(40, rows.shape[1]))
+    for beta in (1.0, 3.0):  # at β = 2 the patterns 0 and 1 are about to merge, and nothing converges soon
+        found = retrieve(patterns_of(rows), starts, beta, kind)
+        true = retrieval.retrieve(rows, starts, beta, kind).points
+        assert found.converged.all()
+        np.testing.assert_allclose(found.points, true, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_curvature_is_the_references(kind: Kind, dtype: str):
+    rng = np.random.default_rng(1)
+    rows, points = rng.normal(size=(150, 12)).astype(dtype), rng.normal(size=(20, 12))
+    found = curvatures(patterns_of(rows), points, 0.7, kind, sweeps=300)
+    wide = rows.astype(np.float64)
+    true = np.array([reference.smallest_curvature(wide, point, 0.7, kind) for point in points])
+    np.testing.assert_allclose(found, true, atol=1e-4)
+    assert (found >= true - 1e-5).all()  # from above: a negative one is a proof
+
+
+def test_half_way_between_two_patterns_the_energy_is_not_convex():
+    rows = np.array([[0.0, 0.0], [3.0, 0.0]])
+    found = curvatures(patterns_of(rows), np.array([[1.5, 0.0]]), 1.0, "energy")
+    assert found[0] == pytest.approx(2 - 9)
+    own = curvatures(patterns_of(rows), rows[:1], 1.0, "energy", own=np.array([0]))
+    assert own[0] == pytest.approx(2)
+
+
+def test_balls_that_provably_attract_do():
+    rng = np.random.default_rng(2)
+    rows = 6 * rng.normal(size=(60, 8))
+    gaps = np.linalg.norm(rows[:, None] - rows[None], axis=2)
+    np.fill_diagonal(gaps, np.inf)
+    near, s = gaps.argmin(axis=1), gaps.min(axis=1)
+    proved = np.flatnonzero(certified_radii(s, 60) > 0)
+    assert len(proved) > 10
+    fractions = [0.5, float((certified_radii(s, 60)[proved] / (s[proved] / 2)).min())]
+    found = basin_test(patterns_of(rows), proved, near[proved], s[proved], fractions)
+    assert found.stored == 1
+    assert found.returned == {"random": [1.0, 1.0], "towards_nearest": [1.0, 1.0]}
+
+
+def test_merged_patterns_do_not_return():
+    """Two patterns closer than √2 share one minimum, half-way between them: outside both balls of Definition 1."""
+    rows = np.array([[0.0], [1.0], [50.0], [51.2]])
+    found = basin_test(patterns_of(rows), np.arange(4), np.array([1, 0, 3, 2]), np.array([1.0, 1.0, 1.2, 1.2]), [0.5])
+    assert found.stored == 0
+    assert found.returned["random"] == [0.0]
+
+
+def test_a_block_that_searches_is_told_from_its_nulls():
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(300, 24))
+    before = rng.normal(size=(80, 24))
+    nearest = rows[reference.nearest(rows, before)[1]]
+    after = before + 0.4 * (nearest - before)
+    other = patterns_of(rng.normal(size=(300, 24)) + 5)
+    found = measure_block(before, after, patterns_of(rows), (1, other), seed=0)
+    assert (found.block.g_after < found.block.g_before).all()
+    np.testing.assert_allclose(found.block.cosine, 1, atol=1e-9)
+    np.testing.assert_allclose(found.reachable, found.block.g_after, rtol=1e-9)
+    np.testing.assert_allclose(found.step_sq, np.square(after - before).sum(axis=1))
+    assert (found.random.g_after < found.random.g_before).mean() < 0.5
+    assert np.abs(found.random.cosine).mean() < 0.3
+    assert found.shuffled is not None
+    assert found.shuffled_layer == 1
+
+
+def test_a_block_that_does_nothing_has_no_direction():
+    rows = np.random.default_rng(4).normal(size=(20, 5))
+    found = measure_block(rows[:6] + 1, rows[:6] + 1, patterns_of(rows), None, seed=0)
+    assert np.isnan(found.block.cosine).all()
+    assert found.shuffled is None
+    np.testing.assert_array_equal(found.block.g_after, found.block.g_before)
+
+
+@pytest.mark.parametrize("layers", [2, 3, 12])
+def test_shuffled_layers_leave_none_in_place(layers: int):
+    for seed in range(20):
+        found = shuffled_layers(layers, seed)
+        assert sorted(found) == list(range(layers))
+        assert all(at != other for at, other in enumerate(found))

@@ -1,0 +1,179 @@
+"""A block of queries, from the first tile of patterns to its energies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workers.energy.candidates import BLOCK, Candidates, Chosen
+from workers.energy.patterns import Patterns, Tick, Tile, shifted_distances_sq, squared_norms
+from workers.energy.settling import SettledPairs
+from workers.energy.soft_minimum import LEFT_OUT, SoftMinima
+from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.preparing import Means
+from workers.neighbors.stored import CentredRows, StoredRows
+
+Array = np.ndarray
+_TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}
+_WEIGHTLESS = 16.0  # exp(−16) of the heaviest: below it a rounded term does as well as a settled one
+
+
+@dataclass(frozen=True)
+class Energies:
+    """Of q queries; float64 and int64.
+
+    Attributes:
+        distances, ids: (q, k) the nearest patterns, nearest first, ties by the smaller id; inf and −1 beyond d.
+        energy, energy_mchn: (len(betas), q).
+        error: (len(betas), q) rigorous bound on the rounding of `energy`; what direct float64 sums would lose aside.
+        patterns: how many count for each query: d, or d − 1 where one is left out.
+        spread: (q,) Δ = max ‖ρ‖² − min ‖ρ‖² over those.
+        crowded: (q,) queries with too many pairs in doubt: the exact engine found their neighbours, float64 products
+            their sums.
+    """
+
+    betas: list[float]
+    distances: Array
+    ids: Array
+    energy: Array
+    energy_mchn: Array
+    error: Array
+    patterns: Array
+    spread: Array
+    crowded: Array
+
+    @property
+    def g(self) -> Array:
+        """(q,) squared distance to the nearest pattern, eq. (3)."""
+        return self.distances[:, 0] ** 2
+
+
+class QueryBlock:
+    """Some queries, from the first tile to their energies."""
+
+    def __init__(
+        self, patterns: Patterns, rows: CentredRows, ids: Tensor, betas: list[float], mchn: bool, k: int, own: Tensor
+    ) -> None:
+        self.patterns, self.rows, self.ids, self.betas, self.k, self.own = patterns, rows, ids, betas, k, own
+        self.queries = patterns.take(rows, ids)
+        self.norms_sq = squared_norms(self.queries)
+        self.norms = self.norms_sq.sqrt().to(patterns.precision)
+        self.scale_sq = patterns.scale**2
+        scaled = [beta / self.scale_sq for beta in betas]
+        flattest = min(scaled, default=1.0)
+        m, d, device = len(ids), len(patterns), patterns.device
+        self.plain = SoftMinima(m, scaled, self.queries, d)
+        self.near = Candidates(m, k, _WEIGHTLESS / flattest, device)
+        self.lifted = SoftMinima(m, [beta / 2 for beta in scaled] if mchn else [], self.queries, d)
+        self.near_lifted = Candidates(m, 1, 2 * _WEIGHTLESS / flattest, device) if mchn else None
+
+    def run(self, tick: Tick) -> None:
+        """Go over all tiles."""
+        d = len(self.patterns)
+        width = max(BLOCK, _TILE_NUMBERS[self.patterns.device.type] // max(1, len(self.ids)) // BLOCK * BLOCK)
+        scratch = torch.empty(0, dtype=self.patterns.precision, device=self.patterns.device)
+        for start in range(0, d, width):
+            tile = self.patterns.tile(start, start + width)
+            values = self._values(tile)
+            if scratch.shape != values.shape:
+                scratch = torch.empty_like(values)
+            self._add(tile, values, scratch)
+            tick(min(1.0, (start + width) / d))
+
+    def _values(self, tile: Tile) -> Tensor:
+        """(m, P) squared distances less ‖x‖², padded to whole blocks; inf for a query's own pattern and padding."""
+        count = len(tile.norms_sq)
+        product = shifted_distances_sq(self.queries, tile.rows, tile.norms_sq)
+        if count % BLOCK:
+            product = torch.nn.functional.pad(product, (0, BLOCK - count % BLOCK), value=torch.inf)
+        mine = torch.nonzero((self.own >= tile.start) & (self.own < tile.start + count))[:, 0]
+        product[mine, (self.own[mine] - tile.start).to(product.device)] = torch.inf
+        return product
+
+    def _add(self, tile: Tile, values: Tensor, scratch: Tensor) -> None:
+        longest = _block_maxima(tile.norms_sq.sqrt())
+        slack = self.patterns.gamma * (self.norms[:, None] + longest).square()
+        minima = values.view(len(values), -1, BLOCK).amin(dim=2)
+        self.near.add(values, minima, slack, tile.start)
+        self.plain.add(values, minima, scratch)
+        if self.near_lifted is not None:
+            lifts = torch.nn.functional.pad(tile.lifts, (0, values.shape[1] - len(tile.lifts)))
+            values += lifts
+            slack = slack + 4 * self.patterns.unit * (
+                _block_maxima(tile.lifts) + (self.norms[:, None] + longest).square()
+            )
+            minima = values.view(len(values), -1, BLOCK).amin(dim=2)
+            self.near_lifted.add(values, minima, slack, tile.start)
+            self.lifted.add(values, minima, scratch)
+
+    def finish(self) -> Energies:
+        """Settle the chosen pairs and put their true values into the sums."""
+        settled = self._settled(self.near.chosen(), lifted=False)
+        distances, ids = settled.nearest(self.k)
+        crowded = torch.nonzero(self.near.crowded.cpu())[:, 0]
+        if len(crowded):
+            distances[crowded.numpy()], ids[crowded.numpy()] = self._search_exactly(crowded)
+        least_sq = torch.from_numpy(distances[:, 0]).square() * self.scale_sq
+        energy, share = settled.soft_minima(self.plain, least_sq)
+        count = len(self.patterns) - (self.own >= 0).long()
+        low, high = self._remaining_lifts()
+        mchn = torch.empty((0, len(self.ids)), dtype=torch.float64)
+        if self.near_lifted is not None:
+            settled = self._settled(self.near_lifted.chosen(), lifted=True)
+            soft, _ = settled.soft_minima(self.lifted, settled.least(self.lifted))
+            constants = torch.log(count.double()) / torch.tensor(self.betas, dtype=torch.float64)[:, None]
+            mchn = (soft - low / self.scale_sq) / 2 + constants
+        return Energies(
+            betas=self.betas,
+            distances=distances,
+            ids=ids,
+            energy=energy.numpy(),
+            energy_mchn=mchn.numpy(),
+            error=(share * self._rounding(least_sq) + self._rounding_of_sums()).numpy(),
+            patterns=count.numpy(),
+            spread=((high - low) / self.scale_sq).numpy(),
+            crowded=self.near.crowded.cpu().numpy(),
+        )
+
+    def _settled(self, chosen: Chosen, *, lifted: bool) -> SettledPairs:
+        norms_sq = self.norms_sq.cpu()
+        return SettledPairs(self.patterns, self.rows.stored, self.ids, norms_sq, chosen, lifted=lifted)
+
+    def _rounding(self, least_sq: Tensor) -> Tensor:
+        """(len(betas), q) bound on the rounding of D, and of exp(−βD), for every pattern that weighs anything."""
+        scaled = torch.tensor(self.betas, dtype=torch.float64)[:, None] / self.scale_sq
+        reach = (least_sq + 2 * _WEIGHTLESS / scaled).sqrt()
+        of_distances = self.patterns.gamma * (2 * self.norms.double().cpu() + reach).square()
+        return (of_distances + 4 * _WEIGHTLESS * self.patterns.unit / scaled) / self.scale_sq
+
+    def _rounding_of_sums(self) -> Tensor:
+        """(len(betas), 1) bound on what adding up, and leaving out what is far, changes."""
+        lost = 16 * self.patterns.unit + math.exp(-LEFT_OUT[self.patterns.precision])
+        return lost / torch.tensor(self.betas, dtype=torch.float64)[:, None]
+
+    def _remaining_lifts(self) -> tuple[Tensor, Tensor]:
+        """(m,) the smallest and the largest lift of the patterns that count for each query."""
+        if self.near_lifted is None:
+            return torch.zeros(len(self.ids), dtype=torch.float64), torch.zeros(len(self.ids), dtype=torch.float64)
+        own = torch.where(self.own >= 0, self.patterns.lifts[self.own.clamp(min=0)], torch.nan)
+        small, large = self.patterns.two_extremes
+        return (torch.where(own == both[0], both[-1], both[0]) for both in (small, large))  # pyright: ignore
+
+    def _search_exactly(self, places: Tensor) -> tuple[Array, Array]:
+        stored, ids = self.patterns.stored, np.arange(len(self.patterns))
+        asking = StoredRows(self.rows.stored.take(self.ids[places]).numpy())
+        found, _ = exact_neighbors(
+            stored, ids, [len(ids)], k=self.k, codes=ids, queries=asking, query_codes=self.own[places].numpy(),
+            means=Means(device=self.patterns.device),
+        )  # fmt: skip
+        return found[0].distances, found[0].ids
+
+
+def _block_maxima(values: Tensor) -> Tensor:
+    """(P / BLOCK,) the largest of each block of (P,) values, the last padded."""
+    padded = torch.nn.functional.pad(values, (0, -len(values) % BLOCK))
+    return padded.view(-1, BLOCK).amax(dim=1)

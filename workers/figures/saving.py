@@ -1,0 +1,24 @@
+"""Writing a figure as PNG, SVG and PDF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from service.contracts.radius import FIGURE_FORMATS
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write `figure` beside `stem` in every format; returns the paths. The same figure gives the same files."""
+    paths = [stem.with_suffix(f".{ending}") for ending in FIGURE_FORMATS]
+    with rc_context({"svg.hashsalt": "radius"}):  # else the names within an SVG are drawn by chance
+        for path in paths:
+            figure.savefig(path, metadata=None if path.suffix == ".png" else {_date_key(path): None})
+    return paths
+
+
+def _date_key(path: Path) -> str:
+    """What must be left out for a file to be the same tomorrow."""
+    return "CreationDate" if path.suffix == ".pdf" else "Date"

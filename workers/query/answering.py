@@ -1,0 +1,80 @@
+"""A question to a set → its answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from service.contracts.activations import ActivationRow
+from service.contracts.query import NearRow, QueryAnswer, QueryRequest, QueryResult
+from service.settings import Settings
+from workers.energy.energies import evaluate
+from workers.energy.query_block import Energies
+from workers.neighbors.stored import StoredRows
+from workers.query.embedding import embed
+from workers.query.resident import ResidentSet
+
+Array = np.ndarray
+_NO_REPORT = "percentile is null: no exact radius report of the whole set was found; a radius job makes one"
+
+
+def answer(resident: ResidentSet, request: QueryRequest, settings: Settings) -> QueryAnswer:
+    """Distances, energies and nearest rows of every text or vector.
+
+    Raises:
+        InvalidInput: a text or vector cannot be asked of this set.
+    """
+    lengths: list[int | None]
+    if request.texts is not None:
+        vectors, found = embed(resident.folder, request.texts, settings)
+        lengths = list(found)
+    else:
+        vectors = np.asarray(request.vectors, dtype=np.float64)
+        lengths = [None] * len(vectors)
+    energies = evaluate(resident.patterns, StoredRows(vectors), [request.beta], k=request.k)
+    rows = _rows(resident, energies)
+    summary = resident.summary
+    return QueryAnswer(
+        activations=summary.id,
+        n=summary.n,
+        d_model=summary.d_model,
+        site=summary.site,
+        beta=request.beta,
+        percentile_of=resident.report,
+        results=[_result(energies, at, resident.nn_distances, tokens, rows) for at, tokens in enumerate(lengths)],
+        notes=_notes(resident, request),
+    )
+
+
+def _result(
+    energies: Energies, at: int, nn_distances: Array, tokens: int | None, rows: dict[int, ActivationRow]
+) -> QueryResult:
+    distances, ids = energies.distances[at].tolist(), energies.ids[at].tolist()
+    below = np.searchsorted(nn_distances, distances[0], side="right")
+    return QueryResult(
+        nn_distance=distances[0],
+        radius=distances[0] / 2,
+        g=distances[0] ** 2,
+        energy=float(energies.energy[0, at]),
+        energy_mchn=float(energies.energy_mchn[0, at]),
+        percentile=100 * float(below) / len(nn_distances) if len(nn_distances) else None,
+        tokens=tokens,
+        neighbors=[_near(rows[row], distance) for row, distance in zip(ids, distances, strict=True) if row >= 0],
+    )
+
+
+def _near(row: ActivationRow, distance: float) -> NearRow:
+    return NearRow(row=row.row, distance=distance, document=row.document, offset=row.offset, text=row.text)
+
+
+def _rows(resident: ResidentSet, energies: Energies) -> dict[int, ActivationRow]:
+    wanted = sorted({int(row) for row in energies.ids.ravel() if row >= 0})
+    return {row.row: row for row in resident.texts(wanted)}
+
+
+def _notes(resident: ResidentSet, request: QueryRequest) -> list[str]:
+    notes = [] if resident.report is not None else [_NO_REPORT]
+    extraction = resident.folder.manifest.get("extraction")
+    if request.texts is not None and extraction is not None:
+        tokens = extraction["chunk_tokens"]
+        notes.append(f"the set's rows were read in chunks of {tokens} tokens; a text of another length compares less")
+    return notes

@@ -1,0 +1,54 @@
+"""Texts → vectors, by the model and at the site that an activation set was extracted with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from service.artifacts.activation_set import ActivationSet
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.sites import parse_site
+from service.errors import Conflict, InvalidInput
+from service.settings import Settings
+from workers.activations.extraction import extract
+from workers.devices.device import choose_device, default_batch_tokens
+from workers.models.loading import LoadedModel, load_model
+
+Array = np.ndarray
+
+
+def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[Array, list[int]]:
+    """(texts, d_model) vectors and the lengths in tokens.
+
+    A text is read where the set's rows are: at its last token, or at the set's fixed position.
+
+    Raises:
+        InvalidInput: the set was imported; a text is empty, too long or too short.
+        Conflict: the model has changed since.
+    """
+    extraction: dict[str, Any] | None = stored.manifest.get("extraction")
+    if extraction is None:
+        raise InvalidInput("the set was imported and has no model; give vectors", field="texts")
+    spec = ExtractionSpec(**extraction, sites=[stored.manifest["site"]])
+    device = choose_device(settings.device)
+    loaded = load_model(spec.model, spec.revision, settings.models_root, device, spec.dtype)
+    if loaded.identity["weights_sha256"] != stored.manifest["model"]["weights_sha256"]:
+        raise Conflict("the model's weights have changed since the set was extracted", field="texts")
+    position = spec.position if isinstance(spec.position, int) else "last"
+    sequences = [_encode(loaded, text, position) for text in texts]
+    site = parse_site(stored.manifest["site"], loaded.model.sizes.n_layers)
+    found = extract(loaded.model, sequences, [site], position, default_batch_tokens(device))
+    vectors = found.vectors[site].astype(np.float64)
+    if not np.isfinite(vectors).all():
+        raise InvalidInput("the model gives numbers that are not finite for a text", field="texts")
+    return vectors, [len(sequence) for sequence in sequences]
+
+
+def _encode(loaded: LoadedModel, text: str, position: int | str) -> Array:
+    tokens = loaded.tokenizer.encode(text, add_special_tokens=False).ids
+    most = loaded.model.sizes.n_ctx
+    least = position + 1 if isinstance(position, int) else 1
+    if not least <= len(tokens) <= most:
+        raise InvalidInput(f"a text must have {least} to {most} tokens; one has {len(tokens)}", field="texts")
+    return np.asarray(tokens, dtype=np.int64)
