@@ -12,6 +12,7 @@ class QueryProxy:
     """Passes a request on; made once, connects when it is first used."""
 
     def __init__(self, settings: Settings) -> None:
+        self._socket = settings.query_socket
         transport = httpx2.HTTPTransport(uds=str(settings.query_socket))
         self._http = httpx2.Client(transport=transport, base_url="http://query", timeout=settings.query_timeout_s)
 
@@ -22,6 +23,8 @@ class QueryProxy:
             Unavailable: it is away, or takes longer than `query_timeout_s`.
             RadiusError: what the worker itself raised.
         """
+        if not self._socket.exists():
+            raise Unavailable("the query worker is not running")
         try:
             response = self._http.request(method, path, content=body)
         except httpx2.TimeoutException as error:

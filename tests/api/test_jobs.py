@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from service.contracts.presets import PRESETS
+from service.contracts.presets import PRESETS, merge
 from service.contracts.radius import RadiusOptions
 from tests.api.support import EXTRACTION, fields_of, import_array, problem_of, submit
 
@@ -59,10 +59,10 @@ def test_a_spec_can_be_submitted_again_as_it_was_stored(api: TestClient):
     assert submit(api, "analysis", spec).json()["spec"] == spec
 
 
-@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset.spec["corpus"] == "python-docs"])
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset.spec.get("corpus") == "python-docs"])
 def test_a_preset_is_stored_whole(api: TestClient, preset: Any):
     spec = submit(api, preset.kind, {"preset": preset.id}).json()["spec"]
-    assert {name: spec[name] for name in preset.spec} == preset.spec
+    assert merge(spec, preset.spec) == spec
     assert spec["preset"] == preset.id
 
 
@@ -114,13 +114,21 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "fraction twice": ("analysis", {"radius": {"fractions": [0.5, 0.5]}}, "spec.radius.fractions"),
     "no fraction": ("analysis", {"radius": {"fractions": []}}, "spec.radius.fractions"),
     "k 0": ("analysis", {"radius": {"k": 0}}, "spec.radius.k"),
-    "radius null": ("analysis", {"radius": None}, "spec.radius"),
+    "β 0": ("analysis", {"energy": {"beta": [0]}}, "spec.energy.beta.0"),
+    "layers unknown": ("analysis", {"energy": {"layers": "all"}}, "spec.energy.layers"),
+    "no set of energies": ("energy", {}, "spec"),
+    "a set and a built-in": ("energy", {"activations": ["act-0"], "builtin": "figure1"}, "spec"),
+    "unknown set of energies": ("energy", {"activations": ["act-0"]}, "spec.activations"),
+    "set twice": ("energy", {"activations": ["act-0", "act-0"]}, "spec.activations"),
+    "β twice": ("energy", {"activations": ["act-0"], "beta": [1.0, 1.0]}, "spec.beta"),
+    "β of nine": ("energy", {"activations": ["act-0"], "beta": [0.1 * (at + 1) for at in range(9)]}, "spec.beta"),
+    "sample of none": ("energy", {"activations": ["act-0"], "sample": 0}, "spec.sample"),
 }
 
 
 @pytest.mark.parametrize(("kind", "spec", "field"), WRONG.values(), ids=WRONG)
 def test_a_wrong_spec_is_refused_with_its_field(refusing: TestClient, kind: str, spec: dict[str, Any], field: str):
-    spec = spec if kind == "radius" else EXTRACTION | spec
+    spec = spec if kind in ("radius", "energy") else EXTRACTION | spec
     problem = problem_of(submit(refusing, kind, spec), 422, "invalid_input")
     assert fields_of(problem) == [field]
 
@@ -136,14 +144,13 @@ def test_a_wrong_position_is_named_without_our_types(refusing: TestClient, posit
     assert set(fields_of(problem)) == {"spec.position"}
 
 
-@pytest.mark.parametrize("kind", ["energy", "training", "sweep"])
+@pytest.mark.parametrize("kind", ["training", "sweep"])
 def test_kinds_that_are_to_come_are_not_available(refusing: TestClient, kind: str):
     problem = problem_of(submit(refusing, kind, {}), 422, "not_available")
     assert fields_of(problem) == ["kind"]
 
 
 UNAVAILABLE: dict[str, tuple[str, dict[str, Any], str]] = {
-    "energy of an analysis": ("analysis", {"energy": {}}, "spec.energy"),
     "faiss in another set": ("radius", {"engine": "faiss-flat", "reference": "act-1"}, "spec.engine"),
     "radii in another set": ("radius", {"radii": [1.0], "reference": "act-1"}, "spec.radii"),
 }

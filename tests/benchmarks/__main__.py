@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import api, extraction, neighbors
+from tests.benchmarks import api, energies, extraction, neighbors
 
-BENCHMARKS = {"api": api.main, "extraction": extraction.main, "neighbors": neighbors.main}
+BENCHMARKS = {"api": api.main, "extraction": extraction.main, "energies": energies.main, "neighbors": neighbors.main}
 
 for name in sys.argv[1:] or BENCHMARKS:
     BENCHMARKS[name]()

@@ -34,7 +34,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> None:
     """Wrong neighbours on hard data; then time, growth and memory. `results/` keeps the figures, machine and date."""
-    results: dict[str, object] = {"about": _about()}
+    results: dict[str, object] = {"about": about()}
     print(f"{'data':22} {'rows':>6} {'d':>4}  wrong ids: ours, FAISS IndexFlatL2; largest relative error of ours")
     for make in HARD:
         rows = make()
@@ -153,7 +153,7 @@ def _peak_bytes() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
-def _about() -> dict[str, object]:
+def about() -> dict[str, object]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": platform.processor() or platform.machine(),

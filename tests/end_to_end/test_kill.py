@@ -85,7 +85,7 @@ def test_a_killed_supervisor_leaves_no_orphans(service: Running, tmp_path):
         assert supervisor.stdout is not None
         assert b"http://127.0.0.1:" in supervisor.stdout.readline()
         children = supervisor.children()
-        assert len(children) == 3
+        assert len(children) == 4
     finally:
         supervisor.kill()
         supervisor.wait()

@@ -1,0 +1,111 @@
+"""Energies of 10,000 points among 80,000 patterns, and one question to a resident set, against FAISS's 1-NN search."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import httpx2
+import numpy as np
+
+from service.client import Client
+from service.settings import Settings
+from service.supervisor import Supervisor
+from service.theory import energy as reference
+from tests.benchmarks.datasets import DATASETS
+from tests.benchmarks.neighbors import PAIRS, RESULTS, about
+from tests.benchmarks.timing import paired
+from workers.energy.energies import evaluate
+from workers.energy.patterns import prepare_patterns
+from workers.neighbors.stored import StoredRows
+
+Array = np.ndarray
+PATTERNS, POINTS, QUESTIONS = 80_000, 10_000, 40
+BETAS = {"0.5, 1, 2": [0.5, 1.0, 2.0], "1/√d, 1, 2 (attention's own β)": [1 / 32, 1.0, 2.0]}
+
+
+def main() -> None:
+    """Print and keep the figures."""
+    results: dict[str, object] = {"about": about()}
+    for name in ("massive", "clusters", "isotropic"):
+        rows = DATASETS[name](PATTERNS + POINTS)
+        results[name] = _race(name, rows[:PATTERNS].copy(), rows[PATTERNS:].copy())
+    results["question"] = _ask(DATASETS["massive"](PATTERNS + QUESTIONS))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "energies.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+
+
+def _race(name: str, patterns: Array, points: Array) -> dict[str, object]:
+    """g, E and E_MCHN at three β, preparation included, against a FAISS search for the nearest alone."""
+    index = faiss.IndexFlatL2(patterns.shape[1])
+    index.add(patterns)
+    found: dict[str, object] = {}
+    for label, betas in BETAS.items():
+
+        def ours(betas: list[float] = betas) -> object:
+            return evaluate(prepare_patterns(StoredRows(patterns)), StoredRows(points), betas)
+
+        ratio = paired(ours, lambda: index.search(points, 1), rounds=PAIRS)
+        print(f"{name}, {POINTS:,} × {PATTERNS:,} × {patterns.shape[1]}, β = {label}: {ratio}", flush=True)
+        found[label] = vars(ratio)
+    return found | {"error": _error(patterns, points[:50])}
+
+
+def _error(patterns: Array, points: Array) -> dict[str, float]:
+    """Largest error of E (β = 1) and E_MCHN (β = 2) of some points, relative, against direct float64."""
+    found = evaluate(prepare_patterns(StoredRows(patterns)), StoredRows(points), [1.0, 2.0])
+    wide = patterns.astype(np.float64)
+    true = [np.concatenate([f(wide, points[at : at + 1].astype(np.float64), beta) for at in range(len(points))])
+            for f, beta in ((reference.energy, 1.0), (reference.energy_mchn, 2.0))]  # fmt: skip
+    ours = (found.energy[0], found.energy_mchn[1])
+    worst = [float(np.abs(a / b - 1).max()) for a, b in zip(ours, true, strict=True)]
+    print(f"    largest relative error: E {worst[0]:.1e}, E_MCHN {worst[1]:.1e}")
+    return {"energy": worst[0], "energy_mchn": worst[1]}
+
+
+def _ask(rows: Array) -> dict[str, float]:
+    """Median time of one vector over REST, against the bare search of the same index in this process."""
+    patterns, points = rows[:PATTERNS].copy(), rows[PATTERNS:].copy()
+    index = faiss.IndexFlatL2(rows.shape[1])
+    index.add(patterns)
+    with tempfile.TemporaryDirectory() as folder:
+        supervisor = Supervisor(Settings(data_dir=Path(folder), port=0, query_timeout_s=120))
+        supervisor.start()
+        try:
+            with Client(supervisor.url, timeout_s=300) as client:
+                client.wait_until_ready()
+                set_id = client.import_vectors(patterns).id
+                client.query(set_id, vectors=points[:1])  # loads the set
+            with httpx2.Client(base_url=supervisor.url, timeout=60) as http:
+                ours = [_seconds_of_question(http, set_id, point) for point in points]
+            peer = [_seconds(lambda at=at: index.search(points[at : at + 1], 10)) for at in range(QUESTIONS)]
+        finally:
+            supervisor.stop()
+    a, b = statistics.median(ours), statistics.median(peer)
+    print(f"one vector over REST: p50 {1000 * a:.1f} ms, FAISS alone {1000 * b:.1f} ms, ours / FAISS {a / b:.2f}")
+    return {"ours_p50_s": a, "peer_p50_s": b, "ours_over_peer": a / b}
+
+
+def _seconds_of_question(http: httpx2.Client, set_id: str, point: Array) -> float:
+    body = json.dumps({"vectors": [point.astype(np.float64).tolist()]})
+    headers = {"content-type": "application/json"}
+
+    def ask() -> None:
+        http.post(f"/v1/activations/{set_id}/query", content=body, headers=headers).raise_for_status()
+
+    return _seconds(ask)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
