@@ -19,7 +19,7 @@ from tests.api.support import CANARY, JSON, client_of, migrated_settings, proble
 OPERATIONS = committed_operations()
 WITH_INPUT = [each for each in OPERATIONS if {"parameters", "requestBody"} & set(each[2])]
 NAMES = [operation["operationId"] for _, _, operation in WITH_INPUT]
-READ_BY_ID = [path for method, path, _ in OPERATIONS if method == "GET" and re.search(r"\{\w+_id\}", path)]
+READ_BY_ID = [path for method, path, _ in OPERATIONS if method.upper() == "GET" and re.search(r"\{\w+_id\}", path)]
 
 
 def url(path: str, value: str) -> str:
