@@ -28,7 +28,7 @@ from service.theory.domain import check
 Array = NDArray[np.float64]
 Kind = Literal["energy", "energy_mchn"]
 MIN_BETA, MAX_BETA = 1e-12, 1e12
-_BLOCK_NUMBERS = 2**22
+_BLOCK_NUMBERS = 2**20  # 8 MiB
 
 
 def squared_distances(patterns: Array, queries: Array) -> Array:

@@ -18,7 +18,7 @@ from service.theory.energy import (
 )
 from service.theory.energy_bounds import bounds_theory, energy_bounds
 
-_BLOCK_NUMBERS = 2**22
+_BLOCK_NUMBERS = 2**20  # 8 MiB
 
 
 def evaluate_queries(patterns: Array, queries: Array, beta: float) -> dict[str, Any]:
