@@ -82,6 +82,7 @@ def _ask(rows: Array) -> dict[str, float]:
             with Client(supervisor.url, timeout_s=300) as client:
                 client.wait_until_ready()
                 set_id = client.import_vectors(patterns).id
+                _wait_for_worker(supervisor.settings)
                 client.query(set_id, vectors=points[:1])  # loads the set
             with httpx2.Client(base_url=supervisor.url, timeout=60) as http:
                 ours = [_seconds_of_question(http, set_id, point) for point in points]
@@ -91,6 +92,11 @@ def _ask(rows: Array) -> dict[str, float]:
     a, b = statistics.median(ours), statistics.median(peer)
     print(f"one vector over REST: p50 {1000 * a:.1f} ms, FAISS alone {1000 * b:.1f} ms, ours / FAISS {a / b:.2f}")
     return {"ours_p50_s": a, "peer_p50_s": b, "ours_over_peer": a / b}
+
+
+def _wait_for_worker(settings: Settings) -> None:
+    while not settings.query_socket.exists():
+        time.sleep(0.1)
 
 
 def _seconds_of_question(http: httpx2.Client, set_id: str, point: Array) -> float:

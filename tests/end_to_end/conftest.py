@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,10 @@ def service(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
     try:
         with Client(supervisor.url) as client:
             client.wait_until_ready()
+            deadline = time.monotonic() + PATIENCE_S
+            while not settings.query_socket.exists():
+                assert time.monotonic() < deadline, "the query worker does not start"
+                time.sleep(0.05)
             yield Running(settings, supervisor, client)
     finally:
         supervisor.stop()

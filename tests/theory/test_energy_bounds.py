@@ -57,8 +57,8 @@ def test_counterexample_to_the_printed_third():
 def test_both_ends_of_the_corrected_third_are_attained():
     around = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     assert bounds_of(around, np.zeros((1, 2))).proposition_3_range[1] == pytest.approx(0, abs=1e-15)
-    # One short pattern near the point and long ones that E_MCHN cannot tell from it.
-    patterns, point = np.array([[0.0], [60.0], [-60.0]]), np.array([[0.0]])
+    # The nearest pattern is the shortest, and the longest lies on its other side.
+    patterns, point = np.array([[0.0], [60.0]]), np.array([[-10.0]])
     held = bounds_of(patterns, point)
     assert held.proposition_3_range[0] == pytest.approx(held.proposition_3.lower, rel=1e-12)
 
