@@ -42,7 +42,8 @@ def print_query(answer: QueryAnswer, asked: list[str]) -> None:
         )
         table = Table(box=None)
         for heading in ("distance", "row", "document", "offset", "text"):
-            table.add_column(heading, justify="right" if heading in ("distance", "row", "offset") else "left")
+            justify = "right" if heading in ("distance", "row", "offset") else "left"
+            table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis")
         for near in found.neighbors:
             cells = ("" if value is None else str(value) for value in (near.row, near.document, near.offset))
             text = " ".join((near.text or "").split())
@@ -54,7 +55,8 @@ def print_query(answer: QueryAnswer, asked: list[str]) -> None:
 
 def _layers_table(report: EnergyReport) -> Table:
     table = Table(box=None)
-    for heading in ("layer", "β", "g mean", "g median", "E mean", "E_MCHN mean", "Prop. 3 fails as printed"):
+    table.add_column("layer", overflow="fold")
+    for heading in ("β", "g mean", "g median", "E mean", "E_MCHN mean", "printed Prop. 3 fails"):
         table.add_column(heading, justify="right")
     for layer in report.layers:
         g, failed = layer.g.distribution, layer.bounds.paper_literal.proposition_3.failed_share
