@@ -52,6 +52,8 @@ class EnergySpec(EnergyOptions):
     def _one_source(self) -> EnergySpec:
         if bool(self.activations) == (self.builtin is not None):
             raise ValueError("give activations, or builtin, and not both")
+        if self.queries is not None and self.queries in self.activations:
+            raise ValueError("queries are rows of a set already; leave queries null, and each is left out itself")
         return self
 
 

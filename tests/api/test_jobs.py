@@ -118,6 +118,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "layers unknown": ("analysis", {"energy": {"layers": "all"}}, "spec.energy.layers"),
     "no set of energies": ("energy", {}, "spec"),
     "a set and a built-in": ("energy", {"activations": ["act-0"], "builtin": "figure1"}, "spec"),
+    "queries of the set": ("energy", {"activations": ["act-0"], "queries": "act-0"}, "spec"),
     "unknown set of energies": ("energy", {"activations": ["act-0"]}, "spec.activations"),
     "set twice": ("energy", {"activations": ["act-0", "act-0"]}, "spec.activations"),
     "β twice": ("energy", {"activations": ["act-0"], "beta": [1.0, 1.0]}, "spec.beta"),

@@ -110,7 +110,16 @@ def test_hundreds_of_copies_go_to_the_exact_engine():
     np.testing.assert_array_equal(found.distances[:10], 0)
     np.testing.assert_allclose(found.energy[0, :10], -np.log(3000), rtol=1e-4)
     true = reference.energy(patterns.astype(np.float64), patterns[2990:3010].astype(np.float64))
-    np.testing.assert_allclose(found.energy[0], true, rtol=1e-6)
+    np.testing.assert_allclose(found.energy[0], true, rtol=1e-6, atol=1e-6)  # of max(|E|, 1/β)
+
+
+@pytest.mark.parametrize("d", [70, 600, 2400])
+def test_many_neighbours_of_few_patterns_need_no_exact_engine(d: int):
+    patterns, queries = Case(16, d, 1.0, 0.0).make("float32")
+    found = evaluate(prepare_patterns(StoredRows(patterns)), StoredRows(queries), [1.0], k=64)
+    assert not found.crowded.any()
+    gaps = np.linalg.norm(queries[:, None].astype(np.float64) - patterns[None].astype(np.float64), axis=2)
+    np.testing.assert_allclose(found.distances, np.sort(gaps, axis=1)[:, :64], rtol=1e-12)
 
 
 def test_g_of_1e8_and_far_outliers_overflow_nothing():

@@ -15,6 +15,7 @@ from torch import Tensor
 BLOCK = 64
 MOST = 16
 _CROWDED = 512
+_MANY = 8
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,16 @@ class Candidates:
     """Running choice for q queries.
 
     Args:
+        patterns: how many there are in all tiles.
         heavy: how far above the least value a pair still weighs enough to be settled.
     """
 
-    def __init__(self, queries: int, k: int, heavy: float, device: torch.device) -> None:
+    def __init__(self, queries: int, patterns: int, k: int, heavy: float, device: torch.device) -> None:
         self.k, self.heavy = k, heavy
-        self.best = torch.full((queries, max(k, MOST)), torch.inf, dtype=torch.float64, device=device)
+        width = max(k, MOST)
+        self.best = torch.full((queries, width), torch.inf, dtype=torch.float64, device=device)
+        # One upper bound per block is a sharp limit only where blocks are many; few rows are looked at one by one.
+        self._singly = patterns < _MANY * BLOCK * width
         self.crowded = torch.zeros(queries, dtype=torch.bool, device=device)
         self._kept: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
@@ -48,7 +53,10 @@ class Candidates:
             slack: (q, P / BLOCK) bounds on the rounding of a block's values.
             start: id of the tile's first pattern.
         """
-        self.best = torch.cat([self.best, (minima + slack).double()], dim=1)
+        uppers = minima + slack
+        if self._singly:
+            uppers = (values.view(len(values), -1, BLOCK) + slack[:, :, None]).flatten(1)
+        self.best = torch.cat([self.best, uppers.double()], dim=1)
         self.best = self.best.topk(max(self.k, MOST), dim=1, largest=False, sorted=True).values
         limits = self._limits()
         query, block = torch.nonzero((minima - slack).double() <= limits[:, None], as_tuple=True)

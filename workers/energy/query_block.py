@@ -67,9 +67,9 @@ class QueryBlock:
         flattest = min(scaled, default=1.0)
         m, d, device = len(ids), len(patterns), patterns.device
         self.plain = SoftMinima(m, scaled, self.queries, d)
-        self.near = Candidates(m, k, _WEIGHTLESS / flattest, device)
+        self.near = Candidates(m, d, k, _WEIGHTLESS / flattest, device)
         self.lifted = SoftMinima(m, [beta / 2 for beta in scaled] if mchn else [], self.queries, d)
-        self.near_lifted = Candidates(m, 1, 2 * _WEIGHTLESS / flattest, device) if mchn else None
+        self.near_lifted = Candidates(m, d, 1, 2 * _WEIGHTLESS / flattest, device) if mchn else None
 
     def run(self, tick: Tick) -> None:
         """Go over all tiles."""
