@@ -41,11 +41,11 @@ def print_query(answer: QueryAnswer, asked: list[str]) -> None:
             highlight=False,
         )
         table = Table(box=None)
-        for heading in ("distance", "row", "document", "offset", "text"):
-            justify = "right" if heading in ("distance", "row", "offset") else "left"
-            table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis")
+        for heading, width in (("distance", 8), ("row", 6), ("offset", 7), ("document", 20), ("text", 24)):
+            justify = "left" if heading in ("document", "text") else "right"
+            table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
         for near in found.neighbors:
-            cells = ("" if value is None else str(value) for value in (near.row, near.document, near.offset))
+            cells = ("" if value is None else str(value) for value in (near.row, near.offset, near.document))
             text = " ".join((near.text or "").split())
             table.add_row(f"{near.distance:.4f}", *(escape(cell) for cell in cells), escape(text[:160]))
         console.print(table)
