@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from service.contracts.energy_report import BlockReport, DescentReport, EnergyReport, MoveReport, Spread
 from workers.figures.saving import save_figure
@@ -65,6 +66,7 @@ def _draw_layers(axes: Axes, report: EnergyReport) -> None:
     axes.fill_between(depth, low, high, color="0.85", label="5 to 95 %")
     axes.plot(depth, [part.median for part in summaries], "k-o", markersize=4, label="median")
     axes.set_xlabel("set, in the order of the layers")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("g of the points among the layer's patterns")
     axes.set_ylim(bottom=0)
 
@@ -84,6 +86,7 @@ def _draw_shares(axes: Axes, descent: DescentReport) -> None:
     axes.axhline(0.5, color="0.8", linewidth=1, zorder=0)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("block")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("share of points with g(x_t) < g(x_{t−1})")
 
 
@@ -91,6 +94,7 @@ def _draw_changes(axes: Axes, descent: DescentReport) -> None:
     _curves(axes, descent, lambda move: move.cosine)
     axes.axhline(0, color="0.8", linewidth=1, zorder=0)
     axes.set_xlabel("block")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("cosine of the step and the direction to the nearest pattern")
 
 
