@@ -131,6 +131,20 @@ def watch(job_id: str, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
             console.print(f"{result.type} {result.site or ''} {result.id}", highlight=False)
 
 
+@app.command()
+def cancel(job_id: str, url: Url = DEFAULT_URL) -> None:
+    """Stop a job."""
+    with Client(url) as client:
+        console.print(client.cancel(job_id).state, highlight=False)
+
+
+@app.command()
+def retry(job_id: str, url: Url = DEFAULT_URL) -> None:
+    """Take a failed or cancelled job up again; what it has finished is kept."""
+    with Client(url) as client:
+        console.print(client.retry(job_id).state, highlight=False)
+
+
 @app.command("import")
 def import_file(file: Path, name: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Import your own vectors: a 2-D .npy or .safetensors file."""

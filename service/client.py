@@ -26,7 +26,7 @@ from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
 from service.contracts.energy import Evaluation
 from service.contracts.energy_report import EnergyReport
-from service.contracts.jobs import FINAL_STATES, Job
+from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.errors import RadiusError, Unavailable, error_from_dict
@@ -71,6 +71,18 @@ class _Calls:
     def jobs(limit: int, after: str | None) -> Call[tuple[list[Job], str | None]]:
         params = {"limit": limit} | ({"after": after} if after else {})
         return Call("GET", "/v1/jobs", _page(Job), {"params": params})
+
+    @staticmethod
+    def control(job_id: str, verb: str) -> Call[Job]:
+        return Call("POST", f"/v1/jobs/{job_id}/{verb}", _model(Job), {})
+
+    @staticmethod
+    def delete_job(job_id: str) -> Call[None]:
+        return Call("DELETE", f"/v1/jobs/{job_id}", lambda response: None, {})
+
+    @staticmethod
+    def events(job_id: str, after: int) -> Call[tuple[list[JobEvent], str | None]]:
+        return Call("GET", f"/v1/jobs/{job_id}/events", _page(JobEvent), {"params": {"after": after}})
 
     @staticmethod
     def register_corpus(fields: Mapping[str, Any]) -> Call[Corpus]:
@@ -203,6 +215,22 @@ class Client:
             if after is None:
                 return
 
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job; one that runs ends at its next progress write."""
+        return self._send(_Calls.control(job_id, "cancel"))
+
+    def retry(self, job_id: str) -> Job:
+        """Take a failed or cancelled job up again."""
+        return self._send(_Calls.control(job_id, "retry"))
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove a job that has ended, with its products."""
+        self._send(_Calls.delete_job(job_id))
+
+    def events(self, job_id: str, *, after: int = 0) -> list[JobEvent]:
+        """A page of what happened to a job, oldest first, after the event of that id."""
+        return self._send(_Calls.events(job_id, after))[0]
+
     def register_corpus(self, **fields: Any) -> Corpus:
         """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""
         return self._send(_Calls.register_corpus(fields))
@@ -313,6 +341,18 @@ class AsyncClient:
                 yield job
             if after is None:
                 return
+
+    async def cancel(self, job_id: str) -> Job:
+        return await self._send(_Calls.control(job_id, "cancel"))
+
+    async def retry(self, job_id: str) -> Job:
+        return await self._send(_Calls.control(job_id, "retry"))
+
+    async def delete_job(self, job_id: str) -> None:
+        await self._send(_Calls.delete_job(job_id))
+
+    async def events(self, job_id: str, *, after: int = 0) -> list[JobEvent]:
+        return (await self._send(_Calls.events(job_id, after)))[0]
 
     async def register_corpus(self, **fields: Any) -> Corpus:
         return await self._send(_Calls.register_corpus(fields))

@@ -8,9 +8,12 @@
     ├── NotFound                404
     ├── TooLarge                413
     ├── Conflict                409
+    │   ├── Cancelled           409
+    │   └── Superseded          409
     ├── CorruptArtifact         500
     ├── StorageFull             507
     ├── OutOfMemory             500
+    ├── PoisonSegment           500
     └── Unavailable             503
 
 Messages are for people; they may name a field, a limit or a count, and never repeat what a client sent.
@@ -86,6 +89,25 @@ class Conflict(RadiusError):
 
     code = "conflict"
     status = 409
+
+
+class Cancelled(Conflict):
+    """The job was cancelled, or is gone, while a worker was at it."""
+
+    code = "cancelled"
+
+
+class Superseded(Conflict):
+    """A worker that was away for too long: another one has its segment."""
+
+    code = "superseded"
+
+
+class PoisonSegment(RadiusError):
+    """A segment whose workers keep dying without any progress."""
+
+    code = "poison"
+    status = 500
 
 
 class CorruptArtifact(RadiusError):

@@ -84,6 +84,15 @@ class Settings(BaseSettings):
     progress_interval_s: float = Field(
         default=0.5, ge=0, description="least time between two progress writes of a segment"
     )
+    settle_interval_s: float = Field(
+        default=1.0, gt=0, description="how often the control worker settles what was cancelled or lost"
+    )
+    takeover_interval_s: float = Field(
+        default=5.0, gt=0, description="how often a worker looks for dead ones, whose segments it puts back"
+    )
+    lease_s: float = Field(
+        default=30.0, gt=0, description="a worker not seen for this long is frozen or cut off; others take over"
+    )
     restart_delay_s: float = Field(
         default=0.5, ge=0, description="pause before the supervisor starts a dead process again"
     )
@@ -121,6 +130,10 @@ class Settings(BaseSettings):
     @property
     def index_cache(self) -> Path:
         return self.data_dir / "cache" / "indices"
+
+    @property
+    def locks(self) -> Path:
+        return self.data_dir / "locks"
 
     @property
     def query_socket(self) -> Path:

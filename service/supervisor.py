@@ -117,7 +117,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(self.settings),
+                env=environment(self.settings),
                 pass_fds=child.descriptors,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
@@ -156,7 +156,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=128)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """The children read the same settings as we did, whatever of it came from the command line."""
     given = settings.model_dump(mode="json", exclude_none=True)
     return os.environ | {f"RADIUS_{name.upper()}": str(value) for name, value in given.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import logging
 import os
 import signal
@@ -13,8 +12,11 @@ from contextlib import contextmanager
 
 from dbos import DBOS
 
+from service.catalog import segments
 from service.catalog.engine import Catalog
-from service.errors import Conflict
+from service.catalog.locks import worker_lock
+from service.errors import Conflict, Unavailable
+from service.jobs.control import JobControl
 from service.jobs.engine import APP_NAME, APP_VERSION, COMPUTE_QUEUE, CONTROL_QUEUE, JobEngine, engine_url
 from service.jobs.submission import Submission
 from service.settings import Settings
@@ -22,7 +24,6 @@ from workers.flows.runtime import Runtime, set_runtime
 
 logger = logging.getLogger("radius.worker")
 _PARENTS_AT_ONCE = 256  # a parent only waits; scans share the queue and must not wait for them
-_SETTLE_INTERVAL_S = 5.0
 
 
 def main() -> None:
@@ -58,9 +59,13 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event) 
         queue, worker_concurrency=at_once, polling_interval_sec=settings.poll_interval_s, on_conflict="always_update"
     )
     logger.info("ready")
+    engine = JobEngine(settings.resolved_database_url)
+    jobs = JobControl(catalog, engine, settings)
+    threading.Thread(target=_keep_taking_over, args=(jobs, name, stop), name="takeover", daemon=True).start()
     if role == "control":
-        _keep_settling(Submission(catalog, JobEngine(settings.resolved_database_url), settings), stop)
+        _keep_settling(jobs, Submission(catalog, engine, settings), stop)
     stop.wait()
+    _let_go(catalog, name)
     # The segment under way is taken up again by the next process of this name, from its last finished shard.
     logging.shutdown()
     os._exit(0)
@@ -89,30 +94,46 @@ def _launch(settings: Settings, role: str, name: str) -> None:
         logger.info("computing on %s", choose_device(settings.device))
 
 
-def _keep_settling(submission: Submission, stop: threading.Event) -> None:
+def _keep_taking_over(jobs: JobControl, name: str, stop: threading.Event) -> None:
+    while True:
+        try:
+            jobs.take_over(name)
+        except Exception:
+            logger.exception("looking for dead workers failed; it is tried again")
+        if stop.wait(jobs.settings.takeover_interval_s):
+            return
+
+
+def _let_go(catalog: Catalog, name: str) -> None:
+    """A planned stop is no death of the segment under way."""
+    try:
+        with catalog.begin() as connection:
+            segments.release_all(connection, name)
+    except Unavailable:
+        logger.warning("the database is away; the stop will count as a death")
+
+
+def _keep_settling(jobs: JobControl, submission: Submission, stop: threading.Event) -> None:
     scanned = False
     while True:
         try:
             if not scanned:
                 submission.scan_builtins()
                 scanned = True
-            submission.settle_lost()
+            jobs.settle_lost()
+            jobs.settle_cancelled()
         except Exception:  # the database may be away, by our error or the engine's own
-            logger.exception("settling failed; trying again in %s s", _SETTLE_INTERVAL_S)
-        if stop.wait(_SETTLE_INTERVAL_S):
+            logger.exception("settling failed; it is tried again")
+        if stop.wait(jobs.settings.settle_interval_s):
             return
 
 
 @contextmanager
 def _only_one(settings: Settings, name: str) -> Iterator[None]:
     """Hold the lock of this worker's name; the engine would give two processes of one name the same segments."""
-    folder = settings.data_dir / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Conflict(f"a worker called {name} is running on this data directory") from error
+    with worker_lock(Catalog(settings.resolved_database_url), settings.locks, name) as held:
+        if not held:
+            raise Conflict(f"a worker called {name} is running on this data directory")
         yield
 
 

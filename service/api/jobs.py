@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from service.api.bodies import StrictRoute
+from service.api.event_stream import stream_events
 from service.api.problems import RESPONSES
-from service.api.services import PageDep, ServicesDep
-from service.catalog import jobs
+from service.api.services import LimitDep, PageDep, ServicesDep
+from service.catalog import events, jobs
 from service.contracts.base import Identifier, Page
-from service.contracts.jobs import Job, JobKind, JobRequest, JobState
+from service.contracts.jobs import Job, JobEvent, JobKind, JobRequest, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute, responses=RESPONSES)
 
 
 @router.post("", status_code=202)
-def create_job(request: JobRequest, response: Response, services: ServicesDep) -> Job:
+def create_job(
+    request: JobRequest,
+    response: Response,
+    services: ServicesDep,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=200, description="the same key and body is the same job")
+    ] = None,
+) -> Job:
     """Submit a job. Once answered with 202 it is stored and will run."""
-    job = services.submission.submit(request)
+    job = services.submission.submit(request, idempotency_key)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return job
 
@@ -42,3 +51,40 @@ def get_job(job_id: Identifier, services: ServicesDep) -> Job:
     """State, progress, products and, if it failed, why."""
     with services.catalog.read() as connection:
         return jobs.get(connection, job_id)
+
+
+@router.post("/{job_id}/cancel", status_code=202)
+def cancel_job(job_id: Identifier, services: ServicesDep) -> Job:
+    """Stop a job. A segment under way ends at its next progress write; 409 when the job has ended."""
+    return services.control.cancel(job_id)
+
+
+@router.post("/{job_id}/retry", status_code=202)
+def retry_job(job_id: Identifier, services: ServicesDep) -> Job:
+    """Take a failed or cancelled job up again. Finished segments are kept."""
+    return services.control.retry(job_id)
+
+
+@router.delete("/{job_id}", status_code=204)
+def delete_job(job_id: Identifier, services: ServicesDep) -> None:
+    """Remove a job that has ended, with its products and their files."""
+    services.control.delete(job_id)
+
+
+@router.get("/{job_id}/events", response_model=Page[JobEvent])
+def list_job_events(
+    job_id: Identifier,
+    request: Request,
+    services: ServicesDep,
+    limit: LimitDep,
+    after: Annotated[int, Query(ge=0, le=2**62, description="id of the last event that is known")] = 0,
+    last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
+) -> Response | Page[JobEvent]:
+    """What happened to a job, oldest first: a page, or with `Accept: text/event-stream` a stream until its end."""
+    with services.catalog.read() as connection:
+        jobs.get(connection, job_id)
+        if "text/event-stream" in request.headers.get("accept", ""):
+            known = max(after, int(last_event_id or 0))
+            return StreamingResponse(stream_events(services.catalog, job_id, known), media_type="text/event-stream")
+        data, following = events.page(connection, job_id, limit, after)
+    return Page(data=data, next=following)

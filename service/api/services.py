@@ -15,6 +15,7 @@ from service.catalog.engine import Catalog
 from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import Identifier
 from service.errors import InvalidInput
+from service.jobs.control import JobControl
 from service.jobs.engine import JobEngine
 from service.jobs.submission import Submission
 from service.settings import Settings
@@ -22,11 +23,12 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, catalog, submission and the way to the query worker."""
+    """Settings, catalog, jobs in and after submission, and the way to the query worker."""
 
     settings: Settings
     catalog: Catalog
     submission: Submission
+    control: JobControl
     queries: QueryProxy
 
     def stored_set(self, set_id: str) -> tuple[ActivationSummary, ActivationStatistics, ActivationSet]:
@@ -45,7 +47,13 @@ def build_services(settings: Settings) -> Services:
     """Connections are made on first use, so this succeeds while the database is away."""
     catalog = Catalog(settings.resolved_database_url)
     engine = JobEngine(settings.resolved_database_url)
-    return Services(settings, catalog, Submission(catalog, engine, settings), QueryProxy(settings))
+    return Services(
+        settings,
+        catalog,
+        Submission(catalog, engine, settings),
+        JobControl(catalog, engine, settings),
+        QueryProxy(settings),
+    )
 
 
 def _services(request: Request) -> Services:

@@ -6,11 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.catalog import events
+from service.catalog import segments as segments_catalog
 from service.catalog.rows import Row, get_row, page_rows
 from service.catalog.tables import job_results, jobs, segments
 from service.contracts.base import Notice, now
 from service.contracts.jobs import FINAL_STATES, Job, JobResult, Progress
-from service.errors import NotFound
+from service.errors import Conflict, NotFound
 
 _HREF = {"activations": "/v1/activations/", "radius": "/v1/radius/", "energy": "/v1/energy/"}
 
@@ -18,6 +20,7 @@ _HREF = {"activations": "/v1/activations/", "radius": "/v1/radius/", "energy": "
 def insert(connection: sa.Connection, row: Row) -> None:
     """Add a queued job."""
     connection.execute(jobs.insert().values(**row, state="queued", warnings=[], unit="rows", created_at=now()))
+    events.record(connection, row["id"], "queued")
 
 
 def get(connection: sa.Connection, job_id: str) -> Job:
@@ -37,22 +40,73 @@ def page(
     return _jobs(connection, rows), following
 
 
-def unfinished(connection: sa.Connection) -> list[str]:
-    """Ids of the jobs that are not in a final state."""
-    query = sa.select(jobs.c.id).where(jobs.c.state.not_in(FINAL_STATES))
-    return [row.id for row in connection.execute(query)]
+def unfinished(connection: sa.Connection) -> list[tuple[str, int]]:
+    """Ids and retries of the jobs that are not in a final state."""
+    query = sa.select(jobs.c.id, jobs.c.retries).where(jobs.c.state.not_in(FINAL_STATES))
+    return [(row.id, row.retries) for row in connection.execute(query)]
 
 
 def start(connection: sa.Connection, job_id: str) -> None:
     """queued → running; a repeated call changes nothing."""
-    connection.execute(
-        jobs.update().where(jobs.c.id == job_id, jobs.c.state == "queued").values(state="running", started_at=now())
-    )
+    queued = (jobs.c.id == job_id) & (jobs.c.state == "queued")
+    if connection.execute(jobs.update().where(queued).values(state="running", started_at=now())).rowcount:
+        events.record(connection, job_id, "running")
+
+
+def request_cancel(connection: sa.Connection, job_id: str) -> None:
+    """queued or running → cancelling; cancelling and cancelled stay.
+
+    Raises:
+        NotFound: no such job.
+        Conflict: it has ended otherwise.
+    """
+    open_job = (jobs.c.id == job_id) & jobs.c.state.in_(("queued", "running"))
+    if connection.execute(jobs.update().where(open_job).values(state="cancelling")).rowcount:
+        events.record(connection, job_id, "cancelling")
+    elif get(connection, job_id).state not in ("cancelling", "cancelled"):
+        raise Conflict("the job has ended already")
+
+
+def requeue(connection: sa.Connection, job_id: str) -> int:
+    """failed or cancelled → queued; returns which retry this is.
+
+    Raises:
+        NotFound: no such job.
+        Conflict: it is in another state.
+    """
+    ended = (jobs.c.id == job_id) & jobs.c.state.in_(("failed", "cancelled"))
+    again = {"state": "queued", "retries": jobs.c.retries + 1, "error": None, "started_at": None, "finished_at": None}
+    if not connection.execute(jobs.update().where(ended).values(**again)).rowcount:
+        get(connection, job_id)
+        raise Conflict("only a failed or cancelled job can be retried")
+    segments_catalog.forget_owners(connection, job_id)
+    retries = get(connection, job_id).retries
+    events.record(connection, job_id, "queued", {"retry": retries})
+    return retries
+
+
+def find_by_key(connection: sa.Connection, key: str) -> tuple[str, str] | None:
+    """Id and request hash of the job that was submitted under an idempotency key."""
+    query = sa.select(jobs.c.id, jobs.c.request_sha256).where(jobs.c.idempotency_key == key)
+    found = connection.execute(query).first()
+    return None if found is None else (found[0], found[1])
+
+
+def in_state(connection: sa.Connection, state: str) -> list[tuple[str, int]]:
+    """Ids and retries of the jobs in a state."""
+    query = sa.select(jobs.c.id, jobs.c.retries).where(jobs.c.state == state)
+    return [(row.id, row.retries) for row in connection.execute(query)]
+
+
+def delete(connection: sa.Connection, job_id: str) -> None:
+    """Remove a job with its segments, products' rows of this table, and events."""
+    connection.execute(jobs.delete().where(jobs.c.id == job_id))
 
 
 def plan(connection: sa.Connection, job_id: str, total: int, unit: str) -> None:
     """Set how much work the job is, for its progress."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(total=total, unit=unit))
+    events.record(connection, job_id, "planned", {"total": total, "unit": unit})
 
 
 def warn(connection: sa.Connection, job_id: str, notices: list[Notice]) -> None:
@@ -60,30 +114,21 @@ def warn(connection: sa.Connection, job_id: str, notices: list[Notice]) -> None:
     held = list(connection.execute(sa.select(jobs.c.warnings).where(jobs.c.id == job_id)).scalar_one())
     added = [notice.model_dump() for notice in notices if notice.model_dump() not in held]
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(warnings=held + added))
+    for notice in added:
+        events.record(connection, job_id, "warning", notice)
 
 
 def finish(connection: sa.Connection, job_id: str, state: str, error: dict[str, str] | None = None) -> bool:
-    """Move an unfinished job to a final state; False when it was in one already."""
+    """Move a job to a final state; False when it was in one already, or is being cancelled and this is another end."""
+    before = ("cancelling",) if state == "cancelled" else ("queued", "running")
     changed = connection.execute(
         jobs.update()
-        .where(jobs.c.id == job_id, jobs.c.state.not_in(FINAL_STATES))
+        .where(jobs.c.id == job_id, jobs.c.state.in_(before))
         .values(state=state, error=error, finished_at=now())
     )
+    if changed.rowcount:
+        events.record(connection, job_id, state, error or {})
     return changed.rowcount == 1
-
-
-def tick(connection: sa.Connection, job_id: str, name: str, *, stage: str, done: int, worker: str) -> None:
-    """Record how far a segment is."""
-    moment = now()
-    here = (segments.c.job == job_id) & (segments.c.name == name)
-    most = sa.case((segments.c.done > done, segments.c.done), else_=done)  # a restarted segment catches up first
-    changed = connection.execute(segments.update().where(here).values(done=most, worker=worker, updated_at=moment))
-    if changed.rowcount == 0:
-        connection.execute(
-            segments.insert().values(
-                job=job_id, name=name, stage=stage, done=done, worker=worker, started_at=moment, updated_at=moment
-            )
-        )
 
 
 def add_result(connection: sa.Connection, job_id: str, kind: str, site: str | None, product: str) -> None:
@@ -94,6 +139,7 @@ def add_result(connection: sa.Connection, job_id: str, kind: str, site: str | No
         connection.execute(
             job_results.insert().values(job=job_id, position=len(rows), type=kind, site=site, product=product)
         )
+        events.record(connection, job_id, "result", {"type": kind, "id": product, "site": site})
 
 
 def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:
@@ -116,7 +162,7 @@ def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:
 
 
 def _job(row: Row, results: list[JobResult], ticks: list[Row]) -> Job:
-    hidden = {"spec_sha256", "owner", "total", "unit"}
+    hidden = {"spec_sha256", "owner", "total", "unit", "idempotency_key", "request_sha256"}
     shown: dict[str, Any] = {key: value for key, value in row.items() if key not in hidden}
     return Job(**shown, progress=_progress(row, ticks), result=results[0] if results else None, results=results)
 

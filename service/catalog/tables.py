@@ -55,12 +55,16 @@ jobs = sa.Table(
     sa.Column("error", sa.JSON),
     sa.Column("total", sa.BigInteger),
     sa.Column("unit", sa.String(16), nullable=False),
+    sa.Column("retries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("idempotency_key", sa.String(200)),
+    sa.Column("request_sha256", sa.String(64)),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
     sa.CheckConstraint(
         "state IN ('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled')", name="state"
     ),
+    sa.Index("uq_jobs_idempotency_key", "idempotency_key", unique=True),
 )
 
 segments = sa.Table(
@@ -71,8 +75,29 @@ segments = sa.Table(
     sa.Column("stage", sa.String(32), nullable=False),
     sa.Column("done", sa.BigInteger, nullable=False),
     sa.Column("worker", sa.String(128), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("running", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("done_before", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("job", sa.String(64), sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
 )
 
 job_results = sa.Table(

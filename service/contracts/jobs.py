@@ -70,9 +70,20 @@ class Job(Contract):
     warnings: list[Notice]
     result: JobResult | None = Field(description="the first product")
     results: list[JobResult]
+    retries: int = Field(default=0, description="how often it was taken up again by hand")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class JobEvent(Contract):
+    """Something that happened to a job; ids grow, and are the cursor and the `Last-Event-ID`."""
+
+    id: int
+    job: Identifier
+    type: str = Field(description="queued, running, planned, segment, result, warning, cancelling, or a final state")
+    data: dict[str, Any]
+    created_at: datetime
 
 
 class Preset(Contract):

@@ -28,6 +28,16 @@ def engine_url(url: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
+def run_id(job_id: str, retry: int) -> str:
+    """Id of the workflow that runs a job: its own, and another one for each retry."""
+    return f"{job_id}~{retry}" if retry else job_id
+
+
+def scan_run_id(corpus_id: str) -> str:
+    """Id of the workflow that counts a corpus."""
+    return f"scan-{corpus_id}"
+
+
 def options_for(workflow: str, queue: str, workflow_id: str, priority: int) -> EnqueueOptions:
     """How a workflow is enqueued: always under an id of ours (so that a repeat is the same one) and as JSON."""
     return {
@@ -38,6 +48,11 @@ def options_for(workflow: str, queue: str, workflow_id: str, priority: int) -> E
         "priority": priority,
         "serialization_type": WorkflowSerializationFormat.PORTABLE,
     }
+
+
+def _is_of(workflow_id: str, job_id: str) -> bool:
+    """A job's workflows are `job`, `job~1` and `job.segment`, `job~1.segment`; a prefix alone says too much."""
+    return workflow_id == job_id or workflow_id.startswith((f"{job_id}.", f"{job_id}~"))
 
 
 class JobEngine:
@@ -52,6 +67,30 @@ class JobEngine:
         """Enqueue on the control queue; it starts if and when `connection`'s transaction commits."""
         options = options_for(workflow, CONTROL_QUEUE, workflow_id, priority)
         self._client.enqueue_in_transaction(connection, options, *args)
+
+    def cancel(self, job_id: str) -> None:
+        """Stop dispatching anything of a job; what runs is told by its next progress write."""
+        found = self._client.list_workflows(
+            workflow_id_prefix=job_id, status=["PENDING", "ENQUEUED", "DELAYED"], load_input=False, load_output=False
+        )
+        self._client.cancel_workflows([status.workflow_id for status in found if _is_of(status.workflow_id, job_id)])
+
+    def forget(self, job_id: str) -> None:
+        """Delete the engine's rows of a job that has ended."""
+        found = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
+        self._client.delete_workflows([status.workflow_id for status in found if _is_of(status.workflow_id, job_id)])
+
+    def held_by_others(self, worker: str) -> dict[str, list[tuple[str, str]]]:
+        """Workflows under way by executor, other than `worker`'s: (id, queue) of each."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for status in self._client.list_workflows(status="PENDING", load_input=False, load_output=False):
+            if status.executor_id not in (None, worker) and status.queue_name is not None:
+                found.setdefault(status.executor_id, []).append((status.workflow_id, status.queue_name))
+        return found
+
+    def give_back(self, workflow_id: str, queue: str) -> None:
+        """Put a dead worker's workflow back on its queue; the dead one, should it wake, no longer owns it."""
+        self._client.resume_workflow(workflow_id, queue_name=queue)
 
     def ended_badly(self, workflow_ids: list[str]) -> list[str]:
         """Those of `workflow_ids` that the engine has given up on."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import sqlalchemy as sa
 
 from service.artifacts.manifest import canonical_json
 from service.catalog import activations, corpora, jobs
-from service.catalog.engine import Catalog
+from service.catalog.engine import Catalog, DuplicateKey
 from service.contracts.base import Notice
 from service.contracts.corpora import CorpusSource
 from service.contracts.energy import EnergySpec
@@ -16,9 +17,9 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import Job, JobRequest, JobSpec
 from service.contracts.presets import read_spec
 from service.contracts.radius import RadiusSpec
-from service.errors import InvalidInput, NotFound, TooLarge
+from service.errors import Conflict, InvalidInput, NotFound, TooLarge
 from service.ids import new_id
-from service.jobs.engine import SCAN_WORKFLOW, JobEngine
+from service.jobs.engine import SCAN_WORKFLOW, JobEngine, scan_run_id
 from service.paths import leaves_root
 from service.settings import Settings
 
@@ -31,30 +32,55 @@ class Submission:
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
 
-    def submit(self, request: JobRequest) -> Job:
-        """Accept a job.
+    def submit(self, request: JobRequest, key: str | None = None) -> Job:
+        """Accept a job; a second one under the same idempotency key is the first.
 
         Raises:
             InvalidInput, NotAvailable: the request cannot be served; nothing was kept.
             TooLarge: more chunks than the limit.
+            Conflict: the key was used for another request.
         """
         spec = read_spec(request.kind, request.spec)
         job_id = new_id("job")
         stored = spec.model_dump(mode="json")
+        asked = _sha256([request.kind, stored, request.priority, request.labels])
+        if key is not None and (found := self._submitted(key, asked)) is not None:
+            return found
+        try:
+            self._insert(request, spec, job_id, stored, key, asked)
+        except DuplicateKey:  # another request with this key came between
+            found = self._submitted(key or "", asked)
+            assert found is not None
+            return found
+        with self.catalog.read() as connection:
+            return jobs.get(connection, job_id)
+
+    def _submitted(self, key: str, asked: str) -> Job | None:
+        with self.catalog.read() as connection:
+            found = jobs.find_by_key(connection, key)
+            if found is None:
+                return None
+            if found[1] != asked:
+                raise Conflict("this Idempotency-Key was used for another request")
+            return jobs.get(connection, found[0])
+
+    def _insert(
+        self, request: JobRequest, spec: JobSpec, job_id: str, stored: dict[str, Any], key: str | None, asked: str
+    ) -> None:
         with self.catalog.begin() as connection:
             self._check_references(connection, spec)
             row = {
                 "id": job_id,
                 "kind": request.kind,
                 "spec": stored,
-                "spec_sha256": hashlib.sha256(canonical_json(stored)).hexdigest(),
+                "spec_sha256": _sha256(stored),
                 "priority": request.priority,
                 "labels": request.labels,
+                "idempotency_key": key,
+                "request_sha256": asked,
             }
             jobs.insert(connection, row)
             self.engine.enqueue(connection, request.kind, job_id, request.priority, job_id)
-        with self.catalog.read() as connection:
-            return jobs.get(connection, job_id)
 
     def register_corpus(self, name: str | None, source: CorpusSource, corpus_id: str | None = None) -> str:
         """Register a corpus and have a worker count it; a data set is counted only as far as jobs read it."""
@@ -72,23 +98,8 @@ class Submission:
             for corpus_id in corpora.register_builtins(connection):
                 self._scan(connection, corpus_id)
 
-    def settle_lost(self) -> None:
-        """Fail jobs and scans that the engine gave up on without telling us (its own limit on restarts)."""
-        with self.catalog.read() as connection:
-            open_jobs = jobs.unfinished(connection)
-        for job_id in self.engine.ended_badly(open_jobs):
-            error = {"code": "lost", "detail": "the job ended without a result; its workers kept dying"}
-            with self.catalog.begin() as connection:
-                jobs.finish(connection, job_id, "failed", error)
-        with self.catalog.read() as connection:
-            scans = {_scan_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
-        for scan_id in self.engine.ended_badly(list(scans)):
-            error = {"code": "lost", "detail": "the corpus was not counted; its workers kept dying"}
-            with self.catalog.begin() as connection:
-                corpora.record_failure(connection, scans[scan_id], error)
-
     def _scan(self, connection: sa.Connection, corpus_id: str) -> None:
-        self.engine.enqueue(connection, SCAN_WORKFLOW, _scan_id(corpus_id), SCAN_PRIORITY, corpus_id)
+        self.engine.enqueue(connection, SCAN_WORKFLOW, scan_run_id(corpus_id), SCAN_PRIORITY, corpus_id)
 
     def _check_references(self, connection: sa.Connection, spec: JobSpec) -> None:
         try:
@@ -155,5 +166,5 @@ def lacking(asked: int, found: int, unit: str) -> list[Notice]:
     return [Notice(code=f"fewer_{unit}", message=f"{asked} {unit} were asked for; the corpus gives {found}")]
 
 
-def _scan_id(corpus_id: str) -> str:
-    return f"scan-{corpus_id}"
+def _sha256(content: Any) -> str:
+    return hashlib.sha256(canonical_json(content)).hexdigest()

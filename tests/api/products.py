@@ -11,7 +11,7 @@ import pytest
 
 from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_chunks, save_tensors, shard_name
 from service.artifacts.atomic import publish_folder
-from service.catalog import activations, jobs
+from service.catalog import activations, jobs, segments
 from service.catalog.engine import Catalog
 from service.contracts.energy import EnergySpec
 from service.contracts.radius import RadiusSpec
@@ -90,7 +90,7 @@ def measure(settings: Settings, catalog: Catalog, job_id: str, set_id: str, **op
     arguments |= {"report": derived_id("radius", job_id), "alone": True}
     with pytest.MonkeyPatch.context() as patch:  # what set_runtime sets, for this call only
         patch.setattr(runtime, "_current", runtime.Runtime(settings, catalog, "test"))
-        return measure_radius(job_id, arguments, runtime.SegmentProgress(job_id, "radius-00", "radius"))["report"]
+        return measure_radius(job_id, arguments, _owned(catalog, job_id, "radius-00"))["report"]
 
 
 def evaluate(settings: Settings, catalog: Catalog, job_id: str, sets: list[str], **options: Any) -> str:
@@ -99,8 +99,15 @@ def evaluate(settings: Settings, catalog: Catalog, job_id: str, sets: list[str],
     arguments |= {"report": derived_id("energy", job_id), "alone": True}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime, "_current", runtime.Runtime(settings, catalog, "test"))
-        progress = runtime.SegmentProgress(job_id, "energy-00", "energy")
-        return evaluate_energies(job_id, arguments, progress)["report"]
+        return evaluate_energies(job_id, arguments, _owned(catalog, job_id, "energy-00"))["report"]
+
+
+def _owned(catalog: Catalog, job_id: str, name: str) -> runtime.SegmentProgress:
+    """What a worker holds of a segment that it works on."""
+    with catalog.begin() as connection:
+        jobs.start(connection, job_id)
+        attempt = segments.claim(connection, job_id=job_id, name=name, stage="test", worker="test")
+    return runtime.SegmentProgress(job_id, name, attempt)
 
 
 def publish_report(settings: Settings, vectors: np.ndarray | None = None, **options: Any) -> Published:

@@ -157,7 +157,9 @@ def test_waiting_raises_what_ended_a_job(server: Server, state: str):
         handle = client.submit("extraction", EXTRACTION)
         error = {"code": "invalid_input", "detail": "the model is away"} if state == "failed" else None
         with server.catalog.begin() as connection:
-            jobs.finish(connection, handle.id, state, error)
+            if state == "cancelled":
+                jobs.request_cancel(connection, handle.id)
+            assert jobs.finish(connection, handle.id, state, error)
         with pytest.raises(JobFailed, match="the model is away" if error else "cancelled"):
             handle.wait()
 

@@ -45,7 +45,15 @@ def service(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
     shutil.copytree(tiny_model, folder / "models" / "tiny")
     # Small shards and eager progress, so that a job has many places to be interrupted at.
     settings = Settings(
-        data_dir=folder, port=0, shard_tokens=256, batch_tokens=64, progress_interval_s=0, restart_delay_s=0.1
+        data_dir=folder,
+        port=0,
+        shard_tokens=256,
+        batch_tokens=64,
+        progress_interval_s=0,
+        restart_delay_s=0.1,
+        takeover_interval_s=0.5,
+        lease_s=3,
+        settle_interval_s=0.2,
     )
     supervisor = Supervisor(settings)
     supervisor.start()

@@ -57,6 +57,7 @@ def evaluate_energies(job_id: str, arguments: dict[str, Any], progress: SegmentP
     report = EnergyReport.model_validate_json((target / REPORT).read_bytes())
 
     def record(connection: Connection) -> None:
+        progress.check(connection)
         energy_catalog.publish(connection, _row(report, target))
         jobs.add_result(connection, job_id, "energy", layers[0].summary.site if len(layers) == 1 else None, report_id)
         jobs.warn(connection, job_id, report.warnings)

@@ -53,7 +53,7 @@ def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
     return {"rows": len(tokens)}
 
 
-def publish_sets(job_id: str, arguments: dict[str, Any], _progress: SegmentProgress) -> dict[str, Any]:
+def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Complete and publish one activation set per site; returns `{"sets": [ids]}`."""
     current, spec = runtime(), extraction_spec(arguments)
     staging = current.staging(job_id)
@@ -68,7 +68,7 @@ def publish_sets(job_id: str, arguments: dict[str, Any], _progress: SegmentProgr
         publish_folder(folder, current.artifact(ids[position]))
     for set_id in ids:
         row = catalog_row(current.artifact(set_id))
-        current.write(partial(_record, job_id, row))
+        current.write(partial(_record, progress, row))
     shutil.rmtree(staging, ignore_errors=True)
     return {"sets": ids}
 
@@ -79,10 +79,11 @@ def _load(current: Runtime, spec: ExtractionSpec, dtype: str | None = None) -> t
     return loaded, check_against(spec, loaded.model.sizes)
 
 
-def _record(job_id: str, row: dict[str, Any], connection: Connection) -> None:
-    """Visible, and among the job's results, together."""
+def _record(progress: SegmentProgress, row: dict[str, Any], connection: Connection) -> None:
+    """Visible, and among the job's results, together, if this worker still owns the segment."""
+    progress.check(connection)
     activations.publish(connection, row)
-    jobs.add_result(connection, job_id, "activations", row["site"], row["id"])
+    jobs.add_result(connection, progress.job_id, "activations", row["site"], row["id"])
 
 
 def _batch_tokens(current: Runtime, loaded: LoadedModel) -> int:

@@ -48,6 +48,7 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
     report = RadiusReport.model_validate_json((target / REPORT).read_bytes())
 
     def record(connection: Connection) -> None:
+        progress.check(connection)
         radius_catalog.publish(connection, _row(report, target))
         jobs.add_result(connection, job_id, "radius", report.site, report_id)
         jobs.warn(connection, job_id, report.warnings)

@@ -6,7 +6,6 @@ have ids made from the job's, so that they are found again instead of started tw
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ from service.catalog import corpora, jobs
 from service.catalog.engine import Connection
 from service.errors import RadiusError, error_from_dict
 from service.ids import derived_id
-from service.jobs.engine import COMPUTE_QUEUE, SCAN_WORKFLOW, SEGMENT_WORKFLOW, options_for
+from service.jobs.engine import COMPUTE_QUEUE, SCAN_WORKFLOW, SEGMENT_WORKFLOW, options_for, run_id
 from service.jobs.submission import lacking
 from workers.flows.runtime import runtime
 
@@ -74,7 +73,7 @@ def _guard(job_id: str, work: Callable[[str, Spec], object]) -> None:
 
 
 def _analyse(job_id: str, spec: Spec) -> None:
-    sets, shared = _extract(job_id, spec), {"priority": spec["priority"]}
+    sets, shared = _extract(job_id, spec), {"priority": spec["priority"], "retry": spec["retry"]}
     if spec["radius"] is not None:
         for position, set_id in enumerate(sets):
             _measure(job_id, set_id, spec["radius"] | shared, position=position)
@@ -111,7 +110,8 @@ def _evaluate(job_id: str, sets: list[str], options: Spec, *, position: int, alo
 
 
 def _segment(job_id: str, name: str, function: str, arguments: Spec) -> WorkflowHandle[Any]:
-    options = options_for(SEGMENT_WORKFLOW, COMPUTE_QUEUE, f"{job_id}.{name}", arguments["priority"])
+    parent = run_id(job_id, arguments.get("retry", 0))
+    options = options_for(SEGMENT_WORKFLOW, COMPUTE_QUEUE, f"{parent}.{name}", arguments["priority"])
     return DBOS.enqueue_workflow_with_options(options, job_id, name, function, arguments)
 
 
@@ -130,7 +130,7 @@ def _start(job_id: str) -> Spec:
     def start(connection: Connection) -> Spec:
         jobs.start(connection, job_id)
         job = jobs.get(connection, job_id)
-        return job.spec | {"priority": job.priority}
+        return job.spec | {"priority": job.priority, "retry": job.retries}
 
     return runtime().write(start)
 
@@ -146,8 +146,6 @@ def _plan(job_id: str, total: int, unit: str, asked: int, found: int) -> None:
 
 @DBOS.step()
 def _finish(job_id: str, state: str, error: dict[str, str] | None) -> None:
-    if state == "failed":
-        shutil.rmtree(runtime().staging(job_id), ignore_errors=True)
     runtime().write(lambda connection: jobs.finish(connection, job_id, state, error))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from service.catalog import jobs
+from service.catalog import segments
 from service.catalog.engine import Catalog, Connection
 from service.errors import Unavailable
 from service.settings import Settings
@@ -68,11 +68,14 @@ def runtime() -> Runtime:
 
 @dataclass
 class SegmentProgress:
-    """Writes how far a segment is, not more often than the setting says."""
+    """Of one owner of a segment: writes how far it is, not more often than the setting says, and asks whether to go on.
+
+    Each write raises `Cancelled` when the job was cancelled, and `Superseded` when another worker has the segment.
+    """
 
     job_id: str
     name: str
-    stage: str
+    attempt: int
     _written: float = field(default=float("-inf"))
 
     def __call__(self, done: int, *, final: bool = False) -> None:
@@ -80,7 +83,10 @@ class SegmentProgress:
         if not final and time.monotonic() - self._written < current.settings.progress_interval_s:
             return
         self._written = time.monotonic()
-        about = {"stage": self.stage, "done": done, "worker": current.worker}
         # Progress is only shown; a database that is away must not fail the work.
         with suppress(Unavailable), current.catalog.begin() as connection:
-            jobs.tick(connection, self.job_id, self.name, **about)
+            segments.tick(connection, self.job_id, self.name, self.attempt, done=done)
+
+    def check(self, connection: Connection) -> None:
+        """Raise unless this owner may still publish; in the transaction that does."""
+        segments.check(connection, self.job_id, self.name, self.attempt)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tokenizers import Encoding
 
 from service.artifacts.activation_set import rows_name, save_chunks
 from service.artifacts.atomic import write_bytes
@@ -39,7 +40,7 @@ def check_against(spec: ExtractionSpec, sizes: ModelSizes) -> list[Site]:
     return [parse_site(site, sizes.n_layers) for site in spec.sites]
 
 
-def sample_chunks(job_id: str, arguments: dict[str, Any], _progress: SegmentProgress) -> dict[str, Any]:
+def sample_chunks(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Draw the sample and stage it; returns `{"chunks", "rows", "shards"}`."""
     current, spec = runtime(), extraction_spec(arguments)
     folder = current.staging(job_id)
@@ -47,7 +48,7 @@ def sample_chunks(job_id: str, arguments: dict[str, Any], _progress: SegmentProg
         check_against(spec, read_sizes(spec.model, spec.revision, current.settings.models_root))
         with current.catalog.read() as connection:
             corpus = corpora.find(connection, spec.corpus)
-        sample = _draw(spec, read_documents(corpus.source, current.settings), current.settings)
+        sample = _draw(spec, read_documents(corpus.source, current.settings), current.settings, progress)
         shards = _stage(sample.chunks, folder, current.settings.shard_tokens // spec.chunk_tokens or 1)
         note = {
             "chunks": len(sample.chunks),
@@ -70,12 +71,16 @@ def read_sample_note(folder: Path) -> dict[str, Any]:
     return json.loads((folder / SAMPLE_NOTE).read_bytes())
 
 
-def _draw(spec: ExtractionSpec, documents: Iterator[Document], settings: Settings) -> Sample:
+def _draw(spec: ExtractionSpec, documents: Iterator[Document], settings: Settings, progress: SegmentProgress) -> Sample:
     tokenizer = load_tokenizer(spec.model, spec.revision, settings.models_root)
     per_document = None if spec.chunks_per_document == "all" else spec.chunks_per_document
     rule = SamplingRule(spec.chunk_tokens, spec.chunks, per_document, spec.seed)
     nonempty = (document for document in documents if document.text)
-    sample = draw_sample(nonempty, lambda texts: tokenizer.encode_batch(texts, add_special_tokens=False), rule)
+
+    def tokenize(texts: list[str]) -> list[Encoding]:
+        return tokenizer.encode_batch(texts, add_special_tokens=False)
+
+    sample = draw_sample(nonempty, tokenize, rule, lambda _: progress(0))
     if not sample.chunks:
         raise InvalidInput(
             f"none of the corpus's {sample.documents_read} documents has {spec.chunk_tokens} tokens",

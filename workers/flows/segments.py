@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
 
+from service.catalog import segments
 from service.errors import RadiusError
 from service.jobs.engine import SEGMENT_WORKFLOW
 from workers.flows.evaluating import evaluate_energies
 from workers.flows.extracting import extract_shard, publish_sets
 from workers.flows.measuring import measure_radius
-from workers.flows.runtime import SegmentProgress
+from workers.flows.runtime import SegmentProgress, runtime
 from workers.flows.sampling import sample_chunks
 from workers.flows.scanning import scan_corpus
 
@@ -31,7 +33,6 @@ SEGMENTS: dict[str, Segment] = {
     "publish": publish_sets,
     "radius": measure_radius,
     "energy": evaluate_energies,
-    "scan": scan_corpus,
 }
 
 
@@ -41,10 +42,22 @@ def segment(job_id: str, name: str, function: str, arguments: Arguments) -> Argu
     return _run(job_id, name, function, arguments)
 
 
+def _owned(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
+    """Run a segment as its owner; a scan belongs to no job and has none."""
+    if function == "scan":
+        return scan_corpus(job_id, arguments)
+    current = runtime()
+    attempt = current.write(partial(segments.claim, job_id=job_id, name=name, stage=function, worker=current.worker))
+    try:
+        return SEGMENTS[function](job_id, arguments, SegmentProgress(job_id, name, attempt))
+    finally:
+        current.write(partial(segments.release, job_id=job_id, name=name, attempt=attempt))
+
+
 @DBOS.step(name="run")
 def _run(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
     try:
-        return SEGMENTS[function](job_id, arguments, SegmentProgress(job_id, name, function))
+        return _owned(job_id, name, function, arguments)
     except RadiusError as error:
         logger.warning("segment %s of %s failed: %s", name, job_id, error.code)
         raise PortableWorkflowError(error.detail, error.code, data={**error.as_dict()}) from error

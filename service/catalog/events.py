@@ -1,0 +1,23 @@
+"""What happened to a job, in order: rows that are only ever added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.catalog.tables import events
+from service.contracts.base import now
+from service.contracts.jobs import JobEvent
+
+
+def record(connection: sa.Connection, job_id: str, kind: str, data: dict[str, Any] | None = None) -> None:
+    """Add an event, in the transaction that makes it true."""
+    connection.execute(events.insert().values(job=job_id, type=kind, data=data or {}, created_at=now()))
+
+
+def page(connection: sa.Connection, job_id: str, limit: int, after: int) -> tuple[list[JobEvent], str | None]:
+    """Up to `limit` events of a job after the one of id `after`, oldest first, and the cursor of the next page."""
+    query = sa.select(events).where(events.c.job == job_id, events.c.id > after).order_by(events.c.id).limit(limit + 1)
+    rows = [JobEvent(**row) for row in connection.execute(query).mappings()]
+    return rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None

@@ -1,0 +1,109 @@
+"""What happens to a job after it was taken in: cancel, retry, delete, and what becomes of work whose worker died."""
+
+from __future__ import annotations
+
+import shutil
+
+from service.catalog import corpora, jobs, products, segments, workers
+from service.catalog.engine import Catalog
+from service.catalog.locks import worker_lock
+from service.contracts.jobs import FINAL_STATES, Job
+from service.errors import Conflict
+from service.jobs.engine import JobEngine, run_id, scan_run_id
+from service.settings import Settings
+
+
+class JobControl:
+    """Every change is a transaction of our tables first; the engine follows, and is told again if that was cut off."""
+
+    def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
+        self.catalog, self.engine, self.settings = catalog, engine, settings
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job: at once when it waits, else at the next progress write of its segments.
+
+        Raises:
+            NotFound: no such job.
+            Conflict: it has ended.
+        """
+        with self.catalog.begin() as connection:
+            jobs.request_cancel(connection, job_id)
+        self.engine.cancel(job_id)
+        self.settle_cancelled()
+        with self.catalog.read() as connection:
+            return jobs.get(connection, job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """Take a failed or cancelled job up again; what its segments have finished is kept.
+
+        Raises:
+            NotFound: no such job.
+            Conflict: it is in another state.
+        """
+        with self.catalog.begin() as connection:
+            retry = jobs.requeue(connection, job_id)
+            job = jobs.get(connection, job_id)
+            self.engine.enqueue(connection, job.kind, run_id(job_id, retry), job.priority, job_id)
+        return job
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that has ended, with its products and their files.
+
+        Raises:
+            NotFound: no such job.
+            Conflict: it has not ended, or another job's report is of one of its sets.
+        """
+        with self.catalog.begin() as connection:
+            job = jobs.get(connection, job_id)
+            if job.state not in FINAL_STATES:
+                raise Conflict("only a job that has ended can be deleted; cancel it first")
+            products.delete(connection, job_id, [result.id for result in job.results])
+            jobs.delete(connection, job_id)
+        self.engine.forget(job_id)
+        for name in [job_id, *(result.id for result in job.results)]:
+            shutil.rmtree(self.settings.staging_root / name, ignore_errors=True)
+            shutil.rmtree(self.settings.artifacts_root / name, ignore_errors=True)
+
+    def settle_cancelled(self) -> None:
+        """Cancelled is a job that is being cancelled and that no living worker is at any more."""
+        with self.catalog.read() as connection:
+            waiting = {
+                job_id: segments.running(connection, job_id) for job_id, _ in jobs.in_state(connection, "cancelling")
+            }
+        for job_id, holders in waiting.items():
+            self.engine.cancel(job_id)  # again, where the process that asked died in between
+            if not any(self._lives(worker) for worker in holders):
+                with self.catalog.begin() as connection:
+                    jobs.finish(connection, job_id, "cancelled")
+
+    def take_over(self, worker: str) -> None:
+        """Say that `worker` lives, and put the workflows of those that do not back on their queues."""
+        with self.catalog.begin() as connection:
+            workers.seen(connection, worker)
+        for other, held in self.engine.held_by_others(worker).items():
+            if not self._lives(other):
+                for workflow_id, queue in held:
+                    self.engine.give_back(workflow_id, queue)
+
+    def _lives(self, worker: str) -> bool:
+        """It holds its lock, and was seen within the lease: a frozen one is not."""
+        with self.catalog.read() as connection:
+            if workers.is_missing(connection, worker, self.settings.lease_s):
+                return False
+        with worker_lock(self.catalog, self.settings.locks, worker) as dead:
+            return not dead
+
+    def settle_lost(self) -> None:
+        """Fail jobs and scans that the engine gave up on without telling us (its own limit on restarts)."""
+        with self.catalog.read() as connection:
+            open_jobs = {run_id(job_id, retry): job_id for job_id, retry in jobs.unfinished(connection)}
+        for job_id in (open_jobs[run] for run in self.engine.ended_badly(list(open_jobs))):
+            error = {"code": "lost", "detail": "the job ended without a result; its workers kept dying"}
+            with self.catalog.begin() as connection:
+                jobs.finish(connection, job_id, "failed", error)
+        with self.catalog.read() as connection:
+            scans = {scan_run_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
+        for scan_id in self.engine.ended_badly(list(scans)):
+            error = {"code": "lost", "detail": "the corpus was not counted; its workers kept dying"}
+            with self.catalog.begin() as connection:
+                corpora.record_failure(connection, scans[scan_id], error)

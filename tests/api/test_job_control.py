@@ -1,0 +1,129 @@
+"""Cancel, retry, delete, events and idempotency keys, without workers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.catalog import jobs
+from service.catalog.engine import Catalog
+from service.settings import Settings
+from tests.api.products import publish_report
+from tests.api.support import EXTRACTION, problem_of, submit
+
+BODY = {"kind": "extraction", "spec": EXTRACTION}
+
+
+def post(api: TestClient, path: str):
+    return api.post(path)
+
+
+@pytest.fixture
+def job_id(api: TestClient) -> str:
+    return submit(api, "extraction", EXTRACTION).json()["id"]
+
+
+@pytest.fixture
+def catalog(settings: Settings):
+    opened = Catalog(settings.resolved_database_url)
+    yield opened
+    opened.close()
+
+
+def types(api: TestClient, job_id: str) -> list[str]:
+    return [event["type"] for event in api.get(f"/v1/jobs/{job_id}/events").json()["data"]]
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_only_once(api: TestClient, job_id: str):
+    for _ in range(2):
+        answer = post(api, f"/v1/jobs/{job_id}/cancel")
+        assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
+    assert types(api, job_id) == ["queued", "cancelling", "cancelled"]
+
+
+def test_what_has_ended_is_not_cancelled(api: TestClient, catalog: Catalog, job_id: str):
+    with catalog.begin() as connection:
+        jobs.start(connection, job_id)
+        jobs.finish(connection, job_id, "succeeded")
+    problem_of(post(api, f"/v1/jobs/{job_id}/cancel"), 409, "conflict")
+    problem_of(post(api, f"/v1/jobs/{job_id}/retry"), 409, "conflict")
+
+
+def test_a_cancelled_job_ends_no_other_way(catalog: Catalog, api: TestClient, job_id: str):
+    with catalog.begin() as connection:
+        jobs.start(connection, job_id)
+        jobs.request_cancel(connection, job_id)
+        assert not jobs.finish(connection, job_id, "succeeded")
+        assert not jobs.finish(connection, job_id, "failed", {"code": "x", "detail": "y"})
+        assert jobs.finish(connection, job_id, "cancelled")
+        assert not jobs.finish(connection, job_id, "cancelled")
+
+
+def test_a_failed_job_is_retried_under_its_own_id(api: TestClient, catalog: Catalog, job_id: str):
+    with catalog.begin() as connection:
+        jobs.start(connection, job_id)
+        jobs.finish(connection, job_id, "failed", {"code": "lost", "detail": "gone"})
+    answer = post(api, f"/v1/jobs/{job_id}/retry")
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["id"], job["state"], job["retries"], job["error"]) == (job_id, "queued", 1, None)
+    problem_of(post(api, f"/v1/jobs/{job_id}/retry"), 409, "conflict")
+    assert post(api, f"/v1/jobs/{job_id}/cancel").json()["state"] == "cancelled"
+    assert post(api, f"/v1/jobs/{job_id}/retry").json()["retries"] == 2
+    assert types(api, job_id).count("queued") == 3
+
+
+def test_the_same_key_and_body_is_the_same_job(api: TestClient):
+    headers = {"Idempotency-Key": "mine"}
+    first, again = (api.post("/v1/jobs", json=BODY, headers=headers) for _ in range(2))
+    assert first.status_code == again.status_code == 202
+    assert first.json() == again.json()
+    other = api.post("/v1/jobs", json=BODY | {"priority": 7}, headers=headers)
+    problem_of(other, 409, "conflict")
+    assert api.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "yours"}).json()["id"] != first.json()["id"]
+    assert len(api.get("/v1/jobs").json()["data"]) == 2
+    assert api.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "x" * 201}).status_code == 422
+
+
+def test_events_are_paged_and_streamed_in_order(api: TestClient, catalog: Catalog, job_id: str):
+    with catalog.begin() as connection:
+        jobs.start(connection, job_id)
+        jobs.plan(connection, job_id, 10, "rows")
+        jobs.finish(connection, job_id, "succeeded")
+    whole = api.get(f"/v1/jobs/{job_id}/events").json()["data"]
+    assert [event["type"] for event in whole] == ["queued", "running", "planned", "succeeded"]
+    page = api.get(f"/v1/jobs/{job_id}/events?limit=3").json()
+    rest = api.get(f"/v1/jobs/{job_id}/events?after={page['next']}").json()
+    assert page["data"] + rest["data"] == whole
+    assert rest["next"] is None
+    accept = {"Accept": "text/event-stream"}
+    streamed = api.get(f"/v1/jobs/{job_id}/events", headers=accept).text
+    assert [json.loads(line[6:]) for line in streamed.splitlines() if line.startswith("data: ")] == whole
+    resumed = api.get(f"/v1/jobs/{job_id}/events", headers=accept | {"Last-Event-ID": str(whole[1]["id"])}).text
+    assert [line[7:] for line in resumed.splitlines() if line.startswith("event: ")] == ["planned", "succeeded"]
+    assert api.get("/v1/jobs/job-none/events").status_code == 404
+
+
+def test_a_deleted_job_takes_its_products_with_it(api: TestClient, settings: Settings):
+    made = publish_report(settings)
+    assert api.delete(f"/v1/jobs/{made.job}").status_code == 204
+    for path in (f"jobs/{made.job}", f"activations/{made.activations}", f"radius/{made.report}"):
+        assert api.get(f"/v1/{path}").status_code == 404
+    assert not list(settings.artifacts_root.glob("act-*"))
+    assert not list(settings.artifacts_root.glob("radius-*"))
+    assert api.delete(f"/v1/jobs/{made.job}").status_code == 404
+
+
+def test_what_others_use_or_what_runs_is_not_deleted(api: TestClient, settings: Settings, job_id: str):
+    from tests.api.products import insert_job, measure
+
+    problem_of(api.delete(f"/v1/jobs/{job_id}"), 409, "conflict")
+    made = publish_report(settings)
+    catalog = Catalog(settings.resolved_database_url)
+    other = insert_job(catalog, {})
+    measure(settings, catalog, other, made.activations)
+    catalog.close()
+    problem_of(api.delete(f"/v1/jobs/{made.job}"), 409, "conflict")
+    assert api.get(f"/v1/activations/{made.activations}").status_code == 200
