@@ -115,7 +115,8 @@ def random_case(rng: np.random.Generator, n: int, d: int) -> tuple[Array, Array]
     """Scales .03 to 10; a half far from the origin in some coordinates, a fifth with a duplicate."""
     scale, offset = 10 ** rng.uniform(-1.5, 1), rng.choice([0.0, 1e4])
     patterns = scale * rng.normal(size=(d, n))
-    patterns[rng.integers(d)] = patterns[0] if rng.random() < 0.2 else patterns[-1]
+    if rng.random() < 0.2:
+        patterns[rng.integers(d)] = patterns[0]
     queries = np.stack([patterns[0], scale * rng.normal(size=n), patterns.mean(axis=0)])
     massive = offset * (rng.random(n) < max(0.05, 1 / n))
     return patterns + massive, queries + massive
@@ -129,7 +130,7 @@ def lifts_size(patterns: Array) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("n", "sets"), [(1, 40), (2, 40), (3, 40), (16, 25), (64, 10), (256, 4), (1024, 2)], ids=lambda value: str(value)
+    ("n", "sets"), [(1, 30), (2, 30), (3, 30), (16, 15), (64, 6), (256, 2), (1024, 2)], ids=lambda value: str(value)
 )
 def test_random_sets_to_a_few_roundings(n: int, sets: int, kind: Kind):
     """E, the weights, their entropy and the gradient, each relative to the size of what it is made of.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 
+import mpmath as mp
 import numpy as np
 import pytest
 
 from service.theory import energy as ours
 from service.theory.energy_bounds import EnergyBounds, bounds_theory, energy_bounds, norm_spread
+from tests.theory import exact_energy as exact
 
 Array = np.ndarray
 
@@ -78,3 +81,100 @@ def test_the_answer_has_both_readings():
     assert answer["paper_literal"]["proposition_3"]["failed_share"] == pytest.approx(7 / 31)
     assert answer["corrected"]["proposition_3"]["failed_share"] == 0
     assert answer["corrected"]["proposition_2"]["upper"] == 0
+
+
+def test_the_printed_third_fails_at_four_sets_of_five_and_at_all_of_equal_norms():
+    """Of 2,000 sets 79 % and two thirds of their points; of equal norms, E − g = −log d alone would keep it."""
+    rng = np.random.default_rng(2)
+    sets, points, equal = [], [], []
+    for _ in range(2000):
+        patterns, queries = random_set(rng)
+        held = bounds_of(patterns, queries)
+        sets.append(held.proposition_3_printed.failed_share > 0)
+        points.append(held.proposition_3_printed.failed_share)
+        if held.spread < 1e-12 and len(patterns) > 1:
+            equal.append(sets[-1])
+    assert np.mean(sets) == pytest.approx(0.79, abs=0.04)
+    assert np.mean(points) == pytest.approx(0.66, abs=0.06)
+    assert np.mean(equal) > 0.99
+    assert len(equal) > 500
+
+
+def test_the_corrected_bounds_hold_in_50_digits():
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        n, d = (int(size) for size in rng.integers(1, 9, size=2))
+        patterns = 10 ** rng.uniform(-1.5, 0.5) * rng.normal(size=(d, n))
+        x = patterns[0] if rng.random() < 0.3 else rng.normal(size=n)
+        held = bounds_of(patterns, x[None])
+        with mp.workdps(exact.DIGITS):
+            g, energy, mchn = exact.g(patterns, x), exact.energy(patterns, x, 1), exact.energy_mchn(patterns, x, 2)
+            spread, log_d, rounding = exact.spread(patterns), mp.log(d), mp.mpf(10) ** -45
+            first, second, third = energy - g, energy - (2 * mchn - log_d), g - 2 * mchn
+            assert -log_d - rounding <= first <= rounding
+            assert -spread - rounding <= second <= rounding
+            assert -(spread + log_d) - rounding <= third <= rounding
+        size = 1e-14 * (1 + float(g + mchn + spread))
+        assert held.spread == pytest.approx(float(spread), abs=size)
+        assert held.proposition_1_range == pytest.approx([float(first)] * 2, abs=size)
+        assert held.proposition_2_range == pytest.approx([float(second)] * 2, abs=size)
+        assert held.proposition_3_range == pytest.approx([float(third)] * 2, abs=size)
+
+
+def test_the_identity_of_proposition_2_in_50_digits():
+    """E − (2E_MCHN − log d) = log of the mean of exp(−(M² − ‖ρ‖²)) under softmax(−‖x − ρ‖²)."""
+    rng = np.random.default_rng(4)
+    for _ in range(30):
+        n, d = (int(size) for size in rng.integers(1, 9, size=2))
+        patterns, x = 2 * rng.normal(size=(d, n)), rng.normal(size=n)
+        shares, origin = exact.weights(patterns, x, 1, "energy"), np.zeros(n)
+        with mp.workdps(exact.DIGITS):
+            norms_sq = [exact.squared(pattern, origin) for pattern in patterns]
+            mean = mp.fsum(p * mp.exp(value - max(norms_sq)) for p, value in zip(shares, norms_sq, strict=True))
+            difference = exact.energy(patterns, x, 1) - (2 * exact.energy_mchn(patterns, x, 2) - mp.log(d))
+            assert abs(difference - mp.log(mean)) < mp.mpf(10) ** -45
+
+
+def test_the_first_is_an_equality_for_one_pattern_or_one_distance():
+    one = bounds_of(np.array([[1.0, 2.0]]), np.array([[0.0, 0.0], [1e4, 0.0]]))
+    for interval in (one.proposition_1, one.proposition_2, one.proposition_3, one.proposition_3_printed):
+        assert (interval.lower, interval.upper, interval.failed_share) == (0, 0, 0)
+    assert one.proposition_1_range == one.proposition_3_range == (0, 0)
+    around = bounds_of(np.eye(6), np.zeros((1, 6)))
+    assert around.proposition_1_range == pytest.approx([around.proposition_1.lower] * 2, rel=1e-15)
+
+
+@pytest.mark.parametrize("end", ["lower", "upper"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_energy_beyond_a_bound_is_counted(number: int, end: str):
+    """One of four points misses one end by twice the rounding, and by half of it."""
+    d, spread, rounding = 5, 2.0, 1e-6
+    log_d = math.log(d)
+    lower, upper = {1: (-log_d, 0), 2: (-spread, 0), 3: (-(spread + log_d), 0)}[number]
+    for excess, failed in ((2.0, 0.25), (0.5, 0.0)):
+        g, energy, mchn = np.full(4, 10.0), np.full(4, 9.5), np.full(4, (10 + log_d) / 2)
+        slack = rounding * (1 + 10 + 10 + 12 + spread)
+        value = upper + excess * slack if end == "upper" else lower - excess * slack
+        if number == 1:
+            energy[2] = g[2] + value
+        elif number == 2:
+            mchn[2] = (energy[2] - value + log_d) / 2
+        else:
+            mchn[2] = (g[2] - value) / 2
+        held = energy_bounds(g, energy, mchn, d, spread, rounding=rounding)
+        interval = {1: held.proposition_1, 2: held.proposition_2, 3: held.proposition_3}[number]
+        assert (interval.lower, interval.upper) == (lower, upper)
+        assert interval.failed_share == failed
+
+
+def test_the_answer_is_json_and_shows_what_was_measured():
+    rng = np.random.default_rng(5)
+    held = bounds_of(rng.normal(size=(7, 3)), rng.normal(size=(11, 3)))
+    answer = bounds_theory(held)
+    assert json.loads(json.dumps(answer, allow_nan=False)) == answer
+    assert answer["paper_literal"]["proposition_2"]["upper"] == held.spread
+    assert answer["paper_literal"]["proposition_3"]["lower"] == -held.spread
+    assert answer["paper_literal"]["proposition_3"]["upper"] == held.spread + math.log(7)
+    assert answer["corrected"]["proposition_3"]["lower"] == -(held.spread + math.log(7))
+    assert answer["measured"]["g_minus_twice_mchn"] == list(held.proposition_3_range)
+    assert len(answer["notes"]) == 3

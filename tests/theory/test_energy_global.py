@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 
+import mpmath as mp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from service.theory.energy_global import energy_global, global_bounds, printed_energy_global, printed_log_layer_energy
+from service.theory.energy_global import (
+    GlobalEnergy,
+    energy_global,
+    global_bounds,
+    printed_energy_global,
+    printed_log_layer_energy,
+)
 from service.theory.retrieval import retrieve
 from service.theory.storage import certified_radii
 from tests.theory import exact_energy as exact
@@ -76,3 +85,68 @@ def test_every_start_in_a_certified_ball_ends_at_one_point_in_it():
             assert np.linalg.norm(ends[0] - patterns[at]) < radii[at]
             tried += 1
     assert tried > 60
+
+
+@given(seed=st.integers(0, 2**32), layers=st.integers(1, 48), scale=st.floats(-6, 6))
+@settings(max_examples=80, deadline=None)
+def test_it_lies_between_its_bounds(seed: int, layers: int, scale: float):
+    energies = np.random.default_rng(seed).normal(size=(layers, 5)) * 10**scale
+    found = energy_global(energies)
+    for at, column in enumerate(energies.T):
+        true = float(exact.energy_global(column.tolist()))
+        assert found.energy[at] == pytest.approx(true, rel=1e-14, abs=1e-14 * max(1, abs(column.min())))
+    rounding = 1e-14
+    assert (found.energy <= found.least).all()
+    assert (found.energy >= found.least - math.log(layers) - rounding * (1 + np.abs(found.least))).all()
+    assert (found.gap >= -rounding).all()
+    assert (found.gap <= math.log(layers)).all()
+    np.testing.assert_array_equal(found.least, energies.min(axis=0))
+    np.testing.assert_array_equal(found.layer, energies.argmin(axis=0))
+    size = rounding * (10 + np.abs(found.least))
+    assert (np.abs(found.energy - found.least + math.log(layers) - found.gap) <= size).all()
+    assert global_bounds(found, layers)["failed_share"] == 0
+
+
+def test_the_upper_bound_is_strict_for_two_layers_or_more():
+    assert (energy_global(np.array([[3.0, -1e5]])).gap == 0).all()
+    energies = np.random.default_rng(1).uniform(0, 30, size=(4, 50))
+    found = energy_global(energies)
+    assert (found.energy < found.least).all()
+    assert (found.gap < math.log(4)).all()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 7, 48])
+def test_the_gap_is_0_for_equal_layers_and_log_l_for_one_far_below(layers: int):
+    equal, alone = np.full((layers, 1), -250.0), np.full((layers, 1), 1e6)
+    alone[-1] = -5.0
+    assert energy_global(equal).gap[0] == pytest.approx(0, abs=1e-15)
+    found = energy_global(alone)
+    assert found.energy.tolist() == [-5.0]
+    assert found.gap.tolist() == [np.log(layers)]
+    assert found.layer.tolist() == [layers - 1]
+
+
+def test_layers_at_infinity_count_only_in_l():
+    energies = np.random.default_rng(2).uniform(0, 5, size=(3, 20))
+    found, more = energy_global(energies), energy_global(np.concatenate([energies, np.full((2, 20), np.inf)]))
+    np.testing.assert_allclose(more.energy, found.energy, rtol=1e-15)
+    np.testing.assert_allclose(more.gap, found.gap + math.log(5 / 3), rtol=1e-13)
+
+
+def test_a_gap_outside_its_bounds_is_counted():
+    point = np.zeros(4)
+    found = GlobalEnergy(point, point, point.astype(int), np.array([-1e-9, 0.0, math.log(3), math.log(3) + 1e-9]))
+    shown = global_bounds(found, 3)
+    assert shown["failed_share"] == 0.5
+    assert (shown["gap_min"], shown["gap_max"]) == (-1e-9, math.log(3) + 1e-9)
+    assert shown["log_layers"] == math.log(3)
+
+
+def test_the_printed_form_where_g_and_log_z_nearly_cancel():
+    nearest_sq = np.array([[59_999.0, 60_001.0, 61_500.0, 10.0], [60_003.5, 60_000.0, 59_998.0, 61_000.0]])
+    logs = printed_log_layer_energy(nearest_sq, -60_000)
+    assert logs.tolist() == (60_000 - nearest_sq).tolist()
+    with mp.workdps(exact.DIGITS):
+        true = [float(-mp.log(mp.fsum(mp.exp(-mp.exp(mp.mpf(float(log)))) for log in column))) for column in logs.T]
+    np.testing.assert_allclose(printed_energy_global(logs), true, rtol=1e-14)
+    assert printed_energy_global(np.array([[1e5, -1e5], [1e5, 1e5]])).tolist() == [np.inf, 0.0]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from service.theory import energy as ours
 from service.theory.energy import Kind
-from service.theory.figure1 import PATTERNS_2D
+from service.theory.energy_global import printed_log_layer_energy
+from service.theory.figure1 import PATTERNS_1D, PATTERNS_2D
 from service.theory.retrieval import attractors, majorization_step, retrieval_step, retrieve
 
 Array = np.ndarray
@@ -72,3 +73,137 @@ def test_the_majorization_step_is_the_best_of_its_ball_and_the_printed_one_the_w
     near, ids = ours.nearest(patterns, queries)
     np.testing.assert_allclose(np.sqrt(best), np.maximum(np.sqrt(near) - np.sqrt(step_sq), 0), atol=1e-12)
     np.testing.assert_allclose(majorization_step(patterns, queries, near), patterns[ids], atol=1e-12)
+
+
+ONE_DIMENSION = [
+    ("energy", 1, ["-1.956949", "0.493619"]),
+    ("energy_mchn", 1, ["-1.952212"]),
+    ("energy_mchn", 2, ["-1.999309", "0.820464"]),
+]
+
+
+@pytest.mark.parametrize(("kind", "beta", "minima"), ONE_DIMENSION)
+def test_minima_of_the_papers_line_to_all_printed_digits(kind: Kind, beta: float, minima: list[str]):
+    found = retrieve(PATTERNS_1D, np.linspace(-3.01, 2, 40)[:, None], beta, kind, tolerance=1e-14)
+    assert found.converged.all()
+    ends = attractors(found.points, apart=1e-5)
+    assert [f"{end:.6f}" for end in ends[:, 0]] == minima
+    assert all(ours.smallest_curvature(PATTERNS_1D, end, beta, kind) > 0 for end in ends)
+
+
+def test_the_maximum_between_two_minima_divides_the_starts():
+    left, right = np.array([[-1.0428905]]), np.array([[-1.0428895]])
+    assert ours.gradient(PATTERNS_1D, left)[0, 0] > 0 > ours.gradient(PATTERNS_1D, right)[0, 0]
+    assert ours.smallest_curvature(PATTERNS_1D, left[0]) < 0
+    ends = retrieve(PATTERNS_1D, np.concatenate([left, right])).points[:, 0]
+    assert ends == pytest.approx([-1.956949, 0.493619], abs=5e-7)
+
+
+@pytest.mark.parametrize("beta", [1, 2, 5, 20, 100, 1000])
+def test_mchn_never_retrieves_the_pattern_at_the_origin(beta: float):
+    """Its score is 0, that of another pattern at least as large: ‖ρ‖² − max ρᵀρ_j = 0."""
+    starts = np.concatenate([[[0.0]], np.linspace(-2.01, 1, 60)[:, None]])
+    ends = attractors(retrieve(PATTERNS_1D, starts, beta, "energy_mchn").points, apart=1e-5)
+    stable = [end for end in ends if ours.smallest_curvature(PATTERNS_1D, end, beta, "energy_mchn") > 0]
+    assert len(stable) <= 2
+    assert np.abs(stable).min() > 0.8
+
+
+def test_minima_of_the_papers_plane_to_all_printed_digits():
+    line = np.linspace(-3, 2.5, 9)
+    starts = np.concatenate([np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2), PATTERNS_2D])
+    ends = attractors(retrieve(PATTERNS_2D, starts).points, apart=1e-4)
+    shown = [(f"{x:.5f}", f"{y:.5f}") for x, y in ends]
+    assert shown == [("-1.98205", "-0.49837"), ("0.19253", "-0.28844"), ("1.48994", "1.48607")]
+    for beta, minima in ((1, 2), (2, 2), (15, 2), (20, 3)):
+        ends = attractors(retrieve(PATTERNS_2D, starts, beta, "energy_mchn").points, apart=1e-3)
+        assert len(ends) == minima
+        assert (np.linalg.norm(ends - PATTERNS_2D[1], axis=1).min() < 0.1) == (minima == 3)
+
+
+@pytest.mark.parametrize("beta", [0.01, 0.5, 1.0, 8.0])
+def test_two_patterns_merge_closer_than_root_2_over_beta(beta: float):
+    """Half-way between them the curvature is 2 − β s²."""
+    threshold = np.sqrt(2 / beta)
+    for share, minima in ((0.99, 1), (1.01, 2)):
+        pair = np.array([[0.0], [share * threshold]])
+        assert ours.smallest_curvature(pair, pair.mean(axis=0), beta) == pytest.approx(2 - 2 * share**2, rel=1e-9)
+        ends = retrieve(pair, pair, beta).points
+        assert len(attractors(ends, apart=1e-3 * threshold)) == minima
+
+
+@given(seed=st.integers(0, 2**32), beta=st.floats(0.05, 8), kind=st.sampled_from(KINDS))
+@settings(max_examples=40, deadline=None)
+def test_a_step_is_the_point_of_no_pull_and_stays_among_the_patterns(seed: int, beta: float, kind: Kind):
+    rng = np.random.default_rng(seed)
+    patterns, points = rng.normal(size=(9, 4)), 3 * rng.normal(size=(5, 4))
+    moved = retrieval_step(patterns, points, beta, kind)
+    pull = ours.gradient(patterns, points, beta, kind) / (2 if kind == "energy" else 1)
+    np.testing.assert_allclose(moved, points - pull, atol=1e-13)
+    assert (moved >= patterns.min(axis=0) - 1e-14).all()
+    assert (moved <= patterns.max(axis=0) + 1e-14).all()
+
+
+def test_steps_are_counted_and_their_end_is_told():
+    patterns = np.array([[0.0], [4.0]])
+    starts = np.array([[0.5], [4.0], [2.1]])
+    kept = starts.copy()
+    found = retrieve(patterns, starts)
+    assert found.converged.all()
+    np.testing.assert_array_equal(starts, kept)
+    points, steps = starts, 0
+    while steps < found.steps[2]:
+        points, steps = retrieval_step(patterns, points), steps + 1
+    assert points[2] == found.points[2]
+    assert found.steps[1] < found.steps[2]
+    cut = retrieve(patterns, starts, max_steps=int(found.steps[1]))
+    assert cut.converged.tolist() == [found.steps[0] <= found.steps[1], True, False]
+    assert cut.steps[2] == found.steps[1]
+    alone = retrieve(patterns[1:], starts)
+    assert (alone.points == 4).all()
+    assert alone.steps.tolist() == [2, 1, 2]
+    assert not retrieve(patterns, starts, max_steps=0).converged.any()
+    assert retrieve(patterns, np.empty((0, 1))).points.shape == (0, 1)
+
+
+def test_attractors_are_told_apart_and_put_in_order():
+    ends = np.array([[2.0, 0.0], [-1.0, 3.0], [2.0, 1e-6], [-1.0, -3.0], [-1.0, 3.0]])
+    assert attractors(ends, apart=1e-3).tolist() == [[-1.0, -3.0], [-1.0, 3.0], [2.0, 0.0]]
+    assert len(attractors(ends, apart=1e-9)) == 4
+    assert attractors(np.empty((0, 2)), apart=1.0).shape == (0, 2)
+
+
+@given(seed=st.integers(0, 2**32), n=st.integers(1, 6), d=st.integers(1, 12), step=st.floats(-3, 1.5))
+@settings(max_examples=100, deadline=None)
+def test_no_point_within_reach_has_a_smaller_g(seed: int, n: int, d: int, step: float):
+    rng = np.random.default_rng(seed)
+    patterns, query = rng.normal(size=(d, n)), 2 * rng.normal(size=(1, n))
+    step_sq = np.array([10.0**step])
+    moved = majorization_step(patterns, query, step_sq)
+    assert np.square(moved - query).sum() <= step_sq[0] * (1 + 1e-12)
+    (before,), (best,) = ours.nearest(patterns, query)[0], ours.nearest(patterns, moved)[0]
+    assert np.sqrt(best) == pytest.approx(max(np.sqrt(before) - np.sqrt(step_sq[0]), 0), abs=1e-12)
+    directions = rng.normal(size=(300, n))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    reach = np.sqrt(step_sq[0]) * rng.uniform(size=(300, 1)) ** (1 / n)
+    ball = np.concatenate([query + reach * directions, query + np.sqrt(step_sq[0]) * directions])
+    reached = ours.nearest(patterns, ball)[0]
+    assert (reached >= best - 1e-12).all()
+
+
+def test_the_printed_rule_leads_away():
+    """E_t = exp(−g_t)/Z_t is smallest where g is largest, and largest where the step with E_t = g_t ends."""
+    pattern, query, angles = np.array([[3.0, 0.0]]), np.array([[2.0, 0.0]]), np.linspace(0, 2 * np.pi, 361)
+    ball = query + 0.5 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    logs = printed_log_layer_energy(ours.nearest(pattern, ball)[0], -60_000.0)
+    np.testing.assert_allclose(ball[logs.argmin()], [1.5, 0.0], atol=1e-12)
+    np.testing.assert_allclose(ball[logs.argmax()], [2.5, 0.0], atol=1e-12)
+    np.testing.assert_allclose(majorization_step(pattern, query, np.array([0.25])), [[2.5, 0.0]], rtol=1e-15)
+
+
+def test_a_majorization_step_that_reaches_its_pattern_or_stays():
+    patterns = np.array([[3.0, 4.0], [30.0, 40.0]])
+    starts = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [3.0, 4.0]])
+    moved = majorization_step(patterns, starts, np.array([0.0, 1.0, 25.0, 1e6, 9.0]))
+    expected = [[0.0, 0.0], [0.6, 0.8], [3.0, 4.0], [3.0, 4.0], [3.0, 4.0]]
+    np.testing.assert_allclose(moved, expected, rtol=1e-15)

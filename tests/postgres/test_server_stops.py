@@ -1,0 +1,91 @@
+"""What was acknowledged survives hard stops of the server; the API says 503 meanwhile and comes back by itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import sqlalchemy as sa
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.catalog.engine import Catalog
+from service.catalog.locks import worker_lock
+from service.settings import Settings
+from tests.api.support import EXTRACTION
+from tests.postgres.conftest import Server
+
+SUBMISSIONS, STOPS = 300, 5
+BODY = {"kind": "extraction", "spec": EXTRACTION}
+
+
+def test_300_submissions_over_5_hard_stops(settings: Settings, server: Server):
+    acknowledged: dict[str, str] = {}
+    refused = 0
+    stopped = threading.Event()
+
+    def stop_and_start() -> None:
+        for _ in range(STOPS):
+            time.sleep(0.4)
+            server.stop_hard()
+            time.sleep(0.3)
+            server.start()
+        stopped.set()
+
+    with TestClient(create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False) as api:
+        stopper = threading.Thread(target=stop_and_start)
+        stopper.start()
+        for number in range(SUBMISSIONS):
+            key = f"key-{number}"
+            deadline = time.monotonic() + 60
+            while key not in acknowledged:
+                answer = api.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": key})
+                if answer.status_code == 202:
+                    acknowledged[key] = answer.json()["id"]
+                else:
+                    assert answer.status_code == 503, answer.text
+                    assert answer.headers["Retry-After"]
+                    refused += 1
+                    time.sleep(0.05)
+                assert time.monotonic() < deadline
+            time.sleep(0.008)  # so that the stops fall between submissions
+        stopper.join()
+        assert stopped.is_set()
+        assert api.get("/readyz").status_code == 200
+    assert refused > 0
+    catalog = Catalog(settings.resolved_database_url)
+    with catalog.read() as connection:
+        stored = {row.idempotency_key: row.id for row in connection.execute(sa.text("SELECT * FROM jobs"))}
+        queued = connection.execute(sa.text("SELECT workflow_uuid FROM dbos.workflow_status")).scalars().all()
+    catalog.close()
+    assert stored == acknowledged  # none lost, none doubled
+    assert sorted(queued) == sorted(acknowledged.values())
+
+
+def test_while_the_server_is_away_the_api_says_so_at_once(settings: Settings, server: Server):
+    with TestClient(create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False) as api:
+        assert api.get("/readyz").status_code == 200
+        server.stop_hard()
+        try:
+            began = time.monotonic()
+            answer = api.get("/readyz")
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            assert time.monotonic() - began < 1
+            assert api.get("/healthz").status_code == 200
+        finally:
+            server.start()
+        assert api.get("/readyz").status_code == 200
+
+
+def test_one_holder_of_a_name(settings: Settings):
+    first, second = Catalog(settings.resolved_database_url), Catalog(settings.resolved_database_url)
+    with worker_lock(first, settings.locks, "compute-a") as held:
+        assert held
+        with worker_lock(second, settings.locks, "compute-a") as again:
+            assert not again
+        with worker_lock(second, settings.locks, "compute-b") as other:
+            assert other
+    with worker_lock(second, settings.locks, "compute-a") as free:
+        assert free
+    first.close()
+    second.close()
