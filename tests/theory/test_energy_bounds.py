@@ -169,12 +169,19 @@ def test_an_energy_beyond_a_bound_is_counted(number: int, end: str):
 
 def test_the_answer_is_json_and_shows_what_was_measured():
     rng = np.random.default_rng(5)
-    held = bounds_of(rng.normal(size=(7, 3)), rng.normal(size=(11, 3)))
+    patterns, queries = rng.normal(size=(7, 3)), rng.normal(size=(11, 3))
+    held = bounds_of(patterns, queries)
+    one_by_one = [bounds_of(patterns, query[None]) for query in queries]
+    for number in (1, 2, 3):
+        values = [getattr(one, f"proposition_{number}_range")[0] for one in one_by_one]
+        assert getattr(held, f"proposition_{number}_range") == pytest.approx((min(values), max(values)), rel=1e-13)
     answer = bounds_theory(held)
     assert json.loads(json.dumps(answer, allow_nan=False)) == answer
     assert answer["paper_literal"]["proposition_2"]["upper"] == held.spread
     assert answer["paper_literal"]["proposition_3"]["lower"] == -held.spread
     assert answer["paper_literal"]["proposition_3"]["upper"] == held.spread + math.log(7)
     assert answer["corrected"]["proposition_3"]["lower"] == -(held.spread + math.log(7))
+    assert answer["measured"]["energy_minus_g"] == list(held.proposition_1_range)
+    assert answer["measured"]["energy_minus_shifted_mchn"] == list(held.proposition_2_range)
     assert answer["measured"]["g_minus_twice_mchn"] == list(held.proposition_3_range)
     assert len(answer["notes"]) == 3

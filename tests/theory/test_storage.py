@@ -38,9 +38,10 @@ def conditions(s: float, patterns: int, r: float) -> tuple[bool, bool]:
         return bool(2 * s**2 * decay < 1), bool(s * decay <= r)
 
 
-@given(s=st.floats(0, 60), patterns=st.integers(2, 10**10))
+@given(s=st.floats(0, 8), log_patterns=st.floats(math.log(2), 20))
 @settings(max_examples=300, deadline=None)
-def test_it_is_the_largest_radius_that_meets_both_conditions(s: float, patterns: int):
+def test_it_is_the_largest_radius_that_meets_both_conditions(s: float, log_patterns: float):
+    patterns = round(math.exp(log_patterns))
     radius = float(certified_radii(np.array([s]), patterns)[0])
     assert 0 <= radius < max(s / 2, 5e-324)
     if radius:
@@ -49,6 +50,17 @@ def test_it_is_the_largest_radius_that_meets_both_conditions(s: float, patterns:
         assert not conditions(s, patterns, radius * (1 + 1e-9))[0]
     elif s > math.sqrt(2):
         assert not any(all(conditions(s, patterns, r)) for r in np.linspace(0, s / 2, 12)[1:-1])
+
+
+@pytest.mark.parametrize("patterns", [2, 3, 1000, *SIZES])
+def test_the_smallest_certified_distance(patterns: int):
+    """Where the image of the ball of the largest contraction just lies in it, its radius is 1/2s."""
+    least = float(mp.findroot(lambda s: s**2 - mp.log(2 * (patterns - 1) * s**2) - 1, 5 if patterns > 3 else 2))
+    below, above = certified_radii(least * np.array([1 - 1e-9, 1 + 1e-9]), patterns)
+    assert below == 0
+    assert above == pytest.approx(1 / (2 * least), rel=1e-6)
+    assert not any(all(conditions(least * (1 - 1e-6), patterns, r)) for r in np.linspace(0, least / 2, 400)[1:-1])
+    assert least > math.sqrt(2)
 
 
 @given(s=st.floats(0, math.sqrt(2)), patterns=st.integers(2, 10**10))
