@@ -44,7 +44,8 @@ def squared_distances(patterns: Array, queries: Array) -> Array:
 def lifts(patterns: Array) -> Array:
     """(d,) M² − ‖ρ_i‖² ≥ 0, as (ρ_M − ρ_i)·(ρ_M + ρ_i), which keeps the digits that equal norms would cancel."""
     longest = patterns[np.argmax(np.einsum("dn,dn->d", patterns, patterns))]
-    return np.maximum(np.einsum("dn,dn->d", longest - patterns, longest + patterns), 0.0)
+    lifted = np.einsum("dn,dn->d", longest - patterns, longest + patterns)
+    return lifted - lifted.min()  # rounded norms may tie where the true ones do not
 
 
 def nearest(patterns: Array, queries: Array) -> tuple[Array, NDArray[np.int64]]:

@@ -292,3 +292,10 @@ def test_the_largest_accepted_numbers_have_energies():
     assert ours.nearest(rows, rows)[0].tolist() == [0, 0]
     assert np.isfinite(ours.energy(rows, -rows / 2)).all()
     assert np.isfinite(ours.energy_mchn(rows, -rows / 2)).all()
+
+
+def test_norms_that_tie_by_rounding_are_told_apart():
+    patterns = np.array([[1e4, 0.0], [1e4, 8e-5]])
+    np.testing.assert_allclose(ours.lifts(patterns), [6.4e-9, 0.0], rtol=1e-12)
+    true = [exact.energy_mchn(patterns, x, 8.0) for x in patterns]
+    assert worst(ours.energy_mchn(patterns, patterns, 8.0), true, 8.0) <= TOLERANCE
