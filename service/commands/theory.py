@@ -239,9 +239,13 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
+def _is_point(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1
+
+
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(_text(part) for part in value)
+        return ", ".join(f"({_text(part)})" if _is_point(part) else _text(part) for part in value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.9g}"

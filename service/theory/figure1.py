@@ -13,11 +13,15 @@ from service.theory.retrieval import attractors, retrieve
 
 PATTERNS_2D: Array = np.array([(-2.0, -0.5), (0.2, -0.3), (1.5, 1.5)])
 PATTERNS_1D: Array = np.array([[-2.0], [0.0], [1.0]])
+Domain = tuple[float, float]
 DOMAIN_2D, DOMAIN_1D = (-3.0, 2.5), (-3.0, 2.0)
 LANDSCAPES: tuple[tuple[Kind, float], ...] = (("energy", 1.0), ("energy_mchn", 1.0), ("energy_mchn", 2.0))
 _APART = 1e-4
+_GRID = {1: 301, 2: 24}  # points a side, by the number of dimensions
+_HALVINGS = 16
 _NOTES = [
-    "Section 4: E_MCHN is called convex, but its Hessian I − β Cov has negative eigenvalues on both sets.",
+    "Section 4: E_MCHN is called convex, but its Hessian I − β Cov has negative eigenvalues on both sets; nor is E "
+    "convex.",
     "Section 4: the landscapes do not resemble each other; in two dimensions E has three attractors and E_MCHN two, "
     "without the pattern (0.2, −0.3), and on −2, 0, 1 E has two minima and E_MCHN one at β = 1 and two at β = 2.",
     "Eq. (4): E merges two patterns closer than √2 into one minimum, as 0 and 1, so that neither of them is retrieved.",
@@ -26,10 +30,10 @@ _NOTES = [
 
 def figure1_theory() -> dict[str, Any]:
     """The minima of each landscape, the smallest curvature on the plotted domain, and the constants of Props. 1-3."""
-    sets = {"two_dimensions": (PATTERNS_2D, _grid(DOMAIN_2D, 2)), "one_dimension": (PATTERNS_1D, _grid(DOMAIN_1D, 1))}
+    sets = {"two_dimensions": (PATTERNS_2D, DOMAIN_2D), "one_dimension": (PATTERNS_1D, DOMAIN_1D)}
     return {
         "paper_literal": {"mchn_convex": True, "landscapes_resemble": True},
-        "corrected": {name: _landscapes(patterns, points) for name, (patterns, points) in sets.items()},
+        "corrected": {name: _landscapes(patterns, domain) for name, (patterns, domain) in sets.items()},
         "notes": _NOTES,
     }
 
@@ -44,17 +48,30 @@ def minima(patterns: Array, starts: Array, kind: Kind, beta: float) -> Array:
     return found[stable]
 
 
-def _landscapes(patterns: Array, points: Array) -> dict[str, Any]:
-    found = []
+def least_curvature(patterns: Array, domain: Domain, kind: Kind, beta: float) -> float:
+    """Smallest `smallest_curvature` on the domain: of a grid, then of ever finer ones about the best point so far."""
+    low, high = (np.full(patterns.shape[1], edge) for edge in domain)
+    points, reach = _grid(domain, patterns.shape[1]), (high - low) / _GRID[patterns.shape[1]]
+    best = np.inf
+    for _ in range(_HALVINGS):
+        curvatures = [smallest_curvature(patterns, point, beta, kind) for point in points]
+        best = min(best, *curvatures)
+        centre = points[np.argmin(curvatures)]
+        points = np.clip(centre + reach * _grid((-2.0, 2.0), len(reach), side=9), low, high)
+        reach = reach / 2
+    return best
+
+
+def _landscapes(patterns: Array, domain: Domain) -> dict[str, Any]:
+    found, starts = [], _grid(domain, patterns.shape[1])
     for kind, beta in LANDSCAPES:
-        curvature = min(smallest_curvature(patterns, point, beta, kind) for point in points)
-        ends = minima(patterns, points, kind, beta)
+        curvature = least_curvature(patterns, domain, kind, beta)
+        ends = minima(patterns, starts, kind, beta)
         found.append({"energy": kind, "beta": beta, "minima": ends.tolist(), "smallest_curvature": curvature})
     constants = {"spread": norm_spread(patterns), "log_patterns": math.log(len(patterns))}
     return {"patterns": patterns.tolist(), "landscapes": found} | constants
 
 
-def _grid(domain: tuple[float, float], dimensions: int) -> Array:
-    """Points of the domain, off its lines of symmetry."""
-    line = np.linspace(*domain, 301 if dimensions == 1 else 24)
+def _grid(domain: Domain, dimensions: int, side: int | None = None) -> Array:
+    line = np.linspace(*domain, side or _GRID[dimensions])
     return np.stack(np.meshgrid(*[line] * dimensions), axis=-1).reshape(-1, dimensions)

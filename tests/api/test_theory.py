@@ -49,6 +49,7 @@ FIELDS: dict[str, tuple[set[str], set[str], set[str]]] = {
         {"exponent_fixed_length_and_depth", "exponent_fixed_length_depth_as_width", "log_patterns", "dimension",
          "models"},
     ),
+    "figure1": (set(), {"mchn_convex", "landscapes_resemble"}, {"two_dimensions", "one_dimension"}),
     "table-1": (set(), {"rows"}, {"rows"}),
     "table-2": (set(), {"rows"}, {"rows", "exponent", "correlation"}),
     "table-3?threshold=0.04&strict=false": (

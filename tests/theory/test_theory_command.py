@@ -12,6 +12,7 @@ import pytest
 from service.cli import main
 from service.theory.balance import balance_theory
 from service.theory.ball_bounds import balls_theory
+from service.theory.figure1 import figure1_theory
 from service.theory.hopfield_capacities import hopfield_capacities_theory
 from service.theory.loss import inverse_loss_theory, loss_theory
 from service.theory.loss_readings import loss_readings_theory
@@ -39,6 +40,7 @@ ANSWERS = {
     "transformer-size --model openelm-m2": transformer_size_theory("openelm-m2"),
     "transformer-size --n-layers 3 --d-model 24": gpt2_size_theory(Gpt2Config(3, 24)),
     "balance": balance_theory(1024, 80_000),
+    "figure1": figure1_theory(),
     "table-1": hopfield_capacities_theory(),
     "table-2": reported_losses_theory(),
     "table-3 --threshold 0.05 --no-strict": stopping_table_theory(0.05, strict=False),
@@ -60,6 +62,8 @@ REFUSED = {
     "transformer-size --model gpt5": "model must be one of",
     "balance --d 2": "d must be",
     "table-3 --threshold 0": "threshold must be",
+    "figure1 --out /nowhere/f.jpg": ".png, .svg or .pdf",
+    "figure1 --out /nowhere/png": ".png, .svg or .pdf",
     "radius": "Missing option",
     "nonsense": "No such command",
 }
