@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 import httpx2
 import numpy as np
 from safetensors.numpy import load as load_safetensors
 
+from service.client_calls import Answer, Call, Calls, Points, read_answer
 from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
 from service.contracts.energy import Evaluation
@@ -29,119 +30,17 @@ from service.contracts.energy_report import EnergyReport
 from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
-from service.errors import RadiusError, Unavailable, error_from_dict
+from service.errors import RadiusError, Unavailable
 
 Array = np.ndarray
-Points = Array | Sequence[Sequence[float]]
-Answer = TypeVar("Answer")
 Watch = Callable[[Job], None]
 _POLL_S = 0.25
-
-
-@dataclass(frozen=True)
-class Call(Generic[Answer]):
-    """One request and how to read its answer; the two clients differ only in how they send it."""
-
-    method: str
-    path: str
-    read: Callable[[httpx2.Response], Answer]
-    options: Mapping[str, Any]
 
 
 class JobFailed(RadiusError):
     """A job that was waited for ended in another state than `succeeded`."""
 
     code = "job_failed"
-
-
-@dataclass(frozen=True)
-class _Calls:
-    """The calls, as data."""
-
-    @staticmethod
-    def submit(kind: str, spec: Mapping[str, Any], priority: int, labels: Mapping[str, str]) -> Call[Job]:
-        body = {"kind": kind, "spec": dict(spec), "priority": priority, "labels": dict(labels)}
-        return Call("POST", "/v1/jobs", _model(Job), {"json": body})
-
-    @staticmethod
-    def job(job_id: str) -> Call[Job]:
-        return Call("GET", f"/v1/jobs/{job_id}", _model(Job), {})
-
-    @staticmethod
-    def jobs(limit: int, after: str | None) -> Call[tuple[list[Job], str | None]]:
-        params = {"limit": limit} | ({"after": after} if after else {})
-        return Call("GET", "/v1/jobs", _page(Job), {"params": params})
-
-    @staticmethod
-    def control(job_id: str, verb: str) -> Call[Job]:
-        return Call("POST", f"/v1/jobs/{job_id}/{verb}", _model(Job), {})
-
-    @staticmethod
-    def delete_job(job_id: str) -> Call[None]:
-        return Call("DELETE", f"/v1/jobs/{job_id}", lambda response: None, {})
-
-    @staticmethod
-    def events(job_id: str, after: int) -> Call[tuple[list[JobEvent], str | None]]:
-        return Call("GET", f"/v1/jobs/{job_id}/events", _page(JobEvent), {"params": {"after": after}})
-
-    @staticmethod
-    def register_corpus(fields: Mapping[str, Any]) -> Call[Corpus]:
-        return Call("POST", "/v1/corpora", _model(Corpus), {"json": dict(fields)})
-
-    @staticmethod
-    def upload_corpus(path: Path, fields: Mapping[str, str], stream: Any) -> Call[Corpus]:
-        return Call(
-            "POST", "/v1/corpora", _model(Corpus), {"files": {"file": (path.name, stream)}, "data": dict(fields)}
-        )
-
-    @staticmethod
-    def import_vectors(name: str, stream: Any) -> Call[ActivationSummary]:
-        options = {"files": {"file": ("vectors", stream)}, "data": {"name": name}}
-        return Call("POST", "/v1/activations", _model(ActivationSummary), options)
-
-    @staticmethod
-    def activations(set_id: str) -> Call[ActivationDetail]:
-        return Call("GET", f"/v1/activations/{set_id}", _model(ActivationDetail), {})
-
-    @staticmethod
-    def file(set_id: str, name: str) -> Call[bytes]:
-        return Call("GET", f"/v1/activations/{set_id}/files/{name}", lambda response: response.content, {})
-
-    @staticmethod
-    def radius(report_id: str) -> Call[RadiusReport]:
-        return Call("GET", f"/v1/radius/{report_id}", _model(RadiusReport), {})
-
-    @staticmethod
-    def neighbors(report_id: str, order: str, limit: int) -> Call[tuple[list[NeighborPair], str | None]]:
-        params = {"order": order, "limit": limit}
-        return Call("GET", f"/v1/radius/{report_id}/neighbors", _page(NeighborPair), {"params": params})
-
-    @staticmethod
-    def energy(report_id: str) -> Call[EnergyReport]:
-        return Call("GET", f"/v1/energy/{report_id}", _model(EnergyReport), {})
-
-    @staticmethod
-    def evaluate(patterns: Points, queries: Points, beta: float) -> Call[Evaluation]:
-        body = {"patterns": _rows(patterns), "queries": _rows(queries), "beta": beta}
-        return Call("POST", "/v1/energy/evaluate", _model(Evaluation), {"json": body})
-
-    @staticmethod
-    def query(
-        set_id: str, texts: Sequence[str] | None, vectors: Points | None, k: int, beta: float
-    ) -> Call[QueryAnswer]:
-        body: dict[str, Any] = {"k": k, "beta": beta}
-        body |= {} if texts is None else {"texts": list(texts)}
-        body |= {} if vectors is None else {"vectors": _rows(vectors)}
-        return Call("POST", f"/v1/activations/{set_id}/query", _model(QueryAnswer), {"json": body})
-
-    @staticmethod
-    def figure(report_id: str, ending: str) -> Call[bytes]:
-        noun = "energy" if report_id.startswith("energy-") else "radius"
-        return Call("GET", f"/v1/{noun}/{report_id}/figure.{ending}", lambda response: response.content, {})
-
-    @staticmethod
-    def ready() -> Call[None]:
-        return Call("GET", "/readyz", lambda response: None, {})
 
 
 @dataclass(frozen=True)
@@ -201,69 +100,69 @@ class Client:
         self, kind: str, spec: Mapping[str, Any], *, priority: int = 50, labels: Mapping[str, str] | None = None
     ) -> Handle:
         """Submit a job; raises the service's error when it is refused."""
-        return Handle(self, self._send(_Calls.submit(kind, spec, priority, labels or {})).id)
+        return Handle(self, self._send(Calls.submit(kind, spec, priority, labels or {})).id)
 
     def job(self, job_id: str) -> Job:
-        return self._send(_Calls.job(job_id))
+        return self._send(Calls.job(job_id))
 
     def jobs(self, limit: int = 50) -> Iterator[Job]:
         """All jobs, newest first, page by page."""
         after: str | None = None
         while True:
-            page, after = self._send(_Calls.jobs(limit, after))
+            page, after = self._send(Calls.jobs(limit, after))
             yield from page
             if after is None:
                 return
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job; one that runs ends at its next progress write."""
-        return self._send(_Calls.control(job_id, "cancel"))
+        return self._send(Calls.control(job_id, "cancel"))
 
     def retry(self, job_id: str) -> Job:
         """Take a failed or cancelled job up again."""
-        return self._send(_Calls.control(job_id, "retry"))
+        return self._send(Calls.control(job_id, "retry"))
 
     def delete_job(self, job_id: str) -> None:
         """Remove a job that has ended, with its products."""
-        self._send(_Calls.delete_job(job_id))
+        self._send(Calls.delete_job(job_id))
 
     def events(self, job_id: str, *, after: int = 0) -> list[JobEvent]:
         """A page of what happened to a job, oldest first, after the event of that id."""
-        return self._send(_Calls.events(job_id, after))[0]
+        return self._send(Calls.events(job_id, after))[0]
 
     def register_corpus(self, **fields: Any) -> Corpus:
         """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""
-        return self._send(_Calls.register_corpus(fields))
+        return self._send(Calls.register_corpus(fields))
 
     def upload_corpus(self, path: Path, **fields: str) -> Corpus:
         with path.open("rb") as stream:
-            return self._send(_Calls.upload_corpus(path, fields, stream))
+            return self._send(Calls.upload_corpus(path, fields, stream))
 
     def import_vectors(self, source: Path | Array, name: str = "imported") -> ActivationSummary:
         """Import a .npy or .safetensors file, or an array."""
         with _stream(source) as stream:
-            return self._send(_Calls.import_vectors(name, stream))
+            return self._send(Calls.import_vectors(name, stream))
 
     def activations(self, set_id: str) -> ActivationDetail:
-        return self._send(_Calls.activations(set_id))
+        return self._send(Calls.activations(set_id))
 
     def vectors(self, set_id: str) -> Array:
         """All rows of a set, (n, d_model), in the stored dtype."""
         names = _shard_files(self.activations(set_id))
-        return np.concatenate([load_safetensors(self._send(_Calls.file(set_id, name)))["vectors"] for name in names])
+        return np.concatenate([load_safetensors(self._send(Calls.file(set_id, name)))["vectors"] for name in names])
 
     def radius(self, report_id: str) -> RadiusReport:
-        return self._send(_Calls.radius(report_id))
+        return self._send(Calls.radius(report_id))
 
     def neighbors(self, report_id: str, *, order: str = "closest", limit: int = 20) -> list[NeighborPair]:
-        return self._send(_Calls.neighbors(report_id, order, limit))[0]
+        return self._send(Calls.neighbors(report_id, order, limit))[0]
 
     def energy(self, report_id: str) -> EnergyReport:
-        return self._send(_Calls.energy(report_id))
+        return self._send(Calls.energy(report_id))
 
     def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
         """Energies of (q, n) points among (d, n) patterns, at once."""
-        return self._send(_Calls.evaluate(patterns, queries, beta))
+        return self._send(Calls.evaluate(patterns, queries, beta))
 
     def query(
         self,
@@ -275,18 +174,18 @@ class Client:
         beta: float = 1.0,
     ) -> QueryAnswer:
         """Where texts, or vectors, lie among the rows of a set."""
-        return self._send(_Calls.query(set_id, texts, vectors, k, beta))
+        return self._send(Calls.query(set_id, texts, vectors, k, beta))
 
     def figure(self, report_id: str, ending: str = "png") -> bytes:
         """The figure of a radius or an energy report."""
-        return self._send(_Calls.figure(report_id, ending))
+        return self._send(Calls.figure(report_id, ending))
 
     def wait_until_ready(self, timeout_s: float = 60.0) -> None:
         """Wait for a service that is starting; raises `Unavailable`."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                return self._send(_Calls.ready())
+                return self._send(Calls.ready())
             except Unavailable:
                 if time.monotonic() > deadline:
                     raise
@@ -306,7 +205,7 @@ class Client:
             response = self._http.request(call.method, call.path, **call.options)
         except httpx2.TransportError as error:
             raise Unavailable("the service cannot be reached") from error
-        return _read(call, response)
+        return read_answer(call, response)
 
 
 class AsyncClient:
@@ -318,10 +217,10 @@ class AsyncClient:
     async def submit(
         self, kind: str, spec: Mapping[str, Any], *, priority: int = 50, labels: Mapping[str, str] | None = None
     ) -> Job:
-        return await self._send(_Calls.submit(kind, spec, priority, labels or {}))
+        return await self._send(Calls.submit(kind, spec, priority, labels or {}))
 
     async def job(self, job_id: str) -> Job:
-        return await self._send(_Calls.job(job_id))
+        return await self._send(Calls.job(job_id))
 
     async def wait(self, job_id: str, watch: Watch = lambda job: None, *, timeout_s: float | None = None) -> Finished:
         """Wait until a job ended; raises `JobFailed`, or `TimeoutError` when it takes longer."""
@@ -336,54 +235,54 @@ class AsyncClient:
     async def jobs(self, limit: int = 50) -> AsyncIterator[Job]:
         after: str | None = None
         while True:
-            page, after = await self._send(_Calls.jobs(limit, after))
+            page, after = await self._send(Calls.jobs(limit, after))
             for job in page:
                 yield job
             if after is None:
                 return
 
     async def cancel(self, job_id: str) -> Job:
-        return await self._send(_Calls.control(job_id, "cancel"))
+        return await self._send(Calls.control(job_id, "cancel"))
 
     async def retry(self, job_id: str) -> Job:
-        return await self._send(_Calls.control(job_id, "retry"))
+        return await self._send(Calls.control(job_id, "retry"))
 
     async def delete_job(self, job_id: str) -> None:
-        await self._send(_Calls.delete_job(job_id))
+        await self._send(Calls.delete_job(job_id))
 
     async def events(self, job_id: str, *, after: int = 0) -> list[JobEvent]:
-        return (await self._send(_Calls.events(job_id, after)))[0]
+        return (await self._send(Calls.events(job_id, after)))[0]
 
     async def register_corpus(self, **fields: Any) -> Corpus:
-        return await self._send(_Calls.register_corpus(fields))
+        return await self._send(Calls.register_corpus(fields))
 
     async def upload_corpus(self, path: Path, **fields: str) -> Corpus:
         with path.open("rb") as stream:
-            return await self._send(_Calls.upload_corpus(path, fields, stream))
+            return await self._send(Calls.upload_corpus(path, fields, stream))
 
     async def import_vectors(self, source: Path | Array, name: str = "imported") -> ActivationSummary:
         with _stream(source) as stream:
-            return await self._send(_Calls.import_vectors(name, stream))
+            return await self._send(Calls.import_vectors(name, stream))
 
     async def activations(self, set_id: str) -> ActivationDetail:
-        return await self._send(_Calls.activations(set_id))
+        return await self._send(Calls.activations(set_id))
 
     async def vectors(self, set_id: str) -> Array:
         names = _shard_files(await self.activations(set_id))
-        parts = [load_safetensors(await self._send(_Calls.file(set_id, name)))["vectors"] for name in names]
+        parts = [load_safetensors(await self._send(Calls.file(set_id, name)))["vectors"] for name in names]
         return np.concatenate(parts)
 
     async def radius(self, report_id: str) -> RadiusReport:
-        return await self._send(_Calls.radius(report_id))
+        return await self._send(Calls.radius(report_id))
 
     async def neighbors(self, report_id: str, *, order: str = "closest", limit: int = 20) -> list[NeighborPair]:
-        return (await self._send(_Calls.neighbors(report_id, order, limit)))[0]
+        return (await self._send(Calls.neighbors(report_id, order, limit)))[0]
 
     async def energy(self, report_id: str) -> EnergyReport:
-        return await self._send(_Calls.energy(report_id))
+        return await self._send(Calls.energy(report_id))
 
     async def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
-        return await self._send(_Calls.evaluate(patterns, queries, beta))
+        return await self._send(Calls.evaluate(patterns, queries, beta))
 
     async def query(
         self,
@@ -394,17 +293,17 @@ class AsyncClient:
         k: int = 10,
         beta: float = 1.0,
     ) -> QueryAnswer:
-        return await self._send(_Calls.query(set_id, texts, vectors, k, beta))
+        return await self._send(Calls.query(set_id, texts, vectors, k, beta))
 
     async def figure(self, report_id: str, ending: str = "png") -> bytes:
-        return await self._send(_Calls.figure(report_id, ending))
+        return await self._send(Calls.figure(report_id, ending))
 
     async def wait_until_ready(self, timeout_s: float = 60.0) -> None:
         """Wait for a service that is starting; raises `Unavailable`."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                return await self._send(_Calls.ready())
+                return await self._send(Calls.ready())
             except Unavailable:
                 if time.monotonic() > deadline:
                     raise
@@ -424,44 +323,7 @@ class AsyncClient:
             response = await self._http.request(call.method, call.path, **call.options)
         except httpx2.TransportError as error:
             raise Unavailable("the service cannot be reached") from error
-        return _read(call, response)
-
-
-def _read(call: Call[Answer], response: httpx2.Response) -> Answer:
-    if response.is_success:
-        return call.read(response)
-    try:
-        body = response.json()
-        problem = {"code": str(body["code"]), "detail": _explain(body)} | _first_field(body)
-    except (ValueError, KeyError, TypeError):
-        problem = {"code": "http_error", "detail": f"the service answered {response.status_code}"}
-    raise error_from_dict(problem)
-
-
-def _explain(body: Mapping[str, Any]) -> str:
-    parts = [f"{error['field']}: {error['message']}" for error in body.get("errors") or []]
-    return "; ".join(parts) or str(body["detail"])
-
-
-def _first_field(body: Mapping[str, Any]) -> dict[str, str]:
-    errors = body.get("errors") or []
-    return {"field": str(errors[0]["field"])} if errors else {}
-
-
-def _rows(points: Points) -> list[list[float]]:
-    return np.asarray(points, dtype=np.float64).tolist()
-
-
-def _model(kind: type[Any]) -> Callable[[httpx2.Response], Any]:
-    return lambda response: kind.model_validate_json(response.content)
-
-
-def _page(kind: type[Any]) -> Callable[[httpx2.Response], tuple[list[Any], str | None]]:
-    def read(response: httpx2.Response) -> tuple[list[Any], str | None]:
-        body = response.json()
-        return [kind.model_validate(row) for row in body["data"]], body["next"]
-
-    return read
+        return read_answer(call, response)
 
 
 def _finished(job: Job) -> Finished:

@@ -1,19 +1,30 @@
-"""The folders of a radius report and of an energy report, read only."""
+"""The folders of a radius report and of an energy report: writing, and reading."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from service.artifacts.manifest import ArtifactFolder
+from service.artifacts.atomic import write_bytes
+from service.artifacts.manifest import ArtifactFolder, canonical_json, describe_file, write_manifest
 from service.contracts.energy_report import EnergyReport, LayerEnergies
 from service.contracts.radius import RadiusReport
 from service.errors import NotFound
 
 Array = np.ndarray
+REPORT, FIGURE = "report.json", "figure"
+
+
+def write_report(folder: Path, kind: str, report: RadiusReport | EnergyReport, files: Sequence[Path]) -> None:
+    """Write a report beside its `files`, which are there already, and last the manifest."""
+    write_bytes(folder / REPORT, canonical_json(report.model_dump(mode="json")))
+    described = [describe_file(path) for path in (folder / REPORT, *files)]
+    write_manifest(folder, {"kind": kind, "id": report.id, "files": described})
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class ReportFolder(ArtifactFolder):
     """The files of a published report."""
 
     def report(self) -> RadiusReport:
-        return RadiusReport.model_validate_json(self.file("report.json").read_bytes())
+        return RadiusReport.model_validate_json(self.file(REPORT).read_bytes())
 
     @cached_property
     def tensors(self) -> dict[str, Array]:
@@ -59,7 +70,7 @@ class EnergyFolder(ArtifactFolder):
     """The files of a published energy report."""
 
     def report(self) -> EnergyReport:
-        return EnergyReport.model_validate_json(self.file("report.json").read_bytes())
+        return EnergyReport.model_validate_json(self.file(REPORT).read_bytes())
 
     def values(self, of: str, layer: int, layers: list[LayerEnergies], beta: float | None) -> Array:
         """(q,) g, or an energy at one β, of every point among the patterns of the set at position `layer`.

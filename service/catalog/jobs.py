@@ -92,10 +92,9 @@ def find_by_key(connection: sa.Connection, key: str) -> tuple[str, str] | None:
     return None if found is None else (found[0], found[1])
 
 
-def in_state(connection: sa.Connection, state: str) -> list[tuple[str, int]]:
-    """Ids and retries of the jobs in a state."""
-    query = sa.select(jobs.c.id, jobs.c.retries).where(jobs.c.state == state)
-    return [(row.id, row.retries) for row in connection.execute(query)]
+def in_state(connection: sa.Connection, state: str) -> list[str]:
+    """Ids of the jobs in a state."""
+    return list(connection.execute(sa.select(jobs.c.id).where(jobs.c.state == state)).scalars())
 
 
 def delete(connection: sa.Connection, job_id: str) -> None:

@@ -67,9 +67,8 @@ class JobControl:
     def settle_cancelled(self) -> None:
         """Cancelled is a job that is being cancelled and that no living worker is at any more."""
         with self.catalog.read() as connection:
-            waiting = {
-                job_id: segments.running(connection, job_id) for job_id, _ in jobs.in_state(connection, "cancelling")
-            }
+            leaving = jobs.in_state(connection, "cancelling")
+            waiting = {job_id: segments.running(connection, job_id) for job_id in leaving}
         for job_id, holders in waiting.items():
             self.engine.cancel(job_id)  # again, where the process that asked died in between
             if not any(self._lives(worker) for worker in holders):

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from service.artifacts.manifest import canonical_json
 from service.catalog import activations, corpora, jobs
 from service.catalog.engine import Catalog, DuplicateKey
+from service.contracts.activations import ActivationSummary
 from service.contracts.base import Notice
 from service.contracts.corpora import CorpusSource
 from service.contracts.energy import EnergySpec
@@ -124,28 +125,13 @@ class Submission:
             if sets[0].n < 2:
                 raise InvalidInput("a row has no other pattern; two rows are needed", field="spec.activations")
             return
-        try:
-            asking, _ = activations.get(connection, spec.queries)
-        except NotFound as error:
-            raise InvalidInput(error.detail, field="spec.queries") from error
-        if asking.d_model != sets[0].d_model:
-            raise InvalidInput(
-                f"the queries have d_model {asking.d_model}, the activations {sets[0].d_model}", field="spec.queries"
-            )
+        _check_width(_set_in(connection, spec.queries, "spec.queries"), sets[0], "queries", "spec.queries")
 
     def _check_sets(self, connection: sa.Connection, spec: RadiusSpec) -> None:
         queries, _ = activations.get(connection, spec.activations)
         if spec.reference is None:
             return
-        try:
-            reference, _ = activations.get(connection, spec.reference)
-        except NotFound as error:
-            raise InvalidInput(error.detail, field="spec.reference") from error
-        if reference.d_model != queries.d_model:
-            raise InvalidInput(
-                f"the reference has d_model {reference.d_model}, the activations {queries.d_model}",
-                field="spec.reference",
-            )
+        _check_width(_set_in(connection, spec.reference, "spec.reference"), queries, "reference", "spec.reference")
 
     def _check_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> None:
         if spec.chunks > self.settings.max_chunks:
@@ -164,6 +150,21 @@ def lacking(asked: int, found: int, unit: str) -> list[Notice]:
     if found >= asked:
         return []
     return [Notice(code=f"fewer_{unit}", message=f"{asked} {unit} were asked for; the corpus gives {found}")]
+
+
+def _set_in(connection: sa.Connection, set_id: str, field: str) -> ActivationSummary:
+    """The set that a field names; raises `InvalidInput` with the field where there is none."""
+    try:
+        return activations.get(connection, set_id)[0]
+    except NotFound as error:
+        raise InvalidInput(error.detail, field=field) from error
+
+
+def _check_width(other: ActivationSummary, first: ActivationSummary, name: str, field: str) -> None:
+    if other.d_model != first.d_model:
+        verb = "have" if name.endswith("s") else "has"
+        detail = f"the {name} {verb} d_model {other.d_model}, the activations {first.d_model}"
+        raise InvalidInput(detail, field=field)
 
 
 def _sha256(content: Any) -> str:

@@ -70,8 +70,12 @@ def energy_mchn(patterns: Array, queries: Array, beta: float = 1.0) -> Array:
     Raises:
         InvalidInput: β out of range.
     """
-    lifted_sq = squared_distances(patterns, queries) + lifts(patterns)
-    return (soft_minimum(lifted_sq, check_beta(beta) / 2) + 2 * math.log(len(patterns)) / beta) / 2
+    return mchn_of_lifted(squared_distances(patterns, queries) + lifts(patterns), check_beta(beta))
+
+
+def mchn_of_lifted(lifted_sq: Array, beta: float) -> Array:
+    """(q,) E_MCHN^β from (q, d) lifted squared distances D'."""
+    return (soft_minimum(lifted_sq, beta / 2) + 2 * math.log(lifted_sq.shape[1]) / beta) / 2
 
 
 def soft_minimum(values: Array, beta: float) -> Array:
@@ -85,7 +89,12 @@ def soft_minimum(values: Array, beta: float) -> Array:
 def softmax_weights(patterns: Array, queries: Array, beta: float = 1.0, kind: Kind = "energy") -> Array:
     """(q, d) softmax(−β D) for E, softmax(β ρᵀx) = softmax(−½ β D') for E_MCHN."""
     values, scale = _exponents(patterns, queries, check_beta(beta), kind)
-    weights = np.exp(-scale * (values - values.min(axis=1, keepdims=True)))
+    return softmax(values, scale)
+
+
+def softmax(values: Array, beta: float) -> Array:
+    """(q, d) softmax(−β v) along the second axis."""
+    weights = np.exp(-beta * (values - values.min(axis=1, keepdims=True)))
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -108,11 +117,6 @@ def smallest_curvature(patterns: Array, query: Array, beta: float = 1.0, kind: K
     Negative where the energy is not convex. Cov_p is the covariance of the patterns under the softmax weights.
     """
     weights = softmax_weights(patterns, query[None], beta, kind)[0]
-    return curvature_of(patterns, weights, beta, kind)
-
-
-def curvature_of(patterns: Array, weights: Array, beta: float, kind: Kind) -> float:
-    """`smallest_curvature` from (d,) weights that are known already; patterns of no weight may be left out."""
     spread = np.sqrt(weights)[:, None] * (patterns - weights @ patterns)
     largest = float(np.linalg.norm(spread, 2)) ** 2
     return 2 - 4 * beta * largest if kind == "energy" else 1 - beta * largest

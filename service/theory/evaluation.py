@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,9 @@ from service.theory.energy import (
     check_patterns_and_queries,
     entropy,
     lifts,
+    mchn_of_lifted,
     soft_minimum,
+    softmax,
     squared_distances,
 )
 from service.theory.energy_bounds import bounds_theory, energy_bounds
@@ -32,11 +33,12 @@ def evaluate_queries(patterns: Array, queries: Array, beta: float) -> dict[str, 
     """
     check_beta(beta)
     check_patterns_and_queries(patterns, queries)
-    lifted, log_d = lifts(patterns), math.log(len(patterns))
+    lifted = lifts(patterns)
     columns: dict[str, list[Array]] = {}
-    for start in range(0, len(queries), max(1, _BLOCK_NUMBERS // len(patterns))):
-        block = queries[start : start + max(1, _BLOCK_NUMBERS // len(patterns))]
-        for name, values in _columns(squared_distances(patterns, block), lifted, log_d, beta).items():
+    step = max(1, _BLOCK_NUMBERS // len(patterns))
+    for start in range(0, len(queries), step):
+        block = queries[start : start + step]
+        for name, values in _columns(squared_distances(patterns, block), lifted, beta).items():
             columns.setdefault(name, []).append(values)
     found = {name: np.concatenate(parts) for name, parts in columns.items()}
     names = ("g", "energy", "energy_mchn", "nearest", "weights_entropy")
@@ -49,15 +51,14 @@ def evaluate_queries(patterns: Array, queries: Array, beta: float) -> dict[str, 
     }
 
 
-def _columns(distances_sq: Array, lifted: Array, log_d: float, beta: float) -> dict[str, Any]:
+def _columns(distances_sq: Array, lifted: Array, beta: float) -> dict[str, Any]:
     lifted_sq = distances_sq + lifted
-    weights = np.exp(-beta * (distances_sq - distances_sq.min(axis=1, keepdims=True)))
     return {
         "g": distances_sq.min(axis=1),
         "energy": soft_minimum(distances_sq, beta),
-        "energy_mchn": (soft_minimum(lifted_sq, beta / 2) + 2 * log_d / beta) / 2,
+        "energy_mchn": mchn_of_lifted(lifted_sq, beta),
         "nearest": distances_sq.argmin(axis=1),
-        "weights_entropy": entropy(weights / weights.sum(axis=1, keepdims=True)),
+        "weights_entropy": entropy(softmax(distances_sq, beta)),
         "energy_1": soft_minimum(distances_sq, 1.0),
-        "mchn_2": (soft_minimum(lifted_sq, 1.0) + log_d) / 2,
+        "mchn_2": mchn_of_lifted(lifted_sq, 2.0),
     }

@@ -10,7 +10,8 @@ import torch
 
 from service.errors import InvalidInput
 from service.theory import energy as reference
-from workers.energy import energies, query_block
+from workers.energy import energies
+from workers.energy import patterns as patterns_module
 from workers.energy.energies import evaluate
 from workers.energy.patterns import prepare_patterns
 from workers.neighbors.stored import StoredRows
@@ -78,7 +79,7 @@ def test_tiles_and_blocks_change_nothing_but_the_last_bits(monkeypatch: pytest.M
     prepared = prepare_patterns(StoredRows(patterns))
     whole = evaluate(prepared, StoredRows(queries), BETAS, k=5)
     monkeypatch.setitem(energies._QUERIES, "cpu", block)
-    monkeypatch.setitem(query_block._TILE_NUMBERS, "cpu", tile)
+    monkeypatch.setitem(patterns_module.TILE_NUMBERS, "cpu", tile)
     parts = evaluate(prepared, StoredRows(queries), BETAS, k=5)
     np.testing.assert_array_equal(whole.ids, parts.ids)
     np.testing.assert_array_equal(whole.distances, parts.distances)

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from workers.energy.energies import evaluate
-from workers.energy.patterns import Patterns, Tick
+from workers.energy.patterns import Patterns
 from workers.energy.query_block import Energies
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.ticking import Tick, part_of
 
 Array = np.ndarray
 
@@ -84,9 +85,9 @@ def measure_block(
     lengths = np.linalg.norm(step, axis=1)
     directions = np.random.default_rng(seed).standard_normal(step.shape)
     directions *= (lengths / np.linalg.norm(directions, axis=1))[:, None]
-    move = _move(before, step, patterns, partial(_part, tick, 0))
-    random = _move(before, directions, patterns, partial(_part, tick, 1))
-    other = None if shuffled is None else _move(before, step, shuffled[1], partial(_part, tick, 2))
+    move = _move(before, step, patterns, partial(part_of, tick, 0, 3))
+    random = _move(before, directions, patterns, partial(part_of, tick, 1, 3))
+    other = None if shuffled is None else _move(before, step, shuffled[1], partial(part_of, tick, 2, 3))
     reachable = np.maximum(np.sqrt(move.g_before) - lengths, 0.0) ** 2
     return BlockDescent(lengths**2, move, other, random, reachable, None if shuffled is None else shuffled[0])
 
@@ -99,13 +100,9 @@ def shuffled_layers(layers: int, seed: int) -> list[int]:
     return shifted.tolist()
 
 
-def _part(tick: Tick, part: int, share: float) -> None:
-    tick((part + share) / 3)
-
-
 def _move(before: Array, step: Array, patterns: Patterns, tick: Tick) -> Move:
-    here = _evaluate(patterns, before, lambda share: tick(share / 2))
-    there = _evaluate(patterns, before + step, lambda share: tick((1 + share) / 2))
+    here = _evaluate(patterns, before, partial(part_of, tick, 0, 2))
+    there = _evaluate(patterns, before + step, partial(part_of, tick, 1, 2))
     nearest = patterns.stored.take(torch.from_numpy(here.ids[:, 0])).double().numpy()
     return Move(
         g_before=here.g,

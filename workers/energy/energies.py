@@ -18,9 +18,10 @@ from torch import Tensor
 
 from service.errors import InvalidInput
 from service.theory.energy import check_beta
-from workers.energy.patterns import Patterns, Tick
+from workers.energy.patterns import Patterns
 from workers.energy.query_block import Energies, QueryBlock
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 MAX_NEAREST = 64

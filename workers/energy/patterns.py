@@ -6,7 +6,6 @@ through the lifts M² − ‖ρ_i‖² (service/theory/energy.py), which are com
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +17,7 @@ from service.errors import InvalidInput
 from workers.neighbors.stored import CentredRows, StoredRows, centre_rows
 
 Array = np.ndarray
-Tick = Callable[[float], None]
+TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}  # of one product
 _BLOCK_ROWS = 512  # rows that stay in the cache
 
 
@@ -134,9 +133,17 @@ class Patterns:
         return self.lifts.topk(count, largest=False).values, self.lifts.topk(count).values
 
 
-def shifted_distances_sq(queries: Tensor, rows: Tensor, norms_sq: Tensor) -> Tensor:
-    """(m, P) ‖ρ‖² − 2 x·ρ: squared distances less ‖x‖²."""
-    return torch.addmm(norms_sq, queries, rows.T, alpha=-2.0)
+def shifted_distances_sq(queries: Tensor, tile: Tile, added: Tensor, own: Tensor) -> Tensor:
+    """(m, P) a − 2 x·ρ: with a = ‖ρ‖² squared distances less ‖x‖², with the lift besides the lifted ones.
+
+    Args:
+        added: (P,) a.
+        own: (m,) id of the pattern that is left out for each query: its value is inf; −1 for none.
+    """
+    values = torch.addmm(added, queries, tile.rows.T, alpha=-2.0)
+    mine = torch.nonzero((own >= tile.start) & (own < tile.start + len(tile.rows)))[:, 0]
+    values[mine, (own[mine] - tile.start).to(values.device)] = torch.inf
+    return values
 
 
 def squared_norms(rows: Tensor) -> Tensor:

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from workers.energy.candidates import BLOCK, Candidates, Chosen
-from workers.energy.patterns import Patterns, Tick, Tile, shifted_distances_sq, squared_norms
+from workers.energy.patterns import TILE_NUMBERS, Patterns, Tile, shifted_distances_sq, squared_norms
 from workers.energy.settling import SettledPairs
 from workers.energy.soft_minimum import LEFT_OUT, SoftMinima
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.preparing import Means
 from workers.neighbors.stored import CentredRows, StoredRows
+from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
-_TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}
 _WEIGHTLESS = 16.0  # exp(−16) of the heaviest: below it a rounded term does as well as a settled one
 
 
@@ -74,7 +74,7 @@ class QueryBlock:
     def run(self, tick: Tick) -> None:
         """Go over all tiles."""
         d = len(self.patterns)
-        width = max(BLOCK, _TILE_NUMBERS[self.patterns.device.type] // max(1, len(self.ids)) // BLOCK * BLOCK)
+        width = max(BLOCK, TILE_NUMBERS[self.patterns.device.type] // max(1, len(self.ids)) // BLOCK * BLOCK)
         scratch = torch.empty(0, dtype=self.patterns.precision, device=self.patterns.device)
         for start in range(0, d, width):
             tile = self.patterns.tile(start, start + width)
@@ -86,13 +86,9 @@ class QueryBlock:
 
     def _values(self, tile: Tile) -> Tensor:
         """(m, P) squared distances less ‖x‖², padded to whole blocks; inf for a query's own pattern and padding."""
-        count = len(tile.norms_sq)
-        product = shifted_distances_sq(self.queries, tile.rows, tile.norms_sq)
-        if count % BLOCK:
-            product = torch.nn.functional.pad(product, (0, BLOCK - count % BLOCK), value=torch.inf)
-        mine = torch.nonzero((self.own >= tile.start) & (self.own < tile.start + count))[:, 0]
-        product[mine, (self.own[mine] - tile.start).to(product.device)] = torch.inf
-        return product
+        product = shifted_distances_sq(self.queries, tile, tile.norms_sq, self.own)
+        missing = -product.shape[1] % BLOCK
+        return torch.nn.functional.pad(product, (0, missing), value=torch.inf) if missing else product
 
     def _add(self, tile: Tile, values: Tensor, scratch: Tensor) -> None:
         longest = _block_maxima(tile.norms_sq.sqrt())
@@ -115,7 +111,7 @@ class QueryBlock:
         settled = self._settled(self.near.chosen(), lifted=False)
         distances, ids = settled.nearest(self.k)
         crowded = torch.nonzero(self.near.crowded.cpu())[:, 0]
-        if len(crowded):
+        if len(crowded) and self.patterns.precision == torch.float64:  # else they are asked again, in float64
             distances[crowded.numpy()], ids[crowded.numpy()] = self._search_exactly(crowded)
         least_sq = torch.from_numpy(distances[:, 0]).square() * self.scale_sq
         energy, share = settled.soft_minima(self.plain, least_sq)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from service.theory.energy import Kind
-from workers.energy.patterns import Patterns, Tick
+from workers.energy.patterns import Patterns
 from workers.energy.weights import softmax_weights
+from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 _MAX_STEPS = 200

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from service.theory.energy import Kind
-from workers.energy.patterns import Patterns, Tile, shifted_distances_sq
+from workers.energy.patterns import TILE_NUMBERS, Patterns, Tile, shifted_distances_sq
 
 Array = np.ndarray
-_TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,11 @@ def softmax_weights(
 
 def _values(patterns: Patterns, kind: Kind, points: Tensor, own: Tensor) -> Iterator[tuple[Tile, Tensor]]:
     """(m, P) D or D' of every tile, less what all patterns share."""
-    width = max(1, _TILE_NUMBERS[patterns.device.type] // max(1, len(points)))
+    width = max(1, TILE_NUMBERS[patterns.device.type] // max(1, len(points)))
     for start in range(0, len(patterns), width):
         tile = patterns.tile(start, start + width)
         added = tile.norms_sq if kind == "energy" else tile.norms_sq + tile.lifts
-        values = shifted_distances_sq(points, tile.rows, added)
-        mine = torch.nonzero((own >= tile.start) & (own < tile.start + len(tile.rows)))[:, 0]
-        values[mine, own[mine] - tile.start] = torch.inf
-        yield tile, values
+        yield tile, shifted_distances_sq(points, tile, added, own)
 
 
 def curvatures(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -17,9 +16,9 @@ from workers.energy.patterns import Patterns, prepare_patterns
 from workers.flows.energy_parts import block_report
 from workers.flows.energy_sets import Layer, halves
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.ticking import Tick, part_of
 
 Array = np.ndarray
-Tick = Callable[[float], None]
 _NOTE = (
     "Eq. (6): patterns are activations after the block, of one half of the documents; points come from the other half. "
     "A block that searches decreases g at more points than both nulls, along a positive cosine."
@@ -53,8 +52,3 @@ def measure_descent(spec: EnergySpec, layers: list[Layer], settings: Settings, t
         reports.append(block_report(block + 1, layers[block + 1].summary.site, found))
         before = after
     return DescentReport(patterns=len(stored), points=len(asking), blocks=reports, notes=[_NOTE])
-
-
-def part_of(tick: Tick, part: int, parts: int, share: float) -> None:
-    """Tell `tick` the share done of all parts, from the share of one."""
-    tick((part + share) / parts)

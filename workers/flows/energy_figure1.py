@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from service.artifacts.atomic import write_bytes
-from service.artifacts.manifest import canonical_json, describe_file, write_manifest
+from service.artifacts.report import FIGURE, write_report
 from service.contracts.base import now
 from service.contracts.energy_report import EnergyReport
 from service.contracts.figure1 import Figure1Theory
@@ -19,7 +18,7 @@ def write_figure1(folder: Path, job_id: str, report_id: str) -> None:
     """The report of the built-in: the paper's Fig. 1, redrawn."""
     began, theory = time.perf_counter(), figure1_theory()
     folder.mkdir(parents=True, exist_ok=True)
-    figures = draw_figure1(folder / "figure")
+    figures = draw_figure1(folder / FIGURE)
     report = EnergyReport(
         id=report_id,
         job=job_id,
@@ -38,6 +37,4 @@ def write_figure1(folder: Path, job_id: str, report_id: str) -> None:
         provenance=provenance(("numpy", "matplotlib")),
         created_at=now(),
     )
-    write_bytes(folder / "report.json", canonical_json(report.model_dump(mode="json")))
-    files = [describe_file(path) for path in (folder / "report.json", *figures)]
-    write_manifest(folder, {"kind": "energy", "id": report_id, "files": files})
+    write_report(folder, "energy", report, figures)

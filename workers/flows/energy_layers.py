@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +31,9 @@ from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.permutation import seeded_permutation
 from workers.neighbors.preparing import Means
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
-Tick = Callable[[float], None]
 _ALWAYS = (1.0, 2.0)  # Props. 1 to 3 are of E at β = 1 and E_MCHN at β = 2
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from service.artifacts.activation_set import save_tensors
-from service.artifacts.atomic import publish_folder, sha256_file, write_bytes
-from service.artifacts.manifest import MANIFEST, canonical_json, describe_file, write_manifest
+from service.artifacts.atomic import publish_folder, sha256_file
+from service.artifacts.manifest import MANIFEST
+from service.artifacts.report import FIGURE, REPORT, write_report
 from service.catalog import energy as energy_catalog
 from service.catalog import jobs
 from service.catalog.engine import Connection
@@ -24,17 +24,17 @@ from service.provenance import provenance
 from service.theory.energy_bounds import ORIGIN_NOTE
 from workers.devices.device import choose_device, describe_device
 from workers.figures.energy import draw_energy_figure
-from workers.flows.energy_descent import measure_descent, part_of
+from workers.flows.energy_descent import measure_descent
 from workers.flows.energy_figure1 import write_figure1
 from workers.flows.energy_layers import MeasuredLayer, measure_layer
 from workers.flows.energy_parts import global_report
 from workers.flows.energy_sets import Layer, draw_points, read_layers
 from workers.flows.runtime import SegmentProgress, runtime
+from workers.neighbors.ticking import Tick, part_of
 
-REPORT, ENERGIES, FIGURE = "report.json", "energies.safetensors", "figure"
+ENERGIES = "energies.safetensors"
 _PACKAGES = ("numpy", "scipy", "torch", "matplotlib")
 Array = np.ndarray
-Tick = Callable[[float], None]
 
 
 def evaluate_energies(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
@@ -137,7 +137,6 @@ def _provenance(
 
 
 def _write_files(folder: Path, report: EnergyReport, ids: Array, measured: list[MeasuredLayer]) -> None:
-    write_bytes(folder / REPORT, canonical_json(report.model_dump(mode="json")))
     tensors = {"rows": ids, "betas": np.array(measured[0].found.betas)}
     for at, part in enumerate(measured):
         found = part.found
@@ -145,8 +144,7 @@ def _write_files(folder: Path, report: EnergyReport, ids: Array, measured: list[
         tensors |= {f"energy_{at}": found.energy, f"energy_mchn_{at}": found.energy_mchn}
     save_tensors(folder / ENERGIES, tensors)
     figures = draw_energy_figure(report, folder / FIGURE)
-    files = [describe_file(path) for path in (folder / REPORT, folder / ENERGIES, *figures)]
-    write_manifest(folder, {"kind": "energy", "id": report.id, "files": files})
+    write_report(folder, "energy", report, [folder / ENERGIES, *figures])
 
 
 def _row(report: EnergyReport, folder: Path) -> dict[str, Any]:

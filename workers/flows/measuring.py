@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from service.artifacts.activation_set import ActivationSet, save_tensors
-from service.artifacts.atomic import publish_folder, sha256_file, write_bytes
-from service.artifacts.manifest import MANIFEST, canonical_json, describe_file, write_manifest
+from service.artifacts.atomic import publish_folder, sha256_file
+from service.artifacts.manifest import MANIFEST
+from service.artifacts.report import FIGURE, REPORT, write_report
 from service.catalog import activations, jobs
 from service.catalog import radius as radius_catalog
 from service.catalog.engine import Connection
@@ -27,7 +28,7 @@ from workers.neighbors.answers import Neighbors
 from workers.neighbors.null_model import covariance_spectrum, gaussian_null
 from workers.neighbors.permutation import prefix_sizes
 
-REPORT, NEIGHBORS, FIGURE = "report.json", "neighbors.safetensors", "figure"
+NEIGHBORS = "neighbors.safetensors"
 _PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
 
 
@@ -133,14 +134,12 @@ def _sets(spec: RadiusSpec, summary: ActivationSummary) -> tuple[ActivationSet, 
 
 
 def _write_files(folder: Path, report: RadiusReport, found: list[Neighbors]) -> None:
-    write_bytes(folder / REPORT, canonical_json(report.model_dump(mode="json")))
     tensors = {f"nn_distance_{index}": part.distances[:, 0] for index, part in enumerate(found)}
     whole = found[-1]
     tensors |= {"rows": whole.rows, "distances": whole.distances, "ids": whole.ids}
     save_tensors(folder / NEIGHBORS, tensors)
     figures = draw_radius_figure(report, folder / FIGURE)
-    files = [describe_file(path) for path in (folder / REPORT, folder / NEIGHBORS, *figures)]
-    write_manifest(folder, {"kind": "radius", "id": report.id, "files": files})
+    write_report(folder, "radius", report, [folder / NEIGHBORS, *figures])
 
 
 def _provenance(spec: RadiusSpec, summary: ActivationSummary, found: Found) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from workers.devices.device import choose_device, describe_device
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation, measure_approximation
 from workers.neighbors.counting import count_within
-from workers.neighbors.exact import Tick, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_index import Kind, cached_flat
 from workers.neighbors.faiss_search import faiss_neighbors
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.preparing import Means
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 _REASONS = {

@@ -24,6 +24,7 @@ The exact engine, in the order of its work
     float64_level.py  rows that nothing cheaper settles (float64_tile.py: its tiles)
     certificate.py    the rounding bounds of float32 and float64 products
     counting.py       rows within radii
+    ticking.py        being told how far it is
 
 FAISS beside it
     faiss_index.py    its indices and their cache (the only file that imports faiss)

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
-from workers.neighbors.exact import Tick
 from workers.neighbors.filtering import Search, TileBounds, make_tile, pairs_below
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
@@ -23,6 +22,7 @@ from workers.neighbors.pairs import Pairs
 from workers.neighbors.preparing import Means, prepare_search
 from workers.neighbors.settling import measure
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 _LARGEST = 1e300  # scaled distances are at most 2; a radius must not become the infinity of a pair that does not count

@@ -16,7 +16,7 @@ the format, the tile, the order or the device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -35,9 +35,9 @@ from workers.neighbors.plan import FormatTrial
 from workers.neighbors.preparing import Means, prepare_search
 from workers.neighbors.settling import settle
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
-Tick = Callable[[float], None]
 
 
 @dataclass(frozen=True)

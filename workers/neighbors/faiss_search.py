@@ -18,10 +18,11 @@ import torch
 
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.certificate import float32_bound
-from workers.neighbors.exact import Tick, exact_for_rows
+from workers.neighbors.exact import exact_for_rows
 from workers.neighbors.faiss_index import FlatIndex, Kind, make_index, search_index
 from workers.neighbors.settling import pair_distances
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 _OVER_FETCH = 8

@@ -68,7 +68,7 @@ def _near(row: ActivationRow, distance: float) -> NearRow:
 
 def _rows(resident: ResidentSet, energies: Energies) -> dict[int, ActivationRow]:
     wanted = sorted({int(row) for row in energies.ids.ravel() if row >= 0})
-    return {row.row: row for row in resident.texts(wanted)}
+    return {row.row: row for row in resident.folder.rows(wanted)}
 
 
 def _notes(resident: ResidentSet, request: QueryRequest) -> list[str]:

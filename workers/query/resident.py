@@ -13,7 +13,7 @@ from service.artifacts.report import ReportFolder
 from service.catalog import activations
 from service.catalog import radius as radius_catalog
 from service.catalog.engine import Catalog
-from service.contracts.activations import ActivationRow, ActivationSummary
+from service.contracts.activations import ActivationSummary
 from service.settings import Settings
 from workers.energy.patterns import Patterns, prepare_patterns
 from workers.neighbors.faiss_index import cached_flat
@@ -32,10 +32,6 @@ class ResidentSet:
     patterns: Patterns
     report: str | None = None
     nn_distances: Array = field(default_factory=lambda: np.empty(0))
-
-    def texts(self, rows: list[int]) -> list[ActivationRow]:
-        """What is known of some rows."""
-        return self.folder.rows(rows)
 
     @property
     def held_bytes(self) -> int:

@@ -1,0 +1,161 @@
+"""The calls of the REST interface as data: what is sent, and how the answer is read. The clients only send them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import httpx2
+import numpy as np
+
+from service.contracts.activations import ActivationDetail, ActivationSummary
+from service.contracts.corpora import Corpus
+from service.contracts.energy import Evaluation
+from service.contracts.energy_report import EnergyReport
+from service.contracts.jobs import Job, JobEvent
+from service.contracts.query import QueryAnswer
+from service.contracts.radius import NeighborPair, RadiusReport
+from service.errors import error_from_dict
+
+Array = np.ndarray
+Points = Array | Sequence[Sequence[float]]
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Call(Generic[Answer]):
+    """One request and how to read its answer; the two clients differ only in how they send it."""
+
+    method: str
+    path: str
+    read: Callable[[httpx2.Response], Answer]
+    options: Mapping[str, Any]
+
+
+class Calls:
+    """The calls, as data."""
+
+    @staticmethod
+    def submit(kind: str, spec: Mapping[str, Any], priority: int, labels: Mapping[str, str]) -> Call[Job]:
+        body = {"kind": kind, "spec": dict(spec), "priority": priority, "labels": dict(labels)}
+        return Call("POST", "/v1/jobs", _model(Job), {"json": body})
+
+    @staticmethod
+    def job(job_id: str) -> Call[Job]:
+        return Call("GET", f"/v1/jobs/{job_id}", _model(Job), {})
+
+    @staticmethod
+    def jobs(limit: int, after: str | None) -> Call[tuple[list[Job], str | None]]:
+        params = {"limit": limit} | ({"after": after} if after else {})
+        return Call("GET", "/v1/jobs", _page(Job), {"params": params})
+
+    @staticmethod
+    def control(job_id: str, verb: str) -> Call[Job]:
+        return Call("POST", f"/v1/jobs/{job_id}/{verb}", _model(Job), {})
+
+    @staticmethod
+    def delete_job(job_id: str) -> Call[None]:
+        return Call("DELETE", f"/v1/jobs/{job_id}", lambda response: None, {})
+
+    @staticmethod
+    def events(job_id: str, after: int) -> Call[tuple[list[JobEvent], str | None]]:
+        return Call("GET", f"/v1/jobs/{job_id}/events", _page(JobEvent), {"params": {"after": after}})
+
+    @staticmethod
+    def register_corpus(fields: Mapping[str, Any]) -> Call[Corpus]:
+        return Call("POST", "/v1/corpora", _model(Corpus), {"json": dict(fields)})
+
+    @staticmethod
+    def upload_corpus(path: Path, fields: Mapping[str, str], stream: Any) -> Call[Corpus]:
+        return Call(
+            "POST", "/v1/corpora", _model(Corpus), {"files": {"file": (path.name, stream)}, "data": dict(fields)}
+        )
+
+    @staticmethod
+    def import_vectors(name: str, stream: Any) -> Call[ActivationSummary]:
+        options = {"files": {"file": ("vectors", stream)}, "data": {"name": name}}
+        return Call("POST", "/v1/activations", _model(ActivationSummary), options)
+
+    @staticmethod
+    def activations(set_id: str) -> Call[ActivationDetail]:
+        return Call("GET", f"/v1/activations/{set_id}", _model(ActivationDetail), {})
+
+    @staticmethod
+    def file(set_id: str, name: str) -> Call[bytes]:
+        return Call("GET", f"/v1/activations/{set_id}/files/{name}", lambda response: response.content, {})
+
+    @staticmethod
+    def radius(report_id: str) -> Call[RadiusReport]:
+        return Call("GET", f"/v1/radius/{report_id}", _model(RadiusReport), {})
+
+    @staticmethod
+    def neighbors(report_id: str, order: str, limit: int) -> Call[tuple[list[NeighborPair], str | None]]:
+        params = {"order": order, "limit": limit}
+        return Call("GET", f"/v1/radius/{report_id}/neighbors", _page(NeighborPair), {"params": params})
+
+    @staticmethod
+    def energy(report_id: str) -> Call[EnergyReport]:
+        return Call("GET", f"/v1/energy/{report_id}", _model(EnergyReport), {})
+
+    @staticmethod
+    def evaluate(patterns: Points, queries: Points, beta: float) -> Call[Evaluation]:
+        body = {"patterns": _rows(patterns), "queries": _rows(queries), "beta": beta}
+        return Call("POST", "/v1/energy/evaluate", _model(Evaluation), {"json": body})
+
+    @staticmethod
+    def query(
+        set_id: str, texts: Sequence[str] | None, vectors: Points | None, k: int, beta: float
+    ) -> Call[QueryAnswer]:
+        body: dict[str, Any] = {"k": k, "beta": beta}
+        body |= {} if texts is None else {"texts": list(texts)}
+        body |= {} if vectors is None else {"vectors": _rows(vectors)}
+        return Call("POST", f"/v1/activations/{set_id}/query", _model(QueryAnswer), {"json": body})
+
+    @staticmethod
+    def figure(report_id: str, ending: str) -> Call[bytes]:
+        noun = "energy" if report_id.startswith("energy-") else "radius"
+        return Call("GET", f"/v1/{noun}/{report_id}/figure.{ending}", lambda response: response.content, {})
+
+    @staticmethod
+    def ready() -> Call[None]:
+        return Call("GET", "/readyz", lambda response: None, {})
+
+
+def read_answer(call: Call[Answer], response: httpx2.Response) -> Answer:
+    """What a response says, or the error of the tree that its problem describes, raised."""
+    if response.is_success:
+        return call.read(response)
+    try:
+        body = response.json()
+        problem = {"code": str(body["code"]), "detail": _explain(body)} | _first_field(body)
+    except (ValueError, KeyError, TypeError):
+        problem = {"code": "http_error", "detail": f"the service answered {response.status_code}"}
+    raise error_from_dict(problem)
+
+
+def _explain(body: Mapping[str, Any]) -> str:
+    parts = [f"{error['field']}: {error['message']}" for error in body.get("errors") or []]
+    return "; ".join(parts) or str(body["detail"])
+
+
+def _first_field(body: Mapping[str, Any]) -> dict[str, str]:
+    errors = body.get("errors") or []
+    return {"field": str(errors[0]["field"])} if errors else {}
+
+
+def _rows(points: Points) -> list[list[float]]:
+    return np.asarray(points, dtype=np.float64).tolist()
+
+
+def _model(kind: type[Any]) -> Callable[[httpx2.Response], Any]:
+    return lambda response: kind.model_validate_json(response.content)
+
+
+def _page(kind: type[Any]) -> Callable[[httpx2.Response], tuple[list[Any], str | None]]:
+    def read(response: httpx2.Response) -> tuple[list[Any], str | None]:
+        body = response.json()
+        return [kind.model_validate(row) for row in body["data"]], body["next"]
+
+    return read
