@@ -11,8 +11,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service import __version__
 from service.api import about, activations, corpora, energy, jobs, problems, queries, radius, theory
-from service.api.guards import PlainErrors, SameSite
+from service.api.guards import KeyHolders, PlainErrors, SameSite
 from service.api.services import build_services
+from service.binding import is_loopback
+from service.keys import ApiKeys
 from service.settings import Settings
 
 _HOSTS = ["127.0.0.1", "localhost", "[::1]"]
@@ -45,6 +47,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: problems.describe(app)
     # A page of another site must not reach a server on loopback, neither by a name that resolves to it nor by a form.
     app.add_middleware(SameSite)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS, settings.host])
+    # Without keys only loopback addresses are bound; the check of the host is for them.
+    app.add_middleware(KeyHolders, keys=ApiKeys(settings.api_keys_file, required=not is_loopback(settings.host)))
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS, settings.host, *_names(settings)])
     app.add_middleware(PlainErrors)
     return app
+
+
+def _names(settings: Settings) -> list[str]:
+    return [name.strip() for name in settings.allowed_hosts.split(",") if name.strip()]

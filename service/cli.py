@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from service import __version__
 from service.client import Client
+from service.commands.administration import check_health, db_app, keys_app
 from service.commands.energies import print_energy_report, print_query
 from service.commands.output import console, errors, jobs_table, print_json, print_report, wait_with_bar
 from service.commands.reading import read_array
@@ -27,6 +28,8 @@ from service.settings import Settings
 
 app = typer.Typer(help="How far apart are the memories of a Transformer?", no_args_is_help=True, add_completion=False)
 app.add_typer(theory_app, name="theory")
+app.add_typer(db_app, name="db")
+app.add_typer(keys_app, name="keys")
 _EXIT = {InvalidInput: 2, NotFound: 2, TooLarge: 2, Unavailable: 3}
 
 Url = Annotated[str, typer.Option("--url", envvar="RADIUS_URL", help="the service")]
@@ -57,7 +60,23 @@ def up(
 
 
 @app.command()
-def worker(role: Annotated[str, typer.Option(help="control, compute or query")], device: str = "auto") -> None:
+def api() -> None:
+    """Run the API process alone, in the foreground, on HOST and PORT; the workers are started separately."""
+    from service.binding import bind
+    from service.server import serve
+
+    settings = Settings()
+    serve(settings, bind(settings))
+
+
+@app.command()
+def health(role: Annotated[str | None, typer.Option(help="a worker of this machine; default: the API")] = None) -> None:
+    """Exit code 0 when the API can take jobs, or when the worker was seen lately; 3 otherwise."""
+    check_health(role, Settings())
+
+
+@app.command()
+def worker(role: Annotated[str, typer.Option(help="control, compute, train or query")], device: str = "auto") -> None:
     """Run one worker process in the foreground, on the database and data directory of the environment."""
     command = [sys.executable, "-m", "workers.main", "--role", role]
     os.execve(sys.executable, command, os.environ | {"RADIUS_DEVICE": device})  # noqa: S606 - the command is ours
@@ -95,7 +114,7 @@ def submit(
     spec: dict[str, Any] = {} if preset is None else {"preset": preset}
     for text in values or []:
         spec = merge(spec, _assignment(text))
-    with Client(url) as client:
+    with _client(url) as client:
         handle = client.submit(kind, spec)
         if watch_it:
             wait_with_bar(handle)
@@ -109,7 +128,7 @@ def submit(
 @app.command()
 def jobs(limit: int = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List jobs, newest first."""
-    with Client(url) as client:
+    with _client(url) as client:
         found = [job for job, _ in zip(client.jobs(min(limit, 200)), range(limit), strict=False)]
     if as_json:
         print_json([job.model_dump(mode="json") for job in found])
@@ -122,7 +141,7 @@ def watch(job_id: str, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Follow a job to its end; exit code 1 when it failed."""
     from service.client import Handle
 
-    with Client(url) as client:
+    with _client(url) as client:
         job = wait_with_bar(Handle(client, job_id)).job
     if as_json:
         print_json(job.model_dump(mode="json"))
@@ -134,14 +153,14 @@ def watch(job_id: str, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 @app.command()
 def cancel(job_id: str, url: Url = DEFAULT_URL) -> None:
     """Stop a job."""
-    with Client(url) as client:
+    with _client(url) as client:
         console.print(client.cancel(job_id).state, highlight=False)
 
 
 @app.command()
 def retry(job_id: str, url: Url = DEFAULT_URL) -> None:
     """Take a failed or cancelled job up again; what it has finished is kept."""
-    with Client(url) as client:
+    with _client(url) as client:
         console.print(client.retry(job_id).state, highlight=False)
 
 
@@ -150,7 +169,7 @@ def import_file(file: Path, name: str | None = None, url: Url = DEFAULT_URL, as_
     """Import your own vectors: a 2-D .npy or .safetensors file."""
     if not file.is_file():
         raise InvalidInput(f"{file} is not a file")
-    with Client(url, timeout_s=3600) as client:
+    with _client(url, timeout_s=3600) as client:
         summary = client.import_vectors(file, name or file.stem)
     if as_json:
         print_json(summary.model_dump(mode="json"))
@@ -168,7 +187,7 @@ def report(
 ) -> None:
     """Show a radius report or an energy report."""
     energies = report_id.startswith("energy-")
-    with Client(url) as client:
+    with _client(url) as client:
         found = client.energy(report_id) if energies else client.radius(report_id)
         if figure is not None:
             if figure.suffix.removeprefix(".") not in FIGURE_FORMATS:
@@ -196,7 +215,7 @@ def query(
     if bool(texts) == (vectors is not None):
         raise InvalidInput("give either texts or --vectors")
     points = None if vectors is None else read_array(vectors, "vectors")
-    with Client(url) as client:
+    with _client(url) as client:
         answer = client.query(set_id, texts=texts or None, vectors=points, k=k, beta=beta)
     if as_json:
         print_json(answer.model_dump(mode="json"))
@@ -249,6 +268,11 @@ def _exit_codes() -> Iterator[None]:
     except OSError as error:
         errors.print(f"[red]system[/]: {error}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from error
+
+
+def _client(url: str, **options: Any) -> Client:
+    """A client with the key in the environment's RADIUS_API_KEY, if there is one."""
+    return Client(url, api_key=os.environ.get("RADIUS_API_KEY"), **options)
 
 
 def _assignment(text: str) -> dict[str, Any]:

@@ -93,8 +93,10 @@ class Finished:
 class Client:
     """Synchronous client; also a context manager."""
 
-    def __init__(self, base_url: str = "http://127.0.0.1:8000", *, timeout_s: float = 60.0) -> None:
-        self._http = httpx2.Client(base_url=base_url, timeout=timeout_s)
+    def __init__(
+        self, base_url: str = "http://127.0.0.1:8000", *, api_key: str | None = None, timeout_s: float = 60.0
+    ) -> None:
+        self._http = httpx2.Client(base_url=base_url, timeout=timeout_s, headers=_bearer(api_key))
 
     def submit(
         self, kind: str, spec: Mapping[str, Any], *, priority: int = 50, labels: Mapping[str, str] | None = None
@@ -211,8 +213,10 @@ class Client:
 class AsyncClient:
     """The same calls, to be awaited."""
 
-    def __init__(self, base_url: str = "http://127.0.0.1:8000", *, timeout_s: float = 60.0) -> None:
-        self._http = httpx2.AsyncClient(base_url=base_url, timeout=timeout_s)
+    def __init__(
+        self, base_url: str = "http://127.0.0.1:8000", *, api_key: str | None = None, timeout_s: float = 60.0
+    ) -> None:
+        self._http = httpx2.AsyncClient(base_url=base_url, timeout=timeout_s, headers=_bearer(api_key))
 
     async def submit(
         self, kind: str, spec: Mapping[str, Any], *, priority: int = 50, labels: Mapping[str, str] | None = None
@@ -347,3 +351,7 @@ def _stream(source: Path | Array) -> Iterator[Any]:
     else:
         with source.open("rb") as stream:
             yield stream
+
+
+def _bearer(api_key: str | None) -> dict[str, str]:
+    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}

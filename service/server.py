@@ -1,4 +1,4 @@
-"""The API process: `python -m service.server --fd N`, on a socket that the supervisor opened."""
+"""The API process: `radius api`, or `python -m service.server --fd N` on a socket that the supervisor opened."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from service.settings import Settings
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serve on an inherited socket until SIGTERM."""
     parser = argparse.ArgumentParser(prog="radius api")
     parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited")
-    listening = socket.socket(fileno=parser.parse_args().fd)
-    settings = Settings()
+    serve(Settings(), socket.socket(fileno=parser.parse_args().fd))
+
+
+def serve(settings: Settings, listening: socket.socket) -> None:
+    """Serve on `listening` until SIGTERM."""
+    settings.make_folders()
     # Uploads are spooled where there is room for them, which /tmp may not have.
     tempfile.tempdir = str(settings.uploads_root)
     config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +27,15 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="port the API binds; 0 takes a free one")
     data_dir: Path = Field(default=Path("radius-data"), description="database, shards, reports and caches live here")
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in the data directory")
+    database_password_file: Path | None = Field(
+        default=None, description="file with the password for DATABASE_URL, so that no environment shows it"
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="hashes of the API keys (`radius keys create`); with one key, every request shows one"
+    )
+    allowed_hosts: str = Field(
+        default="", description="names, separated by commas, that clients may call the API by, beside loopback ones"
+    )
     models_dir: Path | None = Field(default=None, description="model folders; default: DATA_DIR/models")
     corpora_dir: Path | None = Field(default=None, description="text that may be registered; default: DATA_DIR/corpora")
     device: str = Field(default="auto", description="device of a compute worker: auto, cpu or cuda:N")
@@ -93,18 +103,24 @@ class Settings(BaseSettings):
     lease_s: float = Field(
         default=30.0, gt=0, description="a worker not seen for this long is frozen or cut off; others take over"
     )
+    drain_s: float = Field(
+        default=6.0, ge=0, description="how long a stopped worker may go on with its segment; then another takes it up"
+    )
     restart_delay_s: float = Field(
         default=0.5, ge=0, description="pause before the supervisor starts a dead process again"
     )
 
-    @field_validator("data_dir", "models_dir", "corpora_dir")
+    @field_validator("data_dir", "models_dir", "corpora_dir", "database_password_file", "api_keys_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
 
     @property
     def resolved_database_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'radius.db'}"
+        url = self.database_url or f"sqlite:///{self.data_dir / 'radius.db'}"
+        if self.database_password_file is None:
+            return url
+        return _with_password(url, self.database_password_file.read_text().strip())
 
     @property
     def models_root(self) -> Path:
@@ -156,3 +172,12 @@ class Settings(BaseSettings):
             "max_evaluate_numbers", "max_evaluate_products", "max_evaluate_bytes", "max_queries",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
+
+
+def _with_password(url: str, password: str) -> str:
+    """`scheme://user@host/name` with the password put in."""
+    parts = urlsplit(url)
+    user, separator, host = parts.netloc.rpartition("@")
+    if not separator or ":" in user:
+        raise ValueError("DATABASE_PASSWORD_FILE goes with a DATABASE_URL that has a user and no password")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ipaddress
 import logging
 import os
 import signal
@@ -15,8 +14,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.binding import bind, url_of
 from service.catalog.migrate import migrate
-from service.errors import InvalidInput
 from service.jobs.engine import migrate_engine
 from service.settings import Settings
 
@@ -58,15 +57,11 @@ class Supervisor:
             InvalidInput: an address that is not loopback, which needs API keys.
             OSError: the port is taken.
         """
-        host = self.settings.host
-        if not _is_loopback(host):
-            raise InvalidInput("without API keys the service binds loopback addresses only", field="host")
+        listening = self._listening = bind(self.settings)  # kept open across restarts of the API
+        self.url = url_of(self.settings, listening)
         self.settings.make_folders()
         migrate(self.settings.resolved_database_url)
         migrate_engine(self.settings.resolved_database_url)
-        listening = self._listening = _listen(host, self.settings.port)  # kept open across restarts of the API
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{listening.getsockname()[1]}"
         self._add("api", ["service.server", "--fd", str(listening.fileno())], (listening.fileno(),))
         self._add("control", ["workers.main", "--role", "control"])
         self._add("compute", ["workers.main", "--role", "compute"])
@@ -142,18 +137,6 @@ class Supervisor:
     def _pause(self, child: Child) -> float:
         """Twice as long for every start that did not last, up to 30 s."""
         return min(_LONGEST_PAUSE_S, self.settings.restart_delay_s * 2 ** min(child.starts - 1, 16))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host).is_loopback
-    except ValueError:
-        return False
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=128)
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -1,4 +1,8 @@
-"""A worker process: `python -m workers.main --role control|compute|query`."""
+"""A worker process: `python -m workers.main --role control|compute|train|query`.
+
+One process has one device and takes one segment at a time; a machine with more devices runs more compute workers. A
+trainer is a compute worker that takes segments of training only, where a device is set apart for them.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +21,28 @@ from service.catalog.engine import Catalog
 from service.catalog.locks import worker_lock
 from service.errors import Conflict, Unavailable
 from service.jobs.control import JobControl
-from service.jobs.engine import APP_NAME, APP_VERSION, COMPUTE_QUEUE, CONTROL_QUEUE, JobEngine, engine_url
+from service.jobs.engine import (
+    APP_NAME,
+    APP_VERSION,
+    COMPUTE_QUEUE,
+    CONTROL_QUEUE,
+    TRAIN_QUEUE,
+    JobEngine,
+    engine_url,
+)
 from service.jobs.submission import Submission
 from service.settings import Settings
 from workers.flows.runtime import Runtime, set_runtime
 
 logger = logging.getLogger("radius.worker")
-_PARENTS_AT_ONCE = 256  # a parent only waits; scans share the queue and must not wait for them
+# A parent only waits; scans share the queue and must not wait for them.
+_QUEUES = {"control": (CONTROL_QUEUE, 256), "compute": (COMPUTE_QUEUE, 1), "train": (TRAIN_QUEUE, 1)}
 
 
 def main() -> None:
     """Run one worker until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="radius worker")
-    parser.add_argument("--role", choices=["control", "compute", "query"], required=True)
+    parser.add_argument("--role", choices=["control", "compute", "train", "query"], required=True)
     role = parser.parse_args().role
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
     settings = Settings()
@@ -41,17 +54,22 @@ def main() -> None:
 
             serve(settings, Catalog(settings.resolved_database_url))
             return
-        stop = threading.Event()
+        stop, at_once = threading.Event(), threading.Event()
+
+        def on_signal(*_: object) -> None:
+            (at_once if stop.is_set() else stop).set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        run_worker(settings, role, name, stop)
+            signal.signal(number, on_signal)
+        run_worker(settings, role, name, stop, at_once)
 
 
-def run_worker(settings: Settings, role: str, name: str, stop: threading.Event) -> None:
-    """Serve the role's queue until `stop` is set."""
+def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, hurry: threading.Event) -> None:
+    """Serve the role's queue until `stop` is set; then end the segment, in `drain_s` or until `hurry` is set."""
     catalog = Catalog(settings.resolved_database_url)
-    set_runtime(Runtime(settings, catalog, name))
-    queue, at_once = (CONTROL_QUEUE, _PARENTS_AT_ONCE) if role == "control" else (COMPUTE_QUEUE, 1)
+    runtime = Runtime(settings, catalog, name)
+    set_runtime(runtime)
+    queue, at_once = _QUEUES[role]
     _launch(settings, role, name)
     DBOS.listen_queues([queue])
     DBOS.launch()
@@ -65,8 +83,11 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event) 
     if role == "control":
         _keep_settling(jobs, Submission(catalog, engine, settings), stop)
     stop.wait()
+    runtime.draining.set()
+    if role != "control":
+        _drain(settings.drain_s, hurry)
     _let_go(catalog, name)
-    # The segment under way is taken up again by the next process of this name, from its last finished shard.
+    # A segment that is still under way is taken up again by another worker, from its last finished shard.
     logging.shutdown()
     os._exit(0)
 
@@ -102,6 +123,17 @@ def _keep_taking_over(jobs: JobControl, name: str, stop: threading.Event) -> Non
             logger.exception("looking for dead workers failed; it is tried again")
         if stop.wait(jobs.settings.takeover_interval_s):
             return
+
+
+def _drain(seconds: float, hurry: threading.Event) -> None:
+    """Take nothing more, and let the segment under way end: a training writes a checkpoint, others may be that far."""
+
+    def end() -> None:
+        DBOS.destroy(workflow_completion_timeout_sec=max(1, round(seconds)))
+        hurry.set()
+
+    threading.Thread(target=end, name="drain", daemon=True).start()
+    hurry.wait(seconds + 1)
 
 
 def _let_go(catalog: Catalog, name: str) -> None:

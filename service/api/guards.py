@@ -8,8 +8,34 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import http_problem
+from service.keys import ApiKeys
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_OPEN = ("/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect")
+_OPEN_FOLDER = "/static-offline-docs/"
+
+
+class KeyHolders:
+    """401 for a request without one of the API keys, as soon as there is one; health and documentation are open."""
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
+        self.app, self.keys = app, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._may_pass(scope):
+            await http_problem(401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _may_pass(self, scope: Scope) -> bool:
+        path = scope["path"]
+        if path in _OPEN or path.startswith(_OPEN_FOLDER) or not self.keys.are_required():
+            return True
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(given) != 1:
+            return False
+        scheme, _, token = given[0].partition(b" ")
+        return scheme.lower() == b"bearer" and self.keys.owner(token.strip()) is not None
 
 
 class SameSite:

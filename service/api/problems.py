@@ -18,6 +18,7 @@ from service.errors import FieldErrors, InvalidInput, RadiusError
 logger = logging.getLogger(__name__)
 _HTTP_CODES = {
     400: "bad_request",
+    401: "unauthorized",
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
@@ -28,7 +29,7 @@ RETRY_AFTER_S = "2"
 _MEDIA = "application/problem+json"
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": HTTPStatus(status).phrase}
-    for status in (400, 404, 405, 409, 413, 422, 500, 503, 507)
+    for status in (400, 401, 404, 405, 409, 413, 422, 500, 503, 507)
 }
 
 

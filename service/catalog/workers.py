@@ -17,6 +17,12 @@ def seen(connection: sa.Connection, name: str) -> None:
         connection.execute(workers.insert().values(name=name, seen_at=now()))
 
 
+def is_alive(connection: sa.Connection, name: str, lease_s: float) -> bool:
+    """Whether a worker was seen within its lease."""
+    last = connection.execute(sa.select(workers.c.seen_at).where(workers.c.name == name)).scalar()
+    return last is not None and now() - last <= timedelta(seconds=lease_s)
+
+
 def is_missing(connection: sa.Connection, name: str, lease_s: float) -> bool:
     """Whether a worker that was seen once has not been for longer than its lease."""
     last = connection.execute(sa.select(workers.c.seen_at).where(workers.c.name == name)).scalar()

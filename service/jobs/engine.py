@@ -11,6 +11,7 @@ APP_NAME = "radius"
 APP_VERSION = "jobs-1"  # bump by hand when the order of steps in a workflow changes
 CONTROL_QUEUE = "control"
 COMPUTE_QUEUE = "compute"
+TRAIN_QUEUE = "train"
 SCAN_WORKFLOW = "scan"
 SEGMENT_WORKFLOW = "segment"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,7 @@ class Runtime:
     settings: Settings
     catalog: Catalog
     worker: str
+    draining: threading.Event = field(default_factory=threading.Event)
 
     def staging(self, job_id: str) -> Path:
         """Where a job's unpublished files are."""

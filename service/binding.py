@@ -1,0 +1,39 @@
+"""Which addresses the API binds: loopback for everybody, others only with API keys."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from service.errors import InvalidInput
+from service.keys import read_keys
+from service.settings import Settings
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A listening socket on the settings' host and port.
+
+    Raises:
+        InvalidInput: an address that is not loopback, and no API key.
+        OSError: the port is taken.
+    """
+    host = settings.host
+    if not is_loopback(host) and (settings.api_keys_file is None or not read_keys(settings.api_keys_file)):
+        detail = "without API keys the service binds loopback addresses only; `radius keys create` makes one"
+        raise InvalidInput(detail, field="host")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, settings.port), family=family, backlog=128)
+
+
+def url_of(settings: Settings, listening: socket.socket) -> str:
+    """Where a bound API is reached."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{listening.getsockname()[1]}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`; a name other than localhost may be anything."""
+    try:
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,88 @@
+"""What whoever runs the service needs: `radius db …`, `radius keys …`, `radius health`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import httpx2
+import typer
+
+from service.catalog import workers
+from service.catalog.engine import Catalog
+from service.catalog.migrate import migrate
+from service.commands.output import console
+from service.errors import InvalidInput, Unavailable
+from service.jobs.engine import migrate_engine
+from service.keys import create_key, read_keys, remove_key
+from service.settings import Settings
+
+db_app = typer.Typer(help="The metadata database.", no_args_is_help=True)
+keys_app = typer.Typer(help="API keys, kept as hashes in API_KEYS_FILE.", no_args_is_help=True)
+_HEALTH_S = 5.0
+
+
+@db_app.command("upgrade")
+def upgrade() -> None:
+    """Bring the database to this version's schema; safe to repeat."""
+    settings = Settings()
+    settings.make_folders()
+    migrate(settings.resolved_database_url)
+    migrate_engine(settings.resolved_database_url)
+    console.print("the database has this version's schema", highlight=False)
+
+
+@keys_app.command("create")
+def create(name: Annotated[str, typer.Option(help="whose key it is")]) -> None:
+    """Make a key and print it; it is not kept and cannot be shown again."""
+    print(create_key(_keys_file(), name))
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """Names of the keys and when they were made."""
+    for stored in read_keys(_keys_file()):
+        console.print(f"{stored.name}  {stored.created_at}", highlight=False)
+
+
+@keys_app.command("revoke")
+def revoke(name: str) -> None:
+    """Take a key away; a running service refuses it at once."""
+    remove_key(_keys_file(), name)
+
+
+def check_health(role: str | None, settings: Settings) -> None:
+    """Whether the API, or this machine's worker of a role, is well.
+
+    Raises:
+        Unavailable: it is not; the message says what was looked at.
+    """
+    if role is None:
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
+        shown = f"[{host}]" if ":" in host else host
+        _expect_200(httpx2.Client(timeout=_HEALTH_S), f"http://{shown}:{settings.port}/readyz")
+    elif role == "query":
+        transport = httpx2.HTTPTransport(uds=str(settings.query_socket))
+        _expect_200(httpx2.Client(transport=transport, timeout=_HEALTH_S), "http://query/healthz")
+    else:
+        name = f"{role}-{settings.worker_name}"
+        with Catalog(settings.resolved_database_url).read() as connection:
+            if not workers.is_alive(connection, name, settings.lease_s):
+                raise Unavailable(f"the worker {name} has not been seen for {settings.lease_s:g} s")
+
+
+def _expect_200(client: httpx2.Client, url: str) -> None:
+    with client:
+        try:
+            status = client.get(url).status_code
+        except httpx2.TransportError as error:
+            raise Unavailable(f"{url} cannot be reached") from error
+    if status != 200:
+        raise Unavailable(f"{url} answers {status}")
+
+
+def _keys_file() -> Path:
+    path = Settings().api_keys_file
+    if path is None:
+        raise InvalidInput("set RADIUS_API_KEYS_FILE to the file that keeps the hashes", field="api_keys_file")
+    return path
