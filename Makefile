@@ -1,4 +1,4 @@
-# make venv | demo | test | test-fused | lint | up | bench
+# make venv | demo | test | soak | test-fused | lint | up | bench | smoke
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ MODEL ?=
 CORPUS ?=
 DEMO ?=
 
-.PHONY: venv demo test test-fused lint up bench openapi
+.PHONY: venv demo test test-fused soak lint up bench openapi smoke
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -25,11 +25,21 @@ test-fused: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,interpreter]"
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_fused_tile.py
 
+soak: $(READY)
+	RADIUS_SOAK=1 $(BIN)/python -m pytest tests/faults
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/shellcheck docker/smoke.sh
+	! command -v docker >/dev/null || docker compose config --quiet
+	! command -v docker >/dev/null || docker compose -f docker-compose.yml -f compose.gpu.yml --profile gpus-4 config --quiet
+
+smoke:
+	docker/smoke.sh
 
 up: $(READY)
 	$(BIN)/radius up

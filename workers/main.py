@@ -153,6 +153,7 @@ def _keep_settling(jobs: JobControl, submission: Submission, stop: threading.Eve
                 submission.scan_builtins()
                 scanned = True
             jobs.settle_lost()
+            jobs.settle_overdue()
             jobs.settle_cancelled()
         except Exception:  # the database may be away, by our error or the engine's own
             logger.exception("settling failed; it is tried again")

@@ -14,6 +14,8 @@ from pathlib import Path
 from service.errors import StorageFull
 
 _BLOCK = 1 << 20
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 @contextmanager
@@ -21,21 +23,31 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path beside `target`; on leaving it is fsynced and renamed to `target`, on an error removed.
 
     Raises:
-        StorageFull: no space left on the device.
+        StorageFull: no space left on the device, or it is read-only.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    with storage_errors():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            sync_file(temporary)
+            os.replace(temporary, target)
+            sync_folder(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """An error of the disk for want of room, or of leave to write, as `StorageFull`."""
     try:
-        yield temporary
-        sync_file(temporary)
-        os.replace(temporary, target)
-        sync_folder(target.parent)
+        yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _NO_SPACE:
             raise StorageFull("no space left in the data directory") from error
+        if error.errno == errno.EROFS:
+            raise StorageFull("the data directory is read-only") from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_bytes(target: Path, content: bytes) -> None:
@@ -45,14 +57,27 @@ def write_bytes(target: Path, content: bytes) -> None:
 
 
 def publish_folder(staged: Path, target: Path) -> None:
-    """Rename a finished folder into place; when `target` is there already, `staged` is dropped."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sync_folder(staged)
-    if target.exists():
-        shutil.rmtree(staged, ignore_errors=True)
-    else:
-        os.replace(staged, target)
-    sync_folder(target.parent)
+    """Rename a finished folder into place; when `target` is there already, `staged` is dropped.
+
+    Raises:
+        StorageFull: no space left on the device, or it is read-only.
+    """
+    with storage_errors():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sync_folder(staged)
+        try:
+            os.replace(staged, target)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            shutil.rmtree(staged, ignore_errors=True)
+            sync_folder(target.parent)
+            return
+        try:
+            sync_folder(target.parent)
+        except OSError:  # it might be gone after a power loss, so the next attempt must not find it finished
+            shutil.rmtree(target, ignore_errors=True)
+            raise
 
 
 def sync_file(path: Path) -> None:

@@ -14,7 +14,7 @@ from service.contracts.base import Notice, now
 from service.contracts.jobs import FINAL_STATES, Job, JobResult, Progress
 from service.errors import Conflict, NotFound
 
-_HREF = {"activations": "/v1/activations/", "radius": "/v1/radius/", "energy": "/v1/energy/"}
+_HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")}
 
 
 def insert(connection: sa.Connection, row: Row) -> None:
@@ -90,6 +90,14 @@ def find_by_key(connection: sa.Connection, key: str) -> tuple[str, str] | None:
     query = sa.select(jobs.c.id, jobs.c.request_sha256).where(jobs.c.idempotency_key == key)
     found = connection.execute(query).first()
     return None if found is None else (found[0], found[1])
+
+
+def overdue(connection: sa.Connection) -> list[str]:
+    """Ids of the running jobs that have taken longer than they may."""
+    query = sa.select(jobs.c.id, jobs.c.timeout_s, jobs.c.started_at).where(
+        jobs.c.state == "running", jobs.c.timeout_s.is_not(None)
+    )
+    return [row.id for row in connection.execute(query) if (now() - row.started_at).total_seconds() > row.timeout_s]
 
 
 def in_state(connection: sa.Connection, state: str) -> list[str]:

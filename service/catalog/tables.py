@@ -58,6 +58,7 @@ jobs = sa.Table(
     sa.Column("retries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("idempotency_key", sa.String(200)),
     sa.Column("request_sha256", sa.String(64)),
+    sa.Column("timeout_s", sa.Float),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
@@ -153,4 +154,51 @@ energy_reports = sa.Table(
     sa.Column("mean", sa.JSON),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+training_runs = sa.Table(
+    "training_runs",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("job", sa.String(64), nullable=False, index=True),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("experiment", sa.String(32), nullable=False),
+    sa.Column("spec", sa.JSON, nullable=False),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("steps", sa.BigInteger, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("reference_lines", sa.JSON, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("losses", sa.JSON, nullable=False),
+    sa.Column("evaluation", sa.JSON, nullable=False),
+    sa.Column("warnings", sa.JSON, nullable=False),
+    sa.Column("notes", sa.JSON, nullable=False),
+    sa.Column("timing", sa.JSON, nullable=False),
+    sa.Column("provenance", sa.JSON, nullable=False),
+    sa.Column("view_step", sa.BigInteger),
+    sa.Column("view_sha256", sa.String(64)),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+)
+
+training_metrics = sa.Table(
+    "training_metrics",
+    metadata,
+    sa.Column("run", sa.String(64), sa.ForeignKey("training_runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("train_loss", sa.Float, nullable=False),
+    sa.Column("val_loss", sa.Float),
+    sa.Column("lr", sa.Float, nullable=False),
+    sa.Column("grad_norm", sa.Float, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+)
+
+training_checkpoints = sa.Table(
+    "training_checkpoints",
+    metadata,
+    sa.Column("run", sa.String(64), sa.ForeignKey("training_runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
 )

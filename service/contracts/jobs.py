@@ -11,6 +11,7 @@ from service.contracts.base import Contract, Identifier, Labels, Notice, Request
 from service.contracts.energy import AnalysisEnergy, EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions, RadiusSpec
+from service.contracts.training import TrainingSpec
 
 JobKind = Literal["extraction", "radius", "energy", "analysis", "training", "sweep"]
 JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
@@ -24,7 +25,7 @@ class AnalysisSpec(ExtractionSpec):
     energy: AnalysisEnergy | None = None
 
 
-JobSpec = ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec
+JobSpec = ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec | TrainingSpec
 
 
 class JobRequest(RequestContract):
@@ -34,6 +35,9 @@ class JobRequest(RequestContract):
     spec: dict[str, Any]
     priority: Annotated[int, Field(ge=1, le=1000)] = Field(default=50, description="lower runs first")
     labels: Labels = {}
+    timeout_s: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="longest time from the start to the end; then the job fails"
+    )
 
 
 class Progress(Contract):
@@ -50,7 +54,7 @@ class Progress(Contract):
 class JobResult(Contract):
     """A product of a job."""
 
-    type: Literal["activations", "radius", "energy"]
+    type: Literal["activations", "radius", "energy", "training"]
     site: str | None
     id: Identifier
     href: str
@@ -65,6 +69,7 @@ class Job(Contract):
     spec: dict[str, Any]
     priority: int
     labels: dict[str, str]
+    timeout_s: float | None = None
     progress: Progress
     error: dict[str, str] | None
     warnings: list[Notice]

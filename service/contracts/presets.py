@@ -9,6 +9,7 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
 from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
+from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from service.errors import InvalidInput, NotAvailable
 
 DEMO_MODEL = "demo-gpt2"
@@ -151,9 +152,21 @@ def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
         if preset.kind != kind:
             raise InvalidInput(f"this preset is for jobs of kind {preset.kind}", field="spec.preset")
         given = merge(preset.spec, given)
+    if kind == "training":
+        return read_contract(_training(given), given, prefix="spec.")
     spec = read_contract(_SPECS[kind], given, prefix="spec.")
     _refuse_unavailable(spec)
     return spec
+
+
+def _training(given: dict[str, Any]) -> type[QuestionFormationSpec | OpenELMSpec]:
+    """Which experiment a spec is of; without a known one there is nothing to read it by."""
+    match given.get("experiment"):
+        case "question_formation":
+            return QuestionFormationSpec
+        case "openelm":
+            return OpenELMSpec
+    raise InvalidInput("must be question_formation or openelm, or come from a preset", field="spec.experiment")
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -60,9 +60,14 @@ class JobControl:
             products.delete(connection, job_id, [result.id for result in job.results])
             jobs.delete(connection, job_id)
         self.engine.forget(job_id)
-        for name in [job_id, *(result.id for result in job.results)]:
-            shutil.rmtree(self.settings.staging_root / name, ignore_errors=True)
-            shutil.rmtree(self.settings.artifacts_root / name, ignore_errors=True)
+        self._remove_files(job_id)
+
+    def _remove_files(self, job_id: str) -> None:
+        """All folders of a job, also those that it had not yet listed when it was cancelled: they carry its digits."""
+        _, digits = job_id.split("-", 1)
+        for root in (self.settings.staging_root, self.settings.artifacts_root):
+            for folder in root.glob(f"*-{digits}*"):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def settle_cancelled(self) -> None:
         """Cancelled is a job that is being cancelled and that no living worker is at any more."""
@@ -91,6 +96,16 @@ class JobControl:
                 return False
         with worker_lock(self.catalog, self.settings.locks, worker) as dead:
             return not dead
+
+    def settle_overdue(self) -> None:
+        """Fail jobs that take longer than they may; what runs of them ends at its next progress write."""
+        with self.catalog.read() as connection:
+            late = jobs.overdue(connection)
+        for job_id in late:
+            error = {"code": "timeout", "detail": "the job took longer than its timeout_s"}
+            with self.catalog.begin() as connection:
+                jobs.finish(connection, job_id, "failed", error)
+            self.engine.cancel(job_id)
 
     def settle_lost(self) -> None:
         """Fail jobs and scans that the engine gave up on without telling us (its own limit on restarts)."""

@@ -18,6 +18,7 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import Job, JobRequest, JobSpec
 from service.contracts.presets import read_spec
 from service.contracts.radius import RadiusSpec
+from service.contracts.training import OpenELMSpec, QuestionFormationSpec, TrainingSpec
 from service.errors import Conflict, InvalidInput, NotFound, TooLarge
 from service.ids import new_id
 from service.jobs.engine import SCAN_WORKFLOW, JobEngine, scan_run_id
@@ -44,7 +45,7 @@ class Submission:
         spec = read_spec(request.kind, request.spec)
         job_id = new_id("job")
         stored = spec.model_dump(mode="json")
-        asked = _sha256([request.kind, stored, request.priority, request.labels])
+        asked = _sha256([request.kind, stored, request.priority, request.labels, request.timeout_s])
         if key is not None and (found := self._submitted(key, asked)) is not None:
             return found
         try:
@@ -77,6 +78,7 @@ class Submission:
                 "spec_sha256": _sha256(stored),
                 "priority": request.priority,
                 "labels": request.labels,
+                "timeout_s": request.timeout_s,
                 "idempotency_key": key,
                 "request_sha256": asked,
             }
@@ -108,6 +110,8 @@ class Submission:
                 self._check_sets(connection, spec)
             elif isinstance(spec, EnergySpec):
                 self._check_layers(connection, spec)
+            elif isinstance(spec, QuestionFormationSpec | OpenELMSpec):
+                self._check_training(connection, spec)
             else:
                 self._check_extraction(connection, spec)
         except NotFound as error:
@@ -140,9 +144,17 @@ class Submission:
             raise InvalidInput("position must lie within the chunk", field="spec.position")
         if leaves_root(spec.model):
             raise InvalidInput("a model is a hub id or a folder under the models root", field="spec.model")
-        corpus = corpora.find(connection, spec.corpus)
-        if corpus.state == "failed":
-            raise InvalidInput("this corpus could not be read; GET /v1/corpora/{id} says why", field="spec.corpus")
+        _check_corpus(connection, spec.corpus, "spec.corpus")
+
+    def _check_training(self, connection: sa.Connection, spec: TrainingSpec) -> None:
+        if isinstance(spec, OpenELMSpec):
+            _check_corpus(connection, spec.data.corpus, "spec.data.corpus")
+            if leaves_root(spec.data.tokenizer):
+                raise InvalidInput(
+                    "a tokenizer is a hub id or a folder under the models root", field="spec.data.tokenizer"
+                )
+        elif spec.data.folder is not None and leaves_root(spec.data.folder):
+            raise InvalidInput("a folder is one under the corpora root", field="spec.data.folder")
 
 
 def lacking(asked: int, found: int, unit: str) -> list[Notice]:
@@ -150,6 +162,15 @@ def lacking(asked: int, found: int, unit: str) -> list[Notice]:
     if found >= asked:
         return []
     return [Notice(code=f"fewer_{unit}", message=f"{asked} {unit} were asked for; the corpus gives {found}")]
+
+
+def _check_corpus(connection: sa.Connection, name: str, field: str) -> None:
+    try:
+        corpus = corpora.find(connection, name)
+    except NotFound as error:
+        raise InvalidInput(error.detail, field=field) from error
+    if corpus.state == "failed":
+        raise InvalidInput("this corpus could not be read; GET /v1/corpora/{id} says why", field=field)
 
 
 def _set_in(connection: sa.Connection, set_id: str, field: str) -> ActivationSummary:

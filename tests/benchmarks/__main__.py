@@ -2,9 +2,15 @@
 
 import sys
 
-from tests.benchmarks import api, energies, extraction, neighbors
+from tests.benchmarks import api, energies, extraction, neighbors, training
 
-BENCHMARKS = {"api": api.main, "extraction": extraction.main, "energies": energies.main, "neighbors": neighbors.main}
+BENCHMARKS = {
+    "api": api.main,
+    "extraction": extraction.main,
+    "energies": energies.main,
+    "neighbors": neighbors.main,
+    "training": training.main,
+}
 
 for name in sys.argv[1:] or BENCHMARKS:
     BENCHMARKS[name]()

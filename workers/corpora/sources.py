@@ -17,7 +17,8 @@ from service.settings import Settings
 from workers.corpora.documents import Decoding, Document
 from workers.corpora.jsonl_files import read_jsonl
 from workers.corpora.parquet_files import read_parquet
-from workers.corpora.text_files import read_paragraphs, read_spgc_spaces, read_text
+from workers.corpora.spgc_files import read_spgc, spgc_order
+from workers.corpora.text_files import read_paragraphs, read_text
 
 Reader = Callable[[Path, str, Decoding], Iterator[Document]]
 
@@ -99,6 +100,8 @@ def _files(root: Path, source: CorpusSource) -> list[tuple[Path, str]]:
     for _, name in found:
         if any("\udc80" <= character <= "\udcff" for character in name):
             raise InvalidInput(f"the file name {name!a} is not UTF-8", field="path")
+    if source.format == "spgc":
+        return sorted(found, key=lambda pair: spgc_order(pair[1]))
     return sorted(found, key=lambda pair: pair[1])
 
 
@@ -129,7 +132,7 @@ def _reader(path: Path, source: CorpusSource) -> Reader:
     if kind == "parquet":
         return partial(read_parquet, text_field=source.text_field)
     if kind == "spgc":
-        return read_spgc_spaces if source.join == "space" else read_text
+        return partial(read_spgc, join=source.join)
     if kind == "txt":
         return read_paragraphs if source.documents == "paragraphs" else read_text
     raise InvalidInput("the file's format is not known by its ending; give `format`", field="format")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 from workers.corpora.documents import BOM, Decoding, Document
 
 _BLANK_LINES = re.compile(rb"\n[ \t\r]*\n[\s]*")
-_WHITE_SPACE = re.compile(r"[ \t\n\r\f\v]+")
 
 
 def read_text(path: Path, name: str, decoding: Decoding) -> Iterator[Document]:
@@ -34,9 +32,3 @@ def read_paragraphs(path: Path, name: str, decoding: Decoding) -> Iterator[Docum
                 yield decoding.document(f"{name}#{index}", block, offset=start)
                 index += 1
             start = gap.end() if gap else len(raw)
-
-
-def read_spgc_spaces(path: Path, name: str, decoding: Decoding) -> Iterator[Document]:
-    """An SPGC token file, its words joined by single spaces: half as many GPT-2 tokens as with newlines."""
-    document = decoding.document(name, decoding.read_file(path, name))
-    yield replace(document, text=_WHITE_SPACE.sub(" ", document.text).strip(" "))

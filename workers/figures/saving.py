@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from service.artifacts.atomic import atomic_path
 from service.contracts.radius import FIGURE_FORMATS
 
 
@@ -15,7 +16,9 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     paths = [stem.with_suffix(f".{ending}") for ending in FIGURE_FORMATS]
     with rc_context({"svg.hashsalt": "radius"}):  # else the names within an SVG are drawn by chance
         for path in paths:
-            figure.savefig(path, metadata=None if path.suffix == ".png" else {_date_key(path): None})
+            with atomic_path(path) as temporary:
+                metadata = None if path.suffix == ".png" else {_date_key(path): None}
+                figure.savefig(temporary, format=path.suffix[1:], metadata=metadata)
     return paths
 
 

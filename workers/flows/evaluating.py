@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from service.artifacts.activation_set import save_tensors
 from service.artifacts.atomic import publish_folder, sha256_file
 from service.artifacts.manifest import MANIFEST
 from service.artifacts.report import FIGURE, REPORT, write_report
+from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import energy as energy_catalog
 from service.catalog import jobs
 from service.catalog.engine import Connection
@@ -47,13 +47,13 @@ def evaluate_energies(job_id: str, arguments: dict[str, Any], progress: SegmentP
     if arguments["alone"]:
         current.write(lambda connection: jobs.plan(connection, job_id, total, "rows"))
     if not (target / MANIFEST).exists():
-        folder = current.staging(report_id)
-        shutil.rmtree(folder, ignore_errors=True)
-        if spec.builtin is not None:
-            write_figure1(folder, job_id, report_id)
-        else:
-            _write_report(folder, job_id, report_id, spec, layers, queries, lambda share: progress(int(share * total)))
-        publish_folder(folder, target)
+        with own_staging(current.settings.staging_root, report_id, progress.attempt) as folder:
+            if spec.builtin is not None:
+                write_figure1(folder, job_id, report_id)
+            else:
+                tick = partial(_tick_rows, progress, total)
+                _write_report(folder, job_id, report_id, spec, layers, queries, tick)
+            publish_folder(folder, target)
     report = EnergyReport.model_validate_json((target / REPORT).read_bytes())
 
     def record(connection: Connection) -> None:
@@ -63,8 +63,13 @@ def evaluate_energies(job_id: str, arguments: dict[str, Any], progress: SegmentP
         jobs.warn(connection, job_id, report.warnings)
 
     current.write(record)
+    collect_staging(current.settings.staging_root, report_id)
     progress(total, final=True)
     return {"report": report_id}
+
+
+def _tick_rows(progress: SegmentProgress, total: int, share: float) -> None:
+    progress(int(share * total))
 
 
 def _write_report(

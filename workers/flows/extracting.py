@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_tensors, shard_name
 from service.artifacts.atomic import atomic_path, publish_folder
 from service.artifacts.manifest import MANIFEST
+from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import activations, jobs
 from service.catalog.engine import Connection
 from service.contracts.base import Notice
@@ -60,15 +61,15 @@ def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
     ids = [derived_id("act", job_id, position) for position in range(len(spec.sites))]
     missing = [i for i, set_id in enumerate(ids) if not (current.artifact(set_id) / MANIFEST).exists()]
     for position, about in (_describe(current, spec, job_id, staging, missing) if missing else {}).items():
-        folder = staging / f"site-{position:02d}"
-        for stale in folder.glob(".*.tmp"):  # of a writer that was killed
-            stale.unlink()
-        _link_rows(staging, folder, arguments["shards"])
-        finish_set(folder, about | {"id": ids[position]})
-        publish_folder(folder, current.artifact(ids[position]))
+        with own_staging(current.settings.staging_root, ids[position], progress.attempt) as folder:
+            _link(staging / f"site-{position:02d}", folder, [shard_name(i) for i in range(arguments["shards"])])
+            _link(staging, folder, [rows_name(i) for i in range(arguments["shards"])])
+            finish_set(folder, about | {"id": ids[position]})
+            publish_folder(folder, current.artifact(ids[position]))
     for set_id in ids:
         row = catalog_row(current.artifact(set_id))
         current.write(partial(_record, progress, row))
+        collect_staging(current.settings.staging_root, set_id)
     shutil.rmtree(staging, ignore_errors=True)
     return {"sets": ids}
 
@@ -112,17 +113,14 @@ def _warn_halved(current: Runtime, job_id: str, halvings: int) -> None:
     current.write(lambda connection: jobs.warn(connection, job_id, [notice]))
 
 
-def _link_rows(staging: Path, folder: Path, shards: int) -> None:
-    """The chunk files belong to every site's set: linked, not copied, where the file system can."""
-    for index in range(shards):
-        target = folder / rows_name(index)
-        if target.exists():
-            continue
+def _link(source: Path, folder: Path, names: list[str]) -> None:
+    """Files that other owners and sites use too: linked, not copied, where the file system can."""
+    for name in names:
         try:
-            os.link(staging / rows_name(index), target)
+            os.link(source / name, folder / name)
         except OSError:
-            with atomic_path(target) as temporary:
-                shutil.copyfile(staging / rows_name(index), temporary)
+            with atomic_path(folder / name) as temporary:
+                shutil.copyfile(source / name, temporary)
 
 
 def _describe(

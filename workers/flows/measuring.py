@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from service.artifacts.activation_set import ActivationSet, save_tensors
 from service.artifacts.atomic import publish_folder, sha256_file
 from service.artifacts.manifest import MANIFEST
 from service.artifacts.report import FIGURE, REPORT, write_report
+from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import activations, jobs
 from service.catalog import radius as radius_catalog
 from service.catalog.engine import Connection
@@ -42,10 +42,9 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
         current.write(lambda connection: jobs.plan(connection, job_id, summary.n, "rows"))
     target = current.artifact(report_id)
     if not (target / MANIFEST).exists():
-        folder = current.staging(report_id)
-        shutil.rmtree(folder, ignore_errors=True)
-        _write_report(folder, job_id, report_id, spec, summary, statistics, progress)
-        publish_folder(folder, target)
+        with own_staging(current.settings.staging_root, report_id, progress.attempt) as folder:
+            _write_report(folder, job_id, report_id, spec, summary, statistics, progress)
+            publish_folder(folder, target)
     report = RadiusReport.model_validate_json((target / REPORT).read_bytes())
 
     def record(connection: Connection) -> None:
@@ -55,6 +54,7 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
         jobs.warn(connection, job_id, report.warnings)
 
     current.write(record)
+    collect_staging(current.settings.staging_root, report_id)
     progress(summary.n, final=True)
     return {"report": report_id}
 

@@ -1,0 +1,90 @@
+"""Rows of training runs, their metrics and their kept models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.catalog.rows import Row, get_row, insert_once, page_rows
+from service.catalog.tables import training_checkpoints, training_metrics, training_runs
+from service.contracts.training import Checkpoint, MetricsRow, TrainingRun, TrainingSummary
+from service.errors import NotFound
+
+_HIDDEN = {"view_step", "view_sha256"}
+
+
+def register(connection: sa.Connection, row: Row) -> None:
+    """Make a prepared run visible; repeating it changes nothing."""
+    insert_once(connection, training_runs, row)
+
+
+def record(connection: sa.Connection, run_id: str, rows: list[MetricsRow], **changes: Any) -> None:
+    """Write the metrics of steps just made, over those of an owner who died, and what else changed of the run."""
+    if rows:
+        steps = training_metrics.c.step.between(rows[0].step, rows[-1].step)
+        connection.execute(training_metrics.delete().where(training_metrics.c.run == run_id, steps))
+        connection.execute(training_metrics.insert(), [{"run": run_id, **row.model_dump()} for row in rows])
+    if changes:
+        connection.execute(training_runs.update().where(training_runs.c.id == run_id).values(**changes))
+
+
+def keep_checkpoint(connection: sa.Connection, run_id: str, step: int, sha256: str) -> None:
+    """Make a kept model visible; repeating it changes nothing but the hash."""
+    here = (training_checkpoints.c.run == run_id) & (training_checkpoints.c.step == step)
+    connection.execute(training_checkpoints.delete().where(here))
+    connection.execute(training_checkpoints.insert().values(run=run_id, step=step, sha256=sha256))
+
+
+def get(connection: sa.Connection, run_id: str) -> TrainingRun:
+    """The run of that id; raises `NotFound`."""
+    row = _row(connection, run_id)
+    shown = {name: value for name, value in row.items() if name not in _HIDDEN}
+    return TrainingRun(**shown, checkpoints=checkpoints(connection, run_id))
+
+
+def view(connection: sa.Connection, run_id: str) -> tuple[int, str]:
+    """Step and manifest hash of the run's newest figure; raises `NotFound` while there is none."""
+    row = _row(connection, run_id)
+    if row["view_step"] is None:
+        raise NotFound("the run has no figure yet")
+    return row["view_step"], row["view_sha256"]
+
+
+def checkpoints(connection: sa.Connection, run_id: str) -> list[Checkpoint]:
+    """The kept models of a run, first step first."""
+    query = sa.select(training_checkpoints).where(training_checkpoints.c.run == run_id)
+    rows = connection.execute(query.order_by(training_checkpoints.c.step)).mappings()
+    return [Checkpoint(step=row["step"], model=f"run:{run_id}@{row['step']}", sha256=row["sha256"]) for row in rows]
+
+
+def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list[TrainingSummary], str | None]:
+    """One page of runs, newest first."""
+    rows, following = page_rows(connection, training_runs, limit, after)
+    names = set(TrainingSummary.model_fields) - {"href"}
+    found = [TrainingSummary(**{name: row[name] for name in names}, href=f"/v1/training/{row['id']}") for row in rows]
+    return found, following
+
+
+def metrics(
+    connection: sa.Connection, run_id: str, limit: int | None = None, after: int = -1
+) -> tuple[list[MetricsRow], int | None]:
+    """Up to `limit` logged steps after the step `after`, in order, and the cursor of what follows."""
+    here = (training_metrics.c.run == run_id) & (training_metrics.c.step > after)
+    query = sa.select(training_metrics).where(here).order_by(training_metrics.c.step)
+    if limit is not None:
+        query = query.limit(limit + 1)
+    rows = [
+        MetricsRow(**{name: row[name] for name in MetricsRow.model_fields})
+        for row in connection.execute(query).mappings()
+    ]
+    if limit is None or len(rows) <= limit:
+        return rows, None
+    return rows[:limit], rows[limit - 1].step
+
+
+def _row(connection: sa.Connection, run_id: str) -> Row:
+    row = get_row(connection, training_runs, run_id)
+    if row is None:
+        raise NotFound("no such training run")
+    return row

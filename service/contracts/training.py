@@ -1,0 +1,198 @@
+"""Training: what to train, on what, how; and what a run reports while it goes on and at its end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from service.contracts.base import Contract, Identifier, Notice, RequestContract, Seed, Text
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Layers = Annotated[list[Width], Field(min_length=1, max_length=256)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Lexicon = Literal["full", "half_nouns", "one_noun", "nouns_x2", "nouns_x10", "nouns_x100"]
+Experiment = Literal["question_formation", "openelm"]
+
+
+class Optimisation(RequestContract):
+    """AdamW and its learning rate: linear warm-up to `peak_lr`, then `schedule` towards `final_lr_share` of it."""
+
+    peak_lr: float = Field(gt=0, le=10)
+    warmup_steps: int = Field(default=0, ge=0)
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    decay_steps: int | None = Field(default=None, ge=1, description="step at which the schedule ends; null: the last")
+    final_lr_share: float = Field(default=0.1, ge=0, le=1)
+    weight_decay: float = Field(default=0.1, ge=0, le=10, description="of matrices; biases and norms have none")
+    beta1: Share = 0.9
+    beta2: Share = 0.95
+    eps: float = Field(default=1e-8, gt=0, le=1)
+    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
+
+
+class RunOptions(RequestContract):
+    """What both experiments share; a batch is the global batch of one optimiser step."""
+
+    preset: Text | None = Field(default=None, description="the preset these values came from")
+    steps: int = Field(ge=1, le=10_000_000)
+    batch: int = Field(ge=1, le=2**20, description="lines or sequences of one step")
+    micro_batch: int | None = Field(default=None, ge=1, description="of one backward pass; null: the whole batch")
+    log_every: int = Field(default=1, ge=1, description="steps between two rows of the metrics")
+    eval_every: int = Field(ge=1, description="steps between two evaluations, dropout off")
+    checkpoint_every: int | None = Field(default=None, ge=1, description="steps between two kept models; null: the end")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 autocast on a GPU, float32 on a CPU"
+    )
+    seed: Seed = 0
+    optimisation: Optimisation
+
+    @model_validator(mode="after")
+    def _micro_batches_fit(self) -> RunOptions:
+        if self.micro_batch is not None and self.micro_batch > self.batch:
+            raise ValueError("micro_batch is at most batch")
+        return self
+
+
+class SentenceData(RequestContract):
+    """Lines of the question-formation language: generated, or the original files in a folder of the corpora root."""
+
+    folder: Text | None = Field(default=None, description="of question.train, .val/.dev, .test, .gen")
+    lexicon: Lexicon = Field(default="full", description="the 68 words, or a control whose entropy is another")
+    train: int = Field(default=100_000, ge=1, le=10_000_000)
+    val: int = Field(default=1_000, ge=1, le=1_000_000)
+    test: int = Field(default=10_000, ge=1, le=1_000_000, description="i.i.d.")
+    generalisation: int = Field(default=10_000, ge=1, le=1_000_000, description="questions of a withheld kind")
+
+
+class SentenceModel(RequestContract):
+    """A post-norm decoder with sinusoidal positions, as trained by Murty et al. 2023."""
+
+    n_layers: int = Field(default=6, ge=1, le=256)
+    d_model: Width = 512
+    n_heads: Width = 8
+    d_mlp: Width = 2048
+    dropout: Share = 0.1
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> SentenceModel:
+        if self.d_model % self.n_heads or self.d_model % 2:
+            raise ValueError("d_model must be even and a multiple of n_heads")
+        return self
+
+
+class QuestionFormationSpec(RunOptions):
+    """Appendix F.2: a decoder that learns the question-formation language as one sequence per line."""
+
+    experiment: Literal["question_formation"] = "question_formation"
+    data: SentenceData = SentenceData()
+    model: SentenceModel = SentenceModel()
+    loss: Literal["line", "declarative", "output", "sum"] = Field(
+        default="line", description="line: mean over all tokens of a line (the paper's); sum: per line"
+    )
+    decode: int = Field(default=1_000, ge=1, description="lines of each split whose output is decoded at the end")
+
+
+class TokenData(RequestContract):
+    """One long array of tokens: a corpus, tokenised; its tail is for validation."""
+
+    corpus: Text = Field(description="id or name of a corpus; SPGC token files are one")
+    tokenizer: Text = Field(default="openai-community/gpt2", description="model whose tokenizer is used")
+    tokens: int | None = Field(default=None, ge=2, description="D: the first tokens of the training part; null: all")
+    validation_share: float = Field(default=0.05, gt=0, lt=1)
+    validation_batches: int = Field(default=20, ge=1, description="batches of whole windows per evaluation")
+
+
+class OpenELMModel(RequestContract):
+    """An OpenELM, layer by layer; the dropouts are the paper's, not OpenELM's."""
+
+    d_model: Width
+    query_heads: Layers
+    kv_heads: Layers
+    d_mlp: Layers
+    d_head: Width = 64
+    n_ctx: int = Field(default=1024, ge=2, le=2**16)
+    attention_dropout: Share = 0.1
+    embedding_dropout: Share = 0.1
+    initialisation: Literal["corenet", "hugging_face"] = "hugging_face"
+
+    @model_validator(mode="after")
+    def _lists_agree(self) -> OpenELMModel:
+        if not len(self.query_heads) == len(self.kv_heads) == len(self.d_mlp):
+            raise ValueError("query_heads, kv_heads and d_mlp have one number per layer")
+        if any(heads % kv for heads, kv in zip(self.query_heads, self.kv_heads, strict=True)):
+            raise ValueError("query_heads must be multiples of kv_heads")
+        if self.d_head % 2:
+            raise ValueError("d_head must be even")
+        return self
+
+
+class OpenELMSpec(RunOptions):
+    """Appendix F.3: an OpenELM on random windows of one token array."""
+
+    experiment: Literal["openelm"] = "openelm"
+    data: TokenData
+    model: OpenELMModel
+
+
+TrainingSpec = QuestionFormationSpec | OpenELMSpec
+
+
+class Checkpoint(Contract):
+    """A kept model; `model` is what an extraction names."""
+
+    step: int
+    model: str
+    sha256: str
+
+
+class TrainingRun(Contract):
+    """`GET /v1/training/{id}`: filled as the run goes on; losses are in nats per token."""
+
+    id: Identifier
+    job: Identifier
+    name: str
+    experiment: Experiment
+    spec: dict[str, Any]
+    step: int
+    steps: int
+    tokens: int = Field(description="tokens trained on so far")
+    parameters: dict[str, int] = Field(description="counts: total, and without embeddings")
+    reference_lines: dict[str, float] = Field(description="losses to compare with, computed for the run's own data")
+    data: dict[str, Any] = Field(description="what the data are: counts, checks, hashes")
+    losses: dict[str, float | None] = Field(description="the newest: train_loss, val_loss, and parts of val_loss")
+    evaluation: dict[str, Any] = Field(description="accuracies of the newest evaluation, and of the end")
+    checkpoints: list[Checkpoint]
+    warnings: list[Notice]
+    notes: list[str] = Field(description="what the numbers mean, and what they do not show")
+    timing: dict[str, float]
+    provenance: dict[str, Any]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class TrainingSummary(Contract):
+    """A run in the listing."""
+
+    id: Identifier
+    job: Identifier
+    name: str
+    experiment: Experiment
+    step: int
+    steps: int
+    losses: dict[str, float | None]
+    created_at: datetime
+    finished_at: datetime | None
+    href: str
+
+
+class MetricsRow(Contract):
+    """One logged step: the loss over the whole batch with dropout on; `val_loss` with dropout off, where evaluated."""
+
+    step: int
+    tokens: int
+    train_loss: float
+    val_loss: float | None
+    lr: float
+    grad_norm: float
+    details: dict[str, float] = Field(default={}, description="parts of val_loss, accuracies")

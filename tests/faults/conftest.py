@@ -1,0 +1,77 @@
+"""A fleet that the tests of this room share, and the counts that they saw, told at the end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.settings import Settings
+from tests.faults.disk import Disk
+from tests.faults.fleet import Fleet
+from tests.faults.profile import SOAK
+from tests.faults.store import Template, make_template
+from tests.postgres.conftest import Server, server  # noqa: F401 - a fixture
+
+Tally = Callable[..., None]
+_told: list[str] = []
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Tally:
+    """Tell a count that a test saw, in its record and in the summary at the end."""
+
+    def tell(**counts: object) -> None:
+        for name, value in counts.items():
+            record_property(name, value)
+        shown = ", ".join(f"{name} {value}" for name, value in counts.items())
+        _told.append(f"{request.node.name}: {shown}")
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _told:
+        terminalreporter.section("faults tried")
+        for line in _told:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="package", params=["sqlite", "postgresql"] if SOAK else ["sqlite"])
+def fleet(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_model: Path
+) -> Iterator[Fleet]:
+    """The service that is killed; small shards and eager progress, so that a job has many places to die at."""
+    folder = tmp_path_factory.mktemp(f"fleet-{request.param}")
+    shutil.copytree(tiny_model, folder / "models" / "tiny")
+    database: Server | None = request.getfixturevalue("server") if request.param == "postgresql" else None
+    (folder / "artifacts").mkdir()
+    disk = Disk(folder / "artifacts")
+    settings = Settings(
+        data_dir=folder,
+        database_url=None if database is None else database.make_database(),
+        shard_tokens=256,
+        batch_tokens=64,
+        torch_threads=1,
+        null_queries=10,
+        progress_interval_s=0.05,
+        takeover_interval_s=0.3,
+        lease_s=4,
+        settle_interval_s=0.2,
+    )
+    fleet = Fleet(settings, disk)
+    try:
+        fleet.start()
+        yield fleet
+    finally:
+        fleet.stop()
+        disk.unmount()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A data directory to copy."""
+    return make_template(tmp_path_factory.mktemp("store") / "template")

@@ -1,0 +1,141 @@
+"""What the deployment files promise: least privilege, nothing published that need not be, nothing unpinned."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+GPU = yaml.safe_load((ROOT / "compose.gpu.yml").read_text())
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+LASTING = sorted(SERVICES.keys() - {"migrate", "demo-model"})
+ROLES = {"control": "control", "compute": "compute", "trainer": "train", "query": "query"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_least_privilege(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert any(mount.startswith("/tmp") for mount in service["tmpfs"])
+    assert service["mem_limit"]
+    assert service["pids_limit"] > 0
+    assert not any("docker.sock" in mount for mount in service["volumes"])
+
+
+def test_every_container_has_a_user_other_than_root() -> None:
+    final_stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[-2:]
+    assert [stage.split("\n")[0] for stage in final_stages] == ["base AS worker", "base AS api"]
+    assert all(re.findall(r"^USER (.+)$", stage, re.MULTILINE) == ["10001:10001"] for stage in final_stages)
+    for service in SERVICES.values():
+        user = service.get("user", "of the image" if "build" in service else "0")
+        assert not re.match(r"(0|root)\b", user)
+
+
+def test_only_the_api_is_published_and_on_loopback_unless_told_otherwise() -> None:
+    assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
+        "api": ["${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_PORT:-8000}:8000"]
+    }
+    assert not any("ports" in service for service in GPU["services"].values())
+    assert not any("network_mode" in service for service in SERVICES.values())
+    assert SERVICES["postgres"]["networks"] == ["database"]
+    assert COMPOSE["networks"]["database"]["internal"] is True
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_what_lasts_is_restarted_watched_and_stopped_in_time(name: str) -> None:
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert service["init"] is True
+    assert service["healthcheck"]["test"][0] == "CMD"
+    assert int(service["stop_grace_period"].removesuffix("s")) > Settings.model_fields["drain_s"].default + 2
+
+
+@pytest.mark.parametrize(("name", "role"), ROLES.items())
+def test_a_worker_is_asked_for_its_own_health(name: str, role: str) -> None:
+    service = SERVICES[name]
+    assert service["command"][:4] == ["radius", "worker", "--role", role]
+    assert service["healthcheck"]["test"] == ["CMD", "radius", "health", "--role", role]
+
+
+@pytest.mark.parametrize("name", ["api", *ROLES])
+def test_nothing_starts_before_the_database_is_migrated(name: str) -> None:
+    assert SERVICES[name]["depends_on"] == {
+        "postgres": {"condition": "service_healthy"},
+        "migrate": {"condition": "service_completed_successfully"},
+    }
+    assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert SERVICES["migrate"]["restart"] == "no"
+
+
+def test_models_and_corpora_are_read_only() -> None:
+    for name, service in SERVICES.items():
+        for mount in service["volumes"]:
+            if ":/corpora" in mount or (":/models" in mount and name != "demo-model"):
+                assert mount.endswith(":ro")
+
+
+def test_secrets_are_files() -> None:
+    assert COMPOSE["secrets"] == {"database_password": {"file": "${SECRETS_FOLDER:-./secrets}/database_password"}}
+    for service in SERVICES.values():
+        for name, value in service["environment"].items():
+            if re.search("PASSWORD|KEY|SECRET|TOKEN$", name):
+                assert name.endswith("_FILE")
+            assert not re.search(r"://[^/@]*:[^/@]+@", str(value))
+
+
+def test_git_does_not_see_secrets() -> None:
+    assert {"/secrets/", "/.env"} <= set((ROOT / ".gitignore").read_text().split())
+
+
+@pytest.mark.parametrize(
+    "path", ["docker-compose.yml", "compose.gpu.yml", ".env.example", "docker/Dockerfile", "docker/smoke.sh"]
+)
+def test_every_variable_is_a_setting(path: str) -> None:
+    named = {name.lower() for name in re.findall(r"\bRADIUS_([A-Z_]+)", (ROOT / path).read_text())}
+    assert named <= Settings.model_fields.keys()
+
+
+def test_base_images_are_pinned() -> None:
+    images = [
+        *re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE),
+        *(service["image"] for service in SERVICES.values() if "build" not in service),
+    ]
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE))
+    assert all(re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?-[a-z-]+", image) for image in set(images) - stages)
+    installs = re.findall(r"pip --python \S+ install[^&\n]*", DOCKERFILE.replace("\\\n", " "))
+    assert len(installs) == 4
+    assert all("--constraint constraints.txt" in line or "--no-deps" in line for line in installs)
+
+
+def test_the_builder_sees_what_is_named_only() -> None:
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert rules[0] == "*"
+    assert {rule for rule in rules if rule.startswith("!")} == {
+        "!pyproject.toml", "!constraints.txt", "!README.md", "!LICENSE", "!service", "!workers",
+    }  # fmt: skip
+
+
+def test_gpu_workers_have_a_device_and_a_name_each() -> None:
+    services = GPU["services"]
+    names = []
+    for name, service in services.items():
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert (device["driver"], device["capabilities"], len(device["device_ids"])) == ("nvidia", ["gpu"], 1)
+        assert service["command"][-2:] == ["--device", "cuda:0"]
+        assert service["build"]["args"]["EXTRA"] == "gpu"
+        if name not in SERVICES:
+            assert service["extends"] == {"file": "docker-compose.yml", "service": "compute"}
+            names.append(service["environment"]["RADIUS_WORKER_NAME"])
+    assert len(set(names)) == len(names) == len(services.keys() - SERVICES.keys())

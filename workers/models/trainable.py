@@ -1,0 +1,86 @@
+"""What training needs of a model, and what all models trained here share: one forward pass, read at sites or whole."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from service.contracts.sites import Site
+from service.errors import InvalidInput
+from workers.models.interface import ModelSizes
+
+
+class TrainableModel(nn.Module, ABC):
+    """A decoder whose loss is computed from `hidden` and the output map, without all logits at once.
+
+    Shapes: B batch, T positions, V d_vocab, D the stored width: d_model, or a little more, filled up with zeros.
+    Attention is causal, so tokens padded on the right are seen by nobody before them. It is also a `HookedModel`.
+    """
+
+    sizes: ModelSizes
+
+    @property
+    @abstractmethod
+    def output_weight(self) -> torch.Tensor:
+        """(V, D)."""
+
+    @property
+    def output_bias(self) -> torch.Tensor | None:
+        """(V,), or None."""
+        return None
+
+    @property
+    def device(self) -> torch.device:
+        return self.output_weight.device
+
+    @abstractmethod
+    def parameter_counts(self) -> dict[str, int]:
+        """`total`, and `without_embeddings`: without the embedding and the output map (a final norm counts)."""
+
+    @abstractmethod
+    def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
+        """(B, T, D) at every site in the order of the forward pass; `final_norm_out` comes last."""
+
+    def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(B, T, D) vectors to which the output map is applied, of (B, T) int64 tokens.
+
+        Raises:
+            InvalidInput: T is more than `sizes.n_ctx`.
+        """
+        vectors_BTD = torch.empty(0)
+        for _, vectors_BTD in self._checked_stream(tokens):  # noqa: B007 (the last is the answer)
+            pass
+        return vectors_BTD
+
+    def logits(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(B, T, V) logits of the next token, written plainly."""
+        return functional.linear(self.hidden(tokens), self.output_weight, self.output_bias)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """`logits`."""
+        return self.logits(tokens)
+
+    @torch.inference_mode()
+    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+        """(B, T, d_model) at each site, dropout off; see `HookedModel.read`. Raises what `hidden` raises."""
+        wanted, found = set(sites), dict[Site, torch.Tensor]()
+        was_training = self.training
+        self.eval()
+        try:
+            for site, vectors_BTD in self._checked_stream(tokens):
+                if site in wanted:
+                    found[site] = vectors_BTD[..., : self.sizes.d_model]
+                    if len(found) == len(wanted):
+                        break
+        finally:
+            self.train(was_training)
+        return found
+
+    def _checked_stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
+        if tokens.shape[1] > self.sizes.n_ctx:
+            raise InvalidInput(f"the model reads at most {self.sizes.n_ctx} tokens, not {tokens.shape[1]}")
+        return self._stream(tokens)

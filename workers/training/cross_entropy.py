@@ -1,0 +1,226 @@
+"""Cross-entropy of a linear output map without all logits at once.
+
+    loss_i = log Σ_v exp(z_iv) − z_i,t_i,    z = hidden · weightᵀ + bias,    dloss_i/dz_iv = p_iv − [v = t_i]
+
+Rows are taken in chunks; a chunk's logits become its probabilities in place and are used at once for both gradients,
+so that they are computed once and never kept: (chunk, V) numbers instead of the plain way's several times (N, V).
+Losses are in nats. Under autocast products are in its type; logits, losses and sums over chunks are in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from service.errors import InvalidInput
+
+_CHUNK_BYTES = {"cpu": 128 * 2**20}  # of logits; on a CPU fresh pages cost more than smaller products
+_CHUNK_BYTES_ELSEWHERE = 2**30
+_ALIGNED = 16  # numbers: rows of logits start at multiples of it, for which matrix products are faster
+
+Reduction = Literal["mean", "sum", "none"]
+Gradients = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+
+
+def linear_cross_entropy(
+    hidden_ND: torch.Tensor,
+    weight_VD: torch.Tensor,
+    bias_V: torch.Tensor | None,
+    targets_N: torch.Tensor,
+    *,
+    weights_N: torch.Tensor | None = None,
+    reduction: Reduction = "mean",
+    chunk: int | None = None,
+) -> torch.Tensor:
+    """Losses of the int64 targets, summed up: Σ wᵢ·lossᵢ ("sum"), that over Σ wᵢ ("mean"), or one by one ("none").
+
+    Gradients reach `hidden_ND`, `weight_VD` and `bias_V`, but not with "none", which is for evaluation: (N,) losses,
+    unweighted, 0 where masked. A mean over masked positions alone is NaN, as PyTorch's own is.
+
+    Args:
+        weights_N: of each position, default 1; a position of weight 0 is masked, and its target may be anything.
+        chunk: rows whose logits are held at once; default: those that fill 128 MiB on a CPU, 1 GiB on a GPU.
+
+    Raises:
+        InvalidInput: `chunk` is not positive.
+    """
+    if chunk is not None and chunk < 1:
+        raise InvalidInput("chunk must be positive", field="chunk")
+    rows = chunk or _default_chunk(weight_VD)
+    if weights_N is not None:
+        targets_N = targets_N.where(weights_N != 0, 0)
+    if reduction == "none":
+        losses_N = _losses(_Problem(hidden_ND, weight_VD, bias_V, targets_N, None, rows))
+        return losses_N if weights_N is None else losses_N.where(weights_N != 0, 0.0)
+    factors_N = _factors(weights_N, hidden_ND, mean=reduction == "mean")
+    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (hidden_ND, weight_VD, bias_V)):
+        return _LinearCrossEntropy.apply(hidden_ND, weight_VD, bias_V, targets_N, factors_N, rows)  # type: ignore
+    return _losses(_Problem(hidden_ND, weight_VD, bias_V, targets_N, None, rows)).mul_(factors_N).sum()
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What a pass over the rows needs."""
+
+    hidden: torch.Tensor  # (N, D)
+    weight: torch.Tensor  # (V, D)
+    bias: torch.Tensor | None  # (V,)
+    targets: torch.Tensor  # (N,)
+    factors: torch.Tensor | None  # (N,): what each loss counts in the sum; None where only the losses matter
+    rows: int  # of a chunk, at most
+
+    def cast(self, dtype: torch.dtype) -> _Problem:
+        """The same with factors of products in `dtype`."""
+        return replace(self, hidden=self.hidden.to(dtype), weight=self.weight.to(dtype))
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Σ factorᵢ·lossᵢ; the gradients come with it and are handed out once, so that no copy of them is ever made."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_ND: torch.Tensor,
+        weight_VD: torch.Tensor,
+        bias_V: torch.Tensor | None,
+        targets_N: torch.Tensor,
+        factors_N: torch.Tensor,
+        rows: int,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(hidden_ND, weight_VD, bias_V, targets_N, factors_N)
+        ctx.rows, ctx.dtype = rows, _product_dtype(hidden_ND)
+        problem = _Problem(hidden_ND, weight_VD, bias_V, targets_N, factors_N, rows)
+        losses_N, ctx.ready = _losses_and_gradients(problem.cast(ctx.dtype))
+        return (losses_N * factors_N).sum()  # no product, which autocast would make narrow
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+        """`grad` times the gradients; of a graph that was kept, they are computed once more."""
+        ready: Gradients | None = ctx.ready
+        ctx.ready = None
+        if ready is None:
+            hidden_ND, weight_VD, bias_V, targets_N, factors_N = ctx.saved_tensors
+            again = _Problem(hidden_ND, weight_VD, bias_V, targets_N, factors_N, ctx.rows)
+            ready = _losses_and_gradients(again.cast(ctx.dtype))[1]
+        scaled = [None if found is None else _scale(found, grad) for found in ready]
+        sources = ctx.saved_tensors[:3]
+        typed = [None if x is None else x.to(source.dtype) for x, source in zip(scaled, sources, strict=True)]
+        return (*typed, None, None, None)
+
+
+def _factors(weights_N: torch.Tensor | None, hidden_ND: torch.Tensor, *, mean: bool) -> torch.Tensor:
+    """(N,) what each loss counts in the sum."""
+    wide = torch.float64 if hidden_ND.dtype == torch.float64 else torch.float32
+    if weights_N is None:
+        count = len(hidden_ND)
+        return torch.full((count,), 1 / max(1, count) if mean else 1.0, dtype=wide, device=hidden_ND.device)
+    factors_N = weights_N.detach().to(wide)
+    return factors_N / factors_N.sum() if mean else factors_N
+
+
+def _default_chunk(weight_VD: torch.Tensor) -> int:
+    held = _CHUNK_BYTES.get(weight_VD.device.type, _CHUNK_BYTES_ELSEWHERE)
+    return max(1, held // (4 * weight_VD.shape[0]))
+
+
+def _product_dtype(hidden_ND: torch.Tensor) -> torch.dtype:
+    """What autocast would compute a linear map in here; without it, the vectors' own type."""
+    device = hidden_ND.device.type
+    if not torch.is_autocast_enabled(device) or hidden_ND.dtype == torch.float64:
+        return hidden_ND.dtype
+    return torch.get_autocast_dtype(device)
+
+
+def _chunks(problem: _Problem) -> list[slice]:
+    """As many chunks of `rows` rows as needed, of equal size as far as possible."""
+    count = len(problem.targets)
+    parts = -(-count // problem.rows)
+    cuts = [count * i // parts for i in range(parts + 1)] if parts else []
+    return [slice(a, b) for a, b in pairwise(cuts)]
+
+
+def _log_probabilities(problem: _Problem, rows: slice, buffer: torch.Tensor) -> torch.Tensor:
+    """(C, V) logarithms of the probabilities of a chunk, in `buffer`, which it fills up with logits of −∞."""
+    hidden_CD, weight_VD = problem.hidden[rows], problem.weight
+    padded_CW, count = buffer[: len(hidden_CD)], len(weight_VD)
+    padded_CW[:, count:] = float("-inf")
+    z_CV = padded_CW[:, :count]
+    if hidden_CD.dtype == z_CV.dtype == weight_VD.dtype:
+        torch.mm(hidden_CD, weight_VD.T, out=z_CV)
+    else:
+        z_CV.copy_(torch.mm(hidden_CD, weight_VD.T))
+    if problem.bias is not None:
+        z_CV += problem.bias
+    return torch.log_softmax(padded_CW, dim=1, out=padded_CW)[:, :count]
+
+
+def _buffer(problem: _Problem, chunks: list[slice]) -> torch.Tensor:
+    wide = torch.float64 if problem.hidden.dtype == torch.float64 else torch.float32
+    most = max((rows.stop - rows.start for rows in chunks), default=0)
+    width = -(-len(problem.weight) // _ALIGNED) * _ALIGNED
+    return torch.empty(most, width, dtype=wide, device=problem.hidden.device)
+
+
+@torch.no_grad()
+def _losses(problem: _Problem) -> torch.Tensor:
+    """(N,) losses alone."""
+    problem = problem.cast(_product_dtype(problem.hidden))
+    chunks = _chunks(problem)
+    buffer = _buffer(problem, chunks)
+    losses_N = buffer.new_empty(len(problem.targets))
+    with torch.autocast(buffer.device.type, enabled=False):
+        for rows in chunks:
+            log_p_CV = _log_probabilities(problem, rows, buffer)
+            losses_N[rows] = -log_p_CV.gather(1, problem.targets[rows, None])[:, 0]
+    return losses_N
+
+
+@torch.no_grad()
+def _losses_and_gradients(problem: _Problem) -> tuple[torch.Tensor, Gradients]:
+    """(N,) losses, and the gradients of Σ factorᵢ·lossᵢ: (N, D), (V, D), (V,)."""
+    chunks = _chunks(problem)
+    buffer = _buffer(problem, chunks)
+    losses_N = buffer.new_empty(len(problem.targets))
+    grad_hidden_ND = torch.empty_like(problem.hidden)
+    grad_weight_VD = None if chunks else buffer.new_zeros(problem.weight.shape)
+    grad_bias_V = None if problem.bias is None else buffer.new_zeros(len(problem.bias))
+    assert problem.factors is not None
+    with torch.autocast(buffer.device.type, enabled=False):
+        for rows in chunks:
+            hidden_CD, targets_C = problem.hidden[rows], problem.targets[rows, None]
+            factors_C = problem.factors[rows]
+            p_CV = _log_probabilities(problem, rows, buffer)
+            losses_N[rows] = -p_CV.gather(1, targets_C)[:, 0]
+            p_CV.exp_()
+            p_CV.scatter_add_(1, targets_C, p_CV.new_full((1, 1), -1.0).expand(len(p_CV), 1))
+            narrow_CV = p_CV.to(hidden_CD.dtype)
+            # The factors scale rows of the small matrices instead of those of the large one.
+            grad_hidden_ND[rows] = torch.mm(narrow_CV, problem.weight).mul_(factors_C[:, None])
+            scaled_CD = (hidden_CD * factors_C[:, None]).to(hidden_CD.dtype)
+            grad_weight_VD = _add_product(grad_weight_VD, narrow_CV, scaled_CD)
+            if grad_bias_V is not None:
+                grad_bias_V += p_CV.T @ factors_C
+    assert grad_weight_VD is not None
+    return losses_N, (grad_hidden_ND, grad_weight_VD, grad_bias_V)
+
+
+def _add_product(total_VD: torch.Tensor | None, p_CV: torch.Tensor, hidden_CD: torch.Tensor) -> torch.Tensor:
+    """total + pᵀ · hidden, in place and in the total's type."""
+    if total_VD is None:
+        first_VD = torch.mm(p_CV.T, hidden_CD)
+        return first_VD.to(torch.promote_types(p_CV.dtype, torch.float32))
+    if total_VD.dtype == p_CV.dtype:
+        return total_VD.addmm_(p_CV.T, hidden_CD)
+    return total_VD.add_(torch.mm(p_CV.T, hidden_CD))
+
+
+def _scale(found: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    """In place; by 1, as most often, not at all, where looking at the factor costs nothing."""
+    if grad.device.type == "cpu" and grad.item() == 1.0:
+        return found
+    return found.mul_(grad)
