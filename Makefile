@@ -35,8 +35,9 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/shellcheck docker/smoke.sh
-	! command -v docker >/dev/null || docker compose config --quiet
-	! command -v docker >/dev/null || docker compose -f docker-compose.yml -f compose.gpu.yml --profile gpus-4 config --quiet
+	! docker compose version >/dev/null 2>&1 || docker compose config --quiet
+	! docker compose version >/dev/null 2>&1 || \
+		docker compose -f docker-compose.yml -f compose.gpu.yml --profile gpus-4 config --quiet
 
 smoke:
 	docker/smoke.sh
