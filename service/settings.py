@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     lease_s: float = Field(
         default=30.0, gt=0, description="a worker not seen for this long is frozen or cut off; others take over"
     )
+    training_segment_s: float = Field(
+        default=45.0,
+        gt=0,
+        description="how long a training keeps a worker; then the next job has its turn",
+    )
     drain_s: float = Field(
         default=6.0, ge=0, description="how long a stopped worker may go on with its segment; then another takes it up"
     )

@@ -23,6 +23,13 @@ def is_alive(connection: sa.Connection, name: str, lease_s: float) -> bool:
     return last is not None and now() - last <= timedelta(seconds=lease_s)
 
 
+def any_alive(connection: sa.Connection, prefix: str, lease_s: float) -> bool:
+    """Whether a worker whose name begins so was seen within its lease."""
+    last = connection.execute(sa.select(sa.func.max(workers.c.seen_at)).where(workers.c.name.startswith(prefix)))
+    seen_at = last.scalar()
+    return seen_at is not None and now() - seen_at <= timedelta(seconds=lease_s)
+
+
 def is_missing(connection: sa.Connection, name: str, lease_s: float) -> bool:
     """Whether a worker that was seen once has not been for longer than its lease."""
     last = connection.execute(sa.select(workers.c.seen_at).where(workers.c.name == name)).scalar()

@@ -10,6 +10,7 @@ from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
 from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
+from service.contracts.training_presets import TRAINING_PRESETS
 from service.errors import InvalidInput, NotAvailable
 
 DEMO_MODEL = "demo-gpt2"
@@ -121,6 +122,7 @@ PRESETS: tuple[Preset, ...] = (
         stated=["patterns (−2, −0.5), (0.2, −0.3), (1.5, 1.5); patterns −2, 0, 1; E, and E_MCHN at β = 1 and 2"],
         assumed=["the attractors are marked, which shows that the landscapes differ"],
     ),
+    *TRAINING_PRESETS,
 )
 _SPECS: dict[str, type[ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec]] = {
     "extraction": ExtractionSpec,
@@ -145,7 +147,7 @@ def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
         NotAvailable: a kind or an option that this version does not serve.
         InvalidInput: an unknown preset, one of another kind, or a field that is wrong.
     """
-    if kind not in _SPECS:
+    if kind not in (*_SPECS, "training"):
         raise NotAvailable(f"jobs of kind {kind} are not available in this version", field="kind")
     if isinstance(preset_id := given.get("preset"), str):
         preset = find_preset(preset_id)

@@ -12,7 +12,7 @@ from service.contracts.base import Contract, Identifier, Notice, RequestContract
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Layers = Annotated[list[Width], Field(min_length=1, max_length=256)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Lexicon = Literal["full", "half_nouns", "one_noun", "nouns_x2", "nouns_x10", "nouns_x100"]
+Lexicon = Literal["standard", "half_nouns", "one_noun", "nouns_x2", "nouns_x10", "nouns_x100"]
 Experiment = Literal["question_formation", "openelm"]
 
 
@@ -58,7 +58,7 @@ class SentenceData(RequestContract):
     """Lines of the question-formation language: generated, or the original files in a folder of the corpora root."""
 
     folder: Text | None = Field(default=None, description="of question.train, .val/.dev, .test, .gen")
-    lexicon: Lexicon = Field(default="full", description="the 68 words, or a control whose entropy is another")
+    lexicon: Lexicon = Field(default="standard", description="the 68 words, or a control whose entropy is another")
     train: int = Field(default=100_000, ge=1, le=10_000_000)
     val: int = Field(default=1_000, ge=1, le=1_000_000)
     test: int = Field(default=10_000, ge=1, le=1_000_000, description="i.i.d.")

@@ -11,15 +11,16 @@ from typing import Any
 
 from dbos import DBOS, PortableWorkflowError, WorkflowHandle, WorkflowSerializationFormat
 
-from service.catalog import corpora, jobs
+from service.catalog import corpora, jobs, workers
 from service.catalog.engine import Connection
 from service.errors import RadiusError, error_from_dict
 from service.ids import derived_id
-from service.jobs.engine import COMPUTE_QUEUE, SCAN_WORKFLOW, SEGMENT_WORKFLOW, options_for, run_id
+from service.jobs.engine import COMPUTE_QUEUE, SCAN_WORKFLOW, SEGMENT_WORKFLOW, TRAIN_QUEUE, options_for, run_id
 from service.jobs.submission import lacking
 from workers.flows.runtime import runtime
 
 Spec = dict[str, Any]
+_TRAINING_WAITS = 1000  # a training's segments come after those of every other job
 _MAX_RECOVERY = 1000  # deaths of the control worker never fail a job
 
 
@@ -50,6 +51,12 @@ def energy(job_id: str) -> None:
 def analysis(job_id: str) -> None:
     """An extraction, then the radius of each of its sets, then their energies."""
     _guard(job_id, _analyse)
+
+
+@_workflow("training")
+def training(job_id: str) -> None:
+    """A training run: prepared, then trained by one segment after another, then measured."""
+    _guard(job_id, _train)
 
 
 @_workflow(SCAN_WORKFLOW)
@@ -83,6 +90,20 @@ def _analyse(job_id: str, spec: Spec) -> None:
             _evaluate(job_id, layers, spec["energy"] | {"queries": None, "builtin": None} | shared, position=position)
 
 
+def _train(job_id: str, spec: Spec) -> None:
+    """Each segment says how far it came; a trainer, where one lives, has a device of its own for them."""
+    spec = spec | {"priority": spec["priority"] + _TRAINING_WAITS}
+    steps = _segment(job_id, "prepare", "prepare", spec).get_result()["steps"]
+    _plan(job_id, steps, "steps", 0, 0)
+    step = part = 0
+    while step < steps:
+        queue = TRAIN_QUEUE if _trainer_lives() else COMPUTE_QUEUE
+        arguments = spec | {"start": step}
+        step = _segment(job_id, f"train-{part:05d}", "train", arguments, queue).get_result()["step"]
+        part += 1
+    _segment(job_id, "finish", "finish", spec).get_result()
+
+
 def _extract(job_id: str, spec: Spec) -> list[str]:
     """Sample, then one segment per shard, then publish; returns the ids of the activation sets, one per site."""
     sample = _segment(job_id, "sample", "sample", spec).get_result()
@@ -109,9 +130,9 @@ def _evaluate(job_id: str, sets: list[str], options: Spec, *, position: int, alo
     _segment(job_id, f"energy-{position:02d}", "energy", arguments).get_result()
 
 
-def _segment(job_id: str, name: str, function: str, arguments: Spec) -> WorkflowHandle[Any]:
+def _segment(job_id: str, name: str, function: str, arguments: Spec, queue: str = COMPUTE_QUEUE) -> WorkflowHandle[Any]:
     parent = run_id(job_id, arguments.get("retry", 0))
-    options = options_for(SEGMENT_WORKFLOW, COMPUTE_QUEUE, f"{parent}.{name}", arguments["priority"])
+    options = options_for(SEGMENT_WORKFLOW, queue, f"{parent}.{name}", arguments["priority"])
     return DBOS.enqueue_workflow_with_options(options, job_id, name, function, arguments)
 
 
@@ -133,6 +154,13 @@ def _start(job_id: str) -> Spec:
         return job.spec | {"priority": job.priority, "retry": job.retries}
 
     return runtime().write(start)
+
+
+@DBOS.step()
+def _trainer_lives() -> bool:
+    current = runtime()
+    with current.catalog.read() as connection:
+        return workers.any_alive(connection, "train-", current.settings.lease_s)
 
 
 @DBOS.step()

@@ -22,6 +22,7 @@ from workers.flows.measuring import measure_radius
 from workers.flows.runtime import SegmentProgress, runtime
 from workers.flows.sampling import sample_chunks
 from workers.flows.scanning import scan_corpus
+from workers.flows.training import finish_run, prepare_run, train_run
 
 logger = logging.getLogger(__name__)
 Arguments = dict[str, Any]
@@ -33,6 +34,9 @@ SEGMENTS: dict[str, Segment] = {
     "publish": publish_sets,
     "radius": measure_radius,
     "energy": evaluate_energies,
+    "prepare": prepare_run,
+    "train": train_run,
+    "finish": finish_run,
 }
 
 

@@ -1,85 +1,136 @@
-"""The training loop: AdamW, linear warm-up and cosine decay, clipped gradients, loss in nats per token."""
+"""The one training loop: micro-batches, AdamW, a schedule, clipped gradients. Every experiment is a `Task` of it.
+
+A step is a function of (weights, optimiser, seed, step) alone: a task draws its batch from (seed, step), and dropout is
+seeded by both. So a run that is taken up again from a checkpoint goes on bit for bit as if it had never stopped.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-Logits = Callable[[torch.Tensor], torch.Tensor]
+from workers.training.optimizer import adamw
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How to train; one step is one batch."""
+    """How to train; one step is one batch. `decay_steps` ends the schedule; None is the last step."""
 
     steps: int
     peak_lr: float
     warmup_steps: int
+    schedule: str = "cosine"
+    decay_steps: int | None = None
     final_lr_share: float = 0.1
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
     clip: float = 1.0
+    seed: int = 0
+    bfloat16: bool = False
+
+
+class Task(Protocol):
+    """What is trained: a model, its batches and its loss."""
+
+    @property
+    def model(self) -> nn.Module:
+        """In training mode while a step is made."""
+        ...
+
+    def micro_batches(self, step: int) -> Sequence[Any]:
+        """The batch of a step, in parts small enough for one backward pass; a function of the step alone."""
+        ...
+
+    def tokens(self, batch: Any) -> int:
+        """Tokens trained on with a micro-batch."""
+        ...
+
+    def targets(self, batch: Any) -> int:
+        """What the loss of a batch is divided by: its targets, or its lines."""
+        ...
+
+    def loss(self, batch: Any, weight: float) -> torch.Tensor:
+        """`weight` × the sum of the losses of a micro-batch's targets, in nats."""
+        ...
+
+
+class Experiment(Task, Protocol):
+    """A task that can be measured, and whose model is kept."""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is needed to build the model again and to read its tokens."""
+        ...
+
+    def evaluate(self) -> tuple[float, dict[str, float]]:
+        """The validation loss, dropout off, and what else is measured along the way."""
+        ...
+
+    def final(self) -> dict[str, Any]:
+        """What is measured once, at the end."""
+        ...
+
+
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step: `loss` over the whole batch, dropout on, before the update."""
+
+    step: int
+    loss: float
+    tokens: int
+    lr: float
+    grad_norm: float
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
-    """Linear to the peak over `warmup_steps`, then a half cosine to `final_lr_share` of it at the last step."""
+    """Linear to the peak over `warmup_steps`, then the schedule to `final_lr_share` of it at `decay_steps`."""
     if step < config.warmup_steps:
         return config.peak_lr * (step + 1) / config.warmup_steps
-    share = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * share))
-    return config.peak_lr * (config.final_lr_share + (1 - config.final_lr_share) * cosine)
+    if config.schedule == "constant":
+        return config.peak_lr
+    last = config.decay_steps or config.steps
+    share = min(1.0, (step - config.warmup_steps) / max(1, last - config.warmup_steps))
+    left = 1 - share if config.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * share))
+    return config.peak_lr * (config.final_lr_share + (1 - config.final_lr_share) * left)
 
 
-def train(
-    model: nn.Module,
-    logits: Logits,
-    batches: Iterator[torch.Tensor],
-    config: TrainingConfig,
-    tick: Callable[[int, float], None] = lambda step, loss: None,
-) -> None:
-    """Train `model` in place on `config.steps` batches of (B, T + 1) tokens; `tick` is told each step's loss.
+class Trainer(Generic[AnyTask]):
+    """A task under training; `step` counts the steps made."""
 
-    Args:
-        logits: (B, T) tokens → (B, T, d_vocab), through `model`.
-    """
-    optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), betas=config.betas, lr=config.peak_lr)
-    model.train()
-    for step in range(config.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config)
-        loss = next_token_loss(logits, next(batches))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimizer.step()
-        tick(step + 1, loss.item())
+    def __init__(self, task: AnyTask, config: TrainingConfig) -> None:
+        self.task, self.config, self.step = task, config, 0
+        self.optimizer = adamw(
+            task.model, lr=config.peak_lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay
+        )
 
-
-@torch.inference_mode()
-def evaluate(model: nn.Module, logits: Logits, batches: Iterable[torch.Tensor]) -> float:
-    """Mean loss over all tokens of `batches`, dropout off, in nats per token."""
-    model.eval()
-    total = count = 0.0
-    for batch in batches:
-        tokens = batch[:, 1:].numel()
-        total += next_token_loss(logits, batch).item() * tokens
-        count += tokens
-    return total / count
-
-
-def next_token_loss(logits: Logits, batch: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of each token given those before it; the denominator is the number of targets."""
-    predicted = logits(batch[:, :-1])
-    return functional.cross_entropy(predicted.flatten(0, 1), batch[:, 1:].flatten())
-
-
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay for matrices, none for biases and norms."""
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
-    others = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    def advance(self) -> StepRecord:
+        """Make one step."""
+        config, model = self.config, self.task.model
+        lr = learning_rate(self.step, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        torch.manual_seed(config.seed * 2**32 + self.step)  # dropout
+        model.train()
+        batches = self.task.micro_batches(self.step)
+        targets = sum(self.task.targets(batch) for batch in batches)
+        total = 0.0
+        for batch in batches:
+            with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=config.bfloat16):
+                loss = self.task.loss(batch, 1 / targets)
+            loss.backward()
+            total += loss.item()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        tokens = sum(self.task.tokens(batch) for batch in batches)
+        return StepRecord(self.step, total, tokens, lr, norm.item())

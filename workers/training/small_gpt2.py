@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import torch
 import transformers.utils.logging
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tokenizers import ByteLevelBPETokenizer
+from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
 from service.contracts.corpora import CorpusSource
@@ -24,7 +27,7 @@ from service.settings import Settings
 from workers.corpora.sources import read_documents
 from workers.devices.device import set_precise_float32
 from workers.training.data import consecutive_windows, random_windows, split_tail
-from workers.training.loop import TrainingConfig, evaluate, train
+from workers.training.loop import Trainer, TrainingConfig
 
 CONTEXT = 128
 WINDOW = 64
@@ -50,18 +53,22 @@ def train_small_gpt2(
     model = GPT2LMHeadModel(_config(len(tokenizer), tokenizer.get_vocab()[END]))
     began = time.perf_counter()
     with _progress() as bar:
-        task = bar.add_task("train", total=config.steps, loss=float("nan"))
+        shown = bar.add_task("train", total=config.steps, loss=float("nan"))
         last = [0.0]
 
         def tick(step: int, loss: float) -> None:
             last[0] = loss
-            bar.update(task, completed=step, loss=loss)
+            bar.update(shown, completed=step, loss=loss)
 
-        train(model, lambda x: model(x).logits, random_windows(training, WINDOW, BATCH, seed), config, tick)
+        task = NextToken(model, random_windows(training, WINDOW, BATCH, seed))
+        trainer = Trainer(task, replace(config, seed=seed))
+        for _ in range(config.steps):
+            made = trainer.advance()
+            tick(made.step, made.loss)
     model.save_pretrained(out)
     facts = {
         "train_loss": last[0],
-        "val_loss": evaluate(model, lambda x: model(x).logits, consecutive_windows(validation, WINDOW, BATCH)),
+        "val_loss": _mean_loss(model, consecutive_windows(validation, WINDOW, BATCH)),
         "seconds": time.perf_counter() - began,
         "parameters": model.num_parameters(),
         "tokens": len(tokens),
@@ -69,6 +76,36 @@ def train_small_gpt2(
     }
     (out / "training.json").write_text(json.dumps(facts, indent=1))
     return facts
+
+
+class NextToken:
+    """A Hugging Face language model on windows of tokens; the windows follow one another, so it cannot be resumed."""
+
+    def __init__(self, model: GPT2LMHeadModel, windows: Iterator[torch.Tensor]) -> None:
+        self.model, self._windows = model, windows
+
+    def micro_batches(self, step: int) -> list[torch.Tensor]:
+        return [next(self._windows)]
+
+    def tokens(self, batch: torch.Tensor) -> int:
+        return batch[:, 1:].numel()
+
+    def targets(self, batch: torch.Tensor) -> int:
+        return batch[:, 1:].numel()
+
+    def loss(self, batch: torch.Tensor, weight: float) -> torch.Tensor:
+        logits = self.model(batch[:, :-1]).logits
+        return functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="sum") * weight
+
+
+@torch.inference_mode()
+def _mean_loss(model: GPT2LMHeadModel, windows: Iterator[torch.Tensor]) -> float:
+    model.eval()
+    task, total, count = NextToken(model, windows), 0.0, 0
+    for batch in windows:
+        total += task.loss(batch, 1.0).item()
+        count += task.targets(batch)
+    return total / count
 
 
 def _progress() -> Progress:

@@ -1,0 +1,74 @@
+"""`/v1/training`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import FileResponse
+
+from service.api.bodies import StrictRoute
+from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
+from service.api.problems import RESPONSES
+from service.api.services import LimitDep, PageDep, ServicesDep
+from service.artifacts.manifest import ArtifactFolder
+from service.catalog import training as catalog
+from service.contracts.base import Identifier, Page
+from service.contracts.training import MetricsRow, TrainingRun, TrainingSummary
+
+router = APIRouter(prefix="/v1/training", tags=["training"], route_class=StrictRoute, responses=RESPONSES)
+
+
+@router.get("")
+def list_training_runs(services: ServicesDep, page: PageDep) -> Page[TrainingSummary]:
+    """Runs, newest first."""
+    with services.catalog.read() as connection:
+        data, following = catalog.page(connection, page.limit, page.after)
+    return Page(data=data, next=following)
+
+
+@router.get("/{run_id}")
+def get_training_run(run_id: Identifier, services: ServicesDep) -> TrainingRun:
+    """A run as far as it is: losses, reference lines, accuracies, kept models."""
+    with services.catalog.read() as connection:
+        return catalog.get(connection, run_id)
+
+
+@router.get("/{run_id}/metrics")
+def list_training_metrics(
+    run_id: Identifier,
+    services: ServicesDep,
+    limit: LimitDep,
+    after: Annotated[int, Query(ge=0, le=2**62, description="the last step that is known")] = 0,
+) -> Page[MetricsRow]:
+    """Logged steps in order, nats per target."""
+    with services.catalog.read() as connection:
+        catalog.get(connection, run_id)
+        data, following = catalog.metrics(connection, run_id, limit, after)
+    return Page(data=data, next=None if following is None else str(following))
+
+
+@router.get("/{run_id}/metrics.csv", responses={200: {"content": {"text/csv": {}}}}, response_class=Response)
+def get_training_metrics_csv(run_id: Identifier, services: ServicesDep) -> Response:
+    """All logged steps as CSV."""
+    with services.catalog.read() as connection:
+        catalog.get(connection, run_id)
+        rows, _ = catalog.metrics(connection, run_id)
+    plain = [row.model_dump(exclude={"details"}) | row.details for row in rows]
+    names = list(dict.fromkeys(name for row in plain for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names)
+    writer.writeheader()
+    writer.writerows(plain)
+    return Response(text.getvalue(), media_type="text/csv")
+
+
+@router.get("/{run_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)
+def get_training_figure(run_id: Identifier, ending: Ending, services: ServicesDep) -> FileResponse:
+    """The losses so far, as drawn at the end of the last segment."""
+    with services.catalog.read() as connection:
+        step, sha256 = catalog.view(connection, run_id)
+    folder = services.settings.artifacts_root / run_id / f"view-{step:08d}"
+    return figure_response(ArtifactFolder(folder, sha256), ending)

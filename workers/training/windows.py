@@ -1,0 +1,147 @@
+"""The OpenELM experiment (appendices F.3, G): random windows of one token array, its tail held out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from service.artifacts.atomic import atomic_path, sha256_file, write_bytes
+from service.contracts.training import OpenELMSpec
+from service.errors import InvalidInput
+from workers.models.openelm import OpenELM
+from workers.models.openelm_config import OpenELMConfig
+from workers.training.cross_entropy import linear_cross_entropy
+from workers.training.data import consecutive_windows, split_tail
+
+Array = np.ndarray
+_TOGETHER = 1_000  # documents tokenised at once
+_BYTE_END = 0  # between documents, for the byte vocabulary
+NOTES = [
+    "train_loss is the mean over the whole batch with dropout on, before the update; val_loss has dropout off and is "
+    "the mean over whole windows from the start of the held-out tail. Both are nats per token.",
+    "Windows are drawn uniformly and cross borders of documents.",
+]
+
+
+def prepare_windows(
+    spec: OpenELMSpec, texts: Iterable[str], tokenizer: Tokenizer | None, folder: Path
+) -> dict[str, Any]:
+    """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8.
+
+    Returns:
+        `{"data", "reference_lines", "d_vocab"}` of the run.
+
+    Raises:
+        InvalidInput: fewer tokens than a window, or than `data.tokens`.
+    """
+    d_vocab = 256 if tokenizer is None else tokenizer.get_vocab_size()
+    dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
+    with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
+        for part in _tokens(texts, tokenizer):
+            count += len(part)
+            file.write(part.astype(dtype).tobytes())
+    train, validation = split_tail(np.empty(count, dtype=np.uint8), spec.data.validation_share)
+    asked = len(train) if spec.data.tokens is None else spec.data.tokens
+    if asked > len(train) or min(asked, len(validation)) <= spec.model.n_ctx:
+        detail = f"the corpus gives {len(train):,} training and {len(validation):,} validation tokens"
+        raise InvalidInput(detail, field="spec.data.tokens")
+    note = {"d_vocab": d_vocab, "dtype": dtype.name, "tokens": count}
+    write_bytes(folder / "tokens.json", json.dumps(note).encode())
+    data = {
+        "tokens": count,
+        "training_tokens": asked,
+        "validation_tokens": len(validation),
+        "tokenizer": spec.data.tokenizer,
+        "sha256": sha256_file(folder / "tokens.bin"),
+        "epochs": spec.steps * spec.batch * spec.model.n_ctx / asked,
+    }
+    return {"data": data, "reference_lines": {"uniform": float(np.log(d_vocab))}, "d_vocab": d_vocab}
+
+
+class WindowTask:
+    """The prepared tokens in `folder` and an OpenELM on `device`."""
+
+    def __init__(self, spec: OpenELMSpec, folder: Path, device: torch.device) -> None:
+        self.spec, self.device = spec, device
+        note = json.loads((folder / "tokens.json").read_bytes())
+        tokens = np.memmap(folder / "tokens.bin", dtype=np.dtype(note["dtype"]), mode="r")
+        train, self._validation = split_tail(tokens, spec.data.validation_share)
+        self._train = train[: spec.data.tokens]
+        torch.manual_seed(spec.seed)
+        width = 64 if device.type == "cuda" else 1  # rows of 954 numbers are not aligned for products in bfloat16
+        options = spec.model.model_dump() | {"d_vocab": note["d_vocab"], "width_multiple": width}
+        self.config = OpenELMConfig(**options)
+        self.model = OpenELM(self.config).to(device)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is needed to build the model again and to read its tokens."""
+        return {"family": "openelm", "config": asdict(self.config), "tokenizer": self.spec.data.tokenizer}
+
+    def micro_batches(self, step: int) -> list[torch.Tensor]:
+        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.spec.seed, step])))
+        window, size = self.spec.model.n_ctx, self.spec.micro_batch or self.spec.batch
+        starts = generator.integers(0, len(self._train) - window, size=self.spec.batch)
+        rows = np.stack([self._train[start : start + window + 1] for start in starts]).astype(np.int64)
+        return list(torch.from_numpy(rows).split(size))
+
+    def tokens(self, batch: torch.Tensor) -> int:
+        return batch[:, 1:].numel()
+
+    def targets(self, batch: torch.Tensor) -> int:
+        return batch[:, 1:].numel()
+
+    def loss(self, batch: torch.Tensor, weight: float) -> torch.Tensor:
+        return self._losses(batch, "sum", weight)
+
+    @torch.inference_mode()
+    def evaluate(self) -> tuple[float, dict[str, float]]:
+        """Mean loss over the first `validation_batches` batches of whole windows of the tail, dropout off."""
+        self.model.eval()
+        total, count, size = 0.0, 0, self.spec.micro_batch or self.spec.batch
+        windows = consecutive_windows(self._validation, self.spec.model.n_ctx, size)
+        for batch, _ in zip(windows, range(self.spec.data.validation_batches), strict=False):
+            total += self._losses(batch, "sum", 1.0).item()
+            count += batch[:, 1:].numel()
+        return total / count, {}
+
+    def final(self) -> dict[str, Any]:
+        """Nothing beyond the losses."""
+        return {}
+
+    def _losses(self, batch: torch.Tensor, reduction: Any, weight: float) -> torch.Tensor:
+        rows = batch.to(self.device, non_blocking=True)
+        targets_N = rows[:, 1:].flatten()
+        weights_N = torch.full(targets_N.shape, weight, device=self.device)
+        hidden_ND = self.model.hidden(rows[:, :-1]).flatten(0, 1)
+        return linear_cross_entropy(
+            hidden_ND, self.model.output_weight, None, targets_N, weights_N=weights_N, reduction=reduction
+        )
+
+
+def _tokens(texts: Iterable[str], tokenizer: Tokenizer | None) -> Iterator[Array]:
+    """The tokens of each document, an end of text after it."""
+    if tokenizer is None:
+        for text in texts:
+            yield np.frombuffer(text.encode() + bytes([_BYTE_END]), dtype=np.uint8)
+        return
+    end = tokenizer.token_to_id("<|endoftext|>")
+    group: list[str] = []
+    for text in texts:
+        group.append(text)
+        if len(group) == _TOGETHER:
+            yield from _encode(group, tokenizer, end)
+            group = []
+    yield from _encode(group, tokenizer, end)
+
+
+def _encode(texts: list[str], tokenizer: Tokenizer, end: int | None) -> Iterator[Array]:
+    for encoding in tokenizer.encode_batch(texts, add_special_tokens=False):
+        yield np.asarray([*encoding.ids, *([] if end is None else [end])])
