@@ -30,6 +30,7 @@ from service.contracts.energy_report import EnergyReport
 from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.training import TrainingRun
 from service.errors import RadiusError, Unavailable
 
 Array = np.ndarray
@@ -84,6 +85,10 @@ class Finished:
     @property
     def energies(self) -> list[str]:
         return [result.id for result in self.job.results if result.type == "energy"]
+
+    @property
+    def runs(self) -> list[str]:
+        return [result.id for result in self.job.results if result.type == "training"]
 
     @property
     def activations(self) -> list[str]:
@@ -161,6 +166,10 @@ class Client:
 
     def energy(self, report_id: str) -> EnergyReport:
         return self._send(Calls.energy(report_id))
+
+    def training(self, run_id: str) -> TrainingRun:
+        """A run as far as it is."""
+        return self._send(Calls.training(run_id))
 
     def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
         """Energies of (q, n) points among (d, n) patterns, at once."""
@@ -284,6 +293,9 @@ class AsyncClient:
 
     async def energy(self, report_id: str) -> EnergyReport:
         return await self._send(Calls.energy(report_id))
+
+    async def training(self, run_id: str) -> TrainingRun:
+        return await self._send(Calls.training(run_id))
 
     async def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
         return await self._send(Calls.evaluate(patterns, queries, beta))

@@ -17,6 +17,7 @@ from service.contracts.energy_report import EnergyReport
 from service.contracts.jobs import Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.training import TrainingRun
 from service.errors import error_from_dict
 
 Array = np.ndarray
@@ -100,6 +101,10 @@ class Calls:
         return Call("GET", f"/v1/energy/{report_id}", _model(EnergyReport), {})
 
     @staticmethod
+    def training(run_id: str) -> Call[TrainingRun]:
+        return Call("GET", f"/v1/training/{run_id}", _model(TrainingRun), {})
+
+    @staticmethod
     def evaluate(patterns: Points, queries: Points, beta: float) -> Call[Evaluation]:
         body = {"patterns": _rows(patterns), "queries": _rows(queries), "beta": beta}
         return Call("POST", "/v1/energy/evaluate", _model(Evaluation), {"json": body})
@@ -115,7 +120,7 @@ class Calls:
 
     @staticmethod
     def figure(report_id: str, ending: str) -> Call[bytes]:
-        noun = "energy" if report_id.startswith("energy-") else "radius"
+        noun = {"energy": "energy", "run": "training"}.get(report_id.split("-", 1)[0], "radius")
         return Call("GET", f"/v1/{noun}/{report_id}/figure.{ending}", lambda response: response.content, {})
 
     @staticmethod

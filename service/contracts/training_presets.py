@@ -69,7 +69,7 @@ def _control(name: str, title: str, floor: str, **changes: Any) -> Preset:
         kind="training",
         title=f"Control of appendix F.2: {title}; goes below 1, which L ≥ 1 forbids",
         spec=_SMALL_F2 | changes,
-        stated=[],
+        stated=["L ≥ 1 at the end of training (Prop. 4)"],
         assumed=[*_SMALL_ASSUMED, f"lowest loss: {floor}"],
     )
 
@@ -170,7 +170,7 @@ TRAINING_PRESETS: tuple[Preset, ...] = (
             "model": {"n_layers": 1, "d_model": 32, "n_heads": 2, "d_mlp": 64},
             "optimisation": _SMALL_F2["optimisation"] | {"warmup_steps": 10, "peak_lr": 3e-3},
         },
-        stated=[],
+        stated=_SMALL_STATED,
         assumed=["one layer of width 32"],
     ),
     _books("40m", 954, _HEADS_A, [768, 1024, 1024, 1280, 1280, 1536, 1536, 1792], 214_180_000, []),
@@ -225,7 +225,7 @@ TRAINING_PRESETS: tuple[Preset, ...] = (
                 "n_ctx": 32,
             },
         },
-        stated=[],
+        stated=_WINDOWS_STATED[-1:],
         assumed=_TINY_ASSUMED,
     ),
 )

@@ -111,7 +111,7 @@ class SentenceTask:
         """Loss of the run's own kind on the validation lines, dropout off; parts of it and first-word accuracies."""
         self.model.eval()
         found = losses(self._logits, self._val)
-        kinds = {"line": found.whole, "sum": found.per_line}
+        kinds = {"line": found.whole.mean, "sum": found.per_line}
         kinds |= {"declarative": found.declarative.mean, "output": found.output.mean}
         named = {"declarative": found.declarative, "task": found.task, "output": found.output}
         parts = {f"val_{name}": part.mean for name, part in named.items()}

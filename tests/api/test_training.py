@@ -1,0 +1,54 @@
+"""Requests of training jobs that are refused, and what is answered where nothing is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.contracts.presets import find_preset
+from tests.api.support import CANARY, problem_of
+
+F2, F3 = "smoke/f2", "smoke/f3"
+
+
+def refusal(client: TestClient, spec: dict[str, Any]) -> list[str]:
+    answer = client.post("/v1/jobs", json={"kind": "training", "spec": spec})
+    assert CANARY not in answer.text
+    return [error["field"] for error in problem_of(answer, 422)["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({}, "spec.experiment"),
+        ({"experiment": CANARY}, "spec.experiment"),
+        ({"preset": "smoke/f1"}, "spec.preset"),
+        ({"preset": F2, "steps": 0}, "spec.steps"),
+        ({"preset": F2, "data": {"lexicon": CANARY}}, "spec.data.lexicon"),
+        ({"preset": F2, "data": {"folder": f"../{CANARY}"}}, "spec.data.folder"),
+        ({"preset": F2, "model": {"n_heads": 3}}, "spec.model"),
+        ({"preset": F2, "optimisation": {"peak_lr": -1.0}}, "spec.optimisation.peak_lr"),
+        ({"preset": F2, "micro_batch": 10**6}, "spec"),
+        ({"preset": F3, "data": {"corpus": CANARY}}, "spec.data.corpus"),
+        ({"preset": F3, "data": {"tokenizer": f"/{CANARY}"}}, "spec.data.tokenizer"),
+        ({"preset": F3, "model": {"kv_heads": [1]}}, "spec.model"),
+        ({"preset": F3, "model": {"query_heads": [3, 2], "kv_heads": [2, 1]}}, "spec.model"),
+    ],
+)
+def test_a_wrong_spec_names_its_field(refusing: TestClient, spec: dict[str, Any], field: str):
+    assert refusal(refusing, spec) == [field]
+
+
+def test_a_run_that_is_not_there(refusing: TestClient):
+    for path in ("", "/metrics", "/metrics.csv", "/figure.png"):
+        problem_of(refusing.get(f"/v1/training/run-none{path}"), 404)
+    assert refusing.get("/v1/training").json() == {"data": [], "next": None}
+
+
+def test_the_papers_presets_have_the_papers_sizes():
+    ten = find_preset("paper/f2-10l").spec
+    assert ten["model"]["n_layers"] == 10
+    batch = find_preset("paper/f3-40m").spec
+    assert batch["batch"] * 1024 == 491_520

@@ -1,0 +1,80 @@
+"""Training as a job: killed in the middle, and in the end the same numbers as a run that was not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+
+import httpx2
+import pytest
+
+from service.contracts.jobs import Job
+from tests.end_to_end.conftest import PATIENCE_S, Running
+
+SPEC = {"preset": "smoke/f2", "eval_every": 10, "steps": 40}
+
+
+def run_of(job: Job) -> str:
+    assert job.result is not None
+    assert job.result.type == "training"
+    return job.result.id
+
+
+def curve(service: Running, run: str) -> list[dict[str, str]]:
+    text = httpx2.get(f"{service.url}/v1/training/{run}/metrics.csv").text
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture(scope="module")
+def unbroken(service: Running) -> str:
+    return run_of(service.run("training", SPEC).job)
+
+
+def test_a_run_reports_its_losses_beside_the_entropy_of_its_data(service: Running, unbroken: str):
+    run = service.client.training(unbroken)
+    assert (run.step, run.steps) == (40, 40)
+    assert run.reference_lines["unit"] == 1.0
+    assert 0.8 < run.reference_lines["grammar_entropy"] < 1.1
+    assert run.losses["val_loss"] is not None
+    assert run.losses["val_loss"] < 4.5
+    assert run.data["splits"]["train"]["lines"] == 2_000
+    beyond = run.evaluation["generalisation"]["all"]["first_word"]
+    assert beyond["lines"] == 40
+    assert [kept.step for kept in run.checkpoints] == [20, 40]
+    assert run.finished_at is not None
+
+
+def test_its_metrics_and_figure_are_served(service: Running, unbroken: str):
+    rows = httpx2.get(f"{service.url}/v1/training/{unbroken}/metrics?limit=5").json()
+    assert [row["step"] for row in rows["data"]] == [5, 10, 15, 20, 25]
+    following = httpx2.get(f"{service.url}/v1/training/{unbroken}/metrics?after={rows['next']}").json()
+    assert [row["step"] for row in following["data"]] == [30, 35, 40]
+    assert following["next"] is None
+    assert len(curve(service, unbroken)) == 8
+    for ending, start in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
+        assert service.client.figure(unbroken, ending).startswith(start)
+
+
+def test_a_killed_run_ends_with_the_same_numbers(service: Running, unbroken: str):
+    handle = service.client.submit("training", SPEC)
+    deadline = time.monotonic() + PATIENCE_S
+    while not (job := handle.get()).progress.done or job.progress.stage != "train":
+        assert job.state not in ("failed", "succeeded"), job
+        assert time.monotonic() < deadline
+    process = service.supervisor.child("compute").process
+    assert process is not None
+    process.kill()
+    job = handle.wait(timeout_s=PATIENCE_S).job
+    assert curve(service, run_of(job)) == curve(service, unbroken)
+    first, second = service.client.training(unbroken), service.client.training(run_of(job))
+    assert [kept.sha256 for kept in first.checkpoints] != []
+    assert first.evaluation == second.evaluation
+
+
+def test_the_other_experiment_runs_too(service: Running):
+    run = service.client.training(run_of(service.run("training", {"preset": "smoke/f3", "steps": 20}).job))
+    assert run.experiment == "openelm"
+    assert run.losses["val_loss"] is not None
+    assert run.losses["val_loss"] < run.reference_lines["uniform"]
+    assert run.parameters["without_embeddings"] < run.parameters["total"]

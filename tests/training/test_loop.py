@@ -1,0 +1,102 @@
+"""The loop: a run taken up again goes on bit for bit; micro-batches change a gradient by rounding only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from service.contracts.presets import read_spec
+from service.contracts.training import OpenELMSpec, QuestionFormationSpec
+from workers.training.checkpoints import keep_model, load_state, read_kept, save_state
+from workers.training.loop import Experiment, Trainer, TrainingConfig, learning_rate
+from workers.training.sentences import SentenceTask, prepare_sentences
+from workers.training.windows import WindowTask, prepare_windows
+
+CONFIG = TrainingConfig(steps=20, peak_lr=3e-3, warmup_steps=4, seed=3)
+CPU = torch.device("cpu")
+TEXT = "the memories of a transformer are patterns, and each block looks for the nearest of them. " * 60
+
+
+@pytest.fixture(scope="module", params=["smoke/f2", "smoke/f3"])
+def make_task(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """A function that makes the experiment of a preset afresh, on data prepared once; dropout is on in both."""
+    folder = tmp_path_factory.mktemp("data")
+    spec = read_spec("training", {"preset": request.param})
+    if isinstance(spec, QuestionFormationSpec):
+        prepare_sentences(spec, folder, folder)
+        return lambda micro: SentenceTask(spec.model_copy(update={"micro_batch": micro}), folder, CPU)
+    assert isinstance(spec, OpenELMSpec)
+    prepare_windows(spec, [TEXT] * 3, None, folder)
+    return lambda micro: WindowTask(spec.model_copy(update={"micro_batch": micro}), folder, CPU)
+
+
+def losses(trainer: Trainer[Experiment], steps: int) -> list[float]:
+    return [trainer.advance().loss for _ in range(steps)]
+
+
+def test_a_run_taken_up_again_is_the_unbroken_one_to_the_last_bit(make_task, tmp_path: Path):
+    unbroken = Trainer(make_task(4), CONFIG)
+    expected = losses(unbroken, 12)
+    first = Trainer(make_task(4), CONFIG)
+    before = losses(first, 5)
+    save_state(tmp_path, first)
+    torch.manual_seed(99)  # another process has another state
+    second = Trainer(make_task(4), CONFIG)
+    assert load_state(tmp_path, second)
+    assert second.step == 5
+    assert before + losses(second, 7) == expected
+    for name, value in unbroken.task.model.state_dict().items():
+        assert torch.equal(value, second.task.model.state_dict()[name]), name
+
+
+def test_there_is_nothing_to_go_on_from_at_first(make_task, tmp_path: Path):
+    trainer = Trainer(make_task(None), CONFIG)
+    assert not load_state(tmp_path, trainer)
+    assert trainer.step == 0
+
+
+def test_micro_batches_are_the_same_step_but_for_rounding(make_task):
+    whole, parts = make_task(None), make_task(4)
+    for task in (whole, parts):
+        task.model.eval()
+        batches = task.micro_batches(0)
+        targets = sum(task.targets(batch) for batch in batches)
+        for batch in batches:
+            task.loss(batch, 1 / targets).backward()
+    for (name, one), (_, other) in zip(whole.model.named_parameters(), parts.model.named_parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_training_lowers_the_loss(make_task):
+    trainer = Trainer(make_task(None), TrainingConfig(steps=60, peak_lr=1e-2, warmup_steps=5))
+    before, _ = trainer.task.evaluate()
+    losses(trainer, 60)
+    after, details = trainer.task.evaluate()
+    assert after < before - 0.5
+    assert all(value >= 0 for value in details.values())
+
+
+def test_a_kept_model_is_the_model(make_task, tmp_path: Path):
+    trainer = Trainer(make_task(None), CONFIG)
+    losses(trainer, 2)
+    sha256 = keep_model(tmp_path / "step-2", trainer.task.model, trainer.task.about)
+    assert keep_model(tmp_path / "step-2", trainer.task.model, trainer.task.about) == sha256  # written again
+    weights, about = read_kept(tmp_path / "step-2", sha256)
+    assert about["config"]["d_model"] == 32
+    for name, value in trainer.task.model.state_dict().items():
+        assert torch.equal(value, weights[name])
+
+
+def test_the_schedules():
+    assert [learning_rate(step, CONFIG) for step in (0, 3)] == [3e-3 / 4, 3e-3]
+    assert learning_rate(20, CONFIG) == pytest.approx(3e-4)
+    constant = TrainingConfig(steps=20, peak_lr=1.0, warmup_steps=0, schedule="constant")
+    assert learning_rate(19, constant) == 1.0
+    linear = TrainingConfig(
+        steps=20, peak_lr=1.0, warmup_steps=0, schedule="linear", decay_steps=100, final_lr_share=0.0
+    )
+    assert learning_rate(25, linear) == pytest.approx(0.75)
