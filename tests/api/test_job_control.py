@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from starlette.testclient import TestClient
 
 from service.catalog import jobs
 from service.catalog.engine import Catalog
+from service.jobs.control import JobControl
+from service.jobs.engine import JobEngine
 from service.settings import Settings
 from tests.api.products import publish_report
 from tests.api.support import EXTRACTION, problem_of, submit
@@ -127,3 +130,21 @@ def test_what_others_use_or_what_runs_is_not_deleted(api: TestClient, settings: 
     catalog.close()
     problem_of(api.delete(f"/v1/jobs/{made.job}"), 409, "conflict")
     assert api.get(f"/v1/activations/{made.activations}").status_code == 200
+
+
+def test_a_job_that_takes_longer_than_it_may_fails(settings: Settings, catalog: Catalog, api: TestClient):
+    limits = {"slow": 0.001, "quick": 1e6}
+    made = {
+        name: api.post("/v1/jobs", json=BODY | {"timeout_s": seconds}).json()["id"] for name, seconds in limits.items()
+    }
+    with catalog.begin() as connection:
+        for job_id in made.values():
+            jobs.start(connection, job_id)
+    time.sleep(0.01)
+    control = JobControl(catalog, JobEngine(settings.resolved_database_url), settings)
+    control.settle_overdue()
+    slow, quick = (api.get(f"/v1/jobs/{made[name]}").json() for name in limits)
+    assert (slow["state"], slow["error"]["code"], slow["timeout_s"]) == ("failed", "timeout", 0.001)
+    assert (quick["state"], quick["error"]) == ("running", None)
+    assert types(api, made["slow"])[-1] == "failed"
+    control.engine.close()

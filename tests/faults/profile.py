@@ -31,8 +31,8 @@ SHORT_PROFILE = Profile(
     frozen_pairs=6,
     control_deaths=5,
     flips=200,
-    races=30,
-    writing_s=6,
+    races=15,
+    writing_s=4,
     submit_p99_s=10,
 )
 SOAK_PROFILE = Profile(
@@ -43,8 +43,8 @@ SOAK_PROFILE = Profile(
     frozen_pairs=100,
     control_deaths=5,
     flips=1000,
-    races=300,
-    writing_s=60,
+    races=150,
+    writing_s=40,
     submit_p99_s=1.5,
 )
 PROFILE = SOAK_PROFILE if SOAK else SHORT_PROFILE

@@ -31,7 +31,7 @@ from workers.figures.training import draw_training_figure
 from workers.flows.runtime import Runtime, SegmentProgress, runtime
 from workers.models.loading import load_tokenizer
 from workers.training import sentences, windows
-from workers.training.checkpoints import keep_model, load_state, save_state
+from workers.training.checkpoints import PARTIAL, keep_model, load_state, save_state
 from workers.training.loop import Experiment, StepRecord, Trainer, TrainingConfig
 from workers.training.sentences import SentenceTask, prepare_sentences
 from workers.training.windows import WindowTask, prepare_windows
@@ -113,6 +113,8 @@ def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress
         catalog.record(connection, run_id, [], evaluation=evaluation, finished_at=now())
 
     current.write(record)
+    for left in folder.glob(f".*{PARTIAL}"):  # by owners that died
+        shutil.rmtree(left, ignore_errors=True)
     return {"run": run_id}
 
 

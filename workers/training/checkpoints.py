@@ -6,7 +6,7 @@ No state of a random generator is needed: the loop seeds each step by (seed, ste
 from __future__ import annotations
 
 import json
-import shutil
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,20 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from service.artifacts.atomic import atomic_path, publish_folder, write_bytes
-from service.artifacts.manifest import canonical_json, describe_file, read_manifest, verify_file, write_manifest
+from service.artifacts.atomic import atomic_path, publish_folder, sha256_file, write_bytes
+from service.artifacts.manifest import (
+    MANIFEST,
+    canonical_json,
+    describe_file,
+    read_manifest,
+    verify_file,
+    write_manifest,
+)
 from workers.training.loop import Trainer
 
 RESUME = "resume.safetensors"
 MODEL, ABOUT = "model.safetensors", "model.json"
+PARTIAL = ".partial"
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -55,15 +63,15 @@ def load_state(folder: Path, trainer: Trainer[Any]) -> bool:
 
 def keep_model(folder: Path, model: torch.nn.Module, about: dict[str, Any]) -> str:
     """Keep a model in `folder` for good, with what is needed to build it again; returns its manifest's SHA-256."""
-    staged = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(staged, ignore_errors=True)
+    if (folder / MANIFEST).exists():  # of an owner before
+        return sha256_file(folder / MANIFEST)
+    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}{PARTIAL}")
     staged.mkdir(parents=True)
     with atomic_path(staged / MODEL) as temporary:
         save_file(_contiguous(model.state_dict()), temporary)
     write_bytes(staged / ABOUT, canonical_json(about))
     files = [describe_file(staged / name) for name in (ABOUT, MODEL)]
     sha256 = write_manifest(staged, {"kind": "checkpoint", "files": files})
-    shutil.rmtree(folder, ignore_errors=True)  # of an owner before, the same to the last bit
     publish_folder(staged, folder)
     return sha256
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
+from service.errors import NonFiniteData
 from workers.training.optimizer import adamw
 
 
@@ -128,6 +129,8 @@ class Trainer(Generic[AnyTask]):
                 loss = self.task.loss(batch, 1 / targets)
             loss.backward()
             total += loss.item()
+        if not math.isfinite(total):
+            raise NonFiniteData(f"the loss is not finite at step {self.step + 1}; a lower peak_lr may help")
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
