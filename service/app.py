@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: problems.describe(app)
     # A page of another site must not reach a server on loopback, neither by a name that resolves to it nor by a form.
     app.add_middleware(SameSite)
-    # Without keys only loopback addresses are bound; the check of the host is for them.
+    # Where other machines can reach it, a key is asked for even if the file of keys is lost.
     app.add_middleware(KeyHolders, keys=ApiKeys(settings.api_keys_file, required=not is_loopback(settings.host)))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS, settings.host, *_names(settings)])
     app.add_middleware(PlainErrors)

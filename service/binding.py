@@ -27,8 +27,12 @@ def bind(settings: Settings) -> socket.socket:
 
 def url_of(settings: Settings, listening: socket.socket) -> str:
     """Where a bound API is reached."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{listening.getsockname()[1]}"
+    return url_at(settings.host, listening.getsockname()[1])
+
+
+def url_at(host: str, port: int) -> str:
+    """The URL of a host and port; an IPv6 address stands in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:

@@ -19,18 +19,23 @@ def seen(connection: sa.Connection, name: str) -> None:
 
 def is_alive(connection: sa.Connection, name: str, lease_s: float) -> bool:
     """Whether a worker was seen within its lease."""
-    last = connection.execute(sa.select(workers.c.seen_at).where(workers.c.name == name)).scalar()
-    return last is not None and now() - last <= timedelta(seconds=lease_s)
+    age = _age(connection, workers.c.name == name)
+    return age is not None and age <= timedelta(seconds=lease_s)
 
 
 def any_alive(connection: sa.Connection, prefix: str, lease_s: float) -> bool:
     """Whether a worker whose name begins so was seen within its lease."""
-    last = connection.execute(sa.select(sa.func.max(workers.c.seen_at)).where(workers.c.name.startswith(prefix)))
-    seen_at = last.scalar()
-    return seen_at is not None and now() - seen_at <= timedelta(seconds=lease_s)
+    age = _age(connection, workers.c.name.startswith(prefix))
+    return age is not None and age <= timedelta(seconds=lease_s)
 
 
 def is_missing(connection: sa.Connection, name: str, lease_s: float) -> bool:
     """Whether a worker that was seen once has not been for longer than its lease."""
-    last = connection.execute(sa.select(workers.c.seen_at).where(workers.c.name == name)).scalar()
-    return last is not None and now() - last > timedelta(seconds=lease_s)
+    age = _age(connection, workers.c.name == name)
+    return age is not None and age > timedelta(seconds=lease_s)
+
+
+def _age(connection: sa.Connection, which: sa.ColumnElement[bool]) -> timedelta | None:
+    """Time since the latest of some workers was seen; None where none ever was."""
+    last = connection.execute(sa.select(sa.func.max(workers.c.seen_at)).where(which)).scalar()
+    return None if last is None else now() - last

@@ -8,6 +8,7 @@ from typing import Annotated
 import httpx2
 import typer
 
+from service.binding import url_at
 from service.catalog import workers
 from service.catalog.engine import Catalog
 from service.catalog.migrate import migrate
@@ -59,8 +60,7 @@ def check_health(role: str | None, settings: Settings) -> None:
     """
     if role is None:
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
-        shown = f"[{host}]" if ":" in host else host
-        _expect_200(httpx2.Client(timeout=_HEALTH_S), f"http://{shown}:{settings.port}/readyz")
+        _expect_200(httpx2.Client(timeout=_HEALTH_S), f"{url_at(host, settings.port)}/readyz")
     elif role == "query":
         transport = httpx2.HTTPTransport(uds=str(settings.query_socket))
         _expect_200(httpx2.Client(transport=transport, timeout=_HEALTH_S), "http://query/healthz")

@@ -9,7 +9,7 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
 from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
-from service.contracts.training import OpenELMSpec, QuestionFormationSpec
+from service.contracts.training import EXPERIMENTS, OpenELMSpec, QuestionFormationSpec
 from service.contracts.training_presets import TRAINING_PRESETS
 from service.errors import InvalidInput, NotAvailable
 
@@ -163,12 +163,10 @@ def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
 
 def _training(given: dict[str, Any]) -> type[QuestionFormationSpec | OpenELMSpec]:
     """Which experiment a spec is of; without a known one there is nothing to read it by."""
-    match given.get("experiment"):
-        case "question_formation":
-            return QuestionFormationSpec
-        case "openelm":
-            return OpenELMSpec
-    raise InvalidInput("must be question_formation or openelm, or come from a preset", field="spec.experiment")
+    experiment = given.get("experiment")
+    if not isinstance(experiment, str) or experiment not in EXPERIMENTS:
+        raise InvalidInput("must be question_formation or openelm, or come from a preset", field="spec.experiment")
+    return EXPERIMENTS[experiment]
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -136,6 +136,10 @@ class OpenELMSpec(RunOptions):
 
 
 TrainingSpec = QuestionFormationSpec | OpenELMSpec
+EXPERIMENTS: dict[str, type[QuestionFormationSpec] | type[OpenELMSpec]] = {
+    "question_formation": QuestionFormationSpec,
+    "openelm": OpenELMSpec,
+}
 
 
 class Checkpoint(Contract):

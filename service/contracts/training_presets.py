@@ -67,7 +67,7 @@ def _control(name: str, title: str, floor: str, **changes: Any) -> Preset:
     return Preset(
         id=f"small/f2-{name}",
         kind="training",
-        title=f"Control of appendix F.2: {title}; goes below 1, which L ≥ 1 forbids",
+        title=f"Control of appendix F.2: {title}; its least loss is below 1, which L ≥ 1 forbids",
         spec=_SMALL_F2 | changes,
         stated=["L ≥ 1 at the end of training (Prop. 4)"],
         assumed=[*_SMALL_ASSUMED, f"lowest loss: {floor}"],

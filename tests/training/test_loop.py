@@ -9,7 +9,7 @@ import torch
 
 from service.contracts.presets import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
-from workers.training.checkpoints import keep_model, load_state, read_kept, save_state
+from workers.training.checkpoints import load_state, read_kept, save_state, write_model
 from workers.training.loop import Experiment, Trainer, TrainingConfig, learning_rate
 from workers.training.sentences import SentenceTask, prepare_sentences
 from workers.training.windows import WindowTask, prepare_windows
@@ -45,7 +45,7 @@ def test_a_run_taken_up_again_is_the_unbroken_one_to_the_last_bit(make_task, tmp
     torch.manual_seed(99)  # another process has another state
     second = Trainer(make_task(4), CONFIG)
     assert load_state(tmp_path, second)
-    assert second.step == 5
+    assert (second.step, second.tokens) == (5, first.tokens)
     assert before + losses(second, 7) == expected
     for name, value in unbroken.task.model.state_dict().items():
         assert torch.equal(value, second.task.model.state_dict()[name]), name
@@ -83,8 +83,8 @@ def test_training_lowers_the_loss(make_task):
 def test_a_kept_model_is_the_model(make_task, tmp_path: Path):
     trainer = Trainer(make_task(None), CONFIG)
     losses(trainer, 2)
-    sha256 = keep_model(tmp_path / "step-2", trainer.task.model, trainer.task.about)
-    assert keep_model(tmp_path / "step-2", trainer.task.model, trainer.task.about) == sha256  # written again
+    sha256 = write_model(tmp_path / "step-2", trainer.task.model, trainer.task.about)
+    assert write_model(tmp_path / "step-2", trainer.task.model, trainer.task.about) == sha256  # written again
     weights, about = read_kept(tmp_path / "step-2", sha256)
     assert about["config"]["d_model"] == 32
     for name, value in trainer.task.model.state_dict().items():

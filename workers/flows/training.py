@@ -6,9 +6,7 @@ A run's folder is readable while it grows: every kept model and every figure is 
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +19,16 @@ from service.catalog import corpora, jobs
 from service.catalog import training as catalog
 from service.catalog.engine import Connection
 from service.contracts.base import now
-from service.contracts.training import OpenELMSpec, QuestionFormationSpec, TrainingSpec
+from service.contracts.training import EXPERIMENTS, QuestionFormationSpec, TrainingSpec
 from service.ids import derived_id
 from service.provenance import provenance
 from workers.corpora.sources import read_documents
 from workers.devices.device import choose_device, describe_device
 from workers.flows.runtime import Runtime, SegmentProgress, runtime
-from workers.flows.training_log import TrainingLog, draw_view
+from workers.flows.training_log import TrainingLog, collect_leftovers, draw_view
 from workers.models.loading import load_tokenizer
 from workers.training import sentences, windows
-from workers.training.checkpoints import PARTIAL, load_state, save_state
+from workers.training.checkpoints import load_state, save_state
 from workers.training.loop import Experiment, Trainer, TrainingConfig
 from workers.training.sentences import SentenceTask, prepare_sentences
 from workers.training.windows import WindowTask, prepare_windows
@@ -82,9 +80,7 @@ def prepare_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgres
 def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Train until the segment's time is over, the worker stops or the run ends; returns `{"step"}`."""
     current, spec, run_id = runtime(), _spec(arguments), derived_id("run", job_id)
-    folder, device = current.artifact(run_id), choose_device(current.settings.device)
-    trainer: Trainer[Experiment] = Trainer(_task(spec, folder / "data", device), _config(spec, device))
-    load_state(folder, trainer)
+    trainer = _trainer(spec, run_id)
     log = TrainingLog(run_id, spec, trainer, progress)
     began = time.monotonic()
     while trainer.step < spec.steps and not current.draining.is_set():
@@ -93,8 +89,9 @@ def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress)
         if time.monotonic() - began > current.settings.training_segment_s:
             break
     log.flush()
-    save_state(folder, trainer)
-    draw_view(current, run_id, trainer.step, progress)
+    save_state(current.artifact(run_id), trainer)
+    draw_view(run_id, trainer.step, progress)
+    collect_leftovers(run_id, progress)
     progress(trainer.step - arguments["start"], final=True)
     return {"step": trainer.step}
 
@@ -102,18 +99,13 @@ def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress)
 def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Measure what is measured once, at the end."""
     current, spec, run_id = runtime(), _spec(arguments), derived_id("run", job_id)
-    folder, device = current.artifact(run_id), choose_device(current.settings.device)
-    trainer: Trainer[Experiment] = Trainer(_task(spec, folder / "data", device), _config(spec, device))
-    load_state(folder, trainer)
-    evaluation = trainer.task.final()
+    evaluation = _trainer(spec, run_id).task.final()
 
     def record(connection: Connection) -> None:
         progress.check(connection)
         catalog.record(connection, run_id, [], evaluation=evaluation, finished_at=now())
 
     current.write(record)
-    for left in folder.glob(f".*{PARTIAL}"):  # by owners that died
-        shutil.rmtree(left, ignore_errors=True)
     return {"run": run_id}
 
 
@@ -122,14 +114,19 @@ def _prepare(spec: TrainingSpec, folder: Path, current: Runtime) -> dict[str, An
         return prepare_sentences(spec, folder, current.settings.corpora_root)
     with current.catalog.read() as connection:
         corpus = corpora.find(connection, spec.data.corpus)
-    texts = _texts(corpus.source, current)
+    texts = (document.text for document in read_documents(corpus.source, current.settings))
     models = current.settings.models_root
     tokenizer = None if spec.data.tokenizer == BYTES else load_tokenizer(spec.data.tokenizer, None, models)
     return prepare_windows(spec, texts, tokenizer, folder)
 
 
-def _texts(source: Any, current: Runtime) -> Iterator[str]:
-    return (document.text for document in read_documents(source, current.settings))
+def _trainer(spec: TrainingSpec, run_id: str) -> Trainer[Experiment]:
+    """The run on this worker's device, where it was left."""
+    current = runtime()
+    folder, device = current.artifact(run_id), choose_device(current.settings.device)
+    trainer: Trainer[Experiment] = Trainer(_task(spec, folder / "data", device), _config(spec, device))
+    load_state(folder, trainer)
+    return trainer
 
 
 def _task(spec: TrainingSpec, folder: Path, device: torch.device) -> SentenceTask | WindowTask:
@@ -139,7 +136,7 @@ def _task(spec: TrainingSpec, folder: Path, device: torch.device) -> SentenceTas
 
 
 def _spec(arguments: dict[str, Any]) -> TrainingSpec:
-    kind = QuestionFormationSpec if arguments["experiment"] == "question_formation" else OpenELMSpec
+    kind = EXPERIMENTS[arguments["experiment"]]
     return kind.model_validate({name: arguments[name] for name in kind.model_fields if name in arguments})
 
 

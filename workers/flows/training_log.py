@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
+from pathlib import Path
 
-from service.artifacts.atomic import publish_folder
-from service.artifacts.manifest import describe_file, write_manifest
-from service.artifacts.staging import own_staging
+from service.artifacts.atomic import publish_folder, sha256_file
+from service.artifacts.manifest import MANIFEST, describe_file, write_manifest
+from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import training as catalog
 from service.catalog.engine import Connection
 from service.contracts.training import MetricsRow, TrainingSpec
 from workers.figures.training import draw_training_figure
-from workers.flows.runtime import Runtime, SegmentProgress, runtime
-from workers.training.checkpoints import keep_model, save_state
+from workers.flows.runtime import SegmentProgress, runtime
+from workers.training.checkpoints import save_state, write_model
 from workers.training.loop import Experiment, StepRecord, Trainer
 
 
@@ -29,19 +31,18 @@ class TrainingLog:
         with runtime().catalog.read() as connection:
             self._before = catalog.get(connection, run_id)
         self.rows: list[MetricsRow] = []
-        self._tokens, self._began = self._tokens_at(trainer.step), time.monotonic()
+        self._began = time.monotonic()
 
     def add(self, made: StepRecord) -> None:
         """Log a step, evaluate and keep the model where it is time."""
         spec, step = self.spec, made.step
         last = step == spec.steps
-        self._tokens += made.tokens
         evaluates = last or step % spec.eval_every == 0
         val_loss, details = self.trainer.task.evaluate() if evaluates else (None, {})
         if evaluates or step % spec.log_every == 0:
             row = MetricsRow(
                 step=step,
-                tokens=self._tokens,
+                tokens=self.trainer.tokens,
                 train_loss=made.loss,
                 val_loss=val_loss,
                 lr=made.lr,
@@ -71,7 +72,7 @@ class TrainingLog:
                 self.run_id,
                 self.rows,
                 step=self.trainer.step,
-                tokens=self._tokens,
+                tokens=self.trainer.tokens,
                 losses=losses,
                 timing={"train_s": spent},
             )
@@ -82,8 +83,8 @@ class TrainingLog:
 
     def _keep(self, step: int) -> None:
         about = self.trainer.task.about | {"step": step, "run": self.run_id}
-        folder = runtime().artifact(self.run_id) / f"step-{step:08d}"
-        sha256 = keep_model(folder, self.trainer.task.model, about)
+        model = self.trainer.task.model
+        sha256 = _publish(f"step-{step:08d}", self.run_id, self.progress, lambda to: write_model(to, model, about))
 
         def record(connection: Connection) -> None:
             self.progress.check(connection)
@@ -91,18 +92,10 @@ class TrainingLog:
 
         runtime().write(record)
 
-    def _tokens_at(self, step: int) -> int:
-        """Tokens trained on before `step`: counted again where the run was cut off between two rows."""
-        with runtime().catalog.read() as connection:
-            rows, _ = catalog.metrics(connection, self.run_id)
-        known = max((row for row in rows if row.step <= step), key=lambda row: row.step, default=None)
-        start, total = (0, 0) if known is None else (known.step, known.tokens)
-        task = self.trainer.task
-        return total + sum(task.tokens(batch) for at in range(start, step) for batch in task.micro_batches(at))
 
-
-def draw_view(current: Runtime, run_id: str, step: int, progress: SegmentProgress) -> None:
+def draw_view(run_id: str, step: int, progress: SegmentProgress) -> None:
     """The figure as of a step, in a folder of its own; the one before goes."""
+    current = runtime()
     folder = current.artifact(run_id)
     with current.catalog.read() as connection:
         run = catalog.get(connection, run_id)
@@ -110,10 +103,12 @@ def draw_view(current: Runtime, run_id: str, step: int, progress: SegmentProgres
     if not rows:
         return
     name = f"view-{step:08d}"
-    with own_staging(current.settings.staging_root, f"{run_id}-{name}", progress.attempt) as staged:
-        files = draw_training_figure(run.name, rows, run.reference_lines, staged / "figure")
-        sha256 = write_manifest(staged, {"kind": "view", "files": [describe_file(path) for path in files]})
-        publish_folder(staged, folder / name)
+
+    def draw(to: Path) -> None:
+        files = draw_training_figure(run.name, rows, run.reference_lines, to / "figure")
+        write_manifest(to, {"kind": "view", "files": [describe_file(path) for path in files]})
+
+    sha256 = _publish(name, run_id, progress, draw)
 
     def record(connection: Connection) -> None:
         progress.check(connection)
@@ -123,3 +118,25 @@ def draw_view(current: Runtime, run_id: str, step: int, progress: SegmentProgres
     for old in folder.glob("view-*"):
         if old.name < name:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def collect_leftovers(run_id: str, progress: SegmentProgress) -> None:
+    """Remove what owners of this segment that died have left."""
+    collect_staging(runtime().settings.staging_root, _staging_name(run_id, progress))
+
+
+def _publish(name: str, run_id: str, progress: SegmentProgress, write: Callable[[Path], object]) -> str:
+    """Have a folder of the run written and renamed into place; returns its manifest's SHA-256.
+
+    One that an owner before has published is kept.
+    """
+    current = runtime()
+    target = current.artifact(run_id) / name
+    with own_staging(current.settings.staging_root, _staging_name(run_id, progress), progress.attempt) as staged:
+        write(staged)
+        publish_folder(staged, target)
+    return sha256_file(target / MANIFEST)
+
+
+def _staging_name(run_id: str, progress: SegmentProgress) -> str:
+    return f"{run_id}-{progress.name}"  # attempts are counted segment by segment

@@ -6,7 +6,6 @@ No state of a random generator is needed: the loop seeds each step by (seed, ste
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from service.artifacts.atomic import atomic_path, publish_folder, sha256_file, write_bytes
+from service.artifacts.atomic import atomic_path, write_bytes
 from service.artifacts.manifest import (
-    MANIFEST,
     canonical_json,
     describe_file,
     read_manifest,
@@ -27,18 +25,17 @@ from workers.training.loop import Trainer
 
 RESUME = "resume.safetensors"
 MODEL, ABOUT = "model.safetensors", "model.json"
-PARTIAL = ".partial"
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_state(folder: Path, trainer: Trainer[Any]) -> None:
-    """Write model, optimiser and step to `folder`, over the state before."""
+    """Write model, optimiser and position to `folder`, over the state before."""
     tensors = {f"model.{name}": value for name, value in trainer.task.model.state_dict().items()}
     for name, parameter in trainer.task.model.named_parameters():
         moments = trainer.optimizer.state.get(parameter, {})
         tensors |= {f"{key}.{name}": moments[key] for key in _MOMENTS if key in moments}
     with atomic_path(folder / RESUME) as temporary:
-        save_file(_contiguous(tensors), temporary, metadata={"step": str(trainer.step)})
+        save_file(_contiguous(tensors), temporary, metadata={"step": str(trainer.step), "tokens": str(trainer.tokens)})
 
 
 def load_state(folder: Path, trainer: Trainer[Any]) -> bool:
@@ -47,33 +44,24 @@ def load_state(folder: Path, trainer: Trainer[Any]) -> bool:
     if not path.exists():
         return False
     with safe_open(path, "pt") as file:
-        trainer.step = int(file.metadata()["step"])
+        trainer.step, trainer.tokens = (int(file.metadata()[name]) for name in ("step", "tokens"))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     model = trainer.task.model
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
     for name, parameter in model.named_parameters():
         if f"exp_avg.{name}" in tensors:
             moments = {key: tensors[f"{key}.{name}"] for key in _MOMENTS}
-            # The count of steps stays where AdamW made it: on the CPU, or for the fused kernel on the device.
-            trainer.optimizer.state[parameter] = {
-                key: value.to(parameter.device).clone() for key, value in moments.items()
-            }
+            trainer.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in moments.items()}
     return True
 
 
-def keep_model(folder: Path, model: torch.nn.Module, about: dict[str, Any]) -> str:
-    """Keep a model in `folder` for good, with what is needed to build it again; returns its manifest's SHA-256."""
-    if (folder / MANIFEST).exists():  # of an owner before
-        return sha256_file(folder / MANIFEST)
-    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}{PARTIAL}")
-    staged.mkdir(parents=True)
-    with atomic_path(staged / MODEL) as temporary:
+def write_model(folder: Path, model: torch.nn.Module, about: dict[str, Any]) -> str:
+    """Write a model to `folder`, with what is needed to build it again; returns its manifest's SHA-256."""
+    with atomic_path(folder / MODEL) as temporary:
         save_file(_contiguous(model.state_dict()), temporary)
-    write_bytes(staged / ABOUT, canonical_json(about))
-    files = [describe_file(staged / name) for name in (ABOUT, MODEL)]
-    sha256 = write_manifest(staged, {"kind": "checkpoint", "files": files})
-    publish_folder(staged, folder)
-    return sha256
+    write_bytes(folder / ABOUT, canonical_json(about))
+    files = [describe_file(folder / name) for name in (ABOUT, MODEL)]
+    return write_manifest(folder, {"kind": "checkpoint", "files": files})
 
 
 def read_kept(folder: Path, sha256: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -84,4 +72,4 @@ def read_kept(folder: Path, sha256: str) -> tuple[dict[str, torch.Tensor], dict[
 
 
 def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -16,17 +16,21 @@ def split_tail(tokens: Array, share: float) -> tuple[Array, Array]:
     return tokens[:cut], tokens[cut:]
 
 
+def windows_at(tokens: Array, starts: Iterable[int], window: int) -> torch.Tensor:
+    """(rows, window + 1) int64 from each start; the window is input, shifted by one the target."""
+    return torch.from_numpy(np.stack([tokens[start : start + window + 1] for start in starts]).astype(np.int64))
+
+
 def random_windows(tokens: Array, window: int, batch: int, seed: int) -> Iterator[torch.Tensor]:
-    """Endless (batch, window + 1) int64 batches from uniform starts; the window is input, shifted by one the target."""
+    """Endless batches of windows from uniform starts."""
     generator = np.random.Generator(np.random.PCG64(seed))
     while True:
         starts = generator.integers(0, len(tokens) - window, size=batch)
-        yield torch.from_numpy(np.stack([tokens[start : start + window + 1] for start in starts]).astype(np.int64))
+        yield windows_at(tokens, starts, window)
 
 
 def consecutive_windows(tokens: Array, window: int, batch: int) -> Iterator[torch.Tensor]:
-    """All (≤ batch, window + 1) int64 batches of whole windows, in order."""
+    """All batches of whole windows, in order, the last perhaps smaller."""
     starts = range(0, len(tokens) - window, window)
     for first in range(0, len(starts), batch):
-        rows = [tokens[start : start + window + 1] for start in starts[first : first + batch]]
-        yield torch.from_numpy(np.stack(rows).astype(np.int64))
+        yield windows_at(tokens, starts[first : first + batch], window)

@@ -87,7 +87,6 @@ class StepRecord:
 
     step: int
     loss: float
-    tokens: int
     lr: float
     grad_norm: float
 
@@ -105,10 +104,10 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 
 
 class Trainer(Generic[AnyTask]):
-    """A task under training; `step` counts the steps made."""
+    """A task under training; `step` counts the steps made, `tokens` those trained on."""
 
     def __init__(self, task: AnyTask, config: TrainingConfig) -> None:
-        self.task, self.config, self.step = task, config, 0
+        self.task, self.config, self.step, self.tokens = task, config, 0, 0
         self.optimizer = adamw(
             task.model, lr=config.peak_lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay
         )
@@ -119,7 +118,7 @@ class Trainer(Generic[AnyTask]):
         lr = learning_rate(self.step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        torch.manual_seed(config.seed * 2**32 + self.step)  # dropout
+        torch.manual_seed((config.seed * 2**32 + self.step) % 2**64)  # dropout
         model.train()
         batches = self.task.micro_batches(self.step)
         targets = sum(self.task.targets(batch) for batch in batches)
@@ -135,5 +134,5 @@ class Trainer(Generic[AnyTask]):
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        tokens = sum(self.task.tokens(batch) for batch in batches)
-        return StepRecord(self.step, total, tokens, lr, norm.item())
+        self.tokens += sum(self.task.tokens(batch) for batch in batches)
+        return StepRecord(self.step, total, lr, norm.item())

@@ -18,7 +18,7 @@ from service.errors import InvalidInput
 from workers.models.openelm import OpenELM
 from workers.models.openelm_config import OpenELMConfig
 from workers.training.cross_entropy import linear_cross_entropy
-from workers.training.data import consecutive_windows, split_tail
+from workers.training.data import consecutive_windows, split_tail, windows_at
 
 Array = np.ndarray
 _TOGETHER = 1_000  # documents tokenised at once
@@ -36,7 +36,7 @@ def prepare_windows(
     """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8.
 
     Returns:
-        `{"data", "reference_lines", "d_vocab"}` of the run.
+        `{"data", "reference_lines"}` of the run.
 
     Raises:
         InvalidInput: fewer tokens than a window, or than `data.tokens`.
@@ -62,7 +62,7 @@ def prepare_windows(
         "sha256": sha256_file(folder / "tokens.bin"),
         "epochs": spec.steps * spec.batch * spec.model.n_ctx / asked,
     }
-    return {"data": data, "reference_lines": {"uniform": float(np.log(d_vocab))}, "d_vocab": d_vocab}
+    return {"data": data, "reference_lines": {"uniform": float(np.log(d_vocab))}}
 
 
 class WindowTask:
@@ -89,17 +89,22 @@ class WindowTask:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.spec.seed, step])))
         window, size = self.spec.model.n_ctx, self.spec.micro_batch or self.spec.batch
         starts = generator.integers(0, len(self._train) - window, size=self.spec.batch)
-        rows = np.stack([self._train[start : start + window + 1] for start in starts]).astype(np.int64)
-        return list(torch.from_numpy(rows).split(size))
+        return list(windows_at(self._train, starts, window).split(size))
 
     def tokens(self, batch: torch.Tensor) -> int:
         return batch[:, 1:].numel()
 
     def targets(self, batch: torch.Tensor) -> int:
-        return batch[:, 1:].numel()
+        return self.tokens(batch)
 
     def loss(self, batch: torch.Tensor, weight: float) -> torch.Tensor:
-        return self._losses(batch, "sum", weight)
+        rows = batch.to(self.device, non_blocking=True)
+        targets_N = rows[:, 1:].flatten()
+        weights_N = torch.full(targets_N.shape, weight, device=self.device)
+        hidden_ND = self.model.hidden(rows[:, :-1]).flatten(0, 1)
+        return linear_cross_entropy(
+            hidden_ND, self.model.output_weight, None, targets_N, weights_N=weights_N, reduction="sum"
+        )
 
     @torch.inference_mode()
     def evaluate(self) -> tuple[float, dict[str, float]]:
@@ -108,22 +113,13 @@ class WindowTask:
         total, count, size = 0.0, 0, self.spec.micro_batch or self.spec.batch
         windows = consecutive_windows(self._validation, self.spec.model.n_ctx, size)
         for batch, _ in zip(windows, range(self.spec.data.validation_batches), strict=False):
-            total += self._losses(batch, "sum", 1.0).item()
-            count += batch[:, 1:].numel()
+            total += self.loss(batch, 1.0).item()
+            count += self.targets(batch)
         return total / count, {}
 
     def final(self) -> dict[str, Any]:
         """Nothing beyond the losses."""
         return {}
-
-    def _losses(self, batch: torch.Tensor, reduction: Any, weight: float) -> torch.Tensor:
-        rows = batch.to(self.device, non_blocking=True)
-        targets_N = rows[:, 1:].flatten()
-        weights_N = torch.full(targets_N.shape, weight, device=self.device)
-        hidden_ND = self.model.hidden(rows[:, :-1]).flatten(0, 1)
-        return linear_cross_entropy(
-            hidden_ND, self.model.output_weight, None, targets_N, weights_N=weights_N, reduction=reduction
-        )
 
 
 def _tokens(texts: Iterable[str], tokenizer: Tokenizer | None) -> Iterator[Array]:
