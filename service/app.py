@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service import __version__
-from service.api import about, activations, corpora, energy, jobs, problems, queries, radius, theory, training
+from service.api import about, activations, corpora, energy, jobs, problems, queries, radius, sweeps, theory, training
 from service.api.guards import KeyHolders, PlainErrors, SameSite
 from service.api.services import build_services
 from service.binding import is_loopback
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    for part in (jobs, radius, theory, training, about):
+    for part in (jobs, radius, theory, training, sweeps, about):
         app.include_router(part.router, max_body_size=settings.max_json_bytes)
     for part in (energy, queries):
         app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)

@@ -20,10 +20,12 @@ from service.commands.administration import check_health, db_app, keys_app
 from service.commands.energies import print_energy_report, print_query
 from service.commands.output import console, errors, jobs_table, print_json, print_report, wait_with_bar
 from service.commands.reading import read_array
+from service.commands.sweeps import print_sweep
 from service.commands.theory import app as theory_app
 from service.commands.training import print_training_run
 from service.contracts.presets import merge
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
+from service.contracts.sweeps import Sweep
 from service.contracts.training import TrainingRun
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
 from service.settings import Settings
@@ -105,7 +107,7 @@ def demo(
 
 @app.command()
 def submit(
-    kind: Annotated[str, typer.Argument(help="extraction, radius, energy, analysis or training")],
+    kind: Annotated[str, typer.Argument(help="extraction, radius, energy, analysis, training or sweep")],
     preset: Annotated[str | None, typer.Option(help="a preset of /v1/presets")] = None,
     values: Annotated[list[str] | None, typer.Option("--set", help="field=value, value as JSON or text")] = None,
     watch_it: Annotated[bool, typer.Option("--watch", help="wait for the end")] = False,
@@ -187,12 +189,10 @@ def report(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Show a radius report, an energy report or a training run."""
+    """Show a radius report, an energy report, a training run or a sweep."""
     with _client(url) as client:
-        if report_id.startswith("run-"):
-            found = client.training(report_id)
-        else:
-            found = client.energy(report_id) if report_id.startswith("energy-") else client.radius(report_id)
+        read = {"run": client.training, "sweep": client.sweep, "energy": client.energy}
+        found = read.get(report_id.split("-", 1)[0], client.radius)(report_id)
         if figure is not None:
             if figure.suffix.removeprefix(".") not in FIGURE_FORMATS:
                 raise InvalidInput("the figure's name must end in .png, .svg or .pdf")
@@ -203,6 +203,8 @@ def report(
         print_report(found, radii=radii)
     elif isinstance(found, TrainingRun):
         print_training_run(found)
+    elif isinstance(found, Sweep):
+        print_sweep(found)
     else:
         print_energy_report(found)
 

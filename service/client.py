@@ -30,6 +30,7 @@ from service.contracts.energy_report import EnergyReport
 from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.sweeps import Sweep
 from service.contracts.training import TrainingRun
 from service.errors import RadiusError, Unavailable
 
@@ -171,6 +172,10 @@ class Client:
         """A run as far as it is."""
         return self._send(Calls.training(run_id))
 
+    def sweep(self, sweep_id: str) -> Sweep:
+        """A sweep as far as it is."""
+        return self._send(Calls.sweep(sweep_id))
+
     def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
         """Energies of (q, n) points among (d, n) patterns, at once."""
         return self._send(Calls.evaluate(patterns, queries, beta))
@@ -296,6 +301,9 @@ class AsyncClient:
 
     async def training(self, run_id: str) -> TrainingRun:
         return await self._send(Calls.training(run_id))
+
+    async def sweep(self, sweep_id: str) -> Sweep:
+        return await self._send(Calls.sweep(sweep_id))
 
     async def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
         return await self._send(Calls.evaluate(patterns, queries, beta))

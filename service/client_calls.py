@@ -17,6 +17,7 @@ from service.contracts.energy_report import EnergyReport
 from service.contracts.jobs import Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.sweeps import Sweep
 from service.contracts.training import TrainingRun
 from service.errors import error_from_dict
 
@@ -105,6 +106,10 @@ class Calls:
         return Call("GET", f"/v1/training/{run_id}", _model(TrainingRun), {})
 
     @staticmethod
+    def sweep(sweep_id: str) -> Call[Sweep]:
+        return Call("GET", f"/v1/sweeps/{sweep_id}", _model(Sweep), {})
+
+    @staticmethod
     def evaluate(patterns: Points, queries: Points, beta: float) -> Call[Evaluation]:
         body = {"patterns": _rows(patterns), "queries": _rows(queries), "beta": beta}
         return Call("POST", "/v1/energy/evaluate", _model(Evaluation), {"json": body})
@@ -120,7 +125,7 @@ class Calls:
 
     @staticmethod
     def figure(report_id: str, ending: str) -> Call[bytes]:
-        noun = {"energy": "energy", "run": "training"}.get(report_id.split("-", 1)[0], "radius")
+        noun = {"energy": "energy", "run": "training", "sweep": "sweeps"}.get(report_id.split("-", 1)[0], "radius")
         return Call("GET", f"/v1/{noun}/{report_id}/figure.{ending}", lambda response: response.content, {})
 
     @staticmethod

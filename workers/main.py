@@ -26,6 +26,7 @@ from service.jobs.engine import (
     APP_VERSION,
     COMPUTE_QUEUE,
     CONTROL_QUEUE,
+    RUNS_QUEUE,
     TRAIN_QUEUE,
     JobEngine,
     engine_url,
@@ -35,8 +36,12 @@ from service.settings import Settings
 from workers.flows.runtime import Runtime, set_runtime
 
 logger = logging.getLogger("radius.worker")
-# A parent only waits; scans share the queue and must not wait for them.
-_QUEUES = {"control": (CONTROL_QUEUE, 256), "compute": (COMPUTE_QUEUE, 1), "train": (TRAIN_QUEUE, 1)}
+# A parent only waits; scans share the queue and must not wait for them, nor a sweep's runs for other sweeps.
+_QUEUES = {
+    "control": {CONTROL_QUEUE: 256, RUNS_QUEUE: 256},
+    "compute": {COMPUTE_QUEUE: 1},
+    "train": {TRAIN_QUEUE: 1},
+}
 
 
 def main() -> None:
@@ -69,13 +74,16 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     catalog = Catalog(settings.resolved_database_url)
     runtime = Runtime(settings, catalog, name)
     set_runtime(runtime)
-    queue, at_once = _QUEUES[role]
     _launch(settings, role, name)
-    DBOS.listen_queues([queue])
+    DBOS.listen_queues(list(_QUEUES[role]))
     DBOS.launch()
-    DBOS.register_queue(
-        queue, worker_concurrency=at_once, polling_interval_sec=settings.poll_interval_s, on_conflict="always_update"
-    )
+    for queue, at_once in _QUEUES[role].items():
+        DBOS.register_queue(
+            queue,
+            worker_concurrency=at_once,
+            polling_interval_sec=settings.poll_interval_s,
+            on_conflict="always_update",
+        )
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
     jobs = JobControl(catalog, engine, settings)

@@ -12,12 +12,14 @@ from fastapi.responses import FileResponse
 from service.api.bodies import StrictRoute
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
 from service.api.problems import RESPONSES
-from service.api.services import LimitDep, PageDep, ServicesDep
+from service.api.services import LimitDep, PageDep, Services, ServicesDep
 from service.artifacts.manifest import ArtifactFolder
+from service.artifacts.views import METRICS, view_name
 from service.catalog import training as catalog
 from service.contracts.base import Identifier, Page
 from service.contracts.training import MetricsRow, TrainingRun, TrainingSummary
 
+_PARQUET = "application/vnd.apache.parquet"
 router = APIRouter(prefix="/v1/training", tags=["training"], route_class=StrictRoute, responses=RESPONSES)
 
 
@@ -65,10 +67,23 @@ def get_training_metrics_csv(run_id: Identifier, services: ServicesDep) -> Respo
     return Response(text.getvalue(), media_type="text/csv")
 
 
+@router.get(
+    "/{run_id}/metrics.parquet",
+    responses={200: {"content": {_PARQUET: {}}, "description": "the steps logged by the end of the last segment"}},
+    response_class=FileResponse,
+)
+def get_training_metrics_parquet(run_id: Identifier, services: ServicesDep) -> FileResponse:
+    """The steps logged by the end of the last segment as Parquet."""
+    return FileResponse(_view(run_id, services).file(METRICS), media_type=_PARQUET)
+
+
 @router.get("/{run_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)
 def get_training_figure(run_id: Identifier, ending: Ending, services: ServicesDep) -> FileResponse:
     """The losses so far, as drawn at the end of the last segment."""
+    return figure_response(_view(run_id, services), ending)
+
+
+def _view(run_id: str, services: Services) -> ArtifactFolder:
     with services.catalog.read() as connection:
         step, sha256 = catalog.view(connection, run_id)
-    folder = services.settings.artifacts_root / run_id / f"view-{step:08d}"
-    return figure_response(ArtifactFolder(folder, sha256), ending)
+    return ArtifactFolder(services.settings.artifacts_root / run_id / view_name(step), sha256)

@@ -14,7 +14,7 @@ from service.contracts.base import Notice, now
 from service.contracts.jobs import FINAL_STATES, Job, JobResult, Progress
 from service.errors import Conflict, NotFound
 
-_HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")}
+_HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")} | {"sweep": "/v1/sweeps/"}
 
 
 def insert(connection: sa.Connection, row: Row) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from service.catalog.tables import activations, energy_reports, radius_reports, training_runs
+from service.catalog.tables import activations, energy_reports, radius_reports, sweeps, training_runs
 from service.errors import Conflict
 
 
@@ -20,5 +20,5 @@ def delete(connection: sa.Connection, job_id: str, products: list[str]) -> None:
         used |= {*row["activations"], row["queries"]}
     if used & set(products):
         raise Conflict("reports of other jobs are of this job's activation sets; delete those jobs first")
-    for table in (radius_reports, energy_reports, activations, training_runs):
+    for table in (radius_reports, energy_reports, activations, training_runs, sweeps):
         connection.execute(table.delete().where(table.c.id.in_(products)))

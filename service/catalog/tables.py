@@ -182,6 +182,23 @@ training_runs = sa.Table(
     sa.Column("finished_at", UtcDateTime),
 )
 
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("job", sa.String(64), nullable=False),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("experiment", sa.String(32), nullable=False),
+    sa.Column("spec", sa.JSON, nullable=False),
+    sa.Column("cells", sa.JSON, nullable=False),
+    sa.Column("tables", sa.JSON),
+    sa.Column("notes", sa.JSON, nullable=False),
+    sa.Column("view_step", sa.BigInteger),
+    sa.Column("view_sha256", sa.String(64)),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+)
+
 training_metrics = sa.Table(
     "training_metrics",
     metadata,

@@ -11,6 +11,7 @@ from service.contracts.base import Contract, Identifier, Labels, Notice, Request
 from service.contracts.energy import AnalysisEnergy, EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions, RadiusSpec
+from service.contracts.sweeps import SweepSpec
 from service.contracts.training import TrainingSpec
 
 JobKind = Literal["extraction", "radius", "energy", "analysis", "training", "sweep"]
@@ -25,7 +26,7 @@ class AnalysisSpec(ExtractionSpec):
     energy: AnalysisEnergy | None = None
 
 
-JobSpec = ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec | TrainingSpec
+JobSpec = ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec | TrainingSpec | SweepSpec
 
 
 class JobRequest(RequestContract):
@@ -54,7 +55,7 @@ class Progress(Contract):
 class JobResult(Contract):
     """A product of a job."""
 
-    type: Literal["activations", "radius", "energy", "training"]
+    type: Literal["activations", "radius", "energy", "training", "sweep"]
     site: str | None
     id: Identifier
     href: str

@@ -9,7 +9,9 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
 from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
-from service.contracts.training import EXPERIMENTS, OpenELMSpec, QuestionFormationSpec
+from service.contracts.sweep_presets import SWEEP_PRESETS
+from service.contracts.sweeps import SweepSpec
+from service.contracts.training import EXPERIMENTS, QuestionFormationSpec, TrainingSpec
 from service.contracts.training_presets import TRAINING_PRESETS
 from service.errors import InvalidInput, NotAvailable
 
@@ -123,6 +125,7 @@ PRESETS: tuple[Preset, ...] = (
         assumed=["the attractors are marked, which shows that the landscapes differ"],
     ),
     *TRAINING_PRESETS,
+    *SWEEP_PRESETS,
 )
 _SPECS: dict[str, type[ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec]] = {
     "extraction": ExtractionSpec,
@@ -132,12 +135,12 @@ _SPECS: dict[str, type[ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec]]
 }
 
 
-def find_preset(preset_id: str) -> Preset:
+def find_preset(preset_id: str, field: str = "spec.preset") -> Preset:
     """The preset of that id; raises `InvalidInput` where there is none."""
     for preset in PRESETS:
         if preset.id == preset_id:
             return preset
-    raise InvalidInput("no such preset; /v1/presets lists them", field="spec.preset")
+    raise InvalidInput("no such preset; /v1/presets lists them", field=field)
 
 
 def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
@@ -147,26 +150,47 @@ def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
         NotAvailable: a kind or an option that this version does not serve.
         InvalidInput: an unknown preset, one of another kind, or a field that is wrong.
     """
-    if kind not in (*_SPECS, "training"):
-        raise NotAvailable(f"jobs of kind {kind} are not available in this version", field="kind")
-    if isinstance(preset_id := given.get("preset"), str):
-        preset = find_preset(preset_id)
-        if preset.kind != kind:
-            raise InvalidInput(f"this preset is for jobs of kind {preset.kind}", field="spec.preset")
-        given = merge(preset.spec, given)
     if kind == "training":
-        return read_contract(_training(given), given, prefix="spec.")
+        return _read_training(given, "spec.")
+    given = _over_preset(kind, given, "spec.")
+    if kind == "sweep":
+        return _read_sweep(given)
     spec = read_contract(_SPECS[kind], given, prefix="spec.")
     _refuse_unavailable(spec)
     return spec
 
 
-def _training(given: dict[str, Any]) -> type[QuestionFormationSpec | OpenELMSpec]:
-    """Which experiment a spec is of; without a known one there is nothing to read it by."""
+def _over_preset(kind: JobKind, given: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """`given` over the values of the preset it names, if it names one."""
+    if not isinstance(preset_id := given.get("preset"), str):
+        return given
+    preset = find_preset(preset_id, f"{prefix}preset")
+    if preset.kind != kind:
+        raise InvalidInput(f"this preset is for jobs of kind {preset.kind}", field=f"{prefix}preset")
+    return merge(preset.spec, given)
+
+
+def _read_training(given: dict[str, Any], prefix: str) -> TrainingSpec:
+    given = _over_preset("training", given, prefix)
     experiment = given.get("experiment")
     if not isinstance(experiment, str) or experiment not in EXPERIMENTS:
-        raise InvalidInput("must be question_formation or openelm, or come from a preset", field="spec.experiment")
-    return EXPERIMENTS[experiment]
+        detail = "must be question_formation or openelm, or come from a preset"
+        raise InvalidInput(detail, field=f"{prefix}experiment")
+    return read_contract(EXPERIMENTS[experiment], given, prefix=prefix)
+
+
+def _read_sweep(given: dict[str, Any]) -> SweepSpec:
+    """The training that it names is read first, whole; then every run of the grid."""
+    training = given.get("training")
+    if not isinstance(training, dict):
+        raise InvalidInput("must be an object: a training, or a preset of one", field="spec.training")
+    base = _read_training(training, "spec.training.")
+    if isinstance(base, QuestionFormationSpec) and base.data.seed is None:  # all runs learn the same lines
+        base = base.model_copy(update={"data": base.data.model_copy(update={"seed": base.seed})})
+    spec = read_contract(SweepSpec, given | {"training": base.model_dump(mode="json")}, prefix="spec.")
+    for _ in spec.runs():  # raises for the first run that does not fit
+        pass
+    return spec
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

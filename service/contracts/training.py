@@ -63,6 +63,7 @@ class SentenceData(RequestContract):
     val: int = Field(default=1_000, ge=1, le=1_000_000)
     test: int = Field(default=10_000, ge=1, le=1_000_000, description="i.i.d.")
     generalisation: int = Field(default=10_000, ge=1, le=1_000_000, description="questions of a withheld kind")
+    seed: Seed | None = Field(default=None, description="of the lines; null: the run's")
 
 
 class SentenceModel(RequestContract):
@@ -133,6 +134,9 @@ class OpenELMSpec(RunOptions):
     experiment: Literal["openelm"] = "openelm"
     data: TokenData
     model: OpenELMModel
+    window_steps: int = Field(
+        default=1000, ge=1, le=10**9, description="steps before and after the least validation loss whose MSE is taken"
+    )
 
 
 TrainingSpec = QuestionFormationSpec | OpenELMSpec

@@ -12,8 +12,10 @@ APP_VERSION = "jobs-1"  # bump by hand when the order of steps in a workflow cha
 CONTROL_QUEUE = "control"
 COMPUTE_QUEUE = "compute"
 TRAIN_QUEUE = "train"
+RUNS_QUEUE = "runs"  # of the runs of sweeps: they wait on segments, and sweeps on them
 SCAN_WORKFLOW = "scan"
 SEGMENT_WORKFLOW = "segment"
+RUN_WORKFLOW = "run"
 
 
 def migrate_engine(url: str) -> None:

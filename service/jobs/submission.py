@@ -18,6 +18,7 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import Job, JobRequest, JobSpec
 from service.contracts.presets import read_spec
 from service.contracts.radius import RadiusSpec
+from service.contracts.sweeps import SweepSpec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec, TrainingSpec
 from service.errors import Conflict, InvalidInput, NotFound, TooLarge
 from service.ids import new_id
@@ -111,7 +112,9 @@ class Submission:
             elif isinstance(spec, EnergySpec):
                 self._check_layers(connection, spec)
             elif isinstance(spec, QuestionFormationSpec | OpenELMSpec):
-                self._check_training(connection, spec)
+                self._check_training(connection, spec, "spec.")
+            elif isinstance(spec, SweepSpec):
+                self._check_training(connection, next(spec.runs()).spec, "spec.training.")
             else:
                 self._check_extraction(connection, spec)
         except NotFound as error:
@@ -146,15 +149,14 @@ class Submission:
             raise InvalidInput("a model is a hub id or a folder under the models root", field="spec.model")
         _check_corpus(connection, spec.corpus, "spec.corpus")
 
-    def _check_training(self, connection: sa.Connection, spec: TrainingSpec) -> None:
+    def _check_training(self, connection: sa.Connection, spec: TrainingSpec, prefix: str) -> None:
         if isinstance(spec, OpenELMSpec):
-            _check_corpus(connection, spec.data.corpus, "spec.data.corpus")
+            _check_corpus(connection, spec.data.corpus, f"{prefix}data.corpus")
             if leaves_root(spec.data.tokenizer):
-                raise InvalidInput(
-                    "a tokenizer is a hub id or a folder under the models root", field="spec.data.tokenizer"
-                )
+                detail = "a tokenizer is a hub id or a folder under the models root"
+                raise InvalidInput(detail, field=f"{prefix}data.tokenizer")
         elif spec.data.folder is not None and leaves_root(spec.data.folder):
-            raise InvalidInput("a folder is one under the corpora root", field="spec.data.folder")
+            raise InvalidInput("a folder is one under the corpora root", field=f"{prefix}data.folder")
 
 
 def lacking(asked: int, found: int, unit: str) -> list[Notice]:

@@ -6,6 +6,7 @@ over the 1000 iterations at the step of that minimum. "Proceeding" in the paper 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,7 @@ from service.errors import InvalidInput
 from service.theory.domain import check
 
 WINDOW = 1000
+_BLOCKS = 10
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Gap:
     step: int  # of the least validation loss, the first if there are several
     min_val_loss: float
     mse: float
+    mse_error: float | None  # standard error of the mse by batch means; None with too few points
     mean_gap: float  # mean of L_train − L_min
     variance: float  # of L_train in the window
     points: int  # training losses in the window
@@ -67,7 +70,16 @@ def stopping_gap(
     gaps = losses[inside] - least
     if not len(gaps):
         raise InvalidInput(f"no training loss within {window} steps {side} step {int(step)}", field="train_losses")
-    return Gap(int(step), least, float(np.mean(gaps**2)), float(gaps.mean()), float(gaps.var()), len(gaps))
+    squares = gaps**2
+    return Gap(
+        step=int(step),
+        min_val_loss=least,
+        mse=float(squares.mean()),
+        mse_error=_batch_means_error(squares),
+        mean_gap=float(gaps.mean()),
+        variance=float(gaps.var()),
+        points=len(gaps),
+    )
 
 
 def optimal_tokens(cells: Sequence[Cell], threshold: float, *, strict: bool = True) -> float | None:
@@ -90,6 +102,14 @@ def balance_exponent(parameters: Sequence[float], tokens: Sequence[float]) -> fl
     if len(parameters) != len(tokens) or len(set(tokens)) < 2:
         raise InvalidInput("the exponent needs as many N as D, and at least two different D", field="tokens")
     return float(np.polyfit(np.log(tokens), np.log(parameters), 1)[0])
+
+
+def _batch_means_error(values: np.ndarray) -> float | None:
+    """Standard error of a mean over steps that are alike when near: that of the means of `_BLOCKS` stretches."""
+    if len(values) < 2 * _BLOCKS:
+        return None
+    means = np.array([stretch.mean() for stretch in np.array_split(values, _BLOCKS)])
+    return float(means.std(ddof=1) / math.sqrt(_BLOCKS))
 
 
 def _series(name: str, steps: ArrayLike, losses: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.contracts.presets import find_preset
+from service.contracts.presets import find_preset, read_spec
+from service.contracts.sweeps import SweepSpec
+from service.theory.stopping_table import TABLE_3
 from tests.api.support import CANARY, problem_of
 
 F2, F3 = "smoke/f2", "smoke/f3"
@@ -41,10 +43,46 @@ def test_a_wrong_spec_names_its_field(refusing: TestClient, spec: dict[str, Any]
     assert refusal(refusing, spec) == [field]
 
 
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({}, "spec.training"),
+        ({"training": CANARY}, "spec.training"),
+        ({"training": {"experiment": CANARY}}, "spec.training.experiment"),
+        ({"training": {"preset": "smoke/f1"}}, "spec.training.preset"),
+        ({"training": {"preset": F3, "steps": 0}}, "spec.training.steps"),
+        ({"training": {"preset": F3, "data": {"corpus": CANARY}}}, "spec.training.data.corpus"),
+        ({"training": {"preset": F3}, "tokens": [1]}, "spec.tokens.0"),
+        ({"training": {"preset": F3}, "tokens": [5_000, 5_000]}, "spec"),
+        ({"training": {"preset": F2}, "tokens": [5_000]}, "spec"),
+        ({"training": {"preset": F3}, "seeds": []}, "spec.seeds"),
+        ({"training": {"preset": F3}, "models": [{"name": "A", "model": {"d_head": 3}}]}, "spec.models.0.model"),
+        ({"training": {"preset": F3}, "models": [{"name": "A", "model": {CANARY: 3}}]}, "spec.models.0.model"),
+        ({"training": {"preset": F3}, "tokens": list(range(2, 66)), "seeds": list(range(64))}, "spec"),
+        ({"preset": "small/table3", "sigma_sq": 0}, "spec.sigma_sq"),
+    ],
+)
+def test_a_wrong_sweep_names_its_field(refusing: TestClient, spec: dict[str, Any], field: str):
+    answer = refusing.post("/v1/jobs", json={"kind": "sweep", "spec": spec})
+    assert CANARY not in answer.text
+    assert [error["field"] for error in problem_of(answer, 422)["errors"]] == [field]
+
+
+def test_the_papers_table_is_the_whole_grid():
+    spec = read_spec("sweep", {"preset": "paper/table3"})
+    assert isinstance(spec, SweepSpec)
+    runs = list(spec.runs())
+    assert len(runs) == 24
+    assert {run.tokens for run in runs if run.model == "80M"} == {cell.tokens for row in TABLE_3 for cell in row.cells}
+
+
 def test_a_run_that_is_not_there(refusing: TestClient):
-    for path in ("", "/metrics", "/metrics.csv", "/figure.png"):
+    for path in ("", "/metrics", "/metrics.csv", "/metrics.parquet", "/figure.png"):
         problem_of(refusing.get(f"/v1/training/run-none{path}"), 404)
-    assert refusing.get("/v1/training").json() == {"data": [], "next": None}
+    for path in ("", "/figure.png"):
+        problem_of(refusing.get(f"/v1/sweeps/sweep-none{path}"), 404)
+    for noun in ("training", "sweeps"):
+        assert refusing.get(f"/v1/{noun}").json() == {"data": [], "next": None}
 
 
 def test_the_papers_presets_have_the_papers_sizes():

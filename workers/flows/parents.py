@@ -15,7 +15,16 @@ from service.catalog import corpora, jobs, workers
 from service.catalog.engine import Connection
 from service.errors import RadiusError, error_from_dict
 from service.ids import derived_id
-from service.jobs.engine import COMPUTE_QUEUE, SCAN_WORKFLOW, SEGMENT_WORKFLOW, TRAIN_QUEUE, options_for, run_id
+from service.jobs.engine import (
+    COMPUTE_QUEUE,
+    RUN_WORKFLOW,
+    RUNS_QUEUE,
+    SCAN_WORKFLOW,
+    SEGMENT_WORKFLOW,
+    TRAIN_QUEUE,
+    options_for,
+    run_id,
+)
 from service.jobs.submission import lacking
 from workers.flows.runtime import runtime
 
@@ -59,6 +68,19 @@ def training(job_id: str) -> None:
     _guard(job_id, _train)
 
 
+@_workflow("sweep")
+def sweep(job_id: str) -> None:
+    """A grid of training runs, and the table of them."""
+    _guard(job_id, _sweep)
+
+
+@_workflow(RUN_WORKFLOW)
+def run(job_id: str, position: int, spec: Spec) -> None:
+    """One run of a sweep; the table is made again when it has ended."""
+    _train_run(job_id, spec, f"{position:04d}-")
+    _segment(job_id, f"{position:04d}-tabulate", "tabulate", _shared(spec) | {"last": False}).get_result()
+
+
 @_workflow(SCAN_WORKFLOW)
 def scan(corpus_id: str) -> None:
     """Count a corpus, outside any job."""
@@ -80,7 +102,7 @@ def _guard(job_id: str, work: Callable[[str, Spec], object]) -> None:
 
 
 def _analyse(job_id: str, spec: Spec) -> None:
-    sets, shared = _extract(job_id, spec), {"priority": spec["priority"], "retry": spec["retry"]}
+    sets, shared = _extract(job_id, spec), _shared(spec)
     if spec["radius"] is not None:
         for position, set_id in enumerate(sets):
             _measure(job_id, set_id, spec["radius"] | shared, position=position)
@@ -91,17 +113,52 @@ def _analyse(job_id: str, spec: Spec) -> None:
 
 
 def _train(job_id: str, spec: Spec) -> None:
-    """Each segment says how far it came; a trainer, where one lives, has a device of its own for them."""
     spec = spec | {"priority": spec["priority"] + _TRAINING_WAITS}
-    steps = _segment(job_id, "prepare", "prepare", spec).get_result()["steps"]
-    _plan(job_id, steps, "steps", 0, 0)
+    prepared = _segment(job_id, "prepare", "prepare", spec).get_result()
+    _plan(job_id, prepared["steps"], "steps", 0, 0)
+    _train_run(job_id, spec | {"run": prepared["run"], "owner": prepared["run"]})
+
+
+def _train_run(job_id: str, spec: Spec, prefix: str = "") -> None:
+    """Each segment says how far it came; a trainer, where one lives, has a device of its own for them."""
     step = part = 0
-    while step < steps:
+    while step < spec["steps"]:
         queue = TRAIN_QUEUE if _trainer_lives() else COMPUTE_QUEUE
         arguments = spec | {"start": step}
-        step = _segment(job_id, f"train-{part:05d}", "train", arguments, queue).get_result()["step"]
+        step = _segment(job_id, f"{prefix}train-{part:05d}", "train", arguments, queue).get_result()["step"]
         part += 1
-    _segment(job_id, "finish", "finish", spec).get_result()
+    _segment(job_id, f"{prefix}finish", "finish", spec).get_result()
+
+
+def _sweep(job_id: str, spec: Spec) -> None:
+    """Runs go on side by side where there are workers for them, the first ones first; one that fails stops no other."""
+    spec = spec | {"priority": spec["priority"] + _TRAINING_WAITS}
+    prepared = _segment(job_id, "prepare", "prepare_sweep", spec).get_result()
+    shared = {"owner": prepared["sweep"], "retry": spec["retry"]}
+    _plan(job_id, sum(given["steps"] for given in prepared["runs"]), "steps", 0, 0)
+    handles = []
+    for position, given in enumerate(prepared["runs"]):
+        arguments = given | shared | {"priority": spec["priority"] + position}
+        parent = run_id(job_id, spec["retry"])
+        options = options_for(RUN_WORKFLOW, RUNS_QUEUE, f"{parent}.run-{position:04d}", arguments["priority"])
+        handles.append(DBOS.enqueue_workflow_with_options(options, job_id, position, arguments))
+    failures = [error for error in map(_failure, handles) if error is not None]
+    _segment(job_id, "tabulate", "tabulate", _shared(spec) | {"last": True}).get_result()
+    if failures:
+        raise failures[0]
+
+
+def _shared(spec: Spec) -> Spec:
+    """What every segment of a job is enqueued with."""
+    return {"priority": spec["priority"], "retry": spec["retry"]}
+
+
+def _failure(handle: WorkflowHandle[Any]) -> Exception | None:
+    try:
+        handle.get_result()
+    except Exception as error:
+        return error
+    return None
 
 
 def _extract(job_id: str, spec: Spec) -> list[str]:

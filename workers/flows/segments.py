@@ -22,6 +22,7 @@ from workers.flows.measuring import measure_radius
 from workers.flows.runtime import SegmentProgress, runtime
 from workers.flows.sampling import sample_chunks
 from workers.flows.scanning import scan_corpus
+from workers.flows.sweeping import prepare_sweep, tabulate_sweep
 from workers.flows.training import finish_run, prepare_run, train_run
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ SEGMENTS: dict[str, Segment] = {
     "prepare": prepare_run,
     "train": train_run,
     "finish": finish_run,
+    "prepare_sweep": prepare_sweep,
+    "tabulate": tabulate_sweep,
 }
 
 

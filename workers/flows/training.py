@@ -1,72 +1,43 @@
 """Segments of a training job: prepare the run, train for a while, finish. Its files are in `artifacts/run-…`.
 
-A run's folder is readable while it grows: every kept model and every figure is a folder of its own, renamed into place.
+A run's folder is readable while it grows: every kept model and every view is a folder of its own, renamed into place.
+A sweep's runs are the same segments on data that the sweep has made (`arguments["owner"]`).
 """
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
-from service.artifacts.atomic import write_bytes
-from service.artifacts.manifest import canonical_json
-from service.catalog import corpora, jobs
+from service.catalog import jobs
 from service.catalog import training as catalog
 from service.catalog.engine import Connection
 from service.contracts.base import now
-from service.contracts.training import EXPERIMENTS, QuestionFormationSpec, TrainingSpec
+from service.contracts.sweeps import Stopping, StoppingWindow
+from service.contracts.training import MetricsRow, OpenELMSpec, QuestionFormationSpec, TrainingSpec
 from service.ids import derived_id
 from service.provenance import provenance
-from workers.corpora.sources import read_documents
+from service.theory.stopping import stopping_gap
 from workers.devices.device import choose_device, describe_device
-from workers.flows.runtime import Runtime, SegmentProgress, runtime
-from workers.flows.training_log import TrainingLog, collect_leftovers, draw_view
-from workers.models.loading import load_tokenizer
-from workers.training import sentences, windows
+from workers.flows.publishing import collect_leftovers
+from workers.flows.runtime import SegmentProgress, runtime
+from workers.flows.training_data import describe_data, make_task, notes_on, prepare_data, read_training
+from workers.flows.training_log import TrainingLog, draw_view
 from workers.training.checkpoints import load_state, save_state
 from workers.training.loop import Experiment, Trainer, TrainingConfig
-from workers.training.sentences import SentenceTask, prepare_sentences
-from workers.training.windows import WindowTask, prepare_windows
 
-BYTES = "bytes"
-_PREPARED = "prepared.json"
 _PACKAGES = ("torch", "numpy", "tokenizers", "safetensors")
 
 
 def prepare_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Make the data and register the run; returns `{"run", "steps"}`."""
-    current, spec, run_id = runtime(), _spec(arguments), derived_id("run", job_id)
-    folder = current.artifact(run_id)
-    if not (folder / _PREPARED).exists():
-        (folder / "data").mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / _PREPARED, canonical_json(_prepare(spec, folder / "data", current)))
-    prepared = json.loads((folder / _PREPARED).read_bytes())
-    task = _task(spec, folder / "data", torch.device("cpu"))
-    row = {
-        "id": run_id,
-        "job": job_id,
-        "name": _name(spec),
-        "experiment": spec.experiment,
-        "spec": spec.model_dump(mode="json"),
-        "step": 0,
-        "steps": spec.steps,
-        "tokens": 0,
-        "parameters": task.model.parameter_counts(),
-        "reference_lines": prepared["reference_lines"],
-        "data": prepared["data"],
-        "losses": {},
-        "evaluation": {},
-        "warnings": [],
-        "notes": sentences.NOTES if isinstance(spec, QuestionFormationSpec) else windows.NOTES,
-        "timing": {"train_s": 0.0},
-        "provenance": _provenance(spec),
-        "created_at": now(),
-    }
+    current, spec, run_id = runtime(), read_training(arguments), derived_id("run", job_id)
+    prepare_data(spec, current.artifact(run_id), current)
+    row = run_row(job_id, run_id, run_id, spec, _name(spec))
 
     def record(connection: Connection) -> None:
         progress.check(connection)
@@ -79,8 +50,8 @@ def prepare_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgres
 
 def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Train until the segment's time is over, the worker stops or the run ends; returns `{"step"}`."""
-    current, spec, run_id = runtime(), _spec(arguments), derived_id("run", job_id)
-    trainer = _trainer(spec, run_id)
+    current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
+    trainer = _trainer(spec, run_id, arguments["owner"])
     log = TrainingLog(run_id, spec, trainer, progress)
     began = time.monotonic()
     while trainer.step < spec.steps and not current.draining.is_set():
@@ -91,15 +62,19 @@ def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress)
     log.flush()
     save_state(current.artifact(run_id), trainer)
     draw_view(run_id, trainer.step, progress)
-    collect_leftovers(run_id, progress)
+    collect_leftovers(run_id, trainer.step, progress)
     progress(trainer.step - arguments["start"], final=True)
     return {"step": trainer.step}
 
 
 def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Measure what is measured once, at the end."""
-    current, spec, run_id = runtime(), _spec(arguments), derived_id("run", job_id)
-    evaluation = _trainer(spec, run_id).task.final()
+    current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
+    evaluation = _trainer(spec, run_id, arguments["owner"]).task.final()
+    if isinstance(spec, OpenELMSpec):
+        with current.catalog.read() as connection:
+            rows, _ = catalog.metrics(connection, run_id)
+        evaluation |= {"stopping": _stopping(rows, spec.window_steps).model_dump()}
 
     def record(connection: Connection) -> None:
         progress.check(connection)
@@ -109,35 +84,57 @@ def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress
     return {"run": run_id}
 
 
-def _prepare(spec: TrainingSpec, folder: Path, current: Runtime) -> dict[str, Any]:
-    if isinstance(spec, QuestionFormationSpec):
-        return prepare_sentences(spec, folder, current.settings.corpora_root)
-    with current.catalog.read() as connection:
-        corpus = corpora.find(connection, spec.data.corpus)
-    texts = (document.text for document in read_documents(corpus.source, current.settings))
-    models = current.settings.models_root
-    tokenizer = None if spec.data.tokenizer == BYTES else load_tokenizer(spec.data.tokenizer, None, models)
-    return prepare_windows(spec, texts, tokenizer, folder)
+def run_row(
+    job_id: str, run_id: str, owner: str, spec: TrainingSpec, name: str, parameters: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """The catalog's row of a run that is about to begin, on the data that `owner` has."""
+    artifact = runtime().artifact(owner)
+    described = describe_data(spec, artifact)
+    return {
+        "id": run_id,
+        "job": job_id,
+        "name": name,
+        "experiment": spec.experiment,
+        "spec": spec.model_dump(mode="json"),
+        "step": 0,
+        "steps": spec.steps,
+        "tokens": 0,
+        "parameters": parameters or make_task(spec, artifact, torch.device("cpu")).model.parameter_counts(),
+        "reference_lines": described["reference_lines"],
+        "data": described["data"],
+        "losses": {},
+        "evaluation": {},
+        "warnings": [],
+        "notes": notes_on(spec),
+        "timing": {"train_s": 0.0},
+        "provenance": _provenance(spec),
+        "created_at": now(),
+    }
 
 
-def _trainer(spec: TrainingSpec, run_id: str) -> Trainer[Experiment]:
+def _stopping(rows: list[MetricsRow], window: int) -> Stopping:
+    """How near the training loss was to the least validation loss, on each side with half a window at least."""
+    seen = [(row.step, row.val_loss) for row in rows if row.val_loss is not None]
+    train, validation = [(row.step, row.train_loss) for row in rows], list(zip(*seen, strict=True))
+    least, step = min((loss, step) for step, loss in seen)
+    there = {"before": step, "after": rows[-1].step - step}
+    sides: dict[str, StoppingWindow | None] = {}
+    for side in ("before", "after"):
+        sides[side] = None
+        if there[side] >= window / 2:  # a shorter stretch is another quantity
+            gap = asdict(stopping_gap(*zip(*train, strict=True), *validation, window=window, side=side))
+            sides[side] = StoppingWindow(**{name: gap[name] for name in StoppingWindow.model_fields})
+    return Stopping(step=step, min_val_loss=least, **sides)
+
+
+def _trainer(spec: TrainingSpec, run_id: str, owner: str) -> Trainer[Experiment]:
     """The run on this worker's device, where it was left."""
     current = runtime()
-    folder, device = current.artifact(run_id), choose_device(current.settings.device)
-    trainer: Trainer[Experiment] = Trainer(_task(spec, folder / "data", device), _config(spec, device))
-    load_state(folder, trainer)
+    device = choose_device(current.settings.device)
+    task = make_task(spec, current.artifact(owner), device)
+    trainer: Trainer[Experiment] = Trainer(task, _config(spec, device))
+    load_state(current.artifact(run_id), trainer)
     return trainer
-
-
-def _task(spec: TrainingSpec, folder: Path, device: torch.device) -> SentenceTask | WindowTask:
-    if isinstance(spec, QuestionFormationSpec):
-        return SentenceTask(spec, folder, device)
-    return WindowTask(spec, folder, device)
-
-
-def _spec(arguments: dict[str, Any]) -> TrainingSpec:
-    kind = EXPERIMENTS[arguments["experiment"]]
-    return kind.model_validate({name: arguments[name] for name in kind.model_fields if name in arguments})
 
 
 def _config(spec: TrainingSpec, device: torch.device) -> TrainingConfig:

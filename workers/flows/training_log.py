@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from service.artifacts.atomic import publish_folder, sha256_file
-from service.artifacts.manifest import MANIFEST, describe_file, write_manifest
-from service.artifacts.staging import collect_staging, own_staging
+from service.artifacts.views import METRICS
 from service.catalog import training as catalog
 from service.catalog.engine import Connection
 from service.contracts.training import MetricsRow, TrainingSpec
 from workers.figures.training import draw_training_figure
+from workers.flows.publishing import publish_part, publish_view
 from workers.flows.runtime import SegmentProgress, runtime
-from workers.training.checkpoints import save_state, write_model
+from workers.training.checkpoints import kept_name, save_state, write_model
 from workers.training.loop import Experiment, StepRecord, Trainer
+from workers.training.metrics_file import write_metrics
 
 
 class TrainingLog:
@@ -84,7 +82,7 @@ class TrainingLog:
     def _keep(self, step: int) -> None:
         about = self.trainer.task.about | {"step": step, "run": self.run_id}
         model = self.trainer.task.model
-        sha256 = _publish(f"step-{step:08d}", self.run_id, self.progress, lambda to: write_model(to, model, about))
+        sha256 = publish_part(self.run_id, kept_name(step), self.progress, lambda to: write_model(to, model, about))
 
         def record(connection: Connection) -> None:
             self.progress.check(connection)
@@ -94,49 +92,22 @@ class TrainingLog:
 
 
 def draw_view(run_id: str, step: int, progress: SegmentProgress) -> None:
-    """The figure as of a step, in a folder of its own; the one before goes."""
+    """The figure and the table of metrics as of a step."""
     current = runtime()
-    folder = current.artifact(run_id)
     with current.catalog.read() as connection:
         run = catalog.get(connection, run_id)
         rows, _ = catalog.metrics(connection, run_id)
     if not rows:
         return
-    name = f"view-{step:08d}"
 
-    def draw(to: Path) -> None:
-        files = draw_training_figure(run.name, rows, run.reference_lines, to / "figure")
-        write_manifest(to, {"kind": "view", "files": [describe_file(path) for path in files]})
+    def draw(folder: Path) -> list[Path]:
+        figures = draw_training_figure(run.name, rows, run.reference_lines, folder / "figure")
+        return [*figures, write_metrics(rows, folder / METRICS)]
 
-    sha256 = _publish(name, run_id, progress, draw)
+    view = publish_view(run_id, step, progress, draw)
 
     def record(connection: Connection) -> None:
         progress.check(connection)
-        catalog.record(connection, run_id, [], view_step=step, view_sha256=sha256)
+        catalog.record(connection, run_id, [], **view)
 
     current.write(record)
-    for old in folder.glob("view-*"):
-        if old.name < name:
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def collect_leftovers(run_id: str, progress: SegmentProgress) -> None:
-    """Remove what owners of this segment that died have left."""
-    collect_staging(runtime().settings.staging_root, _staging_name(run_id, progress))
-
-
-def _publish(name: str, run_id: str, progress: SegmentProgress, write: Callable[[Path], object]) -> str:
-    """Have a folder of the run written and renamed into place; returns its manifest's SHA-256.
-
-    One that an owner before has published is kept.
-    """
-    current = runtime()
-    target = current.artifact(run_id) / name
-    with own_staging(current.settings.staging_root, _staging_name(run_id, progress), progress.attempt) as staged:
-        write(staged)
-        publish_folder(staged, target)
-    return sha256_file(target / MANIFEST)
-
-
-def _staging_name(run_id: str, progress: SegmentProgress) -> str:
-    return f"{run_id}-{progress.name}"  # attempts are counted segment by segment

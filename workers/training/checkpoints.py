@@ -28,6 +28,11 @@ MODEL, ABOUT = "model.safetensors", "model.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
+def kept_name(step: int) -> str:
+    """The folder of the model kept at `step`, within its run's."""
+    return f"step-{step:08d}"
+
+
 def save_state(folder: Path, trainer: Trainer[Any]) -> None:
     """Write model, optimiser and position to `folder`, over the state before."""
     tensors = {f"model.{name}": value for name, value in trainer.task.model.state_dict().items()}

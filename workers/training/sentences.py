@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from safetensors.numpy import load_file
 
 from service.artifacts.activation_set import save_tensors
 from service.artifacts.atomic import sha256_file, write_bytes
+from service.artifacts.manifest import canonical_json
 from service.contracts.training import QuestionFormationSpec
 from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
 from workers.training.cross_entropy import linear_cross_entropy
@@ -30,7 +32,7 @@ from workers.training.question_formation.vocabulary import (
     encode,
 )
 
-_TRAIN = "train.safetensors"
+_TRAIN, _NOTE = "train.safetensors", "lines.json"
 _ARRAYS = ("tokens", "parts", "offsets")
 NOTES = [
     "The plateau near 1 nat per token is the entropy of the language: about 23 nats a line, half of whose 23 tokens "
@@ -42,11 +44,8 @@ NOTES = [
 ]
 
 
-def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: Path) -> dict[str, Any]:
+def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: Path) -> None:
     """Make or read the lines, check them, store them in `folder`.
-
-    Returns:
-        `{"data", "reference_lines"}` of the run.
 
     Raises:
         InvalidInput: fewer distinct lines than asked for, or a file that is not of the language.
@@ -64,7 +63,13 @@ def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: P
     reference = {"unit": 1.0, "grammar_entropy": entropy.floor(kind)}  # pyright: ignore[reportArgumentType]
     if spec.loss == "line":
         reference["memorisation"] = memorisation_floor(len(splits.train), entropy.tokens_per_line)
-    return {"data": asdict(report) | {"sha256": hashes}, "reference_lines": reference}
+    note = {"data": asdict(report) | {"sha256": hashes}, "reference_lines": reference}
+    write_bytes(folder / _NOTE, canonical_json(note))
+
+
+def describe_sentences(folder: Path) -> dict[str, Any]:
+    """`{"data", "reference_lines"}` of a run on the lines prepared in `folder`."""
+    return json.loads((folder / _NOTE).read_bytes())
 
 
 class SentenceTask:
@@ -145,7 +150,7 @@ def _splits(spec: QuestionFormationSpec, grammar: Grammar, corpora_root: Path) -
     if spec.data.folder is not None:
         return read_folder(corpora_root / spec.data.folder, grammar).splits
     sizes = SplitSizes(spec.data.train, spec.data.val, spec.data.test, spec.data.generalisation)
-    return generate(grammar, sizes, spec.seed)
+    return generate(grammar, sizes, spec.seed if spec.data.seed is None else spec.data.seed)
 
 
 def _read(path: Path, grammar: Grammar) -> list[Line]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,48 +22,51 @@ from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.data import consecutive_windows, split_tail, windows_at
 
 Array = np.ndarray
+BYTES = "bytes"  # the name of the vocabulary of bytes, instead of a tokenizer's
 _TOGETHER = 1_000  # documents tokenised at once
 _BYTE_END = 0  # between documents, for the byte vocabulary
+_NOTE = "tokens.json"
 NOTES = [
     "train_loss is the mean over the whole batch with dropout on, before the update; val_loss has dropout off and is "
-    "the mean over whole windows from the start of the held-out tail. Both are nats per token.",
+    "the mean over whole windows from the start of the held-out tail. Both are nats per token. train_loss_eval is the "
+    "loss of as many windows spread over the training part, dropout off.",
     "Windows are drawn uniformly and cross borders of documents.",
 ]
 
 
-def prepare_windows(
-    spec: OpenELMSpec, texts: Iterable[str], tokenizer: Tokenizer | None, folder: Path
-) -> dict[str, Any]:
-    """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8.
-
-    Returns:
-        `{"data", "reference_lines"}` of the run.
-
-    Raises:
-        InvalidInput: fewer tokens than a window, or than `data.tokens`.
-    """
+def prepare_windows(texts: Iterable[str], tokenizer: Tokenizer | None, folder: Path) -> None:
+    """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8."""
     d_vocab = 256 if tokenizer is None else tokenizer.get_vocab_size()
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
     with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
         for part in _tokens(texts, tokenizer):
             count += len(part)
             file.write(part.astype(dtype).tobytes())
-    train, validation = split_tail(np.empty(count, dtype=np.uint8), spec.data.validation_share)
-    asked = len(train) if spec.data.tokens is None else spec.data.tokens
-    if asked > len(train) or min(asked, len(validation)) <= spec.model.n_ctx:
-        detail = f"the corpus gives {len(train):,} training and {len(validation):,} validation tokens"
+    note = {"d_vocab": d_vocab, "dtype": dtype.name, "tokens": count, "sha256": sha256_file(folder / "tokens.bin")}
+    write_bytes(folder / _NOTE, json.dumps(note).encode())
+
+
+def describe_windows(spec: OpenELMSpec, folder: Path) -> dict[str, Any]:
+    """`{"data", "reference_lines"}` of a run on the tokens prepared in `folder`.
+
+    Raises:
+        InvalidInput: fewer tokens than a window, or than `data.tokens`.
+    """
+    note = json.loads((folder / _NOTE).read_bytes())
+    training, validation = map(len, split_tail(np.empty(note["tokens"], dtype=np.uint8), spec.data.validation_share))
+    asked = training if spec.data.tokens is None else spec.data.tokens
+    if asked > training or min(asked, validation) <= spec.model.n_ctx:
+        detail = f"the corpus gives {training:,} training and {validation:,} validation tokens"
         raise InvalidInput(detail, field="spec.data.tokens")
-    note = {"d_vocab": d_vocab, "dtype": dtype.name, "tokens": count}
-    write_bytes(folder / "tokens.json", json.dumps(note).encode())
     data = {
-        "tokens": count,
+        "tokens": note["tokens"],
         "training_tokens": asked,
-        "validation_tokens": len(validation),
+        "validation_tokens": validation,
         "tokenizer": spec.data.tokenizer,
-        "sha256": sha256_file(folder / "tokens.bin"),
+        "sha256": note["sha256"],
         "epochs": spec.steps * spec.batch * spec.model.n_ctx / asked,
     }
-    return {"data": data, "reference_lines": {"uniform": float(np.log(d_vocab))}}
+    return {"data": data, "reference_lines": {"uniform": float(np.log(note["d_vocab"]))}}
 
 
 class WindowTask:
@@ -70,7 +74,7 @@ class WindowTask:
 
     def __init__(self, spec: OpenELMSpec, folder: Path, device: torch.device) -> None:
         self.spec, self.device = spec, device
-        note = json.loads((folder / "tokens.json").read_bytes())
+        note = json.loads((folder / _NOTE).read_bytes())
         tokens = np.memmap(folder / "tokens.bin", dtype=np.dtype(note["dtype"]), mode="r")
         train, self._validation = split_tail(tokens, spec.data.validation_share)
         self._train = train[: spec.data.tokens]
@@ -108,14 +112,20 @@ class WindowTask:
 
     @torch.inference_mode()
     def evaluate(self) -> tuple[float, dict[str, float]]:
-        """Mean loss over the first `validation_batches` batches of whole windows of the tail, dropout off."""
+        """Mean loss over the first `validation_batches` batches of whole windows of the tail, dropout off; and over
+        as many windows spread evenly over the training part.
+        """
         self.model.eval()
-        total, count, size = 0.0, 0, self.spec.micro_batch or self.spec.batch
-        windows = consecutive_windows(self._validation, self.spec.model.n_ctx, size)
-        for batch, _ in zip(windows, range(self.spec.data.validation_batches), strict=False):
-            total += self.loss(batch, 1.0).item()
-            count += self.targets(batch)
-        return total / count, {}
+        size, window = self.spec.micro_batch or self.spec.batch, self.spec.model.n_ctx
+        whole = consecutive_windows(self._validation, window, size)
+        validation = list(islice(whole, self.spec.data.validation_batches))
+        starts = np.linspace(0, len(self._train) - window - 1, sum(map(len, validation)), dtype=np.int64)
+        training = windows_at(self._train, starts, window).split(size)
+        return self._mean_loss(validation), {"train_loss_eval": self._mean_loss(training)}
+
+    def _mean_loss(self, batches: Sequence[torch.Tensor]) -> float:
+        total = sum(self.loss(batch, 1.0).item() for batch in batches)
+        return total / sum(map(self.targets, batches))
 
     def final(self) -> dict[str, Any]:
         """Nothing beyond the losses."""

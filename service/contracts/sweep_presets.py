@@ -1,0 +1,112 @@
+"""Presets of sweeps: Table 3, the five seeds of appendix G.2, and seeds of Question-Formation; whole and small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.contracts.jobs import Preset
+from service.contracts.training_presets import TRAINING_PRESETS
+
+_STATED = [
+    "Table 3: three models, D* the least D with MSE(L_train, least L_val) < 0.04 over 1000 iterations at the minimum",
+    "G.2: five runs of the first model",
+]
+_ASSUMED = [
+    "every model at all eight D (the paper: four each), so that no column is chosen beforehand",
+    "the window is taken before and after the minimum, since 'proceeding' says neither; one seed per cell",
+]
+_SMALL_ASSUMED = [
+    "the Python language reference, one token per byte; models of 19,000 to 130,000 parameters",
+    "a batch is 1,024 tokens, so its loss varies: the variance in the MSE is not small beside the threshold",
+]
+
+
+def _training(preset_id: str) -> dict[str, Any]:
+    return next(preset.spec for preset in TRAINING_PRESETS if preset.id == preset_id)
+
+
+def _paper_model(size: str) -> dict[str, Any]:
+    return {"name": size.upper(), "model": _training(f"paper/f3-{size}")["model"]}
+
+
+def _small_model(name: str, d_model: int) -> dict[str, Any]:
+    widths = {"query_heads": [2, 2], "kv_heads": [1, 1], "d_mlp": [2 * d_model] * 2}
+    return {"name": name, "model": {"d_model": d_model, **widths}}
+
+
+_TOKENS = [167_060_000, 190_380_000, 214_180_000, 237_980_000, 261_780_000, 285_570_000, 309_370_000, 333_170_000]
+_SMALL: dict[str, Any] = _training("small/f3") | {
+    "steps": 1_500,
+    "batch": 16,
+    "eval_every": 50,
+    "checkpoint_every": None,
+    "window_steps": 200,
+    "data": _training("small/f3")["data"] | {"validation_batches": 25},
+    "optimisation": _training("small/f3")["optimisation"] | {"peak_lr": 4e-3, "schedule": "constant"},
+    "model": _small_model("", 32)["model"] | {"d_head": 16, "n_ctx": 64},
+}
+_SMALL_MODELS = [_small_model("S1", 32), _small_model("S2", 64), _small_model("S3", 96)]
+_SMOKE: dict[str, Any] = _SMALL | {"steps": 30, "eval_every": 10, "window_steps": 10}
+
+SWEEP_PRESETS: tuple[Preset, ...] = (
+    Preset(
+        id="paper/table3",
+        kind="sweep",
+        title="Table 3: 40M, 60M and 80M parameters at eight sizes of data (GPU, days)",
+        spec={
+            "training": _training("paper/f3-40m"),
+            "models": [_paper_model(size) for size in ("40m", "60m", "80m")],
+            "tokens": _TOKENS,
+        },
+        stated=_STATED[:1],
+        assumed=_ASSUMED,
+    ),
+    Preset(
+        id="small/table3",
+        kind="sweep",
+        title="Table 3 at tiny scale: 24 runs on two CPU cores in about 15 minutes",
+        spec={"training": _SMALL, "models": _SMALL_MODELS, "tokens": [20_000 * step for step in range(2, 10)]},
+        stated=_STATED[:1],
+        assumed=[*_ASSUMED, *_SMALL_ASSUMED],
+    ),
+    Preset(
+        id="smoke/table3",
+        kind="sweep",
+        title="Table 3 in seconds: the machinery only",
+        spec={"training": _SMOKE, "models": _SMALL_MODELS[:2], "tokens": [20_000, 40_000]},
+        stated=_STATED[:1],
+        assumed=_SMALL_ASSUMED,
+    ),
+    Preset(
+        id="paper/f3-seeds",
+        kind="sweep",
+        title="Appendix G.2: the 40M model from five seeds (GPU)",
+        spec={"training": _training("paper/f3-40m"), "seeds": [0, 1, 2, 3, 4]},
+        stated=_STATED[1:],
+        assumed=["D = 214.18M tokens, the marked one; which D was used is not stated"],
+    ),
+    Preset(
+        id="small/f3-seeds",
+        kind="sweep",
+        title="Five seeds of one small OpenELM on two CPU cores",
+        spec={"training": _SMALL | {"data": _SMALL["data"] | {"tokens": 100_000}}, "seeds": [0, 1, 2, 3, 4]},
+        stated=_STATED[1:],
+        assumed=_SMALL_ASSUMED,
+    ),
+    Preset(
+        id="paper/f2-seeds",
+        kind="sweep",
+        title="Appendix F.2 from ten seeds, on the same lines: when does a run generalise? (GPU)",
+        spec={"training": _training("paper/f2-6l"), "seeds": list(range(42, 142, 10))},
+        stated=["decoder-only, 6 layers"],
+        assumed=["seeds 42, 52, …, 132, those of the published runs of Murty et al. 2023"],
+    ),
+    Preset(
+        id="small/f2-seeds",
+        kind="sweep",
+        title="Question-Formation from five seeds on two CPU cores: half an hour",
+        spec={"training": _training("small/f2"), "seeds": [0, 1, 2, 3, 4]},
+        stated=["the plateau near 1 nat per token"],
+        assumed=["2 layers of width 128, the same lines for all seeds"],
+    ),
+)

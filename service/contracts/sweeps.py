@@ -1,0 +1,177 @@
+"""Sweeps: one training over a grid of models, numbers of tokens and seeds; and the table that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from service.contracts.base import Contract, Identifier, Name, RequestContract, Seed, Text
+from service.contracts.reading import read_contract
+from service.contracts.training import EXPERIMENTS, Experiment, TrainingSpec
+
+Tokens = Annotated[int, Field(ge=2)]
+_MOST_RUNS = 1_000
+
+
+class SweepModel(RequestContract):
+    """One model of the grid: its name in the table, and what of `training.model` is different."""
+
+    name: Name
+    model: dict[str, Any] = {}
+
+
+class SweepSpec(RequestContract):
+    """Every model × D × seed is one run of `training` with these values put in."""
+
+    preset: Text | None = Field(default=None, description="the preset these values came from")
+    training: dict[str, Any] = Field(description="spec of a training, or a preset of one with overrides")
+    models: Annotated[list[SweepModel], Field(max_length=64)] = Field(
+        default=[], description="none: the training's own"
+    )
+    tokens: Annotated[list[Tokens], Field(max_length=64)] = Field(
+        default=[], description="values of training.data.tokens (D); none: the training's own"
+    )
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=64)] = [0]
+    sigma_sq: float = Field(default=0.04, gt=0, le=1e6, description="σ²: a D whose MSE is below it is enough, nats²")
+
+    @model_validator(mode="after")
+    def _is_a_grid(self) -> SweepSpec:
+        names = [model.name for model in self.models]
+        for what, values in (("models", names), ("tokens", self.tokens), ("seeds", self.seeds)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{what} has a value twice")
+        if max(1, len(names)) * max(1, len(self.tokens)) * len(self.seeds) > _MOST_RUNS:
+            raise ValueError(f"a sweep has at most {_MOST_RUNS} runs")
+        if self.tokens and self.training.get("experiment") != "openelm":
+            raise ValueError("tokens goes with training.experiment openelm")
+        return self
+
+    def runs(self) -> Iterator[SweepCell]:
+        """The runs in order: model by model, D by D, seed by seed.
+
+        Raises:
+            InvalidInput: the values of a model do not fit.
+        """
+        kind = EXPERIMENTS[self.training["experiment"]]
+        for place, model in enumerate(self.models or [SweepModel(name=self.training["experiment"])]):
+            for tokens in self.tokens or [None]:
+                for seed in self.seeds:
+                    values = self.training | {"seed": seed, "model": self.training.get("model", {}) | model.model}
+                    if tokens is not None:
+                        values["data"] = values["data"] | {"tokens": tokens}
+                    spec = read_contract(kind, values, prefix=f"spec.models.{place}.")
+                    yield SweepCell(model.name, tokens, seed, spec)
+
+
+@dataclass(frozen=True)
+class SweepCell:
+    """One run of a sweep."""
+
+    model: str
+    tokens: int | None
+    seed: int
+    spec: TrainingSpec
+
+
+class StoppingWindow(Contract):
+    """MSE(L_train, least L_val) = mean_gap² + variance over the steps on one side of the least, in nats²."""
+
+    mse: float
+    mse_error: float | None = Field(description="standard error by batch means; null with too few steps")
+    mean_gap: float
+    variance: float
+    points: int
+
+
+class Stopping(Contract):
+    """Where the validation loss of a run was least, and how near the training loss was to it there."""
+
+    step: int
+    min_val_loss: float
+    before: StoppingWindow | None
+    after: StoppingWindow | None
+
+
+class SweepRun(Contract):
+    """One run of the grid, as far as it is; `stopping` is of ended runs."""
+
+    run: Identifier
+    model: str
+    tokens: int | None
+    seed: int
+    step: int
+    steps: int
+    parameters: int = Field(description="N: without embeddings")
+    losses: dict[str, float | None]
+    stopping: Stopping | None
+    href: str
+
+
+class StoppingRow(Contract):
+    """One model's D*; `interval` holds 95 % of the bootstrap, null where more than 5 % of it has no D*."""
+
+    model: str
+    parameters: float
+    optimal_tokens: dict[str, float | None] = Field(description="by rule: strict (<), at_most (≤), interpolated")
+    interval: list[float] | None
+    crossing_share: float = Field(description="of the bootstrap's draws that have an interpolated D*")
+    parameters_per_token_squared: dict[str, float | None]
+    reason: str | None = Field(description="why there is no D*, or none between two cells")
+
+
+class Exponent(Contract):
+    """p of N ∝ D*^p; null where a D* is missing."""
+
+    value: float | None
+    interval: list[float] | None
+
+
+class Law(Contract):
+    """N/D*^power by model, over that of the first model; `spread` is the largest over the least."""
+
+    law: str
+    power: float
+    ratios: list[float] | None
+    spread: float | None
+
+
+class StoppingTable(Contract):
+    """Table 3 for these runs."""
+
+    threshold: float
+    rows: list[StoppingRow]
+    exponents: dict[str, Exponent] = Field(description="of D* by rule, and of the plane log MSE over log D and log N")
+    laws: list[Law]
+
+
+class Sweep(Contract):
+    """`GET /v1/sweeps/{id}`: filled as its runs end."""
+
+    id: Identifier
+    job: Identifier
+    name: str
+    experiment: Experiment
+    spec: dict[str, Any]
+    runs: list[SweepRun]
+    tables: dict[str, StoppingTable] | None = Field(
+        description="by side of the least validation loss (before, after); null until a run with an MSE has ended"
+    )
+    notes: list[str]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class SweepSummary(Contract):
+    """A sweep in the listing."""
+
+    id: Identifier
+    job: Identifier
+    name: str
+    experiment: Experiment
+    created_at: datetime
+    finished_at: datetime | None
+    href: str

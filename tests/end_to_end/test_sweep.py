@@ -1,0 +1,93 @@
+"""A sweep as a job: every run of the grid, the table, the figure, the files; and what a worker's death leaves of it."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import httpx2
+import pyarrow.parquet as parquet
+import pytest
+
+from service.contracts.sweeps import Sweep
+from tests.end_to_end.conftest import PATIENCE_S, Running
+
+SPEC = {"preset": "smoke/table3", "training": {"steps": 20, "eval_every": 5, "window_steps": 4}}
+
+
+@pytest.fixture(scope="module")
+def sweep(service: Running) -> Sweep:
+    finished = service.run("sweep", SPEC)
+    assert [result.type for result in finished.job.results] == ["sweep", *["training"] * 4]
+    return service.client.sweep(finished.job.results[0].id)
+
+
+def test_every_run_of_the_grid_is_there(sweep: Sweep):
+    assert [(run.model, run.tokens, run.seed) for run in sweep.runs] == [
+        (model, tokens, 0) for model in ("S1", "S2") for tokens in (20_000, 40_000)
+    ]
+    assert all(run.step == run.steps == 20 for run in sweep.runs)
+    assert sweep.runs[0].parameters < sweep.runs[2].parameters
+    assert sweep.finished_at is not None
+
+
+def test_the_table_is_of_the_runs_own_losses(service: Running, sweep: Sweep):
+    assert sweep.tables is not None
+    assert set(sweep.tables) <= {"before", "after"}
+    assert [row.model for row in sweep.tables["before"].rows] == ["S1", "S2"]
+    run = sweep.runs[0]
+    assert run.stopping is not None
+    assert run.stopping.before is not None
+    rows = httpx2.get(f"{service.url}/v1/training/{run.run}/metrics?limit=200").json()["data"]
+    losses = {row["step"]: row["val_loss"] for row in rows if row["val_loss"] is not None}
+    assert run.stopping.min_val_loss == min(losses.values())
+    assert losses[run.stopping.step] == run.stopping.min_val_loss
+    window = [row["train_loss"] for row in rows if run.stopping.step - 4 < row["step"] <= run.stopping.step]
+    squares = [(loss - run.stopping.min_val_loss) ** 2 for loss in window]
+    assert run.stopping.before.mse == pytest.approx(sum(squares) / len(squares))
+    assert run.stopping.before.mse == pytest.approx(run.stopping.before.mean_gap**2 + run.stopping.before.variance)
+
+
+def test_runs_share_the_sweeps_data_and_are_runs_like_others(service: Running, sweep: Sweep):
+    first, last = (service.client.training(sweep.runs[place].run) for place in (0, -1))
+    assert first.data["sha256"] == last.data["sha256"]
+    assert (first.data["training_tokens"], last.data["training_tokens"]) == (20_000, 40_000)
+    assert "train_loss_eval" in first.losses
+    assert first.name == "smoke/table3: S1, D = 20,000, seed 0"
+    assert not (service.settings.artifacts_root / first.id / "data").exists()
+
+
+def test_figures_and_parquet_are_served(service: Running, sweep: Sweep):
+    assert service.client.figure(sweep.id).startswith(b"\x89PNG")
+    assert [found["id"] for found in httpx2.get(f"{service.url}/v1/sweeps").json()["data"]][-1:] == [sweep.id]
+    answer = httpx2.get(f"{service.url}/v1/training/{sweep.runs[0].run}/metrics.parquet")
+    table = parquet.read_table(io.BytesIO(answer.content))
+    assert table.column("step").to_pylist() == list(range(1, 21))
+    assert table.column("val_loss").null_count == 16
+    assert table.column("train_loss_eval").null_count == 16
+
+
+def test_a_killed_worker_changes_no_number(service: Running, sweep: Sweep):
+    handle = service.client.submit("sweep", SPEC)
+    deadline = time.monotonic() + PATIENCE_S
+    while (job := handle.get()).progress.done < 25:
+        assert job.state not in ("failed", "succeeded"), job
+        assert time.monotonic() < deadline
+    process = service.supervisor.child("compute").process
+    assert process is not None
+    process.kill()
+    again = service.client.sweep(handle.wait(timeout_s=PATIENCE_S).job.results[0].id)
+    assert again.tables == sweep.tables
+    assert [run.stopping for run in again.runs] == [run.stopping for run in sweep.runs]
+
+
+def test_seeds_of_question_formation_learn_the_same_lines(service: Running):
+    training = {"preset": "smoke/f2", "steps": 10, "eval_every": 5, "seed": 3}
+    job = service.run("sweep", {"training": training, "seeds": [0, 1]}).job
+    found = service.client.sweep(job.results[0].id)
+    assert found.tables is None
+    first, second = (service.client.training(run.run) for run in found.runs)
+    assert first.spec["data"]["seed"] == second.spec["data"]["seed"] == 3
+    assert first.data["sha256"] == second.data["sha256"]
+    assert first.losses["train_loss"] != second.losses["train_loss"]
+    assert service.client.figure(found.id).startswith(b"\x89PNG")

@@ -1,0 +1,147 @@
+"""Segments of a sweep: make the data and register all runs; tabulate and draw those that have ended."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from service.catalog import jobs
+from service.catalog import sweeps as catalog
+from service.catalog import training as runs_catalog
+from service.catalog.engine import Connection
+from service.contracts.base import now
+from service.contracts.sweeps import Sweep, SweepCell, SweepRun, SweepSpec
+from service.contracts.training import QuestionFormationSpec
+from service.ids import derived_id
+from service.theory.measured_stopping import MeasuredCell, MeasuredModel, measured_stopping
+from workers.figures.sweep import draw_sweep_figure
+from workers.flows.publishing import collect_leftovers, publish_view
+from workers.flows.runtime import SegmentProgress, runtime
+from workers.flows.training import run_row
+from workers.flows.training_data import make_task, prepare_data, read_training
+
+_DRAWN_EVERY_S = 300.0
+NOTES = [
+    "MSE is of the training loss (whole batch, dropout on) against the least validation loss, mean_gap² + variance; "
+    "the variance holds the noise of a batch, which a larger batch would not have.",
+    "`before` and `after` are the steps on that side of the least validation loss; the paper's 'proceeding' says "
+    "neither. A side with less than half of the window's steps is left out: a run whose validation loss is least at "
+    "its end has no MSE after it.",
+    "Interpolated D* is where log MSE, linear in log D, crosses σ²; its interval is a bootstrap over seeds, or with "
+    "one seed per cell over the error of the window alone, which leaves out the spread between seeds.",
+    "D* is where a gap of two losses falls below √σ², not where the loss is least for given compute.",
+]
+
+
+def prepare_sweep(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
+    """Make the data that all runs share, and register the runs; returns `{"sweep", "runs"}`, the arguments of each."""
+    current, spec, sweep_id = runtime(), _spec(arguments), derived_id("sweep", job_id)
+    base, cells, name = read_training(spec.training), list(spec.runs()), spec.preset or "sweep"
+    prepare_data(base, current.artifact(sweep_id), current)
+    runs = [derived_id("run", job_id, position) for position in range(len(cells))]
+    counted: dict[str, dict[str, int]] = {}
+    rows = []
+    for run_id, cell in zip(runs, cells, strict=True):
+        if cell.model not in counted:
+            task = make_task(cell.spec, current.artifact(sweep_id), torch.device("cpu"))
+            counted[cell.model] = task.model.parameter_counts()
+        title = f"{name}: {_title(cell)}"
+        rows.append(run_row(job_id, run_id, sweep_id, cell.spec, title, counted[cell.model]))
+    places = [
+        {"run": run_id, "model": cell.model, "tokens": cell.tokens, "seed": cell.seed}
+        for run_id, cell in zip(runs, cells, strict=True)
+    ]
+    row = {
+        "id": sweep_id,
+        "job": job_id,
+        "name": name,
+        "experiment": base.experiment,
+        "spec": spec.model_dump(mode="json"),
+        "cells": places,
+        "notes": [] if isinstance(base, QuestionFormationSpec) else NOTES,
+        "created_at": now(),
+    }
+
+    def record(connection: Connection) -> None:
+        progress.check(connection)
+        catalog.register(connection, row)
+        jobs.add_result(connection, job_id, "sweep", None, sweep_id)
+        for run in rows:
+            runs_catalog.register(connection, run)
+            jobs.add_result(connection, job_id, "training", None, run["id"])
+
+    current.write(record)
+    given = [{"run": run_id} | cell.spec.model_dump(mode="json") for run_id, cell in zip(runs, cells, strict=True)]
+    return {"sweep": sweep_id, "runs": given}
+
+
+def tabulate_sweep(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
+    """Table 3 of the runs that have ended, and the figure, if it is not of a few minutes ago; at the end, always."""
+    current, sweep_id = runtime(), derived_id("sweep", job_id)
+    with current.catalog.read() as connection:
+        sweep = catalog.get(connection, sweep_id)
+    threshold = sweep.spec["sigma_sq"]
+    tables = {side: _table(sweep, side, threshold) for side in ("before", "after")}
+    last = arguments["last"]
+    drawn = _draw(sweep, threshold, progress) if last or _is_stale(current.artifact(sweep_id)) else {}
+
+    def record(connection: Connection) -> None:
+        progress.check(connection)
+        shown = {side: table for side, table in tables.items() if table is not None}
+        catalog.record(connection, sweep_id, tables=shown or None, finished_at=now() if last else None, **drawn)
+
+    current.write(record)
+    collect_leftovers(sweep_id, int(drawn.get("view_step", 0)), progress)
+    return {"sweep": sweep_id}
+
+
+def measured_models(sweep: Sweep, side: str) -> list[MeasuredModel]:
+    """The ended runs with an MSE on that side, by model and D."""
+    found: dict[str, dict[int, list[SweepRun]]] = {}
+    for run in sweep.runs:
+        if run.tokens is not None and run.stopping is not None and getattr(run.stopping, side) is not None:
+            found.setdefault(run.model, {}).setdefault(run.tokens, []).append(run)
+    models = []
+    for name, by_tokens in found.items():
+        cells = []
+        for tokens, runs in sorted(by_tokens.items()):
+            windows = [getattr(run.stopping, side) for run in runs]
+            errors = tuple(window.mse_error for window in windows)
+            cells.append(MeasuredCell(tokens, tuple(window.mse for window in windows), errors))
+        parameters = next(iter(by_tokens.values()))[0].parameters
+        models.append(MeasuredModel(name, parameters, tuple(cells)))
+    return models
+
+
+def _table(sweep: Sweep, side: str, threshold: float) -> dict[str, Any] | None:
+    models = measured_models(sweep, side)
+    return measured_stopping(models, threshold) if models else None
+
+
+def _is_stale(artifact: Path) -> bool:
+    """A grid takes seconds to draw, so not every run that ends has it drawn again."""
+    drawn = [folder.stat().st_mtime for folder in artifact.glob("view-*")]
+    return not drawn or time.time() - max(drawn) > _DRAWN_EVERY_S
+
+
+def _draw(sweep: Sweep, threshold: float, progress: SegmentProgress) -> dict[str, Any]:
+    with runtime().catalog.read() as connection:
+        curves = {run.run: runs_catalog.metrics(connection, run.run)[0] for run in sweep.runs if run.step > 0}
+    step = sum(run.step + (run.stopping is not None) for run in sweep.runs)  # grows with all that is drawn
+
+    def draw(folder: Path) -> list[Path]:
+        return draw_sweep_figure(sweep, curves, threshold, folder / "figure")
+
+    return publish_view(sweep.id, step, progress, draw)
+
+
+def _spec(arguments: dict[str, Any]) -> SweepSpec:
+    return SweepSpec.model_validate({name: arguments[name] for name in SweepSpec.model_fields if name in arguments})
+
+
+def _title(cell: SweepCell) -> str:
+    tokens = "" if cell.tokens is None else f", D = {cell.tokens:,}"
+    return f"{cell.model}{tokens}, seed {cell.seed}"

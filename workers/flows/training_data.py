@@ -1,0 +1,62 @@
+"""The data of training runs: made once in a folder, read by the runs, and the task that a run makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from service.catalog import corpora
+from service.contracts.training import EXPERIMENTS, QuestionFormationSpec, TrainingSpec
+from workers.corpora.sources import read_documents
+from workers.flows.runtime import Runtime
+from workers.models.loading import load_tokenizer
+from workers.training import sentences, windows
+from workers.training.sentences import SentenceTask, describe_sentences, prepare_sentences
+from workers.training.windows import BYTES, WindowTask, describe_windows, prepare_windows
+
+_DATA, _READY = "data", "ready"
+
+
+def read_training(arguments: dict[str, Any]) -> TrainingSpec:
+    """The spec among a segment's arguments."""
+    kind = EXPERIMENTS[arguments["experiment"]]
+    return kind.model_validate({name: arguments[name] for name in kind.model_fields if name in arguments})
+
+
+def prepare_data(spec: TrainingSpec, artifact: Path, current: Runtime) -> None:
+    """Make the data in the folder of a run or a sweep, unless they are there."""
+    folder = artifact / _DATA
+    if (folder / _READY).exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(spec, QuestionFormationSpec):
+        prepare_sentences(spec, folder, current.settings.corpora_root)
+    else:
+        with current.catalog.read() as connection:
+            corpus = corpora.find(connection, spec.data.corpus)
+        texts = (document.text for document in read_documents(corpus.source, current.settings))
+        named = spec.data.tokenizer
+        tokenizer = None if named == BYTES else load_tokenizer(named, None, current.settings.models_root)
+        prepare_windows(texts, tokenizer, folder)
+    (folder / _READY).touch()
+
+
+def describe_data(spec: TrainingSpec, artifact: Path) -> dict[str, Any]:
+    """`{"data", "reference_lines"}` of a run on the prepared data."""
+    if isinstance(spec, QuestionFormationSpec):
+        return describe_sentences(artifact / _DATA)
+    return describe_windows(spec, artifact / _DATA)
+
+
+def make_task(spec: TrainingSpec, artifact: Path, device: torch.device) -> SentenceTask | WindowTask:
+    """The prepared data and a fresh model on `device`."""
+    if isinstance(spec, QuestionFormationSpec):
+        return SentenceTask(spec, artifact / _DATA, device)
+    return WindowTask(spec, artifact / _DATA, device)
+
+
+def notes_on(spec: TrainingSpec) -> list[str]:
+    """What the numbers of such a run mean."""
+    return sentences.NOTES if isinstance(spec, QuestionFormationSpec) else windows.NOTES
