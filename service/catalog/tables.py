@@ -172,6 +172,7 @@ training_runs = sa.Table(
     sa.Column("data", sa.JSON, nullable=False),
     sa.Column("losses", sa.JSON, nullable=False),
     sa.Column("evaluation", sa.JSON, nullable=False),
+    sa.Column("trajectory", sa.JSON),
     sa.Column("warnings", sa.JSON, nullable=False),
     sa.Column("notes", sa.JSON, nullable=False),
     sa.Column("timing", sa.JSON, nullable=False),

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service.catalog.rows import Row, get_row, insert_once, page_rows
 from service.catalog.tables import training_checkpoints, training_metrics, training_runs
-from service.contracts.training import Checkpoint, MetricsRow, TrainingRun, TrainingSummary
+from service.contracts.training import Checkpoint, MetricsRow, TrainingRun, TrainingSummary, TrajectoryPoint
 from service.errors import NotFound
 
 _HIDDEN = {"view_step", "view_sha256"}
@@ -36,10 +36,18 @@ def keep_checkpoint(connection: sa.Connection, run_id: str, step: int, sha256: s
     connection.execute(training_checkpoints.insert().values(run=run_id, step=step, sha256=sha256))
 
 
+def add_points(connection: sa.Connection, run_id: str, step: int, points: list[TrajectoryPoint]) -> None:
+    """Put what was measured of the model kept at `step` in its place; repeating it changes nothing."""
+    others = [point for point in get(connection, run_id).trajectory if point.step != step]
+    rows = [point.model_dump() for point in sorted(others + points, key=lambda point: point.step)]
+    connection.execute(training_runs.update().where(training_runs.c.id == run_id).values(trajectory=rows))
+
+
 def get(connection: sa.Connection, run_id: str) -> TrainingRun:
     """The run of that id; raises `NotFound`."""
     row = _row(connection, run_id)
     shown = {name: value for name, value in row.items() if name not in _HIDDEN}
+    shown["trajectory"] = shown["trajectory"] or []
     return TrainingRun(**shown, checkpoints=checkpoints(connection, run_id))
 
 

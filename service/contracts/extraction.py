@@ -12,7 +12,8 @@ from service.contracts.sites import SITE_PATTERN
 SiteName = Annotated[str, StringConstraints(pattern=SITE_PATTERN, max_length=64)]
 
 
-def _distinct(sites: list[str]) -> list[str]:
+def distinct(sites: list[str]) -> list[str]:
+    """`sites`, unless one is named twice."""
     if len(set(sites)) != len(sites):
         raise ValueError("a site is named twice")
     return sites
@@ -25,7 +26,7 @@ class ExtractionSpec(RequestContract):
     model: Text = Field(description="hub id, or a folder under the models root")
     revision: Text | None = Field(default=None, description="commit or tag of a hub model")
     corpus: Text = Field(description="id or name of a corpus, or a built-in")
-    sites: Annotated[list[SiteName], Field(min_length=1, max_length=64), AfterValidator(_distinct)] = [
+    sites: Annotated[list[SiteName], Field(min_length=1, max_length=64), AfterValidator(distinct)] = [
         "blocks.-1.hook_resid_post",
         "final_norm_out",
     ]

@@ -185,6 +185,8 @@ def _read_sweep(given: dict[str, Any]) -> SweepSpec:
     if not isinstance(training, dict):
         raise InvalidInput("must be an object: a training, or a preset of one", field="spec.training")
     base = _read_training(training, "spec.training.")
+    if base.radius is not None:
+        raise NotAvailable("the radius during training is measured in single runs only", field="spec.training.radius")
     if isinstance(base, QuestionFormationSpec) and base.data.seed is None:  # all runs learn the same lines
         base = base.model_copy(update={"data": base.data.model_copy(update={"seed": base.seed})})
     spec = read_contract(SweepSpec, given | {"training": base.model_dump(mode="json")}, prefix="spec.")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from service.contracts.base import Contract, Identifier, Notice, RequestContract, Seed, Text
+from service.contracts.extraction import SiteName, distinct
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Layers = Annotated[list[Width], Field(min_length=1, max_length=256)]
@@ -31,6 +32,17 @@ class Optimisation(RequestContract):
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
 
 
+class RunRadius(RequestContract):
+    """The radius of a fixed sample of the run's own held-out data, measured in every kept model."""
+
+    sites: Annotated[list[SiteName], Field(min_length=1, max_length=64), AfterValidator(distinct)] = [
+        "blocks.-1.hook_resid_post",
+        "final_norm_out",
+    ]
+    rows: int = Field(default=2_000, ge=2, le=1_000_000, description="at most: held-out lines, or windows")
+    tokens: Width = Field(default=64, description="of a window; a line is read whole. The vector is the last token's")
+
+
 class RunOptions(RequestContract):
     """What both experiments share; a batch is the global batch of one optimiser step."""
 
@@ -46,6 +58,7 @@ class RunOptions(RequestContract):
     )
     seed: Seed = 0
     optimisation: Optimisation
+    radius: RunRadius | None = Field(default=None, description="measured once training has ended; null: not at all")
 
     @model_validator(mode="after")
     def _micro_batches_fit(self) -> RunOptions:
@@ -154,6 +167,20 @@ class Checkpoint(Contract):
     sha256: str
 
 
+class TrajectoryPoint(Contract):
+    """One site of one kept model: distances to the nearest other row of the sample, beside what scale gives."""
+
+    step: int
+    site: str
+    n: int
+    nn_distance: float = Field(description="mean; the radius is half")
+    nn_distance_median: float
+    g: float = Field(description="mean squared distance to the nearest other row, eq. (3)")
+    null_nn_distance: float = Field(description="mean in Gaussian draws of the same mean and covariance")
+    norm: float = Field(description="mean norm of the rows about their mean")
+    duplicates: int
+
+
 class TrainingRun(Contract):
     """`GET /v1/training/{id}`: filled as the run goes on; losses are in nats per token."""
 
@@ -171,6 +198,7 @@ class TrainingRun(Contract):
     losses: dict[str, float | None] = Field(description="the newest: train_loss, val_loss, and parts of val_loss")
     evaluation: dict[str, Any] = Field(description="accuracies of the newest evaluation, and of the end")
     checkpoints: list[Checkpoint]
+    trajectory: list[TrajectoryPoint] = Field(description="the radius during training, where it was asked for")
     warnings: list[Notice]
     notes: list[str] = Field(description="what the numbers mean, and what they do not show")
     timing: dict[str, float]

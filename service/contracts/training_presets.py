@@ -133,6 +133,42 @@ _TINY_F3: dict[str, Any] = {
     "data": {"corpus": "python-docs", "tokenizer": "bytes"},
     "optimisation": _WINDOWS | {"peak_lr": 2e-3, "warmup_steps": 50, "decay_steps": None},
 }
+_SMALL_F3: dict[str, Any] = _TINY_F3 | {
+    "steps": 600,
+    "batch": 16,
+    "eval_every": 50,
+    "checkpoint_every": 100,
+    "model": {
+        "d_model": 128,
+        "query_heads": [2, 2, 4, 4],
+        "kv_heads": [1, 1, 2, 2],
+        "d_mlp": [256, 256, 384, 384],
+        "d_head": 32,
+        "n_ctx": 128,
+    },
+}
+_SMOKE_F3: dict[str, Any] = _TINY_F3 | {
+    "steps": 40,
+    "batch": 8,
+    "micro_batch": 4,
+    "eval_every": 20,
+    "checkpoint_every": 20,
+    "model": {
+        "d_model": 32,
+        "query_heads": [2, 2],
+        "kv_heads": [1, 1],
+        "d_mlp": [64, 64],
+        "d_head": 16,
+        "n_ctx": 32,
+    },
+}
+_RADIUS_STATED = [
+    "each block does a nearest-neighbour search (eq. 6); radius = half the distance to the nearest pattern"
+]
+_RADIUS_ASSUMED = [
+    "the paper measures trained models only; here the same held-out sample is read in every kept model",
+    "a tenth of the text is held out, so that enough windows do not overlap",
+]
 _TINY_ASSUMED = ["the Python language reference, one token per byte; a few hundred thousand parameters"]
 
 TRAINING_PRESETS: tuple[Preset, ...] = (
@@ -187,21 +223,7 @@ TRAINING_PRESETS: tuple[Preset, ...] = (
         id="small/f3",
         kind="training",
         title="OpenELM on two CPU cores, in minutes",
-        spec=_TINY_F3
-        | {
-            "steps": 600,
-            "batch": 16,
-            "eval_every": 50,
-            "checkpoint_every": 100,
-            "model": {
-                "d_model": 128,
-                "query_heads": [2, 2, 4, 4],
-                "kv_heads": [1, 1, 2, 2],
-                "d_mlp": [256, 256, 384, 384],
-                "d_head": 32,
-                "n_ctx": 128,
-            },
-        },
+        spec=_SMALL_F3,
         stated=_WINDOWS_STATED[1:],
         assumed=_TINY_ASSUMED,
     ),
@@ -209,23 +231,39 @@ TRAINING_PRESETS: tuple[Preset, ...] = (
         id="smoke/f3",
         kind="training",
         title="OpenELM in seconds: the machinery only",
-        spec=_TINY_F3
-        | {
-            "steps": 40,
-            "batch": 8,
-            "micro_batch": 4,
-            "eval_every": 20,
-            "checkpoint_every": 20,
-            "model": {
-                "d_model": 32,
-                "query_heads": [2, 2],
-                "kv_heads": [1, 1],
-                "d_mlp": [64, 64],
-                "d_head": 16,
-                "n_ctx": 32,
-            },
-        },
+        spec=_SMOKE_F3,
         stated=_WINDOWS_STATED[-1:],
+        assumed=_TINY_ASSUMED,
+    ),
+    Preset(
+        id="small/f3-radius",
+        kind="training",
+        title="The radius while an OpenELM learns, on two CPU cores: minutes",
+        spec=_SMALL_F3
+        | {
+            "steps": 1_000,
+            "eval_every": 50,
+            "checkpoint_every": 50,
+            "data": _TINY_F3["data"] | {"validation_share": 0.1},
+            "radius": {"rows": 2_000, "tokens": 32},
+        },
+        stated=_RADIUS_STATED,
+        assumed=[*_TINY_ASSUMED, *_RADIUS_ASSUMED],
+    ),
+    Preset(
+        id="small/f2-radius",
+        kind="training",
+        title="The radius while Question-Formation is learned, on two CPU cores: to the plateau in minutes",
+        spec=_SMALL_F2 | {"checkpoint_every": 250, "radius": {"rows": 2_000}},
+        stated=_RADIUS_STATED,
+        assumed=[*_SMALL_ASSUMED, _RADIUS_ASSUMED[0], "a vector is that of a whole line's last token"],
+    ),
+    Preset(
+        id="smoke/f3-radius",
+        kind="training",
+        title="The radius during training in seconds: the machinery only",
+        spec=_SMOKE_F3 | {"radius": {"rows": 100, "tokens": 16}},
+        stated=_RADIUS_STATED,
         assumed=_TINY_ASSUMED,
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.artifacts.manifest import canonical_json
-from service.catalog import activations, corpora, jobs
+from service.catalog import activations, corpora, jobs, training
 from service.catalog.engine import Catalog, DuplicateKey
 from service.contracts.activations import ActivationSummary
 from service.contracts.base import Notice
@@ -18,6 +18,7 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import Job, JobRequest, JobSpec
 from service.contracts.presets import read_spec
 from service.contracts.radius import RadiusSpec
+from service.contracts.run_models import RunModel, parse_run_model
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec, TrainingSpec
 from service.errors import Conflict, InvalidInput, NotFound, TooLarge
@@ -43,7 +44,7 @@ class Submission:
             TooLarge: more chunks than the limit.
             Conflict: the key was used for another request.
         """
-        spec = read_spec(request.kind, request.spec)
+        spec = self._name_step(read_spec(request.kind, request.spec))
         job_id = new_id("job")
         stored = spec.model_dump(mode="json")
         asked = _sha256([request.kind, stored, request.priority, request.labels, request.timeout_s])
@@ -57,6 +58,22 @@ class Submission:
             return found
         with self.catalog.read() as connection:
             return jobs.get(connection, job_id)
+
+    def _name_step(self, spec: JobSpec) -> JobSpec:
+        """An extraction from a run's newest kept model names its step from now on."""
+        if not isinstance(spec, ExtractionSpec):
+            return spec
+        try:
+            named = parse_run_model(spec.model)
+            if named is None:
+                return spec
+            with self.catalog.read() as connection:
+                kept = [checkpoint.step for checkpoint in training.checkpoints(connection, named.run)]
+        except InvalidInput as error:
+            raise InvalidInput(error.detail, field="spec.model") from error
+        if not kept or (named.step is not None and named.step not in kept):
+            raise InvalidInput("the run has kept no such model; GET /v1/training/{id} lists them", field="spec.model")
+        return spec.model_copy(update={"model": str(RunModel(named.run, named.step or kept[-1]))})
 
     def _submitted(self, key: str, asked: str) -> Job | None:
         with self.catalog.read() as connection:

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from service.contracts.jobs import Job
+from service.errors import InvalidInput
 from tests.end_to_end.conftest import PATIENCE_S, Running
 
 SPEC = {"preset": "smoke/f2", "eval_every": 10, "steps": 40}
@@ -78,3 +79,39 @@ def test_the_other_experiment_runs_too(service: Running):
     assert run.losses["val_loss"] is not None
     assert run.losses["val_loss"] < run.reference_lines["uniform"]
     assert run.parameters["without_embeddings"] < run.parameters["total"]
+
+
+def test_a_kept_model_feeds_the_radius(service: Running, unbroken: str):
+    sites = ["blocks.0.hook_resid_pre", "blocks.-1.hook_mlp_out", "final_norm_out"]
+    spec = {"model": f"run:{unbroken}", "corpus": "python-docs", "sites": sites, "chunk_tokens": 8, "chunks": 60}
+    finished = service.run("analysis", spec)
+    assert finished.job.spec["model"] == f"run:{unbroken}@40"
+    kept = {checkpoint.step: checkpoint.sha256 for checkpoint in service.client.training(unbroken).checkpoints}
+    detail = service.client.activations(finished.activations[0])
+    assert detail.manifest["model"]["weights_sha256"] == {"model.safetensors": kept[40]}
+    assert detail.d_model == 32
+    assert len(finished.reports) == len(sites)
+    answer = service.client.query(finished.activations[-1], texts=["the walrus does giggle ."])
+    assert answer.results[0].tokens == 5
+
+
+def test_a_model_that_was_not_kept_is_refused_by_name(service: Running, unbroken: str):
+    for model in (f"run:{unbroken}@30", "run:run-00", "run:nothing"):
+        with pytest.raises(InvalidInput) as caught:
+            service.client.submit("extraction", {"model": model, "corpus": "python-docs"})
+        assert [error["field"] for error in caught.value.errors] == ["spec.model"]
+
+
+def test_the_radius_during_training(service: Running):
+    run = service.client.training(run_of(service.run("training", {"preset": "smoke/f3-radius"}).job))
+    sites = ["blocks.1.hook_resid_post", "final_norm_out"]
+    assert [(point.step, point.site) for point in run.trajectory] == [
+        (step, site) for step in (20, 40) for site in sites
+    ]
+    for point in run.trajectory:
+        assert point.n == 100
+        assert point.g >= point.nn_distance**2 > 0
+        assert point.null_nn_distance > 0
+    assert service.client.figure(run.id).startswith(b"\x89PNG")
+    spec = {"model": f"run:{run.id}@20", "corpus": "python-docs", "sites": sites, "chunk_tokens": 16, "chunks": 50}
+    assert len(service.run("extraction", spec | {"chunks_per_document": "all"}).activations) == 2

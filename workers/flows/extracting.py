@@ -26,10 +26,12 @@ from service.ids import derived_id
 from service.provenance import provenance
 from workers.activations.extraction import extract
 from workers.activations.parity import relative_deviation
-from workers.devices.device import choose_device, default_batch_tokens, describe_device
+from workers.devices.device import default_batch_tokens, describe_device
+from workers.flows.models import open_model
 from workers.flows.runtime import Runtime, SegmentProgress, runtime
 from workers.flows.sampling import check_against, extraction_spec, read_sample_note
-from workers.models.loading import LoadedModel, load_model
+from workers.models.interface import HookedModel
+from workers.models.loading import LoadedModel
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "safetensors")
 _PARITY_CHUNKS = 4
@@ -74,9 +76,10 @@ def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
     return {"sets": ids}
 
 
-def _load(current: Runtime, spec: ExtractionSpec, dtype: str | None = None) -> tuple[LoadedModel, list[Site]]:
-    device = choose_device(current.settings.device)
-    loaded = load_model(spec.model, spec.revision, current.settings.models_root, device, dtype or spec.dtype)
+def _load(
+    current: Runtime, spec: ExtractionSpec, dtype: str | None = None
+) -> tuple[LoadedModel[HookedModel], list[Site]]:
+    loaded = open_model(spec, current, dtype)
     return loaded, check_against(spec, loaded.model.sizes)
 
 
@@ -87,7 +90,7 @@ def _record(progress: SegmentProgress, row: dict[str, Any], connection: Connecti
     jobs.add_result(connection, progress.job_id, "activations", row["site"], row["id"])
 
 
-def _batch_tokens(current: Runtime, loaded: LoadedModel) -> int:
+def _batch_tokens(current: Runtime, loaded: LoadedModel[HookedModel]) -> int:
     return current.settings.batch_tokens or default_batch_tokens(loaded.model.device)
 
 

@@ -116,18 +116,26 @@ def _train(job_id: str, spec: Spec) -> None:
     spec = spec | {"priority": spec["priority"] + _TRAINING_WAITS}
     prepared = _segment(job_id, "prepare", "prepare", spec).get_result()
     _plan(job_id, prepared["steps"], "steps", 0, 0)
-    _train_run(job_id, spec | {"run": prepared["run"], "owner": prepared["run"]})
+    spec |= {"run": prepared["run"], "owner": prepared["run"]}
+    kept = _train_run(job_id, spec)
+    if spec["radius"] is not None:
+        for step in kept:
+            _segment(job_id, f"trajectory-{step:08d}", "trajectory", spec | {"step": step}).get_result()
 
 
-def _train_run(job_id: str, spec: Spec, prefix: str = "") -> None:
-    """Each segment says how far it came; a trainer, where one lives, has a device of its own for them."""
+def _train_run(job_id: str, spec: Spec, prefix: str = "") -> list[int]:
+    """Each segment says how far it came; a trainer, where one lives, has a device of its own for them.
+
+    Returns:
+        The steps of the kept models.
+    """
     step = part = 0
     while step < spec["steps"]:
         queue = TRAIN_QUEUE if _trainer_lives() else COMPUTE_QUEUE
         arguments = spec | {"start": step}
         step = _segment(job_id, f"{prefix}train-{part:05d}", "train", arguments, queue).get_result()["step"]
         part += 1
-    _segment(job_id, f"{prefix}finish", "finish", spec).get_result()
+    return _segment(job_id, f"{prefix}finish", "finish", spec).get_result()["kept"]
 
 
 def _sweep(job_id: str, spec: Spec) -> None:

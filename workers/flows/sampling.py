@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
 
 from service.artifacts.activation_set import rows_name, save_chunks
 from service.artifacts.atomic import write_bytes
@@ -17,13 +17,12 @@ from service.catalog import corpora
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import Site, parse_site
 from service.errors import InvalidInput
-from service.settings import Settings
 from workers.corpora.documents import Document
 from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
 from workers.corpora.sources import read_documents
+from workers.flows.models import open_tokenizer
 from workers.flows.runtime import SegmentProgress, runtime
 from workers.models.interface import ModelSizes
-from workers.models.loading import load_tokenizer, read_sizes
 
 SAMPLE_NOTE = "sample.json"
 
@@ -45,10 +44,11 @@ def sample_chunks(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
     current, spec = runtime(), extraction_spec(arguments)
     folder = current.staging(job_id)
     if not (folder / SAMPLE_NOTE).exists():
-        check_against(spec, read_sizes(spec.model, spec.revision, current.settings.models_root))
+        sizes, tokenizer = open_tokenizer(spec, current)
+        check_against(spec, sizes)
         with current.catalog.read() as connection:
             corpus = corpora.find(connection, spec.corpus)
-        sample = _draw(spec, read_documents(corpus.source, current.settings), current.settings, progress)
+        sample = _draw(spec, read_documents(corpus.source, current.settings), tokenizer, progress)
         shards = _stage(sample.chunks, folder, current.settings.shard_tokens // spec.chunk_tokens or 1)
         note = {
             "chunks": len(sample.chunks),
@@ -71,8 +71,9 @@ def read_sample_note(folder: Path) -> dict[str, Any]:
     return json.loads((folder / SAMPLE_NOTE).read_bytes())
 
 
-def _draw(spec: ExtractionSpec, documents: Iterator[Document], settings: Settings, progress: SegmentProgress) -> Sample:
-    tokenizer = load_tokenizer(spec.model, spec.revision, settings.models_root)
+def _draw(
+    spec: ExtractionSpec, documents: Iterator[Document], tokenizer: Tokenizer, progress: SegmentProgress
+) -> Sample:
     per_document = None if spec.chunks_per_document == "all" else spec.chunks_per_document
     rule = SamplingRule(spec.chunk_tokens, spec.chunks, per_document, spec.seed)
     nonempty = (document for document in documents if document.text)

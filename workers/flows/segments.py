@@ -24,6 +24,7 @@ from workers.flows.sampling import sample_chunks
 from workers.flows.scanning import scan_corpus
 from workers.flows.sweeping import prepare_sweep, tabulate_sweep
 from workers.flows.training import finish_run, prepare_run, train_run
+from workers.flows.trajectory import measure_kept
 
 logger = logging.getLogger(__name__)
 Arguments = dict[str, Any]
@@ -38,6 +39,7 @@ SEGMENTS: dict[str, Segment] = {
     "prepare": prepare_run,
     "train": train_run,
     "finish": finish_run,
+    "trajectory": measure_kept,
     "prepare_sweep": prepare_sweep,
     "tabulate": tabulate_sweep,
 }

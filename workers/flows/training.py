@@ -61,14 +61,13 @@ def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress)
             break
     log.flush()
     save_state(current.artifact(run_id), trainer)
-    draw_view(run_id, trainer.step, progress)
-    collect_leftovers(run_id, trainer.step, progress)
+    collect_leftovers(run_id, draw_view(run_id, progress), progress)
     progress(trainer.step - arguments["start"], final=True)
     return {"step": trainer.step}
 
 
 def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Measure what is measured once, at the end."""
+    """Measure what is measured once, at the end; returns `{"kept"}`, the steps of the kept models."""
     current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
     evaluation = _trainer(spec, run_id, arguments["owner"]).task.final()
     if isinstance(spec, OpenELMSpec):
@@ -81,7 +80,9 @@ def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress
         catalog.record(connection, run_id, [], evaluation=evaluation, finished_at=now())
 
     current.write(record)
-    return {"run": run_id}
+    with current.catalog.read() as connection:
+        kept = catalog.checkpoints(connection, run_id)
+    return {"kept": [checkpoint.step for checkpoint in kept]}
 
 
 def run_row(

@@ -91,17 +91,18 @@ class TrainingLog:
         runtime().write(record)
 
 
-def draw_view(run_id: str, step: int, progress: SegmentProgress) -> None:
-    """The figure and the table of metrics as of a step."""
+def draw_view(run_id: str, progress: SegmentProgress) -> int:
+    """The figure and the table of metrics as they are now; returns the view's number."""
     current = runtime()
     with current.catalog.read() as connection:
         run = catalog.get(connection, run_id)
         rows, _ = catalog.metrics(connection, run_id)
+    step = run.step + len(run.trajectory)  # grows with all that is drawn
     if not rows:
-        return
+        return step
 
     def draw(folder: Path) -> list[Path]:
-        figures = draw_training_figure(run.name, rows, run.reference_lines, folder / "figure")
+        figures = draw_training_figure(run, rows, folder / "figure")
         return [*figures, write_metrics(rows, folder / METRICS)]
 
     view = publish_view(run_id, step, progress, draw)
@@ -111,3 +112,4 @@ def draw_view(run_id: str, step: int, progress: SegmentProgress) -> None:
         catalog.record(connection, run_id, [], **view)
 
     current.write(record)
+    return step

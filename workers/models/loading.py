@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from tokenizers import Tokenizer
@@ -16,17 +16,18 @@ from service.artifacts.atomic import sha256_file
 from service.errors import InvalidInput, UnsupportedModel
 from service.paths import leaves_root
 from workers.models.gpt2 import GPT2, sizes_of
-from workers.models.interface import ModelSizes
+from workers.models.interface import HookedModel, ModelSizes
 
 FolderState = tuple[tuple[str, int, int], ...]
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Model_co = TypeVar("Model_co", bound=HookedModel, covariant=True)
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
-class LoadedModel:
+class LoadedModel(Generic[Model_co]):
     """A model on its device, its tokenizer, and what identifies both."""
 
-    model: GPT2
+    model: Model_co
     tokenizer: Tokenizer
     identity: dict[str, Any]
 
@@ -58,7 +59,9 @@ def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokeni
     return tokenizer
 
 
-def load_model(name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str) -> LoadedModel:
+def load_model(
+    name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str
+) -> LoadedModel[GPT2]:
     """The model in `dtype` on `device`; the last one is kept, until a file of its folder changes.
 
     Raises:
@@ -74,14 +77,14 @@ def load_model(name: str, revision: str | None, models_root: Path, device: torch
 @lru_cache(maxsize=1)  # one: a worker's segments use the same model one after another, and memory is for one
 def _load_model(
     name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str, _state: FolderState
-) -> LoadedModel:
+) -> LoadedModel[GPT2]:
     where, options = _locate(name, revision, models_root)
     config = _read_config(where, options)
     try:
         model = GPT2Model.from_pretrained(
             where,
             config=config,
-            dtype=_DTYPES[dtype],
+            dtype=DTYPES[dtype],
             attn_implementation="sdpa",
             use_safetensors=True,
             trust_remote_code=False,

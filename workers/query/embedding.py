@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from service.artifacts.activation_set import ActivationSet
 from service.contracts.extraction import ExtractionSpec
+from service.contracts.run_models import parse_run_model
 from service.contracts.sites import parse_site
 from service.errors import Conflict, InvalidInput
 from service.settings import Settings
 from workers.activations.extraction import extract
 from workers.devices.device import choose_device, default_batch_tokens
+from workers.models.interface import HookedModel
 from workers.models.loading import LoadedModel, load_model
+from workers.training.checkpoints import MODEL
+from workers.training.kept import load_kept
 
 Array = np.ndarray
 
@@ -32,7 +37,7 @@ def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[
         raise InvalidInput("the set was imported and has no model; give vectors", field="texts")
     spec = ExtractionSpec(**extraction, sites=[stored.manifest["site"]])
     device = choose_device(settings.device)
-    loaded = load_model(spec.model, spec.revision, settings.models_root, device, spec.dtype)
+    loaded = _load(spec, stored.manifest["model"], settings, device)
     if loaded.identity["weights_sha256"] != stored.manifest["model"]["weights_sha256"]:
         raise Conflict("the model's weights have changed since the set was extracted", field="texts")
     position = spec.position if isinstance(spec.position, int) else "last"
@@ -45,7 +50,17 @@ def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[
     return vectors, [len(sequence) for sequence in sequences]
 
 
-def _encode(loaded: LoadedModel, text: str, position: int | str) -> Array:
+def _load(
+    spec: ExtractionSpec, identity: dict[str, Any], settings: Settings, device: torch.device
+) -> LoadedModel[HookedModel]:
+    named = parse_run_model(spec.model)
+    if named is None:
+        return load_model(spec.model, spec.revision, settings.models_root, device, spec.dtype)
+    sha256 = identity["weights_sha256"][MODEL]
+    return load_kept(named, sha256, settings.artifacts_root, settings.models_root, device, spec.dtype)
+
+
+def _encode(loaded: LoadedModel[HookedModel], text: str, position: int | str) -> Array:
     tokens = loaded.tokenizer.encode(text, add_special_tokens=False).ids
     most = loaded.model.sizes.n_ctx
     least = position + 1 if isinstance(position, int) else 1

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -75,6 +76,10 @@ class Experiment(Task, Protocol):
 
     def final(self) -> dict[str, Any]:
         """What is measured once, at the end."""
+        ...
+
+    def sample(self, rows: int, tokens: int) -> list[np.ndarray]:
+        """Up to `rows` held-out sequences of token ids: whole lines, or windows of `tokens` that do not overlap."""
         ...
 
 

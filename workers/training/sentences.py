@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.numpy import load_file
 
@@ -32,6 +33,7 @@ from workers.training.question_formation.vocabulary import (
     encode,
 )
 
+Array = np.ndarray
 _TRAIN, _NOTE = "train.safetensors", "lines.json"
 _ARRAYS = ("tokens", "parts", "offsets")
 NOTES = [
@@ -136,6 +138,12 @@ class SentenceTask:
         if lines["test"]:
             found["in_distribution"] = asdict(in_distribution(self._logits, lines["test"], self.vocabulary))
         return _with_shares(found)
+
+    def sample(self, rows: int, tokens: int) -> list[Array]:
+        """The first distinct i.i.d. lines, whole, each after its start token."""
+        lines = list(dict.fromkeys(line.text for name in ("test", "val") for line in self._lines[name]))[:rows]
+        ids = self.vocabulary.ids
+        return [np.array([self.vocabulary.sos, *(ids[word] for word in line.split())]) for line in lines]
 
     def _mask(self, batch: Batch) -> torch.Tensor:
         only = {"declarative": Part.DECLARATIVE, "output": Part.OUTPUT}.get(self.spec.loss)

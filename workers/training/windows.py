@@ -131,6 +131,18 @@ class WindowTask:
         """Nothing beyond the losses."""
         return {}
 
+    def sample(self, rows: int, tokens: int) -> list[Array]:
+        """Windows spread evenly over the held-out tail.
+
+        Raises:
+            InvalidInput: a window is longer than the model's context.
+        """
+        if tokens > self.spec.model.n_ctx:
+            raise InvalidInput(f"the model's context is {self.spec.model.n_ctx} tokens", field="spec.radius.tokens")
+        places = len(self._validation) // tokens
+        chosen = np.unique(np.linspace(0, places - 1, min(rows, places), dtype=np.int64))
+        return [np.asarray(self._validation[place * tokens :][:tokens], dtype=np.int64) for place in chosen]
+
 
 def _tokens(texts: Iterable[str], tokenizer: Tokenizer | None) -> Iterator[Array]:
     """The tokens of each document, an end of text after it."""

@@ -1,4 +1,4 @@
-"""Sweeps of training runs."""
+"""Sweeps of training runs; the radius during training."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
+    op.add_column("training_runs", sa.Column("trajectory", sa.JSON(), nullable=True))
     op.create_table(
         "sweeps",
         sa.Column("id", sa.String(length=64), nullable=False),

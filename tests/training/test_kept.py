@@ -1,0 +1,111 @@
+"""Kept models as the extraction reads them: the vectors and tokens are the trained model's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from service.contracts.presets import read_spec
+from service.contracts.run_models import RunModel, parse_run_model
+from service.contracts.sites import parse_site
+from service.contracts.training import OpenELMSpec, QuestionFormationSpec
+from service.errors import CorruptArtifact, InvalidInput
+from workers.training.checkpoints import kept_name, write_model
+from workers.training.kept import byte_tokenizer, load_kept, word_tokenizer
+from workers.training.sentences import SentenceTask, prepare_sentences
+from workers.training.windows import WindowTask, prepare_windows
+
+CPU = torch.device("cpu")
+NAME = RunModel("run-0a", 7)
+TEXT = "naïve café: 東京, the memories of a transformer\n\tare patterns. " * 80
+
+
+def keep(task: SentenceTask | WindowTask, root: Path) -> str:
+    folder = root / NAME.run / kept_name(7)
+    folder.mkdir(parents=True)
+    return write_model(folder, task.model, task.about)
+
+
+def test_an_openelm_is_read_as_it_was_trained(tmp_path: Path):
+    spec = read_spec("training", {"preset": "smoke/f3"})
+    assert isinstance(spec, OpenELMSpec)
+    prepare_windows([TEXT], None, tmp_path)
+    task = WindowTask(spec, tmp_path, CPU)
+    loaded = load_kept(NAME, keep(task, tmp_path), tmp_path, tmp_path, CPU, "float32")
+    tokens = torch.tensor([loaded.tokenizer.encode("the memories", add_special_tokens=False).ids])
+    assert tokens.tolist() == [list(b"the memories")]
+    site = parse_site("blocks.-1.hook_resid_post", 2)
+    assert torch.equal(loaded.model.read(tokens, [site])[site], task.model.read(tokens, [site])[site])
+    assert loaded.model.read(tokens, [site])[site].shape == (1, 12, 32)
+    assert loaded.identity["model"] == "run:run-0a@7"
+
+
+def test_a_decoder_of_lines_reads_every_sequence_after_the_start_token(tmp_path: Path):
+    spec = read_spec("training", {"preset": "smoke/f2"})
+    assert isinstance(spec, QuestionFormationSpec)
+    prepare_sentences(spec, tmp_path, tmp_path)
+    task = SentenceTask(spec, tmp_path, CPU)
+    loaded = load_kept(NAME, keep(task, tmp_path), tmp_path, tmp_path, CPU, "float32")
+    (line,) = task.sample(1, 0)
+    words = " ".join(task.vocabulary.word(int(token)) for token in line[1:])
+    tokens = torch.tensor([loaded.tokenizer.encode(words, add_special_tokens=False).ids])
+    assert tokens.tolist() == [line[1:].tolist()]
+    site = parse_site("final_norm_out", 1)
+    whole = task.model.read(torch.from_numpy(line)[None], [site])[site]
+    assert torch.equal(loaded.model.read(tokens, [site])[site], whole[:, 1:])
+    assert loaded.model.sizes.n_ctx == task.model.sizes.n_ctx - 1
+
+
+def test_the_byte_vocabulary_knows_where_each_token_is():
+    found = byte_tokenizer().encode(TEXT, add_special_tokens=False)
+    assert bytes(found.ids) == TEXT.encode()
+    assert byte_tokenizer().decode(found.ids) == TEXT
+    at = TEXT.index("é:")
+    first = len(TEXT[:at].encode())
+    assert [found.offsets[place] for place in (first, first + 1)] == [(at, at + 1)] * 2
+
+
+def test_a_word_that_was_never_learned_is_padding():
+    found = word_tokenizer(["a", "walrus"]).encode("a walrus yodels", add_special_tokens=False)
+    assert found.ids == [1, 2, 0]
+
+
+def test_a_changed_byte_is_found(tmp_path: Path):
+    spec = read_spec("training", {"preset": "smoke/f3"})
+    assert isinstance(spec, OpenELMSpec)
+    prepare_windows([TEXT], None, tmp_path)
+    sha256 = keep(WindowTask(spec, tmp_path, CPU), tmp_path)
+    weights = tmp_path / NAME.run / kept_name(7) / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(CorruptArtifact):
+        load_kept(NAME, sha256, tmp_path, tmp_path, CPU, "float32")
+
+
+@pytest.mark.parametrize("name", ["run:", "run:x", "run:run-1@", "run:run-1@x", "run:../run-1", "run:run-1@1/.."])
+def test_a_name_that_is_none(name: str):
+    with pytest.raises(InvalidInput):
+        parse_run_model(name)
+
+
+def test_names_come_back():
+    assert parse_run_model("openai-community/gpt2") is None
+    for name in ("run:run-0a", "run:run-0a@12"):
+        assert str(parse_run_model(name)) == name
+
+
+def test_a_fixed_sample_is_the_same_every_time_and_does_not_overlap(tmp_path: Path):
+    spec = read_spec("training", {"preset": "smoke/f3"})
+    assert isinstance(spec, OpenELMSpec)
+    prepare_windows([TEXT], None, tmp_path)
+    task = WindowTask(spec, tmp_path, CPU)
+    first, again = task.sample(10, 16), task.sample(10, 16)
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
+    tail = bytes(TEXT.encode())[-len(first) * 200 :]
+    assert all(bytes(window.tolist()) in tail + b"\0" for window in first)
+    with pytest.raises(InvalidInput, match="context is 32"):
+        task.sample(10, 33)

@@ -1,0 +1,104 @@
+"""Kept models of training runs, for the extraction: read at the same sites as any other model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from service.contracts.run_models import RunModel
+from service.contracts.sites import Site
+from service.errors import CorruptArtifact
+from workers.models.interface import ModelSizes
+from workers.models.loading import DTYPES, LoadedModel, load_tokenizer
+from workers.models.openelm import OpenELM
+from workers.models.openelm_config import OpenELMConfig
+from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
+from workers.models.trainable import TrainableModel
+from workers.training.checkpoints import ABOUT, MODEL, kept_name, read_kept
+from workers.training.windows import BYTES
+
+
+class LineReader:
+    """A decoder of whole lines, read as if every sequence began a line: the start token is put before it."""
+
+    def __init__(self, model: SentenceDecoder, sos: int) -> None:
+        self.model, self._sos = model, sos
+        own = model.sizes
+        self.sizes = ModelSizes(own.n_layers, own.n_ctx - 1, own.d_model, own.n_heads, own.d_vocab)
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+        """See `HookedModel.read`."""
+        start = torch.full_like(tokens[:, :1], self._sos)
+        found = self.model.read(torch.cat([start, tokens], dim=1), sites)
+        return {site: vectors_BTD[:, 1:] for site, vectors_BTD in found.items()}
+
+
+@lru_cache(maxsize=1)  # as for other models: a worker's segments use the same one after another
+def load_kept(
+    name: RunModel, sha256: str, artifacts_root: Path, models_root: Path, device: torch.device, dtype: str
+) -> LoadedModel[LineReader | TrainableModel]:
+    """The model kept at a step, whose manifest has that SHA-256; `identity` is like that of other models.
+
+    Raises:
+        CorruptArtifact: a file is missing or is not what was written.
+        InvalidInput: the tokenizer it was trained with is not there any more.
+    """
+    assert name.step is not None
+    weights, about = read_kept(artifacts_root / name.run / kept_name(name.step), sha256)
+    made, tokenizer = _build(about, models_root)
+    made.load_state_dict(weights)
+    made.to(device, DTYPES[dtype]).eval()
+    identity = {
+        "model": str(name),
+        "revision": None,
+        "weights_sha256": {MODEL: sha256},
+        "config": about["config"] | {"dtype": dtype, "family": about["family"]},
+    }
+    if isinstance(made, SentenceDecoder):
+        return LoadedModel(LineReader(made, len(about["tokens"]) + 2), tokenizer, identity)
+    return LoadedModel(made, tokenizer, identity)
+
+
+def _build(about: dict[str, Any], models_root: Path) -> tuple[SentenceDecoder | OpenELM, Tokenizer]:
+    if about["family"] == "sentence_decoder":
+        return SentenceDecoder(SentenceDecoderConfig(**about["config"])), word_tokenizer(about["tokens"])
+    if about["family"] == "openelm":
+        named = about["tokenizer"]
+        tokenizer = byte_tokenizer() if named == BYTES else load_tokenizer(named, None, models_root)
+        return OpenELM(OpenELMConfig(**about["config"])), tokenizer
+    raise CorruptArtifact(f"the {ABOUT} of a kept model names no family that is known")
+
+
+def byte_tokenizer() -> Tokenizer:
+    """A token is a byte of UTF-8, its id the byte."""
+    vocabulary = {character: byte for byte, character in enumerate(_byte_characters())}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def word_tokenizer(words: Sequence[str]) -> Tokenizer:
+    """Words between spaces, ids from 1 on; a word that was never learned has the id 0 of padding."""
+    ids = {word: at for at, word in enumerate(words, start=1)}
+    unknown = "<pad>"
+    tokenizer = Tokenizer(models.WordLevel(ids | {unknown: 0}, unk_token=unknown))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def _byte_characters() -> list[str]:
+    """The visible character that stands for each byte in the library's byte-level tokenizers (GPT-2's rule)."""
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = (byte for byte in range(256) if byte not in visible)
+    stands = {byte: chr(byte) for byte in visible} | {byte: chr(256 + at) for at, byte in enumerate(others)}
+    return [stands[byte] for byte in range(256)]
