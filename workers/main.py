@@ -1,7 +1,8 @@
 """A worker process: `python -m workers.main --role control|compute|train|query`.
 
 One process has one device and takes one segment at a time; a machine with more devices runs more compute workers. A
-trainer is a compute worker that takes segments of training only, where a device is set apart for them.
+trainer is a compute worker that takes segments of training only, where a device is set apart for them; with several,
+`torchrun --standalone --nproc-per-node=N -m workers.main --role train` is one trainer on N of them.
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ def main() -> None:
     settings = Settings()
     settings.make_folders()
     name = f"{role}-{settings.worker_name}"
+    if role == "train" and int(os.environ.get("RANK", "0")) > 0:
+        _follow(Runtime(settings, Catalog(settings.resolved_database_url), name))
+        return
     with _only_one(settings, name):
         if role == "query":
             from workers.query.server import serve
@@ -67,6 +71,16 @@ def main() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
         run_worker(settings, role, name, stop, at_once)
+
+
+def _follow(runtime: Runtime) -> None:
+    """Be one of the further ranks of a trainer that `torchrun` has started; it ends them with rank 0."""
+    from workers.devices.device import set_precise_float32
+    from workers.flows.training import follow
+
+    set_runtime(runtime)
+    set_precise_float32(runtime.settings.torch_threads)
+    follow()
 
 
 def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, hurry: threading.Event) -> None:

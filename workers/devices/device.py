@@ -9,11 +9,17 @@ import torch
 
 from service.errors import InvalidInput
 
+_CPU = torch.device("cpu")
+
 
 def choose_device(name: str) -> torch.device:
-    """`auto` (the first GPU, else the CPU), `cpu` or `cuda:N`; raises `InvalidInput` for one that is not here."""
+    """`auto` (the first GPU, or this rank's under `torchrun`; else the CPU), `cpu` or `cuda:N`.
+
+    Raises:
+        InvalidInput: one that is not here.
+    """
     if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else _CPU
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -7,6 +7,7 @@ A sweep's runs are the same segments on data that the sweep has made (`arguments
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +20,7 @@ from service.catalog.engine import Connection
 from service.contracts.base import now
 from service.contracts.sweeps import Stopping, StoppingWindow
 from service.contracts.training import MetricsRow, OpenELMSpec, QuestionFormationSpec, TrainingSpec
+from service.errors import NonFiniteData
 from service.ids import derived_id
 from service.provenance import provenance
 from service.theory.stopping import stopping_gap
@@ -29,7 +31,9 @@ from workers.flows.training_data import describe_data, make_task, notes_on, prep
 from workers.flows.training_log import TrainingLog, draw_view
 from workers.training.checkpoints import load_state, save_state
 from workers.training.loop import Experiment, Trainer, TrainingConfig
+from workers.training.ranks import own_ranks
 
+_GO, _STOP = {"step": True}, {"step": False}
 _PACKAGES = ("torch", "numpy", "tokenizers", "safetensors")
 
 
@@ -51,19 +55,36 @@ def prepare_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgres
 def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Train until the segment's time is over, the worker stops or the run ends; returns `{"step"}`."""
     current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
-    trainer = _trainer(spec, run_id, arguments["owner"])
-    log = TrainingLog(run_id, spec, trainer, progress)
-    began = time.monotonic()
-    while trainer.step < spec.steps and not current.draining.is_set():
-        log.add(trainer.advance())
-        progress(trainer.step - arguments["start"])
-        if time.monotonic() - began > current.settings.training_segment_s:
-            break
+    ranks = own_ranks()
+    ranks.tell(arguments)
+    try:
+        trainer = _trainer(spec, run_id, arguments["owner"])
+        log = TrainingLog(run_id, spec, trainer, progress)
+        began = time.monotonic()
+        while trainer.step < spec.steps and not current.draining.is_set():
+            ranks.tell(_GO)
+            log.add(trainer.advance())
+            progress(trainer.step - arguments["start"])
+            if time.monotonic() - began > current.settings.training_segment_s:
+                break
+    finally:
+        ranks.tell(_STOP)
     log.flush()
     save_state(current.artifact(run_id), trainer)
     collect_leftovers(run_id, draw_view(run_id, progress), progress)
     progress(trainer.step - arguments["start"], final=True)
     return {"step": trainer.step}
+
+
+def follow() -> None:
+    """What the other ranks of a trainer do: the steps of rank 0, until it ends, and `torchrun` ends them all."""
+    ranks = own_ranks()
+    while True:
+        arguments = ranks.hear()
+        trainer = _trainer(read_training(arguments), arguments["run"], arguments["owner"])
+        while ranks.hear() == _GO:
+            with suppress(NonFiniteData):  # rank 0 has met it too, and fails the run
+                trainer.advance()
 
 
 def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
@@ -130,10 +151,12 @@ def _stopping(rows: list[MetricsRow], window: int) -> Stopping:
 
 def _trainer(spec: TrainingSpec, run_id: str, owner: str) -> Trainer[Experiment]:
     """The run on this worker's device, where it was left."""
-    current = runtime()
+    current, ranks = runtime(), own_ranks()
     device = choose_device(current.settings.device)
+    dealt = -(-spec.batch // ranks.world)  # each rank has a part of every batch
+    spec = spec.model_copy(update={"micro_batch": min(spec.micro_batch or spec.batch, dealt)})
     task = make_task(spec, current.artifact(owner), device)
-    trainer: Trainer[Experiment] = Trainer(task, _config(spec, device))
+    trainer: Trainer[Experiment] = Trainer(task, _config(spec, device), ranks)
     load_state(current.artifact(run_id), trainer)
     return trainer
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from service.errors import NonFiniteData
 from workers.training.optimizer import adamw
+from workers.training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +112,8 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 class Trainer(Generic[AnyTask]):
     """A task under training; `step` counts the steps made, `tokens` those trained on."""
 
-    def __init__(self, task: AnyTask, config: TrainingConfig) -> None:
-        self.task, self.config, self.step, self.tokens = task, config, 0, 0
+    def __init__(self, task: AnyTask, config: TrainingConfig, ranks: Ranks = ALONE) -> None:
+        self.task, self.config, self.ranks, self.step, self.tokens = task, config, ranks, 0, 0
         self.optimizer = adamw(
             task.model, lr=config.peak_lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay
         )
@@ -123,18 +124,20 @@ class Trainer(Generic[AnyTask]):
         lr = learning_rate(self.step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        torch.manual_seed((config.seed * 2**32 + self.step) % 2**64)  # dropout
+        torch.manual_seed((config.seed * 2**32 + self.step + self.ranks.rank * 2**24) % 2**64)  # dropout
         model.train()
         batches = self.task.micro_batches(self.step)
         targets = sum(self.task.targets(batch) for batch in batches)
         total = 0.0
-        for batch in batches:
+        for batch in self.ranks.share(batches):
             with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=config.bfloat16):
                 loss = self.task.loss(batch, 1 / targets)
             loss.backward()
             total += loss.item()
+        total = self.ranks.sum(total)
         if not math.isfinite(total):
             raise NonFiniteData(f"the loss is not finite at step {self.step + 1}; a lower peak_lr may help")
+        self.ranks.sum_gradients(model.parameters())
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
