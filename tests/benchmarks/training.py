@@ -1,17 +1,23 @@
-"""A training step of a small OpenELM against the same model, loss and optimiser written plainly."""
+"""A training step of a small OpenELM against the same model, loss and optimiser written plainly; and the data alone."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from service.contracts.presets import read_spec
+from service.contracts.training import OpenELMSpec
 from tests.benchmarks.neighbors import RESULTS, about
 from tests.benchmarks.timing import paired
 from workers.models.openelm import Attention, Block, OpenELM
@@ -19,9 +25,11 @@ from workers.models.openelm_config import SMALL
 from workers.models.rms_norm import RMSNorm
 from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.optimizer import adamw, parameter_groups
+from workers.training.windows import WindowTask
 
 CONTEXT, BATCHES, PAIRS = 256, (4, 8), 7
 CHECKED_STEPS = 5
+TOKENS, DATA_STEPS = 50_000_000, 500
 LR, BETAS, DECAY, CLIP = 6e-4, (0.9, 0.95), 0.1, 1.0
 Step = Callable[[], torch.Tensor]
 
@@ -35,17 +43,39 @@ def main() -> None:
         ours, peer = _steps(batch)
         step = paired(ours, peer, rounds=PAIRS)
         loss = paired(*_loss_parts(batch), rounds=PAIRS)
-        rate = batch * CONTEXT / step.ours_s
+        rate, data_rate = batch * CONTEXT / step.ours_s, _data_rate(batch)
         print(f"training, {batch} × {CONTEXT} tokens: {step}; {rate:,.0f} tokens/s, {torch.get_num_threads()} threads")
+        print(f"    batches drawn alone: {data_rate:,.0f} tokens/s, {data_rate / rate:,.0f} × the step's")
         print(f"    output map and loss alone: {loss}; relative difference of losses: {max(differences):.1e}")
         results[f"batch {batch}"] = {
             "step": vars(step),
             "loss": vars(loss),
             "tokens_per_s": rate,
+            "data_tokens_per_s": data_rate,
             "error": max(differences),
         }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "training.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+
+
+def _data_rate(batch: int) -> float:
+    """Tokens per second of the batches of a run, drawn from a file that is mapped, without any training."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    words = generator.integers(0, 2**16, TOKENS, dtype=np.uint16)
+    spec = read_spec(
+        "training", {"preset": "smoke/f3", "batch": batch, "micro_batch": None, "model": {"n_ctx": CONTEXT}}
+    )
+    assert isinstance(spec, OpenELMSpec)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "tokens.bin").write_bytes(words.tobytes())
+        note = {"d_vocab": 2**16, "dtype": "uint16", "tokens": TOKENS, "sha256": ""}
+        (folder / "tokens.json").write_text(json.dumps(note))
+        task = WindowTask(spec, folder, torch.device("cpu"))
+        began = time.perf_counter()
+        for step in range(DATA_STEPS):
+            task.micro_batches(step)
+        return DATA_STEPS * batch * CONTEXT / (time.perf_counter() - began)
 
 
 def _steps(batch: int, seed: int = 0) -> tuple[Step, Step]:
