@@ -18,6 +18,7 @@ from service import __version__
 from service.client import Client
 from service.commands.administration import check_health, db_app, keys_app
 from service.commands.energies import print_energy_report, print_query
+from service.commands.metrics import write_tensorboard
 from service.commands.output import console, errors, jobs_table, print_json, print_report, wait_with_bar
 from service.commands.reading import read_array
 from service.commands.sweeps import print_sweep
@@ -207,6 +208,25 @@ def report(
         print_sweep(found)
     else:
         print_energy_report(found)
+
+
+@app.command()
+def metrics(
+    run_id: Annotated[str, typer.Argument(help="a training run")],
+    file: Annotated[Path | None, typer.Option(help="write a .csv or a .parquet file")] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="write event files for TensorBoard to this folder")] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Save the logged steps of a training run."""
+    if (file is None) == (tensorboard is None):
+        raise InvalidInput("give either --file or --tensorboard")
+    with _client(url) as client:
+        if tensorboard is not None:
+            write_tensorboard(client.metrics(run_id), tensorboard)
+        elif file is not None:
+            if file.suffix not in (".csv", ".parquet"):
+                raise InvalidInput("the file's name must end in .csv or .parquet")
+            file.write_bytes(client.metrics_file(run_id, file.suffix.removeprefix(".")))
 
 
 @app.command()

@@ -31,7 +31,7 @@ from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
-from service.contracts.training import TrainingRun
+from service.contracts.training import MetricsRow, TrainingRun
 from service.errors import RadiusError, Unavailable
 
 Array = np.ndarray
@@ -172,6 +172,19 @@ class Client:
         """A run as far as it is."""
         return self._send(Calls.training(run_id))
 
+    def metrics(self, run_id: str) -> list[MetricsRow]:
+        """All logged steps of a run."""
+        rows: list[MetricsRow] = []
+        following: str | None = "0"
+        while following is not None:
+            page, following = self._send(Calls.metrics(run_id, int(following)))
+            rows += page
+        return rows
+
+    def metrics_file(self, run_id: str, ending: str = "csv") -> bytes:
+        """The logged steps as a `csv` or a `parquet` file."""
+        return self._send(Calls.metrics_file(run_id, ending))
+
     def sweep(self, sweep_id: str) -> Sweep:
         """A sweep as far as it is."""
         return self._send(Calls.sweep(sweep_id))
@@ -301,6 +314,17 @@ class AsyncClient:
 
     async def training(self, run_id: str) -> TrainingRun:
         return await self._send(Calls.training(run_id))
+
+    async def metrics(self, run_id: str) -> list[MetricsRow]:
+        rows: list[MetricsRow] = []
+        following: str | None = "0"
+        while following is not None:
+            page, following = await self._send(Calls.metrics(run_id, int(following)))
+            rows += page
+        return rows
+
+    async def metrics_file(self, run_id: str, ending: str = "csv") -> bytes:
+        return await self._send(Calls.metrics_file(run_id, ending))
 
     async def sweep(self, sweep_id: str) -> Sweep:
         return await self._send(Calls.sweep(sweep_id))

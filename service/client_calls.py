@@ -18,7 +18,7 @@ from service.contracts.jobs import Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
-from service.contracts.training import TrainingRun
+from service.contracts.training import MetricsRow, TrainingRun
 from service.errors import error_from_dict
 
 Array = np.ndarray
@@ -104,6 +104,14 @@ class Calls:
     @staticmethod
     def training(run_id: str) -> Call[TrainingRun]:
         return Call("GET", f"/v1/training/{run_id}", _model(TrainingRun), {})
+
+    @staticmethod
+    def metrics(run_id: str, after: int) -> Call[tuple[list[MetricsRow], str | None]]:
+        return Call("GET", f"/v1/training/{run_id}/metrics", _page(MetricsRow), {"params": {"after": after}})
+
+    @staticmethod
+    def metrics_file(run_id: str, ending: str) -> Call[bytes]:
+        return Call("GET", f"/v1/training/{run_id}/metrics.{ending}", lambda response: response.content, {})
 
     @staticmethod
     def sweep(sweep_id: str) -> Call[Sweep]:

@@ -54,8 +54,7 @@ def main() -> None:
     settings = Settings()
     settings.make_folders()
     name = f"{role}-{settings.worker_name}"
-    if role == "train" and int(os.environ.get("RANK", "0")) > 0:
-        _follow(Runtime(settings, Catalog(settings.resolved_database_url), name))
+    if role == "train" and _follows(Runtime(settings, Catalog(settings.resolved_database_url), name)):
         return
     with _only_one(settings, name):
         if role == "query":
@@ -73,14 +72,18 @@ def main() -> None:
         run_worker(settings, role, name, stop, at_once)
 
 
-def _follow(runtime: Runtime) -> None:
-    """Be one of the further ranks of a trainer that `torchrun` has started; it ends them with rank 0."""
+def _follows(runtime: Runtime) -> bool:
+    """False for a trainer; another of the ranks that `torchrun` has started follows it until `torchrun` ends them."""
     from workers.devices.device import set_precise_float32
     from workers.flows.training import follow
+    from workers.training.ranks import own_ranks
 
+    if own_ranks().rank == 0:
+        return False
     set_runtime(runtime)
     set_precise_float32(runtime.settings.torch_threads)
     follow()
+    return True
 
 
 def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, hurry: threading.Event) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx2
+import pyarrow.parquet as parquet
 import pytest
 import sqlalchemy as sa
+from tensorboard.backend.event_processing import event_file_loader
 
 from service.catalog import workers
 from service.catalog.engine import Catalog
@@ -63,6 +66,25 @@ def test_its_metrics_and_figure_are_served(service: Running, unbroken: str):
     assert len(curve(service, unbroken)) == 8
     for ending, start in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
         assert service.client.figure(unbroken, ending).startswith(start)
+
+
+def test_metrics_are_saved_for_other_tools(service: Running, unbroken: str, tmp_path: Path):
+    radius = [sys.executable, "-m", "service.cli", "metrics", unbroken, "--url", service.url]
+    code = os.environ | {"PYTHONPATH": os.getcwd()}
+    for options in (["--file", "m.csv"], ["--file", "m.parquet"], ["--tensorboard", "events"]):
+        subprocess.run([*radius, *options], cwd=tmp_path, check=True, env=code)
+    assert (tmp_path / "m.csv").read_bytes() == service.client.metrics_file(unbroken, "csv")
+    rows = service.client.metrics(unbroken)
+    assert parquet.read_table(tmp_path / "m.parquet").column("train_loss").to_pylist() == [r.train_loss for r in rows]
+    (file,) = (tmp_path / "events").iterdir()
+    found = [
+        (event.step, value.tensor.float_val[0])
+        for event in event_file_loader.EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+        if value.tag == "train_loss"
+    ]
+    assert found == [(row.step, pytest.approx(row.train_loss, rel=1e-6)) for row in rows]
+    assert subprocess.run([*radius, "--file", "m.xls"], cwd=tmp_path, check=False, env=code).returncode == 2
 
 
 def test_a_killed_run_ends_with_the_same_numbers(service: Running, unbroken: str):

@@ -43,6 +43,7 @@ def losses_of(made: Trainer[Any]) -> list[float]:
 
 def one_rank(rank: int, port: int, preset: str, folder: Path, micro: int) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)}
+    os.environ["TORCHELASTIC_RUN_ID"] = "test"
     torch.set_num_threads(1)
     ranks = own_ranks()
     made = trainer(preset, folder, ranks, micro)
@@ -62,7 +63,7 @@ def test_two_ranks_make_the_steps_of_one(preset: str, micro: int, tmp_path: Path
     if isinstance(spec, QuestionFormationSpec):
         prepare_sentences(spec, tmp_path, tmp_path)
     else:
-        prepare_windows(["memories of a transformer are patterns. " * 200], None, tmp_path)
+        prepare_windows(["memories of a transformer are patterns. " * 200], None, tmp_path, {})
     alone = trainer(preset, tmp_path, ALONE, micro)
     expected = losses_of(alone)
     with socket.socket() as free:

@@ -6,6 +6,7 @@ import os
 import platform
 
 import torch
+from torch import distributed
 
 from service.errors import InvalidInput
 
@@ -19,7 +20,8 @@ def choose_device(name: str) -> torch.device:
         InvalidInput: one that is not here.
     """
     if name == "auto":
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else _CPU
+        first = distributed.get_node_local_rank(0)  # pyright: ignore[reportPrivateImportUsage]
+        return torch.device("cuda", first) if torch.cuda.is_available() else _CPU
     try:
         device = torch.device(name)
     except RuntimeError as error:

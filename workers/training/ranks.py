@@ -8,7 +8,6 @@ NCCL between GPUs and by gloo between CPUs; what rank 0 says goes by gloo, which
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +16,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import distributed, nn
+
+from workers.devices.device import choose_device
 
 Batch = TypeVar("Batch")
 _PATIENCE = timedelta(days=3650)  # followers wait for work as long as there is none
@@ -74,10 +75,9 @@ ALONE = Ranks()
 @cache
 def own_ranks() -> Ranks:
     """The processes that `torchrun` started with this one, joined at the first call; `ALONE` without it."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
+    if not distributed.is_torchelastic_launched():
         return ALONE
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(choose_device("auto"))
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
-    return Ranks(distributed.get_rank(), world)
+    return Ranks(distributed.get_rank(), distributed.get_world_size())

@@ -34,15 +34,20 @@ NOTES = [
 ]
 
 
-def prepare_windows(texts: Iterable[str], tokenizer: Tokenizer | None, folder: Path) -> None:
-    """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8."""
+def prepare_windows(texts: Iterable[str], tokenizer: Tokenizer | None, folder: Path, source: dict[str, Any]) -> None:
+    """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8.
+
+    Args:
+        source: where the texts come from and how they are read; noted.
+    """
     d_vocab = 256 if tokenizer is None else tokenizer.get_vocab_size()
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
     with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
         for part in _tokens(texts, tokenizer):
             count += len(part)
             file.write(part.astype(dtype).tobytes())
-    note = {"d_vocab": d_vocab, "dtype": dtype.name, "tokens": count, "sha256": sha256_file(folder / "tokens.bin")}
+    note = {"d_vocab": d_vocab, "dtype": dtype.name, "tokens": count, "source": source}
+    note["sha256"] = sha256_file(folder / "tokens.bin")
     write_bytes(folder / _NOTE, json.dumps(note).encode())
 
 
@@ -62,6 +67,7 @@ def describe_windows(spec: OpenELMSpec, folder: Path) -> dict[str, Any]:
         "tokens": note["tokens"],
         "training_tokens": asked,
         "validation_tokens": validation,
+        "source": note["source"],
         "tokenizer": spec.data.tokenizer,
         "sha256": note["sha256"],
         "epochs": spec.steps * spec.batch * spec.model.n_ctx / asked,
