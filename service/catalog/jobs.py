@@ -118,7 +118,7 @@ def plan(connection: sa.Connection, job_id: str, total: int, unit: str) -> None:
 
 def warn(connection: sa.Connection, job_id: str, notices: list[Notice]) -> None:
     """Add what the reader of the results should know; a notice already there is not repeated."""
-    held = list(connection.execute(sa.select(jobs.c.warnings).where(jobs.c.id == job_id)).scalar_one())
+    held = list(connection.execute(_locked(jobs.c.warnings, job_id)).scalar_one())
     added = [notice.model_dump() for notice in notices if notice.model_dump() not in held]
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(warnings=held + added))
     for notice in added:
@@ -140,6 +140,7 @@ def finish(connection: sa.Connection, job_id: str, state: str, error: dict[str, 
 
 def add_result(connection: sa.Connection, job_id: str, kind: str, site: str | None, product: str) -> None:
     """Append a product to the job's results; a product already there is not repeated."""
+    connection.execute(_locked(jobs.c.id, job_id))
     mine = sa.select(job_results).where(job_results.c.job == job_id)
     rows = connection.execute(mine).mappings().all()
     if all(row["product"] != product for row in rows):
@@ -147,6 +148,14 @@ def add_result(connection: sa.Connection, job_id: str, kind: str, site: str | No
             job_results.insert().values(job=job_id, position=len(rows), type=kind, site=site, product=product)
         )
         events.record(connection, job_id, "result", {"type": kind, "id": product, "site": site})
+
+
+def _locked(column: sa.Column[Any], job_id: str) -> sa.Select[Any]:
+    """A column of a job that nobody else changes until the transaction's end; SQLite has one writer anyway.
+
+    The lock does not get in the way of rows that only refer to the job (its events).
+    """
+    return sa.select(column).where(jobs.c.id == job_id).with_for_update(key_share=True)
 
 
 def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:
