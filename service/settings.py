@@ -114,6 +114,27 @@ class Settings(BaseSettings):
         gt=0,
         description="how long a training keeps a worker; then the next job has its turn",
     )
+    retain_jobs_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="ended jobs are deleted with their files when they are older, but for those labelled keep=true or "
+        "whose sets are in use; default: never",
+    )
+    retain_failed_days: float | None = Field(
+        default=None, gt=0, description="the same for failed and cancelled jobs; default: as RETAIN_JOBS_DAYS"
+    )
+    leftover_age_s: float = Field(
+        default=86_400.0,
+        ge=0,
+        description="unpublished files that no job has and nobody has written in for this long are of a dead process; "
+        "an import writes every few seconds",
+    )
+    index_cache_bytes: int = Field(
+        default=64 * GIB, ge=0, description="of cached indices on disk; the least recently used ones go"
+    )
+    sweep_interval_s: float = Field(
+        default=600.0, gt=0, description="how often the control worker removes what is past its time"
+    )
     drain_s: float = Field(
         default=6.0, ge=0, description="how long a stopped worker may go on with its segment; then another takes it up"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -105,9 +106,23 @@ def in_state(connection: sa.Connection, state: str) -> list[str]:
     return list(connection.execute(sa.select(jobs.c.id).where(jobs.c.state == state)).scalars())
 
 
+def ended_before(connection: sa.Connection, state: str, moment: datetime) -> list[tuple[str, dict[str, str]]]:
+    """Ids and labels of the jobs that ended in that state before `moment`."""
+    query = sa.select(jobs.c.id, jobs.c.labels).where(jobs.c.state == state, jobs.c.finished_at < moment)
+    return [(row.id, row.labels) for row in connection.execute(query)]
+
+
 def delete(connection: sa.Connection, job_id: str) -> None:
-    """Remove a job with its segments, products' rows of this table, and events."""
-    connection.execute(jobs.delete().where(jobs.c.id == job_id))
+    """Remove a job that has ended with its segments, products' rows of this table, and events.
+
+    Raises:
+        NotFound: no such job.
+        Conflict: it has not ended, or was taken up again just now.
+    """
+    ended = (jobs.c.id == job_id) & jobs.c.state.in_(FINAL_STATES)
+    if not connection.execute(jobs.delete().where(ended)).rowcount:
+        get(connection, job_id)
+        raise Conflict("only a job that has ended can be deleted; cancel it first")
 
 
 def plan(connection: sa.Connection, job_id: str, total: int, unit: str) -> None:

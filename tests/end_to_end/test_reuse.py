@@ -79,7 +79,7 @@ def test_an_extraction_of_fewer_sites_uses_them_too(service: Running, catalog: C
 
 @pytest.mark.parametrize(
     "change",
-    [{"reuse": False}, {"seed": 78}, {"sites": ["final_norm_out", "blocks.0.hook_mlp_out"]}, {"position": 3}],
+    [{"reuse": False}, {"sites": ["final_norm_out", "blocks.0.hook_mlp_out"]}, {"position": 3}],
     ids=lambda change: next(iter(change)),
 )
 def test_what_is_asked_otherwise_is_computed(service: Running, catalog: Catalog, first: Finished, change: dict):
@@ -92,7 +92,7 @@ def test_what_is_asked_otherwise_is_computed(service: Running, catalog: Catalog,
             assert (service.client.vectors(one) == service.client.vectors(other)).all()
 
 
-def test_other_weights_under_the_same_name_are_another_model(service: Running, catalog: Catalog):
+def test_other_weights_under_the_same_name_are_another_model(service: Running):
     folder = service.settings.models_root / "changing"
     shutil.copytree(service.settings.models_root / "tiny", folder)
     before = extract(service, model="changing")
@@ -101,12 +101,12 @@ def test_other_weights_under_the_same_name_are_another_model(service: Running, c
     save_file(weights | {name: weights[name] + 1}, folder / "model.safetensors", metadata={"format": "pt"})
     after = extract(service, model="changing")
     assert not set(after.activations) & set(before.activations)
+    assert codes(after) == []
     moved = service.client.vectors(after.activations[1]) - service.client.vectors(before.activations[1])
     assert moved == pytest.approx(1, abs=1e-5)
-    assert extract(service, model="changing").activations == after.activations
 
 
-def test_another_text_under_the_same_name_is_another_corpus(service: Running, catalog: Catalog):
+def test_another_text_under_the_same_name_is_another_corpus(service: Running):
     text = service.settings.corpora_root / "changing.txt"
     text.parent.mkdir(exist_ok=True)
     text.write_text("\n\n".join(english(6)))
@@ -115,7 +115,7 @@ def test_another_text_under_the_same_name_is_another_corpus(service: Running, ca
     text.write_text("\n\n".join(reversed(english(6))))
     after = extract(service, corpus=corpus.name)
     assert not set(after.activations) & set(before.activations)
-    assert extract(service, corpus=corpus.name).activations == after.activations
+    assert codes(after) == []
 
 
 def damage_by_a_byte(file: Path) -> None:
@@ -125,23 +125,18 @@ def damage_by_a_byte(file: Path) -> None:
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [damage_by_a_byte, Path.unlink])
-def test_a_damaged_set_is_computed_anew(service: Running, catalog: Catalog, damage: Any):
-    spec = {"corpus": "python-docs", "seed": 79, "sites": ["final_norm_out"]}
-    broken = extract(service, **spec, reuse=False)
+@pytest.mark.parametrize(("damage", "seed"), [(damage_by_a_byte, 79), (Path.unlink, 80)], ids=["a byte", "a file"])
+def test_a_damaged_set_is_computed_anew(service: Running, damage: Any, seed: int):
+    spec = {"seed": seed, "sites": ["final_norm_out"]}
+    broken = extract(service, **spec)
     damage(service.settings.artifacts_root / broken.activations[0] / shard_name(1))
     done = extract(service, **spec)
     assert done.activations != broken.activations
-    assert extract(service, **spec).activations == done.activations
-    for made in (done, broken):  # the first has users
-        for job in service.client.jobs():
-            if made.activations[0] in [result.id for result in job.results] and job.id != made.job.id:
-                service.client.delete_job(job.id)
-        service.client.delete_job(made.job.id)
+    assert codes(done) == []
 
 
 def test_a_set_stays_while_another_job_uses_it(service: Running):
-    spec = {"seed": 80, "sites": ["final_norm_out"]}
+    spec = {"seed": 81, "sites": ["final_norm_out"]}
     maker, user = extract(service, **spec), extract(service, **spec)
     (set_id,) = user.activations
     with pytest.raises(Conflict, match="other jobs"):
@@ -151,6 +146,3 @@ def test_a_set_stays_while_another_job_uses_it(service: Running):
     assert len(service.client.vectors(set_id)) == 60
     service.client.delete_job(maker.job.id)
     assert not (service.settings.artifacts_root / set_id).exists()
-    anew = extract(service, **spec)
-    assert anew.activations != [set_id]
-    assert codes(anew) == []
