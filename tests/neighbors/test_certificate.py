@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import faiss
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 from service.errors import NonFiniteData
 from tests.neighbors.datasets import HARD, gaussian
+from workers.neighbors import faiss_index
 from workers.neighbors.certificate import float32_bound, float64_bound
 from workers.neighbors.faiss_index import build_flat, cached_flat, make_index, search_index
 from workers.neighbors.stored import StoredRows
