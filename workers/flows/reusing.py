@@ -42,7 +42,8 @@ def batch_tokens(settings: Settings, device: torch.device) -> int:
 def mark_maker(staging: Path, settings: Settings, content: str | None, *, halved: bool = False) -> None:
     """Note beside the shards who makes one: a set whose shards several made, each in another way, gets no key."""
     mark = "halved" if halved else _maker(settings, content) or "unknown"
-    write_bytes(staging / f"{_MARK}{mark}", b"")
+    if not (staging / f"{_MARK}{mark}").exists():
+        write_bytes(staging / f"{_MARK}{mark}", b"")
 
 
 def key_of_staged(spec: ExtractionSpec, note: dict[str, Any], staging: Path) -> str | None:
