@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 
 from service import __version__
 from service.client import Client
@@ -153,6 +154,8 @@ def watch(job_id: str, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     else:
         for result in job.results:
             console.print(f"{result.type} {result.site or ''} {result.id}", highlight=False)
+        for notice in job.warnings:
+            console.print(f"[yellow]note[/] {escape(notice.message)}", highlight=False)
 
 
 @app.command()

@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="port the API binds; 0 takes a free one")
     data_dir: Path = Field(default=Path("radius-data"), description="database, shards, reports and caches live here")
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in the data directory")
+    idle_transaction_s: float = Field(
+        default=15.0,
+        ge=0,
+        description="PostgreSQL ends a session that is idle within a transaction for this long: a frozen worker would "
+        "keep its locks; 0: never, for a pooler that takes no options of a session",
+    )
     database_password_file: Path | None = Field(
         default=None, description="file with the password for DATABASE_URL, so that no environment shows it"
     )
@@ -108,6 +114,27 @@ class Settings(BaseSettings):
         gt=0,
         description="how long a training keeps a worker; then the next job has its turn",
     )
+    retain_jobs_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="ended jobs are deleted with their files when they are older, but for those labelled keep=true or "
+        "whose sets are in use; default: never",
+    )
+    retain_failed_days: float | None = Field(
+        default=None, gt=0, description="the same for failed and cancelled jobs; default: as RETAIN_JOBS_DAYS"
+    )
+    leftover_age_s: float = Field(
+        default=86_400.0,
+        ge=0,
+        description="unpublished files that no job has and nobody has written in for this long are of a dead process; "
+        "an import writes every few seconds",
+    )
+    index_cache_bytes: int = Field(
+        default=64 * GIB, ge=0, description="of cached indices on disk; the least recently used ones go"
+    )
+    sweep_interval_s: float = Field(
+        default=600.0, gt=0, description="how often the control worker removes what is past its time"
+    )
     drain_s: float = Field(
         default=6.0, ge=0, description="how long a stopped worker may go on with its segment; then another takes it up"
     )
@@ -123,9 +150,9 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         url = self.database_url or f"sqlite:///{self.data_dir / 'radius.db'}"
-        if self.database_password_file is None:
-            return url
-        return _with_password(url, self.database_password_file.read_text().strip())
+        if self.database_password_file is not None:
+            url = _with_password(url, self.database_password_file.read_text().strip())
+        return _with_idle_limit(url, self.idle_transaction_s)
 
     @property
     def models_root(self) -> Path:
@@ -177,6 +204,18 @@ class Settings(BaseSettings):
             "max_evaluate_numbers", "max_evaluate_products", "max_evaluate_bytes", "max_queries",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
+
+
+def _with_idle_limit(url: str, seconds: float) -> str:
+    """A PostgreSQL URL whose sessions have that limit; `options` of its own are left as they are.
+
+    In the URL, because the job engine opens sessions too, and a frozen worker may hold locks in either.
+    """
+    given = {part.partition("=")[0] for part in urlsplit(url).query.split("&")}
+    if not url.startswith("postgresql") or "options" in given or not seconds:
+        return url
+    option = quote(f"-c idle_in_transaction_session_timeout={max(1, round(1000 * seconds))}")
+    return f"{url}{'&' if given - {''} else '?'}options={option}"
 
 
 def _with_password(url: str, password: str) -> str:

@@ -20,6 +20,7 @@ from dbos import DBOS
 from service.catalog import segments
 from service.catalog.engine import Catalog
 from service.catalog.locks import worker_lock
+from service.contracts.base import now
 from service.errors import Conflict, Unavailable
 from service.jobs.control import JobControl
 from service.jobs.engine import (
@@ -32,6 +33,7 @@ from service.jobs.engine import (
     JobEngine,
     engine_url,
 )
+from service.jobs.retention import Retention
 from service.jobs.submission import Submission
 from service.settings import Settings
 from workers.flows.runtime import Runtime, set_runtime
@@ -106,6 +108,8 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     jobs = JobControl(catalog, engine, settings)
     threading.Thread(target=_keep_taking_over, args=(jobs, name, stop), name="takeover", daemon=True).start()
     if role == "control":
+        retention = Retention(jobs, settings)
+        threading.Thread(target=_keep_sweeping, args=(retention, stop), name="sweep", daemon=True).start()
         _keep_settling(jobs, Submission(catalog, engine, settings), stop)
     stop.wait()
     runtime.draining.set()
@@ -183,6 +187,16 @@ def _keep_settling(jobs: JobControl, submission: Submission, stop: threading.Eve
         except Exception:  # the database may be away, by our error or the engine's own
             logger.exception("settling failed; it is tried again")
         if stop.wait(jobs.settings.settle_interval_s):
+            return
+
+
+def _keep_sweeping(retention: Retention, stop: threading.Event) -> None:
+    while True:
+        try:
+            retention.sweep(now())
+        except Exception:
+            logger.exception("removing what is past its time failed; it is tried again")
+        if stop.wait(retention.settings.sweep_interval_s):
             return
 
 

@@ -98,7 +98,8 @@ def catalog_row(folder: Path) -> dict[str, Any]:
     """The catalog's row of a finished set, from its manifest."""
     manifest = read_manifest(folder)
     row = {name: manifest[name] for name in ("id", "name", "n", "d_model", "dtype", "statistics")}
-    return row | {"job": manifest.get("job"), "site": manifest.get("site"), "sha256": sha256_file(folder / MANIFEST)}
+    row |= {name: manifest.get(name) for name in ("job", "site", "reuse_key")}
+    return row | {"sha256": sha256_file(folder / MANIFEST)}
 
 
 @dataclass(frozen=True)

@@ -31,4 +31,4 @@ def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list
 
 
 def _summary(row: Row) -> ActivationSummary:
-    return ActivationSummary(**{key: value for key, value in row.items() if key != "statistics"})
+    return ActivationSummary(**{key: value for key, value in row.items() if key not in ("statistics", "reuse_key")})

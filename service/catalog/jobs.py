@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -105,9 +106,23 @@ def in_state(connection: sa.Connection, state: str) -> list[str]:
     return list(connection.execute(sa.select(jobs.c.id).where(jobs.c.state == state)).scalars())
 
 
+def ended_before(connection: sa.Connection, state: str, moment: datetime) -> list[tuple[str, dict[str, str]]]:
+    """Ids and labels of the jobs that ended in that state before `moment`."""
+    query = sa.select(jobs.c.id, jobs.c.labels).where(jobs.c.state == state, jobs.c.finished_at < moment)
+    return [(row.id, row.labels) for row in connection.execute(query)]
+
+
 def delete(connection: sa.Connection, job_id: str) -> None:
-    """Remove a job with its segments, products' rows of this table, and events."""
-    connection.execute(jobs.delete().where(jobs.c.id == job_id))
+    """Remove a job that has ended with its segments, products' rows of this table, and events.
+
+    Raises:
+        NotFound: no such job.
+        Conflict: it has not ended, or was taken up again just now.
+    """
+    ended = (jobs.c.id == job_id) & jobs.c.state.in_(FINAL_STATES)
+    if not connection.execute(jobs.delete().where(ended)).rowcount:
+        get(connection, job_id)
+        raise Conflict("only a job that has ended can be deleted; cancel it first")
 
 
 def plan(connection: sa.Connection, job_id: str, total: int, unit: str) -> None:
@@ -118,7 +133,7 @@ def plan(connection: sa.Connection, job_id: str, total: int, unit: str) -> None:
 
 def warn(connection: sa.Connection, job_id: str, notices: list[Notice]) -> None:
     """Add what the reader of the results should know; a notice already there is not repeated."""
-    held = list(connection.execute(sa.select(jobs.c.warnings).where(jobs.c.id == job_id)).scalar_one())
+    held = list(connection.execute(_locked(jobs.c.warnings, job_id)).scalar_one())
     added = [notice.model_dump() for notice in notices if notice.model_dump() not in held]
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(warnings=held + added))
     for notice in added:
@@ -140,6 +155,7 @@ def finish(connection: sa.Connection, job_id: str, state: str, error: dict[str, 
 
 def add_result(connection: sa.Connection, job_id: str, kind: str, site: str | None, product: str) -> None:
     """Append a product to the job's results; a product already there is not repeated."""
+    connection.execute(_locked(jobs.c.id, job_id))
     mine = sa.select(job_results).where(job_results.c.job == job_id)
     rows = connection.execute(mine).mappings().all()
     if all(row["product"] != product for row in rows):
@@ -147,6 +163,14 @@ def add_result(connection: sa.Connection, job_id: str, kind: str, site: str | No
             job_results.insert().values(job=job_id, position=len(rows), type=kind, site=site, product=product)
         )
         events.record(connection, job_id, "result", {"type": kind, "id": product, "site": site})
+
+
+def _locked(column: sa.Column[Any], job_id: str) -> sa.Select[Any]:
+    """A column of a job that nobody else changes until the transaction's end; SQLite has one writer anyway.
+
+    The lock does not get in the way of rows that only refer to the job (its events).
+    """
+    return sa.select(column).where(jobs.c.id == job_id).with_for_update(key_share=True)
 
 
 def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:

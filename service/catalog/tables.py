@@ -124,6 +124,7 @@ activations = sa.Table(
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("statistics", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("reuse_key", sa.String(64), index=True),
 )
 
 radius_reports = sa.Table(

@@ -36,3 +36,6 @@ class ExtractionSpec(RequestContract):
     position: Literal["last", "all"] | Annotated[int, Field(ge=0, lt=2**20)] = "last"
     seed: Seed = 0
     dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="of the forward pass")
+    reuse: bool = Field(
+        default=True, description="use finished sets of the same model, chunks and settings; false: compute anew"
+    )

@@ -87,7 +87,9 @@ class JobEvent(Contract):
 
     id: int
     job: Identifier
-    type: str = Field(description="queued, running, planned, segment, result, warning, cancelling, or a final state")
+    type: str = Field(
+        description="queued, running, planned, segment, result, warning, reused, cancelling, or a final state"
+    )
     data: dict[str, Any]
     created_at: datetime
 

@@ -7,8 +7,7 @@ import shutil
 from service.catalog import corpora, jobs, products, segments, workers
 from service.catalog.engine import Catalog
 from service.catalog.locks import worker_lock
-from service.contracts.jobs import FINAL_STATES, Job
-from service.errors import Conflict
+from service.contracts.jobs import Job
 from service.jobs.engine import JobEngine, run_id, scan_run_id
 from service.settings import Settings
 
@@ -47,18 +46,15 @@ class JobControl:
         return job
 
     def delete(self, job_id: str) -> None:
-        """Remove a job that has ended, with its products and their files.
+        """Remove a job that has ended, with its products and their files; sets of others that it used stay.
 
         Raises:
             NotFound: no such job.
-            Conflict: it has not ended, or another job's report is of one of its sets.
+            Conflict: it has not ended, or another job uses one of its sets.
         """
         with self.catalog.begin() as connection:
-            job = jobs.get(connection, job_id)
-            if job.state not in FINAL_STATES:
-                raise Conflict("only a job that has ended can be deleted; cancel it first")
-            products.delete(connection, job_id, [result.id for result in job.results])
             jobs.delete(connection, job_id)
+            products.delete(connection, job_id)
         self.engine.forget(job_id)
         self._remove_files(job_id)
 

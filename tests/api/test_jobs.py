@@ -38,6 +38,7 @@ def test_the_stored_spec_has_the_papers_defaults(api: TestClient):
         "position": "last",
         "seed": 0,
         "dtype": "float32",
+        "reuse": True,
     }
 
 

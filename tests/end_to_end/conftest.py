@@ -54,6 +54,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
         takeover_interval_s=0.5,
         lease_s=3,
         settle_interval_s=0.2,
+        sweep_interval_s=0.5,
     )
     supervisor = Supervisor(settings)
     supervisor.start()

@@ -17,7 +17,7 @@ from service.contracts.jobs import FINAL_STATES, Job
 from service.supervisor import environment
 from tests.end_to_end.conftest import ANALYSIS, PATIENCE_S, Running
 
-LONG = ANALYSIS | {"chunks": 1200}
+LONG = ANALYSIS | {"chunks": 1200, "reuse": False}
 
 
 def wait_for(service: Running, job_id: str, ready: Callable[[Job], bool]) -> Job:

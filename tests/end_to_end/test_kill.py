@@ -11,7 +11,7 @@ import pytest
 from service.client import Handle
 from tests.end_to_end.conftest import ANALYSIS, PATIENCE_S, Running
 
-SPEC = ANALYSIS | {"chunks": 800, "sites": ["blocks.1.hook_resid_post", "final_norm_out"]}
+SPEC = ANALYSIS | {"chunks": 800, "sites": ["blocks.1.hook_resid_post", "final_norm_out"], "reuse": False}
 
 
 def wait_for_progress(handle: Handle, share: float) -> None:

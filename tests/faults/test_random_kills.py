@@ -27,6 +27,7 @@ EXTRACTION = {
     "chunk_tokens": 16,
     "chunks": 96,
     "chunks_per_document": "all",
+    "reuse": False,
 }
 PATIENCE_S = 900.0 if SOAK else 150.0
 

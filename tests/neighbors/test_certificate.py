@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import faiss
 import numpy as np
 import pytest
 
 from service.errors import NonFiniteData
 from tests.neighbors.datasets import HARD, gaussian
+from workers.neighbors import faiss_index
 from workers.neighbors.certificate import float32_bound, float64_bound
 from workers.neighbors.faiss_index import build_flat, cached_flat, make_index, search_index
 from workers.neighbors.stored import StoredRows
@@ -57,6 +61,25 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, name: str):
     (tmp_path / name).write_bytes(damaged)
     assert (cached_flat(tmp_path, "abc", StoredRows(rows)).rows == built.rows).all()
     assert (tmp_path / name).read_bytes() != bytes(damaged)
+
+
+def test_an_index_that_is_used_is_touched_and_one_that_vanishes_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rows = StoredRows(gaussian())
+    built = cached_flat(tmp_path, "abc", rows)
+    os.utime(tmp_path / "abc.faiss", (1.0, 1.0))
+    cached_flat(tmp_path, "abc", rows)
+    assert (tmp_path / "abc.faiss").stat().st_mtime > 1.0
+
+    def remove_then_read(path: str) -> object:
+        os.unlink(path)  # as the sweep of another process does
+        return faiss.read_index(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(faiss_index, "faiss", SimpleNamespace(**vars(faiss) | {"read_index": remove_then_read}))
+        assert (cached_flat(tmp_path, "abc", rows).rows == built.rows).all()
+    assert (tmp_path / "abc.faiss").exists()
 
 
 def test_another_set_has_another_cache(tmp_path: Path):

@@ -12,7 +12,7 @@ import numpy as np
 from service.artifacts.activation_set import save_tensors
 from service.artifacts.atomic import publish_folder, sha256_file
 from service.artifacts.manifest import MANIFEST
-from service.artifacts.report import FIGURE, REPORT, write_report
+from service.artifacts.report import FIGURE, EnergyFolder, write_report
 from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import energy as energy_catalog
 from service.catalog import jobs
@@ -54,11 +54,12 @@ def evaluate_energies(job_id: str, arguments: dict[str, Any], progress: SegmentP
                 tick = partial(_tick_rows, progress, total)
                 _write_report(folder, job_id, report_id, spec, layers, queries, tick)
             publish_folder(folder, target)
-    report = EnergyReport.model_validate_json((target / REPORT).read_bytes())
+    sha256 = sha256_file(target / MANIFEST)
+    report = EnergyFolder(target, sha256).report()  # checked once more: it may be an owner's before, long ago
 
     def record(connection: Connection) -> None:
         progress.check(connection)
-        energy_catalog.publish(connection, _row(report, target))
+        energy_catalog.publish(connection, _row(report, sha256))
         jobs.add_result(connection, job_id, "energy", layers[0].summary.site if len(layers) == 1 else None, report_id)
         jobs.warn(connection, job_id, report.warnings)
 
@@ -152,10 +153,10 @@ def _write_files(folder: Path, report: EnergyReport, ids: Array, measured: list[
     write_report(folder, "energy", report, [folder / ENERGIES, *figures])
 
 
-def _row(report: EnergyReport, folder: Path) -> dict[str, Any]:
+def _row(report: EnergyReport, sha256: str) -> dict[str, Any]:
     kept = {"id", "job", "activations", "queries", "name", "d_model", "points", "created_at"}
     mean = None
     if report.layers:
         last = report.layers[-1]
         mean = {"g": last.g.distribution.mean, "energy": last.energies[0].energy.distribution.mean}
-    return report.model_dump(include=kept) | {"mean": mean, "sha256": sha256_file(folder / MANIFEST)}
+    return report.model_dump(include=kept) | {"mean": mean, "sha256": sha256}

@@ -26,8 +26,9 @@ from service.ids import derived_id
 from service.provenance import provenance
 from workers.activations.extraction import extract
 from workers.activations.parity import relative_deviation
-from workers.devices.device import default_batch_tokens, describe_device
+from workers.devices.device import describe_device
 from workers.flows.models import open_model
+from workers.flows.reusing import batch_tokens, key_of_staged, mark_maker
 from workers.flows.runtime import Runtime, SegmentProgress, runtime
 from workers.flows.sampling import check_against, extraction_spec, read_sample_note
 from workers.models.interface import HookedModel
@@ -45,8 +46,11 @@ def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
     targets = [folder / f"site-{i:02d}" / shard_name(shard) for i in range(len(spec.sites))]
     if not all(target.exists() for target in targets):
         loaded, sites = _load(current, spec)
-        budget = _batch_tokens(current, loaded)
+        mark_maker(folder, current.settings, loaded.identity["content"])
+        budget = batch_tokens(current.settings, loaded.model.device)
         extracted = extract(loaded.model, list(tokens), sites, spec.position, budget, progress)
+        if extracted.halvings:
+            mark_maker(folder, current.settings, None, halved=True)
         for site, target in zip(sites, targets, strict=True):
             _check_finite(extracted.vectors[site], site, shard)
             save_tensors(target, {"vectors": extracted.vectors[site]})
@@ -90,10 +94,6 @@ def _record(progress: SegmentProgress, row: dict[str, Any], connection: Connecti
     jobs.add_result(connection, progress.job_id, "activations", row["site"], row["id"])
 
 
-def _batch_tokens(current: Runtime, loaded: LoadedModel[HookedModel]) -> int:
-    return current.settings.batch_tokens or default_batch_tokens(loaded.model.device)
-
-
 def _parity(current: Runtime, spec: ExtractionSpec, staging: Path, positions: list[int]) -> dict[int, dict[str, Any]]:
     """Deviation of the first stored rows of each site from a float32 forward of one chunk at a time."""
     loaded, sites = _load(current, spec, "float32")
@@ -131,18 +131,20 @@ def _describe(
 ) -> dict[int, dict[str, Any]]:
     """What the manifests of the sites at `positions` say, but for their ids."""
     loaded, sites = _load(current, spec)
+    note = read_sample_note(staging)
     shared = {
         "job": job_id,
         "position": spec.position,
         "rows_per_chunk": spec.chunk_tokens if spec.position == "all" else 1,
-        "extraction": spec.model_dump(mode="json", exclude={"sites", "preset"}),
-        "sample": read_sample_note(staging),
+        "extraction": spec.model_dump(mode="json", exclude={"sites", "preset", "reuse"}),
+        "sample": note,
+        "reuse_key": key_of_staged(spec, note, staging),
         "model": loaded.identity,
         "provenance": provenance(
             _PACKAGES,
             seed=spec.seed,
             dtype=spec.dtype,
-            batch_tokens=_batch_tokens(current, loaded),
+            batch_tokens=batch_tokens(current.settings, loaded.model.device),
             shard_tokens=current.settings.shard_tokens,
             tf32=torch.backends.cuda.matmul.allow_tf32,
             **describe_device(loaded.model.device),

@@ -9,7 +9,7 @@ from typing import Any
 from service.artifacts.activation_set import ActivationSet, save_tensors
 from service.artifacts.atomic import publish_folder, sha256_file
 from service.artifacts.manifest import MANIFEST
-from service.artifacts.report import FIGURE, REPORT, write_report
+from service.artifacts.report import FIGURE, ReportFolder, write_report
 from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import activations, jobs
 from service.catalog import radius as radius_catalog
@@ -45,11 +45,12 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
         with own_staging(current.settings.staging_root, report_id, progress.attempt) as folder:
             _write_report(folder, job_id, report_id, spec, summary, statistics, progress)
             publish_folder(folder, target)
-    report = RadiusReport.model_validate_json((target / REPORT).read_bytes())
+    sha256 = sha256_file(target / MANIFEST)
+    report = ReportFolder(target, sha256).report()  # checked once more: it may be an owner's before, long ago
 
     def record(connection: Connection) -> None:
         progress.check(connection)
-        radius_catalog.publish(connection, _row(report, target))
+        radius_catalog.publish(connection, _row(report, sha256))
         jobs.add_result(connection, job_id, "radius", report.site, report_id)
         jobs.warn(connection, job_id, report.warnings)
 
@@ -154,8 +155,8 @@ def _provenance(spec: RadiusSpec, summary: ActivationSummary, found: Found) -> d
     )
 
 
-def _row(report: RadiusReport, folder: Path) -> dict[str, Any]:
+def _row(report: RadiusReport, sha256: str) -> dict[str, Any]:
     whole = report.fractions[-1].nn_distance
     row = report.model_dump(include={"id", "job", "activations", "site", "name", "n", "d_model", "created_at"})
     centre = None if whole is None else {"mean": whole.mean, "median": whole.median}
-    return row | {"nn_distance": centre, "sha256": sha256_file(folder / MANIFEST)}
+    return row | {"nn_distance": centre, "sha256": sha256}

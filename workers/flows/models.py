@@ -12,7 +12,7 @@ from service.errors import InvalidInput
 from workers.devices.device import choose_device
 from workers.flows.runtime import Runtime
 from workers.models.interface import HookedModel, ModelSizes
-from workers.models.loading import LoadedModel, load_model, load_tokenizer, read_sizes
+from workers.models.loading import LoadedModel, load_model, load_tokenizer, read_content, read_sizes
 from workers.training.kept import load_kept
 
 
@@ -32,6 +32,14 @@ def open_tokenizer(spec: ExtractionSpec, current: Runtime) -> tuple[ModelSizes, 
         return loaded.model.sizes, loaded.tokenizer
     named = (spec.model, spec.revision, current.settings.models_root)
     return read_sizes(*named), load_tokenizer(*named)
+
+
+def model_content(spec: ExtractionSpec, current: Runtime) -> str | None:
+    """What tells the model from any other, by content; None where nothing does."""
+    named = parse_run_model(spec.model)
+    if named is None:
+        return read_content(spec.model, spec.revision, current.settings.models_root)
+    return _sha256(named, current)
 
 
 def _open(spec: ExtractionSpec, current: Runtime, device: torch.device, dtype: str) -> LoadedModel[HookedModel]:

@@ -170,10 +170,19 @@ def _failure(handle: WorkflowHandle[Any]) -> Exception | None:
 
 
 def _extract(job_id: str, spec: Spec) -> list[str]:
-    """Sample, then one segment per shard, then publish; returns the ids of the activation sets, one per site."""
+    """Sample, then one segment per shard, then publish; returns the ids of the activation sets, one per site.
+
+    Where finished sets of this very sample are there, the sample has made them the job's results.
+    """
     sample = _segment(job_id, "sample", "sample", spec).get_result()
     passes = sum(len(spec["sites"]) for part in ("radius", "energy") if spec.get(part) is not None)
-    _plan(job_id, sample["chunks"] + passes * sample["rows"], "rows", spec["chunks"], sample["chunks"])
+    reused = sample.get("reused")
+    total = sample["chunks"] + passes * sample["rows"]
+    if reused is not None:
+        total = passes * sample["rows"] or sample["chunks"]
+    _plan(job_id, total, "rows", spec["chunks"], sample["chunks"])
+    if reused is not None:
+        return reused
     names = [f"extract-{index:05d}" for index in range(sample["shards"])]
     handles = [_segment(job_id, name, "extract", spec | {"shard": index}) for index, name in enumerate(names)]
     _gather(handles)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from service.artifacts.activation_set import rows_name, save_chunks
-from service.artifacts.atomic import write_bytes
+from service.artifacts.atomic import sha256_file, write_bytes
 from service.artifacts.manifest import canonical_json
 from service.catalog import corpora
 from service.contracts.extraction import ExtractionSpec
@@ -21,6 +23,7 @@ from workers.corpora.documents import Document
 from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
 from workers.corpora.sources import read_documents
 from workers.flows.models import open_tokenizer
+from workers.flows.reusing import use_finished
 from workers.flows.runtime import SegmentProgress, runtime
 from workers.models.interface import ModelSizes
 
@@ -40,7 +43,10 @@ def check_against(spec: ExtractionSpec, sizes: ModelSizes) -> list[Site]:
 
 
 def sample_chunks(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Draw the sample and stage it; returns `{"chunks", "rows", "shards"}`."""
+    """Draw the sample and stage it; returns `{"chunks", "rows", "shards", "reused"}`.
+
+    `reused` are finished sets of this very sample that are now the job's results; None where it has to be extracted.
+    """
     current, spec = runtime(), extraction_spec(arguments)
     folder = current.staging(job_id)
     if not (folder / SAMPLE_NOTE).exists():
@@ -54,6 +60,7 @@ def sample_chunks(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
             "chunks": len(sample.chunks),
             "rows": len(sample.chunks) * (spec.chunk_tokens if spec.position == "all" else 1),
             "shards": shards,
+            "chunks_sha256": _staged_sha256(folder, shards),
             "corpus": corpus.model_dump(mode="json", exclude={"created_at", "error", "state"}),
             "documents_read": sample.documents_read,
             "documents_tokenized": sample.documents_tokenized,
@@ -63,7 +70,10 @@ def sample_chunks(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
         }
         write_bytes(folder / SAMPLE_NOTE, canonical_json(note))
     note = read_sample_note(folder)
-    return {name: note[name] for name in ("chunks", "rows", "shards")}
+    reused = use_finished(job_id, spec, note, progress)
+    if reused is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+    return {name: note[name] for name in ("chunks", "rows", "shards")} | {"reused": reused}
 
 
 def read_sample_note(folder: Path) -> dict[str, Any]:
@@ -88,6 +98,12 @@ def _draw(
             field="spec.chunk_tokens",
         )
     return sample
+
+
+def _staged_sha256(folder: Path, shards: int) -> str:
+    """Of all that is known of the chunks: tokens, documents, offsets and texts."""
+    hashes = [sha256_file(folder / rows_name(index)) for index in range(shards)]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _stage(chunks: list[Chunk], folder: Path, per_shard: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoTokenizer, GPT2Model, PreTrainedTokenizerFast
 
 from service.artifacts.atomic import sha256_file
+from service.artifacts.manifest import canonical_json
 from service.errors import InvalidInput, UnsupportedModel
 from service.paths import leaves_root
 from workers.models.gpt2 import GPT2, sizes_of
@@ -35,6 +37,15 @@ class LoadedModel(Generic[Model_co]):
 def read_sizes(name: str, revision: str | None, models_root: Path) -> ModelSizes:
     """The sizes of a model, from its configuration alone; raises what `load_model` raises for it."""
     return sizes_of(_read_config(*_locate(name, revision, models_root)))
+
+
+def read_content(name: str, revision: str | None, models_root: Path) -> str | None:
+    """What tells a model's numbers from another's, its weights not loaded: a digest of its files, or its commit.
+
+    None where the hub names no commit.
+    """
+    where, options = _locate(name, revision, models_root)
+    return _content_of(_file_hashes(Path(where)), _read_config(where, options))
 
 
 def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokenizer:
@@ -95,10 +106,12 @@ def _load_model(
     tokenizer = load_tokenizer(name, revision, models_root)
     if tokenizer.get_vocab_size() > model.config.vocab_size:
         raise InvalidInput("the tokenizer has more tokens than the model", field="model")
+    hashes = _file_hashes(Path(where))
     identity = {
         "model": name,
         "revision": getattr(config, "_commit_hash", None) or revision,
-        "weights_sha256": _weights_sha256(Path(where)),
+        "weights_sha256": _weights_of(hashes),
+        "content": _content_of(hashes, config),
         "config": config.to_diff_dict() | {"dtype": dtype},
     }
     torch.nn.Module.to(model, device)
@@ -132,9 +145,19 @@ def _read_config(where: str, options: dict[str, Any]) -> Any:
     return config
 
 
-def _weights_sha256(folder: Path) -> dict[str, str] | None:
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    return {path.name: sha256_file(path) for path in files} or None
+def _file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files of a model's folder that decide its numbers; empty for a model of the hub."""
+    files = [path for path in folder.glob("*") if path.name == "config.json" or path.suffix == ".safetensors"]
+    files += folder.glob("*.safetensors.index.json")
+    return {path.name: sha256_file(path) for path in sorted(files)}
+
+
+def _weights_of(hashes: dict[str, str]) -> dict[str, str] | None:
+    return {name: sha256 for name, sha256 in hashes.items() if name.endswith(".safetensors")} or None
+
+
+def _content_of(hashes: dict[str, str], config: Any) -> str | None:
+    return hashlib.sha256(canonical_json(hashes)).hexdigest() if hashes else getattr(config, "_commit_hash", None)
 
 
 def _cause(what: str, error: Exception) -> str:

@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -106,12 +107,12 @@ def cached_flat(folder: Path, set_sha256: str, rows: StoredRows) -> FlatIndex:
     FAISS itself reads a damaged file without noticing.
     """
     path, note = folder / f"{set_sha256}.faiss", folder / f"{set_sha256}.json"
-    about = _read_note(note)
-    if about is not None and path.exists() and sha256_file(path) == about["sha256"]:
-        stored = faiss.read_index(os.fspath(path))
-        flat: Any = faiss.downcast_index(stored)
-        vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d).copy()
-        return FlatIndex(vectors, np.frombuffer(bytes.fromhex(about["norms"])), about["scale"])
+    try:
+        found = _read(path, note)
+    except (OSError, RuntimeError):  # FAISS raises RuntimeError for what it cannot open: it was just removed
+        found = None
+    if found is not None:
+        return found
     built = build_flat(rows)
     try:
         _store(path, note, built)
@@ -123,6 +124,19 @@ def cached_flat(folder: Path, set_sha256: str, rows: StoredRows) -> FlatIndex:
 def faiss_version() -> str:
     """For a `provenance` block."""
     return str(faiss.__version__)
+
+
+def _read(path: Path, note: Path) -> FlatIndex | None:
+    """The stored index, and a touch that says it was used; None where there is none that is sound."""
+    about = _read_note(note)
+    if about is None or sha256_file(path) != about["sha256"]:
+        return None
+    stored = faiss.read_index(os.fspath(path))
+    flat: Any = faiss.downcast_index(stored)
+    vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d).copy()
+    with suppress(OSError):  # a cache that can only be read is still a cache
+        os.utime(path)
+    return FlatIndex(vectors, np.frombuffer(bytes.fromhex(about["norms"])), about["scale"])
 
 
 def _store(path: Path, note: Path, index: FlatIndex) -> None:

@@ -61,6 +61,7 @@ def load_kept(
         "model": str(name),
         "revision": None,
         "weights_sha256": {MODEL: sha256},
+        "content": sha256,
         "config": about["config"] | {"dtype": dtype, "family": about["family"]},
     }
     if isinstance(made, SentenceDecoder):

@@ -1,0 +1,50 @@
+"""Finished activation sets that another job uses again; a set belongs to the job that made it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from service.catalog import events, jobs
+from service.catalog.tables import activations, job_results
+from service.contracts.base import Notice
+
+Found = list[tuple[str, str]]
+
+
+def find(connection: sa.Connection, job_id: str, key: str, sites: list[str], *, others: bool) -> list[Found]:
+    """(id, manifest's SHA-256) of a set with that key for each of `sites`, in their order; one such list per maker.
+
+    What the job has among its results already is the only choice, so that a retry does not mix makers; else those of
+    other jobs where `others` may be used, newest first.
+    """
+    query = sa.select(activations).where(activations.c.reuse_key == key, activations.c.site.in_(sites))
+    made: dict[str, dict[str, tuple[str, str]]] = {}
+    rows = connection.execute(query.order_by(activations.c.id.desc())).mappings().all()
+    held = set(connection.execute(sa.select(job_results.c.product).where(job_results.c.job == job_id)).scalars())
+    mine = [row for row in rows if row["id"] in held]
+    for row in mine or (rows if others else []):
+        made.setdefault(row["job"], {})[row["site"]] = (row["id"], row["sha256"])
+    return [[found[site] for site in sites] for found in made.values() if len(found) == len(sites)]
+
+
+def link(connection: sa.Connection, job_id: str, sets: list[str]) -> bool:
+    """Make sets of another job results of this one and say so; False when one of them is no longer there."""
+    query = sa.select(activations).where(activations.c.id.in_(sets)).with_for_update(key_share=True)
+    rows = {row["id"]: row for row in connection.execute(query).mappings()}
+    if len(rows) < len(sets):
+        return False
+    maker = rows[sets[0]]["job"]
+    held = set(connection.execute(sa.select(job_results.c.product).where(job_results.c.job == job_id)).scalars())
+    for set_id in sets:
+        jobs.add_result(connection, job_id, "activations", rows[set_id]["site"], set_id)
+    if maker != job_id and not held & set(sets):
+        message = f"nothing was extracted: {', '.join(sets)} of {maker} are of the same model, chunks and settings"
+        jobs.warn(connection, job_id, [Notice(code="reused", message=message)])
+        events.record(connection, job_id, "reused", {"job": maker, "activations": sets})
+    return True
+
+
+def in_use(connection: sa.Connection, job_id: str, products: list[str]) -> bool:
+    """Whether another job has one of these products among its results."""
+    used = job_results.c.product.in_(products) & (job_results.c.job != job_id)
+    return connection.execute(sa.select(job_results.c.job).where(used).limit(1)).first() is not None

@@ -1,0 +1,68 @@
+"""How long things are kept: ended jobs, files of imports whose process died, the cache of indices."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from service.artifacts.sweeping import remove_stale, trim_cache
+from service.catalog import jobs
+from service.errors import Conflict, NotFound
+from service.jobs.control import JobControl
+from service.settings import Settings
+
+KEEP = ("keep", "true")  # the label of a job that is never deleted by age
+_DIGITS = 26  # of a job's id; its products have them too, and two more
+logger = logging.getLogger(__name__)
+
+
+class Retention:
+    """What the settings say may go; two processes may sweep at the same time."""
+
+    def __init__(self, control: JobControl, settings: Settings) -> None:
+        self.control, self.settings = control, settings
+
+    def sweep(self, moment: datetime) -> None:
+        """Remove all that is past its time at `moment`."""
+        self._delete_expired(moment)
+        self._remove_leftovers(moment - timedelta(seconds=self.settings.leftover_age_s))
+        trim_cache(self.settings.index_cache, self.settings.index_cache_bytes)
+
+    def _delete_expired(self, moment: datetime) -> None:
+        whole, failed = self.settings.retain_jobs_days, self.settings.retain_failed_days
+        days = {"succeeded": whole, "failed": failed or whole, "cancelled": failed or whole}
+        with self.control.catalog.read() as connection:
+            ended = [
+                job_id
+                for state, kept in days.items()
+                if kept is not None
+                for job_id, labels in jobs.ended_before(connection, state, moment - timedelta(days=kept))
+                if KEEP not in labels.items()
+            ]
+        for job_id in sorted(ended, reverse=True):  # the users of a set come after its maker
+            with suppress(Conflict, NotFound):  # in use, taken up again, or deleted meanwhile
+                self.control.delete(job_id)
+                logger.info("%s was deleted: it ended long enough ago", job_id)
+
+    def _remove_leftovers(self, before: datetime) -> None:
+        """Unpublished files of no job that is there, which nobody has written for long: their process died."""
+        settings = self.settings
+        staged = [path for path in settings.staging_root.glob("*") if not self._is_of_a_job(path)]
+        gone = remove_stale(staged, before)
+        uploads = [path for path in settings.uploads_root.glob("act-*.upload") if not self._is_read(path)]
+        partial = [*settings.uploads_root.glob(".*.tmp"), *settings.index_cache.glob(".*.tmp")]
+        for path in gone + remove_stale(uploads + partial, before):
+            logger.info("%s was removed: a process has left it", path.name)
+
+    def _is_read(self, upload: Path) -> bool:
+        """An import is under way: it goes on writing in its own folder."""
+        return (self.settings.staging_root / upload.stem).exists()
+
+    def _is_of_a_job(self, staged: Path) -> bool:
+        _, _, digits = staged.name.partition("-")
+        with self.control.catalog.read() as connection, suppress(NotFound):
+            jobs.get(connection, f"job-{digits[:_DIGITS]}")
+            return True
+        return False

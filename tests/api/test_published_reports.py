@@ -1,0 +1,49 @@
+"""A report that is in its place but not in the catalog yet is checked before it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from service.artifacts.report import REPORT
+from service.catalog.engine import Catalog
+from service.catalog.tables import energy_reports, radius_reports
+from service.errors import CorruptArtifact
+from service.settings import Settings
+from tests.api.products import evaluate, insert_job, measure, publish_texts, sample_vectors
+
+
+@pytest.fixture
+def catalog(settings: Settings) -> Iterator[Catalog]:
+    opened = Catalog(settings.resolved_database_url)
+    yield opened
+    opened.close()
+
+
+def evaluate_one(settings: Settings, catalog: Catalog, job_id: str, set_id: str) -> str:
+    return evaluate(settings, catalog, job_id, [set_id])
+
+
+@pytest.mark.parametrize(("run", "table"), [(measure, radius_reports), (evaluate_one, energy_reports)])
+def test_a_damaged_report_is_not_recorded(
+    settings: Settings, catalog: Catalog, run: Callable[..., str], table: sa.Table
+):
+    job_id = insert_job(catalog, {})
+    set_id = publish_texts(settings, catalog, sample_vectors().astype(np.float32), job_id)
+    report_id = run(settings, catalog, job_id, set_id)
+    with catalog.begin() as connection:  # as if the worker had died between the rename and the record
+        connection.execute(table.delete())
+    written = settings.artifacts_root / report_id / REPORT
+    sound = written.read_bytes()
+    written.write_bytes(sound.replace(b"0", b"1", 1))  # another number, and still JSON
+    with pytest.raises(CorruptArtifact):
+        run(settings, catalog, job_id, set_id)
+    with catalog.read() as connection:
+        assert connection.execute(sa.select(table)).first() is None
+    written.write_bytes(sound)
+    assert run(settings, catalog, job_id, set_id) == report_id
+    with catalog.read() as connection:
+        assert connection.execute(sa.select(table.c.id)).scalar() == report_id
