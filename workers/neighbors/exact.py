@@ -181,8 +181,11 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
     search, state = task.search, task.state
     state.prune(search.prefixes)
     rows, columns = state.rows.long().cpu(), state.columns.long().cpu()
+    # Equal rows tie; which of them is settled must not depend on the order in which tiles were searched or merged.
+    order = torch.argsort(rows * 2**32 + columns)
+    rows, columns = rows[order], columns[order]
     first = torch.maximum(search.prefixes.of_row.cpu()[rows], search.prefixes.of_column.cpu()[columns])
-    lowers = state.lowers.cpu()
+    lowers = state.lowers.cpu()[order]
     settled = settle(search, Pairs(rows, columns, first, lowers, lowers))
     state.lifted |= _contradicted(task, settled).to(state.lifted.device)
     lifted = torch.nonzero(state.lifted.cpu() & (search.queries.layout.ids >= 0))[:, 0]
