@@ -77,6 +77,16 @@ class Settings(BaseSettings):
     search_memory_bytes: int = Field(
         default=16 * GIB, ge=0, description="a search whose encoded rows need more encodes them again for every panel"
     )
+    search_split_work: float = Field(
+        default=1e12,
+        ge=0,
+        description="pairs × dimensions from which a search is planned in parts; a smaller one takes seconds",
+    )
+    search_segment_s: float = Field(
+        default=20.0,
+        gt=0,
+        description="wanted length of a part of a search: how long a short job waits at most, and what a death costs",
+    )
     energy_basin_rows: int = Field(
         default=64, ge=1, description="patterns whose ball is tried out: do starts on its sphere return?"
     )

@@ -29,6 +29,12 @@ def any_alive(connection: sa.Connection, prefix: str, lease_s: float) -> bool:
     return age is not None and age <= timedelta(seconds=lease_s)
 
 
+def count_alive(connection: sa.Connection, prefix: str, lease_s: float) -> int:
+    """How many workers whose name begins so were seen within their lease."""
+    recent = workers.c.name.startswith(prefix) & (workers.c.seen_at >= now() - timedelta(seconds=lease_s))
+    return connection.execute(sa.select(sa.func.count()).where(recent)).scalar_one()
+
+
 def is_missing(connection: sa.Connection, name: str, lease_s: float) -> bool:
     """Whether a worker that was seen once has not been for longer than its lease."""
     age = _age(connection, workers.c.name == name)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 
 APP_NAME = "radius"
-APP_VERSION = "jobs-1"  # bump by hand when the order of steps in a workflow changes
+APP_VERSION = "jobs-2"  # bump by hand when the order of steps in a workflow changes
 CONTROL_QUEUE = "control"
 COMPUTE_QUEUE = "compute"
 TRAIN_QUEUE = "train"

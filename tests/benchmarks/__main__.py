@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.benchmarks import api, energies, extraction, neighbors, training
+from tests.benchmarks import api, energies, extraction, neighbors, scale_out, training
 
 BENCHMARKS = {
     "api": api.main,
     "extraction": extraction.main,
     "energies": energies.main,
     "neighbors": neighbors.main,
+    "scale_out": scale_out.main,
     "training": training.main,
 }
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from service.artifacts.activation_set import ActivationSet, save_tensors
+from service.artifacts.activation_set import save_tensors
 from service.artifacts.atomic import publish_folder, sha256_file
 from service.artifacts.manifest import MANIFEST
 from service.artifacts.report import FIGURE, ReportFolder, write_report
@@ -23,7 +23,8 @@ from workers.figures.radius import draw_radius_figure
 from workers.flows.partitioning import partition_report
 from workers.flows.reporting import counts_report, fraction_reports, null_report, report_warnings
 from workers.flows.runtime import SegmentProgress, runtime
-from workers.flows.searching import Found, read_input, search
+from workers.flows.searching import Found, read_input, search, sets_of
+from workers.flows.splitting import gather_parts, read_null
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.null_model import covariance_spectrum, gaussian_null
 from workers.neighbors.permutation import prefix_sizes
@@ -43,7 +44,7 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
     target = current.artifact(report_id)
     if not (target / MANIFEST).exists():
         with own_staging(current.settings.staging_root, report_id, progress.attempt) as folder:
-            _write_report(folder, job_id, report_id, spec, summary, statistics, progress)
+            _write_report(folder, job_id, arguments, spec, summary, statistics, progress)
             publish_folder(folder, target)
     sha256 = sha256_file(target / MANIFEST)
     report = ReportFolder(target, sha256).report()  # checked once more: it may be an owner's before, long ago
@@ -56,29 +57,34 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
 
     current.write(record)
     collect_staging(current.settings.staging_root, report_id)
-    progress(summary.n, final=True)
+    progress(0 if arguments.get("split") else summary.n, final=True)  # parts have told of the rows themselves
     return {"report": report_id}
 
 
 def _write_report(
     folder: Path,
     job_id: str,
-    report_id: str,
+    arguments: dict[str, Any],
     spec: RadiusSpec,
     summary: ActivationSummary,
     statistics: ActivationStatistics,
     progress: SegmentProgress,
 ) -> None:
     began = time.perf_counter()
-    settings = runtime().settings
-    source, reference = _sets(spec, summary)
+    settings, split = runtime().settings, arguments.get("split")
+    source, reference = sets_of(spec)
     given = read_input(spec, source, reference)
     loaded = time.perf_counter()
     sizes = prefix_sizes(len(given.database), spec.fractions)
-    found = search(given, spec, settings, lambda share: progress(int(share * summary.n)))
+    if split:
+        found = gather_parts(given, arguments, progress)
+    else:
+        found = search(given, spec, settings, lambda share: progress(int(share * summary.n)))
     searched = time.perf_counter()
     null = None
-    if reference is None:
+    if reference is None and split:
+        null = read_null(arguments, sizes)
+    elif reference is None:
         spectrum = covariance_spectrum(given.database, source.mean())
         null = gaussian_null(spectrum, sizes, queries=settings.null_queries, seed=spec.seed)
     drawn = time.perf_counter()
@@ -91,7 +97,7 @@ def _write_report(
     partitioned = time.perf_counter()
     chunk_tokens = source.manifest.get("extraction", {}).get("chunk_tokens")
     report = RadiusReport(
-        id=report_id,
+        id=arguments["report"],
         job=job_id,
         activations=summary.id,
         reference=None if reference is None else spec.reference,
@@ -110,28 +116,26 @@ def _write_report(
         partition=partition,
         partition_reason=no_partition,
         warnings=report_warnings(spec, statistics, fractions, given.codes is None, summary.n if reference else None),
-        timing={
-            "load_s": loaded - began,
-            "search_s": found.search_s,
-            "count_s": found.count_s,
-            "null_s": drawn - searched,
-            "partition_s": partitioned - reported,
-            "total_s": time.perf_counter() - began,
-        },
+        timing=_timing(found, began, searched, drawn, partitioned - reported, loaded - began),
         provenance=_provenance(spec, summary, found),
         created_at=now(),
     )
     _write_files(folder, report, found.parts)
 
 
-def _sets(spec: RadiusSpec, summary: ActivationSummary) -> tuple[ActivationSet, ActivationSet | None]:
-    """The folders of the set that asks and, where there is one, of the set searched in."""
-    source = ActivationSet(runtime().artifact(summary.id), summary.sha256)
-    if spec.reference is None or spec.reference == spec.activations:
-        return source, None
-    with runtime().catalog.read() as connection:
-        reference, _ = activations.get(connection, spec.reference)
-    return source, ActivationSet(runtime().artifact(reference.id), reference.sha256)
+def _timing(
+    found: Found, began: float, searched: float, drawn: float, partition_s: float, load_s: float
+) -> dict[str, float]:
+    """Seconds. Of a search in parts `search_s` is the work of all workers, `search_wall_s` what it took by the clock.
+
+    `total_s` is by the clock: from loading, or from the plan of the parts, to the report.
+    """
+    ended = time.perf_counter()
+    known = {"load_s": load_s, "search_s": found.search_s, "count_s": found.count_s, "null_s": drawn - searched}
+    known["partition_s"] = partition_s
+    if found.wall_s is None:
+        return known | {"total_s": ended - began}
+    return known | {"search_wall_s": found.wall_s, "total_s": found.wall_s + ended - searched}
 
 
 def _write_files(folder: Path, report: RadiusReport, found: list[Neighbors]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dbos import DBOS, PortableWorkflowError, WorkflowHandle, WorkflowSerializationFormat
 
-from service.catalog import corpora, jobs, workers
+from service.catalog import activations, corpora, jobs, workers
 from service.catalog.engine import Connection
 from service.errors import RadiusError, error_from_dict
 from service.ids import derived_id
@@ -194,7 +194,32 @@ def _measure(job_id: str, set_id: str, options: Spec, *, position: int, alone: b
     """The radius of one set; `alone` when it is the whole job, whose size is then not known before."""
     report_id = derived_id("radius", job_id, position)
     arguments = options | {"activations": set_id, "report": report_id, "alone": alone}
+    if _is_large(set_id, options):
+        arguments |= _search_in_parts(job_id, arguments, position)
     _segment(job_id, f"radius-{position:02d}", "radius", arguments).get_result()
+
+
+def _search_in_parts(job_id: str, arguments: Spec, position: int) -> Spec:
+    """Plan a search and let all workers do its parts; returns what the radius segment has to know of them."""
+    plan = _segment(job_id, f"split-{position:02d}", "split", arguments).get_result()
+    if plan["search"] == plan["count"] == 1:
+        return {"alone": False}
+    arguments = arguments | {"plan": plan["plan"]}
+    numbers = {
+        "null": 1 if arguments["reference"] in (None, arguments["activations"]) else 0,  # the longest comes first
+        "search": plan["search"],
+        "count": 0 if arguments["radii"] is None else plan["count"],
+    }
+    handles = {
+        kind: [
+            _segment(job_id, f"{kind}-{position:02d}-{part:05d}", kind, arguments | {"part": part, "parts": parts})
+            for part in range(parts)
+        ]
+        for kind, parts in numbers.items()
+    }
+    _gather([handle for of_kind in handles.values() for handle in of_kind])
+    made = {kind: [handle.get_result()["sha256"] for handle in of_kind] for kind, of_kind in handles.items()}
+    return {"alone": False, "plan": plan["plan"], "split": made | {"plan": plan["plan"]}}
 
 
 def _evaluate(job_id: str, sets: list[str], options: Spec, *, position: int, alone: bool = False) -> None:
@@ -228,6 +253,20 @@ def _start(job_id: str) -> Spec:
         return job.spec | {"priority": job.priority, "retry": job.retries}
 
     return runtime().write(start)
+
+
+@DBOS.step()
+def _is_large(set_id: str, options: Spec) -> bool:
+    """Whether an exact search is worth a plan; small ones and other engines' are one segment."""
+    if options["engine"] not in ("auto", "exact"):
+        return False
+    current, other = runtime(), options["reference"]
+    with current.catalog.read() as connection:
+        asking, _ = activations.get(connection, set_id)
+        searched = asking if other is None else activations.get(connection, other)[0]
+    rows = searched.n * options["fractions"][-1]
+    pairs = rows * asking.n if other not in (None, set_id) else rows**2 / 2
+    return pairs * asking.d_model >= current.settings.search_split_work
 
 
 @DBOS.step()

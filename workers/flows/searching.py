@@ -9,9 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from service.artifacts.activation_set import ActivationSet
+from service.catalog import activations
 from service.contracts.radius import RadiusSpec
 from service.settings import Settings
 from workers.devices.device import choose_device, describe_device
+from workers.flows.runtime import runtime
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation, measure_approximation
 from workers.neighbors.counting import count_within
@@ -42,8 +44,10 @@ class Found:
         approximations: per fraction, of an approximate engine.
         counts: (n, radii) rows within each asked radius; None when none was asked.
         work: what the engine says of its work, for the provenance.
-        search_s, count_s: from centring to the last certified row, and for the counts.
+        search_s, count_s: seconds of work from centring to the last certified row, and for the counts; of a search in
+            parts the sum over plan, parts, merging and settling.
         searched_sha256: of the set that was searched.
+        wall_s: of a search in parts: from its plan on, by the clocks of the workers, waiting included; else None.
     """
 
     parts: list[Neighbors]
@@ -55,6 +59,7 @@ class Found:
     search_s: float
     count_s: float
     searched_sha256: str
+    wall_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,7 @@ def search(given: SearchInput, spec: RadiusSpec, settings: Settings, tick: Tick)
     """Search as the spec says; `tick` is told the share done."""
     n = len(given.database)
     permutation, sizes = seeded_permutation(n, spec.seed), prefix_sizes(n, spec.fractions)
-    device = choose_device(settings.device)
-    means = Means(device=device, resident=n * given.database.d * 2 <= settings.search_memory_bytes)
+    means = means_of(settings, given)
     began = time.perf_counter()
     searching = tick if spec.radii is None else lambda share: tick(share / 2)
     engine: Kind | Literal["exact"] = "exact" if spec.engine in ("auto", "exact") else spec.engine
@@ -129,9 +133,33 @@ def search(given: SearchInput, spec: RadiusSpec, settings: Settings, tick: Tick)
             means=means,
             tick=lambda share: tick(0.5 + share / 2),
         )
-    about = asdict(work) | {"engine_asked": spec.engine, "resident": means.resident, "on": describe_device(device)}
+    about = asdict(work) | {"engine_asked": spec.engine, "resident": means.resident}
+    about |= {"on": describe_device(means.device)}
     count_s = time.perf_counter() - counted
-    return Found(parts, engine, _REASONS[spec.engine], approximations, counts, about, search_s, count_s, given.sha256)
+    return Found(parts, engine, reason_of(spec), approximations, counts, about, search_s, count_s, given.sha256)
+
+
+def sets_of(spec: RadiusSpec) -> tuple[ActivationSet, ActivationSet | None]:
+    """The folders of the set that asks and, where there is one, of the set searched in."""
+    current = runtime()
+    with current.catalog.read() as connection:
+        source, _ = activations.get(connection, spec.activations)
+        if spec.reference is None or spec.reference == spec.activations:
+            return ActivationSet(current.artifact(source.id), source.sha256), None
+        reference, _ = activations.get(connection, spec.reference)
+    asking, searched = (ActivationSet(current.artifact(found.id), found.sha256) for found in (source, reference))
+    return asking, searched
+
+
+def means_of(settings: Settings, given: SearchInput) -> Means:
+    """The device, and whether the encoded rows fit into what a search may take."""
+    encoded_bytes = len(given.database) * given.database.d * 2
+    return Means(device=choose_device(settings.device), resident=encoded_bytes <= settings.search_memory_bytes)
+
+
+def reason_of(spec: RadiusSpec) -> str:
+    """Why that engine searches."""
+    return _REASONS[spec.engine]
 
 
 def _common_codes(reference: ActivationSet, source: ActivationSet) -> tuple[Array | None, Array | None]:

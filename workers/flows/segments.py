@@ -22,6 +22,7 @@ from workers.flows.measuring import measure_radius
 from workers.flows.runtime import SegmentProgress, runtime
 from workers.flows.sampling import sample_chunks
 from workers.flows.scanning import scan_corpus
+from workers.flows.splitting import count_one_part, draw_null, plan_parts, search_one_part
 from workers.flows.sweeping import prepare_sweep, tabulate_sweep
 from workers.flows.training import finish_run, prepare_run, train_run
 from workers.flows.trajectory import measure_kept
@@ -34,6 +35,10 @@ SEGMENTS: dict[str, Segment] = {
     "sample": sample_chunks,
     "extract": extract_shard,
     "publish": publish_sets,
+    "split": plan_parts,
+    "search": search_one_part,
+    "count": count_one_part,
+    "null": draw_null,
     "radius": measure_radius,
     "energy": evaluate_energies,
     "prepare": prepare_run,

@@ -24,6 +24,8 @@ The exact engine, in the order of its work
     float64_level.py  rows that nothing cheaper settles (float64_tile.py: its tiles)
     certificate.py    the rounding bounds of float32 and float64 products
     counting.py       rows within radii
+    strips.py         the tiles in parts of equal size
+    splitting.py      one search by several workers: plan, states of parts, settling
     ticking.py        being told how far it is
 
 FAISS beside it

@@ -22,6 +22,7 @@ from workers.neighbors.pairs import Pairs
 from workers.neighbors.preparing import Means, prepare_search
 from workers.neighbors.settling import measure
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
@@ -36,18 +37,20 @@ def count_within(
     *,
     codes: Array | None = None,
     means: Means | None = None,
+    part: Part | None = None,
     tick: Tick = lambda share: None,
 ) -> Array:
     """(n, radii) int64: how many other admissible rows of `order` lie within each radius of each of them.
 
-    The cost does not grow with the number of radii. Pairs of equal `codes` do not count; None: only a row itself.
+    The cost does not grow with the number of radii. Pairs of equal `codes` do not count; None: only a row itself. With
+    a `part` only its pairs are counted: the counts of all parts, searched with the same tile, add up to the whole.
 
     Raises:
         InvalidInput: a radius is negative or not finite.
     """
     wanted = np.asarray(radii, dtype=np.float64)
     ascending = np.unique(wanted)
-    counts = _count(stored, order, ascending, None, codes, means, tick)
+    counts = _count(stored, order, ascending, None, codes, means, part or Part(), tick)
     return counts[:, np.searchsorted(ascending, wanted)]
 
 
@@ -61,7 +64,7 @@ def count_within_own(
     tick: Tick = lambda share: None,
 ) -> Array:
     """(n,) int64: how many other admissible rows lie within `radii[i]` of row `order[i]`, a radius for every row."""
-    return _count(stored, order, None, np.asarray(radii, dtype=np.float64), codes, means, tick)[:, 0]
+    return _count(stored, order, None, np.asarray(radii, dtype=np.float64), codes, means, Part(), tick)[:, 0]
 
 
 def _count(
@@ -71,6 +74,7 @@ def _count(
     own: Array | None,
     codes: Array | None,
     means: Means | None,
+    part: Part,
     tick: Tick,
 ) -> Array:
     given = shared if shared is not None else own
@@ -89,13 +93,13 @@ def _count(
         limits = torch.zeros(len(full), dtype=torch.float64)
         limits[full] = torch.from_numpy(np.minimum(given * scale, _LARGEST))
         counter = _Counter(search, None, limits, torch.zeros(len(full), 2, dtype=torch.int64))
-    panels = search.panels()
-    total, done = sum(map(search.slot_pairs, panels)), 0
-    for panel in panels:
-        for start in range(panel.start, search.database.layout.slots, search.tile):
-            columns = slice(start, min(start + search.tile, search.database.layout.slots))
+    strips = strips_of(search, part)
+    total, done = slot_pairs(strips), 0
+    for panel, of_panel in strips:
+        for start in range(of_panel.start, of_panel.stop, search.tile):
+            columns = slice(start, min(start + search.tile, of_panel.stop))
             counter.count_tile(panel, columns)
-            done += (panel.stop - panel.start) * (columns.stop - columns.start)
+            done += slot_pairs([(panel, columns)])
             tick(done / total)
     return counter.found[full, :-1].cumsum(dim=1).numpy()
 

@@ -35,6 +35,7 @@ from workers.neighbors.plan import FormatTrial
 from workers.neighbors.preparing import Means, prepare_search
 from workers.neighbors.settling import settle
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
@@ -69,7 +70,7 @@ class Task:
     """A search whose panels can begin.
 
     Attributes:
-        state: to which every panel is added, or its own state merged.
+        state: to which every tile is added, or the merged state of parts.
         query_ids, pattern_ids: (slots,) row ids, of duplicates too, which have left the search.
         duplicates: pairs settled before the first panel.
     """
@@ -124,20 +125,8 @@ def exact_neighbors(
         stored, order, sizes, k=k, codes=codes, queries=queries, query_codes=query_codes, means=means
     )
     task = begin(search, trials)
-    panels = search.panels()
-    total, done = sum(map(search.slot_pairs, panels)), 0
-
-    def tile_done(slot_pairs: int) -> None:
-        nonlocal done
-        done += slot_pairs
-        tick(done / total)
-
-    for panel in panels:
-        search_panel(search, panel, task.state, tile_done)
-    settled, work = finish(task)
-    asked = [order[:size] if queries is None else asking for size in sizes]
-    scale = search.database.rows.scale
-    return nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, asked, k), work
+    search_tiles(search, task.state, Part(), tick)
+    return answer(task, [order[:size] if queries is None else asking for size in sizes])
 
 
 def exact_for_rows(
@@ -166,13 +155,37 @@ def begin(search: Search, trials: list[FormatTrial]) -> Task:
     return Task(search, state, query_ids, pattern_ids, duplicates, trials)
 
 
+def search_tiles(search: Search, state: CandidateState, part: Part, tick: Tick) -> None:
+    """Add all tiles of a part to a state; `tick` as in `exact_neighbors`."""
+    strips = strips_of(search, part)
+    total, done = slot_pairs(strips), 0
+
+    def tile_done(pairs: int) -> None:
+        nonlocal done
+        done += pairs
+        tick(done / total)
+
+    for panel, columns in strips:
+        search_panel(search, panel, state, tile_done, columns)
+
+
+def answer(task: Task, asked: Sequence[Tensor]) -> tuple[list[Neighbors], SearchWork]:
+    """Settle what the state of all panels leaves open: the neighbours of the rows `asked` in each prefix."""
+    settled, work = finish(task)
+    scale, k = task.search.database.rows.scale, task.search.k
+    return nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, asked, k), work
+
+
 def finish(task: Task) -> tuple[Pairs, SearchWork]:
     """Settle what the state of all panels leaves open."""
     search, state = task.search, task.state
     state.prune(search.prefixes)
     rows, columns = state.rows.long().cpu(), state.columns.long().cpu()
+    # Equal rows tie; which of them is settled must not depend on the order in which tiles were searched or merged.
+    order = torch.argsort(rows * 2**32 + columns)
+    rows, columns = rows[order], columns[order]
     first = torch.maximum(search.prefixes.of_row.cpu()[rows], search.prefixes.of_column.cpu()[columns])
-    lowers = state.lowers.cpu()
+    lowers = state.lowers.cpu()[order]
     settled = settle(search, Pairs(rows, columns, first, lowers, lowers))
     state.lifted |= _contradicted(task, settled).to(state.lifted.device)
     lifted = torch.nonzero(state.lifted.cpu() & (search.queries.layout.ids >= 0))[:, 0]
@@ -181,7 +194,7 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
         tile=search.tile,
         fused=search.fused,
         trials=task.trials,
-        slot_pairs=sum(map(search.slot_pairs, search.panels())),
+        slot_pairs=slot_pairs(strips_of(search, Part())),
         candidates=len(rows),
         settled=len(settled),
         duplicates=len(torch.unique(task.duplicates.rows)),

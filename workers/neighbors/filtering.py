@@ -57,14 +57,13 @@ class Search:
         slots = self.queries.layout.slots
         return [slice(start, min(start + self.tile, slots)) for start in range(0, slots, self.tile)]
 
-    def slot_pairs(self, panel: slice) -> int:
-        """Pairs of slots that `search_panel` looks at: what its time is proportional to."""
-        first = panel.start if self.symmetric else 0
-        return (panel.stop - panel.start) * (self.database.layout.slots - first)
 
+def search_panel(
+    search: Search, panel: slice, state: CandidateState, tick: Callable[[int], None], columns: slice | None = None
+) -> None:
+    """Meet the rows of `panel` with some `columns` of the database.
 
-def search_panel(search: Search, panel: slice, state: CandidateState, tick: Callable[[int], None]) -> None:
-    """Meet the rows of `panel` with the database, or with the rows from `panel` on when the search is symmetric.
+    None: with all of it, or with the rows from `panel` on when the search is symmetric; no column may be before them.
 
     A tile that does not fit into the device's memory is tried again in halves. `tick` is told the slot pairs of each
     tile done; what it raises ends the search.
@@ -74,20 +73,21 @@ def search_panel(search: Search, panel: slice, state: CandidateState, tick: Call
     """
     database = search.database
     left = database.encoding.left(search.queries.right(panel))
-    start, width = panel.start if search.symmetric else 0, search.tile
-    while start < database.layout.slots:
-        columns = slice(start, min(start + width, database.layout.slots))
-        saved = state.save(panel, columns)
+    wanted = columns or slice(panel.start if search.symmetric else 0, database.layout.slots)
+    start, width = wanted.start, search.tile
+    while start < wanted.stop:
+        part = slice(start, min(start + width, wanted.stop))
+        saved = state.save(panel, part)
         try:
-            _search_tile(search, left, panel, columns, state)
+            _search_tile(search, left, panel, part, state)
         except torch.OutOfMemoryError as error:
             if width == BLOCK:
                 raise OutOfMemory("the device's memory does not hold a tile of 64 columns") from error
             state.restore(saved)
             width = max(BLOCK, width // 2 // BLOCK * BLOCK)
             continue
-        tick((panel.stop - panel.start) * (columns.stop - columns.start))
-        start = columns.stop
+        tick((panel.stop - panel.start) * (part.stop - part.start))
+        start = part.stop
     held = max(_CANDIDATES_BEFORE_PRUNING, 4 * search.k * search.prefixes.count)
     if state.size > held * search.queries.layout.slots:
         state.prune(search.prefixes)

@@ -14,9 +14,9 @@ from service.errors import InvalidInput
 from workers.neighbors.candidates import Prefixes
 from workers.neighbors.encoding import Encoding, choose_encoding
 from workers.neighbors.filtering import Search
-from workers.neighbors.layout import BLOCK, lay_out
+from workers.neighbors.layout import BLOCK, Layout, lay_out
 from workers.neighbors.plan import FormatTrial, choose_format
-from workers.neighbors.side import encode_side
+from workers.neighbors.side import Side, encode_side
 from workers.neighbors.stored import CentredRows, StoredRows, centre_rows
 
 Array = np.ndarray
@@ -42,6 +42,24 @@ class Means:
     fused: bool | None = None
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What was decided before: where rows are centred, and how the filter writes them.
+
+    Attributes:
+        centre, scale: see `CentredRows`; parts of one search that share them can be merged.
+        format, split: see `Encoding`; parts may differ in them.
+    """
+
+    centre: Tensor
+    scale: float
+    format: torch.dtype
+    split: Tensor
+
+    def encoding(self, device: torch.device) -> Encoding:
+        return Encoding(len(self.centre), self.format, self.split.to(device), device)
+
+
 def prepare_search(
     stored: StoredRows,
     order: Tensor,
@@ -52,14 +70,24 @@ def prepare_search(
     queries: StoredRows | None = None,
     query_codes: Array | None = None,
     means: Means,
+    ground: Ground | None = None,
+    filtering: bool = True,
 ) -> tuple[Search, list[FormatTrial]]:
-    """Centre, choose the format and encode; arguments as `exact.exact_neighbors`."""
+    """Centre, choose the format and encode; arguments as `exact.exact_neighbors`.
+
+    On a given `ground` neither is done again. Without `filtering` nothing is encoded: enough for what comes after.
+    """
     tile = means.tile or _TILE[means.device.type]
     if tile % BLOCK:
         raise InvalidInput(f"a tile is a multiple of {BLOCK} slots", field="tile")
     asking = order if queries is None else torch.arange(len(queries))
-    centred = centre_rows([(stored, order)] if queries is None else [(stored, order), (queries, asking)])
-    encoding, trials = _encoding(centred[0], order, len(asking), k, means)
+    sets = [(stored, order)] if queries is None else [(stored, order), (queries, asking)]
+    if ground is None:
+        centred = centre_rows(sets)
+        encoding, trials = _encoding(centred[0], order, len(asking), k, means)
+    else:
+        centred = [CentredRows(rows, ground.centre, ground.scale) for rows, _ in sets]
+        encoding, trials = ground.encoding(means.device), []
     database_codes, asking_codes = _codes(len(stored), codes, queries, query_codes)
     sides = []
     for rows, layout, of_rows in [
@@ -67,11 +95,21 @@ def prepare_search(
         *([] if queries is None else [(centred[-1], lay_out(asking, [len(asking)]), asking_codes)]),
     ]:
         at = of_rows[layout.ids.clamp(min=0)]
-        sides.append(encode_side(rows, layout, at, encoding, resident=means.resident))
+        sides.append(
+            encode_side(rows, layout, at, encoding, resident=means.resident)
+            if filtering
+            else _plain_side(rows, layout, at, encoding)
+        )
     database, asks = sides[0], sides[-1]
     fused = _fuse(means) and encoding.dtype != torch.float32
     of_row, of_column = (side.layout.slot_prefixes.to(means.device) for side in (asks, database))
     return Search(asks, database, Prefixes(of_row, of_column, len(sizes)), codes is None, k, tile, fused), trials
+
+
+def _plain_side(rows: CentredRows, layout: Layout, codes: Tensor, encoding: Encoding) -> Side:
+    """A side that nothing filters any more."""
+    none = torch.zeros(layout.slots, device=encoding.device)
+    return Side(rows, layout, codes.to(encoding.device), encoding, none, none.clone(), None)
 
 
 def _encoding(

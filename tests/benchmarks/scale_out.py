@@ -1,0 +1,126 @@
+"""One radius job by two workers against one, through the real service, and against the engine alone.
+
+`python -m tests.benchmarks scale_out`; every worker has one thread (numpy's products too), unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from service.client import Client
+from service.settings import Settings
+from service.supervisor import Supervisor, environment
+from tests.benchmarks.neighbors import RESULTS, about
+from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.stored import StoredRows
+
+D, RANK = 768, 64
+ROWS, ROUNDS = int(os.environ.get("ROWS", "150000")), int(os.environ.get("ROUNDS", "2"))
+FRACTIONS = [0.25, 0.5, 0.75, 1.0]
+
+
+def main() -> None:
+    """Rounds of all sides in turn; `results/scale_out.json` keeps medians and every value."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = anisotropic(ROWS)
+        np.save(folder / "rows.npy", rows)
+        seconds: dict[str, list[float]] = {}
+        for _ in range(ROUNDS):
+            for side, (workers, threads) in {"1 × 1": (1, 1), "2 × 1": (2, 1), "1 × 2": (1, 2)}.items():
+                total, search = _job(folder, workers, threads)
+                seconds.setdefault(side, []).append(total)
+                seconds.setdefault(f"{side}, work of the search", []).append(search)
+                print(f"{side}: job {total:.1f} s, work of its search {search:.1f} s", flush=True)
+            seconds.setdefault("engine alone", []).append(_engine(rows))
+            print(f"engine alone: {seconds['engine alone'][-1]:.1f} s", flush=True)
+    ratios = {
+        "2 × 1 against 1 × 1": _ratio(seconds["1 × 1"], seconds["2 × 1"]),
+        "2 × 1 against 1 × 2": _ratio(seconds["1 × 2"], seconds["2 × 1"]),
+        "work of the search against the engine alone": _ratio(
+            seconds["1 × 1, work of the search"], seconds["engine alone"]
+        ),
+    }
+    print(json.dumps(ratios, ensure_ascii=False, indent=1))
+    results = {"about": about(), "shape": [ROWS, D], "seconds": seconds, "ratios": ratios}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "scale_out.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+
+
+def anisotropic(n: int) -> np.ndarray:
+    """Rank 64 with a falling spectrum, plus noise, and one massive dimension."""
+    rng = np.random.default_rng(0)
+    basis = rng.standard_normal((RANK, D), dtype=np.float32) * (np.arange(1, RANK + 1)[:, None] ** -0.5)
+    rows = rng.standard_normal((n, RANK), dtype=np.float32) @ basis.astype(np.float32)
+    rows += 0.3 * rng.standard_normal((n, D), dtype=np.float32)
+    rows[:, 3] = 3000 * (1 + 0.02 * rng.standard_normal(n))
+    return rows
+
+
+def _ratio(slow: list[float], fast: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
+
+
+def _job(folder: Path, workers: int, threads: int) -> tuple[float, float]:
+    """Seconds of the job by the clock from its start to its end, and of work of its search."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    with tempfile.TemporaryDirectory(dir=folder) as data:
+        settings = Settings(data_dir=Path(data), port=0, torch_threads=threads)
+        with _service(settings, workers) as client:
+            made = client.import_vectors(folder / "rows.npy")
+            done = client.submit("radius", {"activations": made.id, "fractions": FRACTIONS}).wait(timeout_s=600)
+            assert done.job.started_at is not None
+            assert done.job.finished_at is not None
+            report = client.radius(done.reports[0])
+            print("   ", report.timing, report.provenance["search"].get("parts"))
+            return (done.job.finished_at - done.job.started_at).total_seconds(), report.timing["search_s"]
+
+
+@contextmanager
+def _service(settings: Settings, workers: int) -> Iterator[Client]:
+    supervisor = Supervisor(settings)
+    supervisor.start()
+    command = [sys.executable, "-m", "workers.main", "--role", "compute"]
+    others = [
+        subprocess.Popen(command, env=environment(settings.model_copy(update={"worker_name": f"other-{number}"})))
+        for number in range(1, workers)
+    ]
+    try:
+        with Client(supervisor.url) as client:
+            client.wait_until_ready()
+            time.sleep(8)  # until every worker has imported torch and was seen
+            yield client
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+        supervisor.stop()
+
+
+def _engine(rows: np.ndarray) -> float:
+    """One thread, in this process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    stored, permutation = StoredRows(rows), seeded_permutation(len(rows), 0)
+    began = time.perf_counter()
+    exact_neighbors(stored, permutation, prefix_sizes(len(rows), FRACTIONS))
+    torch.set_num_threads(before)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
