@@ -2,12 +2,13 @@
 
 import sys
 
-from tests.benchmarks import api, energies, extraction, neighbors, training
+from tests.benchmarks import api, energies, extraction, jobs, neighbors, training
 
 BENCHMARKS = {
     "api": api.main,
     "extraction": extraction.main,
     "energies": energies.main,
+    "jobs": jobs.main,
     "neighbors": neighbors.main,
     "training": training.main,
 }

@@ -18,6 +18,7 @@ from service.ids import derived_id
 from service.jobs.engine import COMPUTE_QUEUE, SCAN_WORKFLOW, SEGMENT_WORKFLOW, TRAIN_QUEUE, options_for, run_id
 from service.jobs.submission import lacking
 from workers.flows.runtime import runtime
+from workers.flows.waiting import result_of
 
 Spec = dict[str, Any]
 _TRAINING_WAITS = 1000  # a training's segments come after those of every other job
@@ -63,7 +64,7 @@ def training(job_id: str) -> None:
 def scan(corpus_id: str) -> None:
     """Count a corpus, outside any job."""
     try:
-        _segment(f"scan-{corpus_id}", "scan", "scan", {"corpus": corpus_id, "priority": 1}).get_result()
+        result_of(_segment(f"scan-{corpus_id}", "scan", "scan", {"corpus": corpus_id, "priority": 1}))
     except Exception as error:
         _record_scan_failure(corpus_id, _as_error(error).as_dict())
 
@@ -93,26 +94,26 @@ def _analyse(job_id: str, spec: Spec) -> None:
 def _train(job_id: str, spec: Spec) -> None:
     """Each segment says how far it came; a trainer, where one lives, has a device of its own for them."""
     spec = spec | {"priority": spec["priority"] + _TRAINING_WAITS}
-    steps = _segment(job_id, "prepare", "prepare", spec).get_result()["steps"]
+    steps = result_of(_segment(job_id, "prepare", "prepare", spec))["steps"]
     _plan(job_id, steps, "steps", 0, 0)
     step = part = 0
     while step < steps:
         queue = TRAIN_QUEUE if _trainer_lives() else COMPUTE_QUEUE
         arguments = spec | {"start": step}
-        step = _segment(job_id, f"train-{part:05d}", "train", arguments, queue).get_result()["step"]
+        step = result_of(_segment(job_id, f"train-{part:05d}", "train", arguments, queue))["step"]
         part += 1
-    _segment(job_id, "finish", "finish", spec).get_result()
+    result_of(_segment(job_id, "finish", "finish", spec))
 
 
 def _extract(job_id: str, spec: Spec) -> list[str]:
     """Sample, then one segment per shard, then publish; returns the ids of the activation sets, one per site."""
-    sample = _segment(job_id, "sample", "sample", spec).get_result()
+    sample = result_of(_segment(job_id, "sample", "sample", spec))
     passes = sum(len(spec["sites"]) for part in ("radius", "energy") if spec.get(part) is not None)
     _plan(job_id, sample["chunks"] + passes * sample["rows"], "rows", spec["chunks"], sample["chunks"])
     names = [f"extract-{index:05d}" for index in range(sample["shards"])]
     handles = [_segment(job_id, name, "extract", spec | {"shard": index}) for index, name in enumerate(names)]
     _gather(handles)
-    published = _segment(job_id, "publish", "publish", spec | {"shards": sample["shards"]}).get_result()
+    published = result_of(_segment(job_id, "publish", "publish", spec | {"shards": sample["shards"]}))
     return published["sets"]
 
 
@@ -120,14 +121,14 @@ def _measure(job_id: str, set_id: str, options: Spec, *, position: int, alone: b
     """The radius of one set; `alone` when it is the whole job, whose size is then not known before."""
     report_id = derived_id("radius", job_id, position)
     arguments = options | {"activations": set_id, "report": report_id, "alone": alone}
-    _segment(job_id, f"radius-{position:02d}", "radius", arguments).get_result()
+    result_of(_segment(job_id, f"radius-{position:02d}", "radius", arguments))
 
 
 def _evaluate(job_id: str, sets: list[str], options: Spec, *, position: int, alone: bool = False) -> None:
     """The energies among some sets; `alone` as in `_measure`."""
     report_id = derived_id("energy", job_id, position)
     arguments = options | {"activations": sets, "report": report_id, "alone": alone}
-    _segment(job_id, f"energy-{position:02d}", "energy", arguments).get_result()
+    result_of(_segment(job_id, f"energy-{position:02d}", "energy", arguments))
 
 
 def _segment(job_id: str, name: str, function: str, arguments: Spec, queue: str = COMPUTE_QUEUE) -> WorkflowHandle[Any]:
@@ -140,7 +141,7 @@ def _gather(handles: list[WorkflowHandle[Any]]) -> None:
     """Wait for all; when one fails, call off the rest, which the engine would let run on."""
     try:
         for handle in handles:
-            handle.get_result()
+            result_of(handle)
     except Exception:
         DBOS.cancel_workflows([handle.get_workflow_id() for handle in handles])
         raise
