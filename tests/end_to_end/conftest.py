@@ -52,7 +52,7 @@ OPTIONS = {
     "torch_threads": 1,
     "shard_tokens": 256,
     "batch_tokens": 64,
-    "poll_interval_s": 0.03,
+    "poll_interval_s": 0.05,
     "progress_interval_s": 0,
     "restart_delay_s": 0.1,
     "takeover_interval_s": 0.5,
@@ -60,6 +60,9 @@ OPTIONS = {
     "settle_interval_s": 0.2,
     "corpus_scan_wait_s": 5,
 }
+
+
+ON_SQLITE = pytest.mark.parametrize("service", ["sqlite"], indirect=True)  # of what has no share in the database
 
 
 @pytest.fixture(scope="package", params=DATABASES)

@@ -27,7 +27,7 @@ JOBS_AND_CATALOG = {
     "api": "activation_files activation_imports activation_rows async_client client corpora corpus_uploads energy "
     "hostile_corpora hostile_json hostile_parameters job_atomicity job_control job_listing jobs limits problems radius "
     "radius_options radius_partition radius_queries radius_requests random_json segment_owners training worker_locks",
-    "end_to_end": "budget command_line energy_jobs job_control kill main_job queries radius_jobs training",
+    "end_to_end": "budget energy_jobs job_control kill main_job radius_jobs training",
     "faults": "cancel_against_finish control_deaths frozen_worker full_disk hard_writing hostile_imports random_kills",
 }
 LISTED = [TESTS / room / f"test_{name}.py" for room, names in JOBS_AND_CATALOG.items() for name in names.split()]
@@ -74,11 +74,13 @@ def test_settings_come_from_the_fixtures_of_both_databases(path: Path):
 @pytest.mark.parametrize("path", LISTED, ids=name_of)
 def test_jobs_and_the_catalog_are_tried_on_both(path: Path):
     known = fixtures(path)
+    assert "ON_SQLITE" not in path.read_text()
     assert any(on_both(function, known) for function in functions(path) if function.name.startswith("test_"))
 
 
 def test_no_module_is_on_neither_list():
-    others = {"api/test_documentation.py", "api/test_evaluate.py", "api/test_openapi.py", "api/test_theory.py"}
+    others = {"end_to_end/test_command_line.py", "end_to_end/test_queries.py"}  # the client's side; the query worker
+    others |= {"api/test_documentation.py", "api/test_evaluate.py", "api/test_openapi.py", "api/test_theory.py"}
     others |= {f"faults/test_{name}.py" for name in ("frozen_writer", "killed_supervisor", "publish_boundaries")}
     others |= {"faults/test_refused_calls.py"}
     tests = {name_of(path) for path in MODULES if path.name.startswith("test_")}
