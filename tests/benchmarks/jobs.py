@@ -89,7 +89,7 @@ def main(chosen: Sequence[str] = ()) -> None:
 @contextmanager
 def _running(kind: str, **options: Any) -> Iterator[Running]:
     """A service with default settings, but for the port and `options`."""
-    with tempfile.TemporaryDirectory(prefix="radius-bench-") as name, _database(kind, Path(name)) as url:
+    with tempfile.TemporaryDirectory(prefix="radius-bench-") as name, _database(kind) as url:
         settings = Settings(data_dir=Path(name) / "data", port=0, database_url=url, **options)
         settings.make_folders()
         make_gpt2(settings.models_root / "tiny", n_layer=4, n_embd=96)
@@ -108,12 +108,12 @@ def _running(kind: str, **options: Any) -> Iterator[Running]:
 
 
 @contextmanager
-def _database(kind: str, folder: Path) -> Iterator[str | None]:
+def _database(kind: str) -> Iterator[str | None]:
     """None is SQLite in the data directory; PostgreSQL is as careful as it is by default."""
     if kind == "sqlite":
         yield None
         return
-    with running_server(folder / "server") as server:
+    with running_server() as server:
         yield server.url(server.make_database())
 
 

@@ -61,7 +61,7 @@ class Databases:
 
     @cached_property
     def _server(self) -> Server:
-        server = self._open.enter_context(running_server(self._folder / "server"))
+        server = self._open.enter_context(running_server())
         server.hasten()
         return server
 

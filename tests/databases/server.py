@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,14 +70,20 @@ class Server:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[Server]:
-    """A server on new files in `folder`, for as long as the block."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        running = get_server(folder, cleanup_mode="stop")
-    server = Server(folder, running)
-    try:
-        yield server
-    finally:
-        server._engine.dispose()
-        running.cleanup()
+def running_server() -> Iterator[Server]:
+    """A server on new files, for as long as the block.
+
+    They are not in pytest's folder: where root runs the tests the server is another user, and each pytest that starts
+    closes that folder to others.
+    """
+    with tempfile.TemporaryDirectory(prefix="radius-pg-") as name:
+        folder = Path(name) / "data"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            running = get_server(folder, cleanup_mode="stop")
+        server = Server(folder, running)
+        try:
+            yield server
+        finally:
+            server._engine.dispose()
+            running.cleanup()

@@ -14,8 +14,8 @@ from tests.databases.server import Server, running_server
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("stopped")) as running:
+def server() -> Iterator[Server]:
+    with running_server() as running:
         yield running
 
 
