@@ -27,6 +27,7 @@ from service.catalog.tables import jobs, segments, workers
 from service.catalog.workers import is_alive
 from service.client import Client
 from service.contracts.base import now
+from service.contracts.jobs import FINAL_STATES
 from service.settings import Settings
 from service.supervisor import Supervisor, environment
 from tests.benchmarks.neighbors import RESULTS, about
@@ -35,7 +36,7 @@ from tests.databases.server import running_server
 from tests.end_to_end.conftest import OPTIONS
 from tests.tiny import make_gpt2
 
-SUBMISSIONS, KILLS, PATIENCE_S = 120, 6, 120.0
+SUBMISSIONS, KILLS, PATIENCE_S = 120, 5, 120.0
 LOCAL, OTHER = "compute-local", "compute-other"
 TESTED = {name: OPTIONS[name] for name in ("takeover_interval_s", "lease_s", "settle_interval_s")}
 EXTRACTION = {  # one shard of the default size: one segment, so that the other worker has nothing else to do
@@ -64,7 +65,7 @@ class Running:
             time.sleep(pause_s)
 
     def wait_for_end(self, job_id: str) -> None:
-        ended = sa.select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.state == "succeeded")
+        ended = sa.select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.state.in_(FINAL_STATES))
         self.wait(lambda: self.row(ended) is not None, 0.05)
 
     def lives(self, worker: str) -> bool:
@@ -162,18 +163,20 @@ def _takeover(running: Running, chance: random.Random) -> float:
         killed = time.monotonic()
         running.wait(lambda: running.row(here).worker == LOCAL)
         taken = time.monotonic() - killed
+        print(f"taken over after {taken:.2f} s", flush=True)
         running.wait_for_end(job_id)
         return taken
 
 
 def _held_by_other(running: Running) -> str:
-    """A job whose extraction the other worker has; those that the wrong one took are left to end."""
+    """A job whose extraction the other worker has; those that the wrong one took are cancelled."""
     while True:
         job_id = running.client.submit("extraction", EXTRACTION).id
         held = sa.select(segments.c.worker).where(segments.c.job == job_id, segments.c.stage == "extract")
         running.wait(lambda: running.row(held) is not None)  # noqa: B023
         if running.row(held).worker == OTHER:
             return job_id
+        running.client.cancel(job_id)
         running.wait_for_end(job_id)
 
 
