@@ -164,6 +164,7 @@ def _takeover(running: Running, chance: random.Random) -> float:
         running.wait(lambda: running.row(here).worker == LOCAL)
         taken = time.monotonic() - killed
         print(f"taken over after {taken:.2f} s", flush=True)
+        running.client.cancel(job_id)
         running.wait_for_end(job_id)
         return taken
 
