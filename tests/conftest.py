@@ -6,20 +6,21 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
-from service.catalog.migrate import migrate
-from service.jobs.engine import migrate_engine
 from service.settings import Settings
+from tests.databases.migrated import DATABASES, Databases
+from tests.scheduling import ROOMS, ByService
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead of looking for a hub
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that need a GPU, or Triton's interpreter, are not collected without one."""
+    """Tests that need a GPU, or Triton's interpreter, are not collected without; shared out, the longest are first."""
     import torch
 
     missing = {"gpu"} if not torch.cuda.is_available() else set()
@@ -28,16 +29,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if missing & set(item.keywords)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: not item.nodeid.startswith(ROOMS))
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Fresh settings on a fresh, migrated data directory."""
-    made = Settings(data_dir=tmp_path / "data", corpus_scan_wait_s=0)
-    made.make_folders()
-    migrate(made.resolved_database_url)
-    migrate_engine(made.resolved_database_url)
-    return made
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByService:
+    """Several processes share the tests out our way."""
+    config.option.loadscopereorder = False
+    return ByService(config, log)
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Where fresh databases come from."""
+    made = Databases(tmp_path_factory.mktemp("databases"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=DATABASES)
+def settings(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Iterator[Settings]:
+    """Fresh settings on a fresh data directory and a fresh, migrated database, of each kind in turn."""
+    with databases.settings(request.param, tmp_path / "data") as made:
+        yield made
 
 
 @pytest.fixture

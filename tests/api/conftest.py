@@ -1,8 +1,10 @@
-"""Applications that several tests share, because they only read them or are refused by them."""
+"""Applications that several tests share, because they only read them or are refused by them; on both databases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -11,53 +13,101 @@ from starlette.testclient import TestClient
 from service.settings import Settings
 from tests.api.products import Published, publish_report
 from tests.api.serving import Server, free_port, serve
-from tests.api.support import client_of, migrated_settings
+from tests.api.support import client_of
+from tests.databases.migrated import DATABASES, Databases, sqlite_settings
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Fresh settings on a fresh data directory, copied from a migrated one; quicker than the fixture of that name."""
-    return migrated_settings(tmp_path / "data")
+class Shared:
+    """The applications of one kind of database, made when they are first asked for and closed at the end."""
+
+    def __init__(self, kind: str, databases: Databases, folder: Path, stack: ExitStack) -> None:
+        self._kind, self._databases, self._folder, self._stack = kind, databases, folder, stack
+
+    @cached_property
+    def refusing_settings(self) -> Settings:
+        return self._settings("refusing")
+
+    @cached_property
+    def refusing(self) -> TestClient:
+        return self._stack.enter_context(client_of(self.refusing_settings))
+
+    @cached_property
+    def reading_settings(self) -> Settings:
+        return self._settings("reading")
+
+    @cached_property
+    def published(self) -> Published:
+        return publish_report(self.reading_settings)
+
+    @cached_property
+    def reading(self) -> TestClient:
+        assert self.published
+        return self._stack.enter_context(client_of(self.reading_settings))
+
+    @cached_property
+    def server(self) -> Server:
+        settings = self._settings("serving")
+        return self._stack.enter_context(serve(settings, publish_report(settings)))
+
+    def _settings(self, name: str) -> Settings:
+        made = self._databases.settings(self._kind, self._folder / f"{name}-{self._kind}" / "data")
+        return self._stack.enter_context(made)
 
 
 @pytest.fixture(scope="session")
-def refusing_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def shared_by_kind(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Shared]]:
+    folder = tmp_path_factory.mktemp("shared")
+    with ExitStack() as stack:
+        yield {kind: Shared(kind, databases, folder, stack) for kind in DATABASES}
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def shared(request: pytest.FixtureRequest, shared_by_kind: dict[str, Shared]) -> Shared:
+    """What is shared on each kind of database in turn."""
+    return shared_by_kind[request.param]
+
+
+@pytest.fixture(scope="module")
+def refusing_settings(shared: Shared) -> Settings:
     """The settings of `refusing`."""
-    return migrated_settings(tmp_path_factory.mktemp("refusing") / "data")
+    return shared.refusing_settings
 
 
-@pytest.fixture(scope="session")
-def refusing(refusing_settings: Settings) -> Iterator[TestClient]:
+@pytest.fixture(scope="module")
+def refusing(shared: Shared) -> TestClient:
     """An application that hostile requests share; what is in it, tests compare before and after."""
-    with client_of(refusing_settings) as client:
-        yield client
+    return shared.refusing
 
 
-@pytest.fixture(scope="session")
-def reading_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+@pytest.fixture(scope="module")
+def reading_settings(shared: Shared) -> Settings:
     """The settings of `reading`."""
-    return migrated_settings(tmp_path_factory.mktemp("reading"))
+    return shared.reading_settings
 
 
-@pytest.fixture(scope="session")
-def published(reading_settings: Settings) -> Published:
+@pytest.fixture(scope="module")
+def published(shared: Shared) -> Published:
     """One activation set with texts, and its radius report; read only."""
-    return publish_report(reading_settings)
+    return shared.published
 
 
-@pytest.fixture(scope="session")
-def reading(reading_settings: Settings, published: Published) -> Iterator[TestClient]:
+@pytest.fixture(scope="module")
+def reading(shared: Shared) -> TestClient:
     """An application that has `published`; tests only read it."""
-    with client_of(reading_settings) as client:
-        yield client
+    return shared.reading
+
+
+@pytest.fixture(scope="module")
+def server(shared: Shared) -> Server:
+    """A server on loopback with one finished job."""
+    return shared.server
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on loopback with one finished job."""
-    settings = migrated_settings(tmp_path_factory.mktemp("serving"))
-    with serve(settings, publish_report(settings)) as running:
-        yield running
+def stateless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An application for what has nothing to do with a database."""
+    with client_of(sqlite_settings(tmp_path_factory.mktemp("stateless") / "data")) as client:
+        yield client
 
 
 @pytest.fixture

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import io
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,31 +14,11 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.catalog.engine import Catalog
-from service.catalog.migrate import migrate
-from service.jobs.engine import migrate_engine
 from service.settings import Settings
 
 CANARY = "canaryQ7x"  # put into hostile input; must never come back
 JSON = {"content-type": "application/json"}
 EXTRACTION = {"model": "openai-community/gpt2", "corpus": "python-docs"}
-
-
-@cache
-def _template() -> tempfile.TemporaryDirectory[str]:
-    """A migrated data directory, made once and removed at the end: a copy of it is quicker than a migration."""
-    folder = tempfile.TemporaryDirectory(prefix="radius-template-")
-    atexit.register(folder.cleanup)
-    made = Settings(data_dir=Path(folder.name) / "data")
-    made.make_folders()
-    migrate(made.resolved_database_url)
-    migrate_engine(made.resolved_database_url)
-    return folder
-
-
-def migrated_settings(folder: Path, **options: Any) -> Settings:
-    """Settings on a fresh, migrated data directory `folder`."""
-    shutil.copytree(Path(_template().name) / "data", folder, dirs_exist_ok=True)
-    return Settings(data_dir=folder, corpus_scan_wait_s=0, **options)
 
 
 @contextmanager

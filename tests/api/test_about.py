@@ -11,10 +11,17 @@ from starlette.testclient import TestClient
 
 from service.contracts.presets import PRESETS, read_spec
 from service.settings import Settings
-from tests.api.support import CANARY, client_of, migrated_settings
+from tests.api.support import CANARY, client_of
+from tests.databases.migrated import sqlite_settings
 
 GPT2 = {"model_type": "gpt2", "n_layer": 2, "n_positions": 64, "n_embd": 32, "n_head": 4, "vocab_size": 512}
 SIZES = {"n_layers": 2, "n_ctx": 64, "d_model": 32, "n_heads": 4, "d_vocab": 512}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Nothing here asks the database."""
+    return sqlite_settings(tmp_path / "data")
 
 
 def model_folder(settings: Settings, name: str, config: Any, *, weights: bool = True) -> None:
@@ -34,8 +41,8 @@ def models(api: TestClient) -> dict[str, dict[str, Any]]:
     return {model["id"]: model for model in body["data"]}
 
 
-def test_the_presets_come_whole(refusing: TestClient):
-    body = refusing.get("/v1/presets").json()
+def test_the_presets_come_whole(stateless: TestClient):
+    body = stateless.get("/v1/presets").json()
     assert body["next"] is None
     assert [preset["id"] for preset in body["data"]] == [preset.id for preset in PRESETS]
     for preset in body["data"]:
@@ -52,8 +59,8 @@ def test_a_preset_is_a_valid_spec_by_itself(preset: Any):
     assert by_name.model_copy(update={"preset": None}) == by_value
 
 
-def test_the_papers_preset_has_the_papers_numbers(refusing: TestClient):
-    [paper] = [preset for preset in refusing.get("/v1/presets").json()["data"] if preset["id"] == "paper/f1"]
+def test_the_papers_preset_has_the_papers_numbers(stateless: TestClient):
+    [paper] = [preset for preset in stateless.get("/v1/presets").json()["data"] if preset["id"] == "paper/f1"]
     spec = paper["spec"]
     assert (spec["model"], spec["chunks"], spec["chunk_tokens"]) == ("openai-community/gpt2-medium", 80_000, 256)
     assert spec["radius"]["fractions"] == [0.25, 0.5, 0.75, 1.0]
@@ -106,25 +113,25 @@ def test_a_config_that_is_a_folder_is_no_model(api: TestClient, settings: Settin
 
 
 def test_models_of_another_root_are_listed_where_it_is_set(tmp_path: Path):
-    settings = migrated_settings(tmp_path / "data", models_dir=tmp_path / "models")
+    settings = sqlite_settings(tmp_path / "data", models_dir=tmp_path / "models")
     model_folder(settings, "mine", GPT2)
     with client_of(settings) as client:
         assert list(models(client)) == ["mine"]
         assert str(tmp_path) not in client.get("/v1/models").text
 
 
-def test_the_documentation_is_served(refusing: TestClient):
-    assert "swagger" in refusing.get("/docs").text
-    document = refusing.get("/openapi.json").json()
+def test_the_documentation_is_served(stateless: TestClient):
+    assert "swagger" in stateless.get("/docs").text
+    document = stateless.get("/openapi.json").json()
     assert document["info"]["title"] == "Radius"
     assert "/v1/jobs" in document["paths"]
 
 
-def test_answers_to_readers_are_json(refusing: TestClient):
+def test_answers_to_readers_are_json(stateless: TestClient):
     for path in ("/v1/presets", "/v1/models", "/v1/limits", "/healthz", "/readyz", "/v1/theory/radius?n=768&d=80000"):
-        response = refusing.get(path)
+        response = stateless.get(path)
         assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
 
 
-def test_unknown_parameters_are_not_repeated(refusing: TestClient):
-    assert CANARY not in refusing.get(f"/v1/limits?{CANARY}={CANARY}").text
+def test_unknown_parameters_are_not_repeated(stateless: TestClient):
+    assert CANARY not in stateless.get(f"/v1/limits?{CANARY}={CANARY}").text

@@ -9,9 +9,9 @@ from starlette.testclient import TestClient
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
-def test_a_documentation_page_loads_from_here_only(api: TestClient, page: str):
-    text = api.get(page).text
+def test_a_documentation_page_loads_from_here_only(stateless: TestClient, page: str):
+    text = stateless.get(page).text
     assets = re.findall(r'(?:src|href)="([^"]+)"', text)
     assert assets
     assert [asset for asset in assets if not asset.startswith("/")] == []
-    assert {api.get(asset).status_code for asset in assets} == {200}
+    assert {stateless.get(asset).status_code for asset in assets} == {200}

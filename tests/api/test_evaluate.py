@@ -16,13 +16,13 @@ from service.theory import energy
 ROUTE = "/v1/energy/evaluate"
 
 
-def evaluate(api: TestClient, patterns: object, queries: object, **more: object):
-    return api.post(ROUTE, json={"patterns": patterns, "queries": queries} | more)
+def evaluate(client: TestClient, patterns: object, queries: object, **more: object):
+    return client.post(ROUTE, json={"patterns": patterns, "queries": queries} | more)
 
 
-def test_energies_of_the_papers_patterns(api: TestClient):
+def test_energies_of_the_papers_patterns(stateless: TestClient):
     patterns, queries = [[-2.0], [0.0], [1.0]], [[0.5], [-2.0]]
-    answer = evaluate(api, patterns, queries, beta=2.0).json()
+    answer = evaluate(stateless, patterns, queries, beta=2.0).json()
     rows, points = np.array(patterns), np.array(queries)
     for at, found in enumerate(answer["results"]):
         point = points[at : at + 1]
@@ -35,8 +35,8 @@ def test_energies_of_the_papers_patterns(api: TestClient):
     assert answer["beta"] == 2.0
 
 
-def test_the_printed_proposition_3_fails_on_the_counterexample(api: TestClient):
-    bounds = evaluate(api, [[-1.0], [1.0]], [[1.0]]).json()["bounds"]
+def test_the_printed_proposition_3_fails_on_the_counterexample(stateless: TestClient):
+    bounds = evaluate(stateless, [[-1.0], [1.0]], [[1.0]]).json()["bounds"]
     assert bounds["measured"]["g_minus_twice_mchn"][0] == pytest.approx(-0.674997, abs=5e-7)
     assert (bounds["spread"], bounds["patterns"]) == (0.0, 2)
     assert bounds["paper_literal"]["proposition_3"] == {"lower": 0.0, "upper": math.log(2), "failed_share": 1.0}
@@ -45,8 +45,8 @@ def test_the_printed_proposition_3_fails_on_the_counterexample(api: TestClient):
     assert any(note.startswith("Prop. 3") for note in bounds["notes"])
 
 
-def test_large_and_small_numbers_stay_json(api: TestClient):
-    answer = evaluate(api, [[1e100, 0.0], [0.0, 1e-200]], [[0.0, 0.0], [1e100, 1.0]])
+def test_large_and_small_numbers_stay_json(stateless: TestClient):
+    answer = evaluate(stateless, [[1e100, 0.0], [0.0, 1e-200]], [[0.0, 0.0], [1e100, 1.0]])
     assert answer.status_code == 200
     json.dumps(answer.json(), allow_nan=False)
     assert answer.json()["results"][0]["g"] == 0.0
@@ -66,17 +66,17 @@ def test_large_and_small_numbers_stay_json(api: TestClient):
         ({"patterns": [[1.0]]}, "queries"),
     ],
 )
-def test_what_is_wrong_is_named(api: TestClient, body: dict, field: str):
-    answer = api.post(ROUTE, json=body)
+def test_what_is_wrong_is_named(stateless: TestClient, body: dict, field: str):
+    answer = stateless.post(ROUTE, json=body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"].split(".")[0] == field
 
 
-def test_not_a_number_is_refused(api: TestClient):
+def test_not_a_number_is_refused(stateless: TestClient):
     headers = {"content-type": "application/json"}
     for number in ("NaN", "Infinity", "1e999"):
         body = f'{{"patterns": [[{number}]], "queries": [[1]]}}'
-        assert api.post(ROUTE, content=body, headers=headers).status_code == 422
+        assert stateless.post(ROUTE, content=body, headers=headers).status_code == 422
 
 
 def test_limits_are_settings(settings: Settings):

@@ -14,7 +14,8 @@ from service.binding import bind
 from service.errors import Conflict, InvalidInput, NotFound
 from service.keys import create_key, read_keys, remove_key
 from service.settings import Settings
-from tests.api.support import client_of, migrated_settings, problem_of
+from tests.api.support import client_of, problem_of
+from tests.databases.migrated import sqlite_settings
 
 OPEN = {"/healthz", "/readyz"}
 
@@ -26,7 +27,7 @@ def keys_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def guarded(tmp_path: Path, keys_file: Path) -> Iterator[TestClient]:
-    with client_of(migrated_settings(tmp_path / "data", api_keys_file=keys_file)) as client:
+    with client_of(sqlite_settings(tmp_path / "data", api_keys_file=keys_file)) as client:
         yield client
 
 
@@ -112,7 +113,7 @@ def test_other_addresses_than_loopback_need_a_key(keys_file: Path):
 
 
 def test_other_host_names_are_a_setting(tmp_path: Path):
-    settings = migrated_settings(tmp_path / "data", allowed_hosts="radius.example, box")
+    settings = sqlite_settings(tmp_path / "data", allowed_hosts="radius.example, box")
     with client_of(settings) as client:
         assert client.get("/healthz", headers={"host": "box:8000"}).status_code == 200
         assert client.get("/healthz", headers={"host": "other"}).status_code == 400

@@ -9,16 +9,20 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.settings import Settings
-from tests.api.support import EXTRACTION, JSON, client_of, files_below, migrated_settings, npy_bytes, problem_of, submit
+from tests.api.support import EXTRACTION, JSON, client_of, files_below, npy_bytes, problem_of, submit
+from tests.databases.migrated import DATABASES, Databases
 
 JSON_BYTES, UPLOAD_BYTES = 2048, 20_000
 LARGE = b'{"kind": "' + b"a" * (2 * JSON_BYTES) + b'"}'
 
 
-@pytest.fixture(scope="module")
-def small_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+@pytest.fixture(scope="module", params=DATABASES)
+def small_settings(
+    request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
     limits = {"max_json_bytes": JSON_BYTES, "max_upload_bytes": UPLOAD_BYTES, "max_page": 60, "max_chunks": 1000}
-    return migrated_settings(tmp_path_factory.mktemp("small"), **limits)
+    with databases.settings(request.param, tmp_path_factory.mktemp("small"), **limits) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +120,6 @@ def test_more_chunks_than_the_limit_are_refused(small: TestClient):
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/corpora", "/v1/activations", "/v1/radius"])
-def test_a_listing_without_a_limit_is_served_when_pages_are_short(tmp_path_factory: pytest.TempPathFactory, path: str):
-    settings = migrated_settings(tmp_path_factory.mktemp("short"), max_page=10)
-    with client_of(settings) as client:
+def test_a_listing_without_a_limit_is_served_when_pages_are_short(settings: Settings, path: str):
+    with client_of(settings.model_copy(update={"max_page": 10})) as client:
         assert client.get(path).status_code == 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from service import errors
 from service.catalog.engine import Catalog
 from service.contracts.jobs import Job
 from service.errors import RadiusError, StorageFull, error_from_dict
+from service.settings import Settings
 from tests.api.openapi import committed_operations
-from tests.api.support import CANARY, JSON, client_of, migrated_settings, problem_of
+from tests.api.support import CANARY, JSON, client_of, problem_of
 
 OPERATIONS = committed_operations()
 WITH_INPUT = [each for each in OPERATIONS if {"parameters", "requestBody"} & set(each[2])]
@@ -76,12 +76,12 @@ def test_the_own_names_are_served(refusing: TestClient, host: str):
     assert refusing.get("/healthz", headers={"host": host}).status_code == 200
 
 
-def test_an_unexpected_error_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_unexpected_error_tells_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     def fail(_self: Catalog) -> None:
         raise RuntimeError(f"{CANARY} /secret/path")
 
     monkeypatch.setattr(Catalog, "read", fail)
-    with client_of(migrated_settings(tmp_path)) as client:
+    with client_of(settings) as client:
         response = client.get("/v1/jobs")
     problem_of(response, 500, "internal")
     assert CANARY not in response.text
@@ -95,12 +95,12 @@ def test_a_stored_thing_that_breaks_its_contract_is_not_the_clients_fault(
     problem_of(refusing.get("/v1/jobs/job-0"), 500, "internal")
 
 
-def test_a_full_disk_is_a_problem_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_is_a_problem_of_its_own(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     def fail(*_: object) -> None:
         raise StorageFull("no space left in the data directory")
 
     monkeypatch.setattr("service.api.corpora.save_upload", fail)
-    with client_of(migrated_settings(tmp_path)) as client:
+    with client_of(settings) as client:
         response = client.post("/v1/corpora", files={"file": ("a.txt", b"text")})
     problem_of(response, 507, "storage_full")
 

@@ -11,24 +11,17 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.contracts.radius import RadiusOptions
-from service.settings import Settings
-from tests.api.support import (
-    JSON,
-    client_of,
-    fields_of,
-    import_array,
-    migrated_settings,
-    nothing_added,
-    problem_of,
-    submit,
-)
+from tests.api.support import JSON, client_of, fields_of, import_array, nothing_added, problem_of, submit
+from tests.databases.migrated import DATABASES, Databases
 
 
-@pytest.fixture(scope="module")
-def accepting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+@pytest.fixture(scope="module", params=DATABASES)
+def accepting(
+    request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
     """An application with sets to ask for."""
-    settings: Settings = migrated_settings(tmp_path_factory.mktemp("radius-requests") / "data")
-    with client_of(settings) as client:
+    folder = tmp_path_factory.mktemp("radius-requests") / "data"
+    with databases.settings(request.param, folder) as settings, client_of(settings) as client:
         yield client
 
 

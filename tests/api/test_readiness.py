@@ -11,7 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.settings import Settings
-from tests.api.support import client_of, migrated_settings, problem_of, submit
+from tests.api.support import client_of, problem_of, submit
+from tests.databases.migrated import sqlite_settings
 
 
 def replace_by_folder(database: Path) -> None:
@@ -46,7 +47,7 @@ def test_a_service_that_can_take_jobs_is_ready(refusing: TestClient):
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_service_without_its_database_is_alive_and_not_ready(tmp_path: Path, damage: Callable[[Path], object]):
-    settings = migrated_settings(tmp_path / "data")
+    settings = sqlite_settings(tmp_path / "data")
     damage(database(settings))
     with client_of(settings) as client:
         assert client.get("/healthz").status_code == 200
@@ -58,7 +59,7 @@ def test_a_service_without_its_database_is_alive_and_not_ready(tmp_path: Path, d
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_without_its_database_the_service_says_try_again(tmp_path: Path, damage: Callable[[Path], object]):
-    settings = migrated_settings(tmp_path / "data")
+    settings = sqlite_settings(tmp_path / "data")
     damage(database(settings))
     with client_of(settings) as client:
         for response in (client.get("/v1/jobs"), client.get("/v1/corpora/python-docs"), submit(client)):
@@ -74,7 +75,7 @@ def test_a_database_that_was_never_migrated_is_not_ready(tmp_path: Path):
 
 
 def test_a_service_is_ready_again_when_its_database_is_back(tmp_path: Path):
-    settings = migrated_settings(tmp_path / "data")
+    settings = sqlite_settings(tmp_path / "data")
     aside = settings.data_dir / "aside.db"
     database(settings).rename(aside)
     with client_of(settings) as client:
@@ -86,7 +87,7 @@ def test_a_service_is_ready_again_when_its_database_is_back(tmp_path: Path):
 
 
 def test_what_needs_no_database_is_served_without_one(tmp_path: Path):
-    settings = migrated_settings(tmp_path / "data")
+    settings = sqlite_settings(tmp_path / "data")
     replace_by_folder(database(settings))
     with client_of(settings) as client:
         for path in ("/healthz", "/v1/presets", "/v1/models", "/v1/limits", "/v1/theory/radius?n=2&d=2", "/docs"):

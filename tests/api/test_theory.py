@@ -124,8 +124,8 @@ def answer_of(client: TestClient, query: str, **parameters: Any) -> dict[str, An
 
 
 @pytest.mark.parametrize("query", FIELDS)
-def test_an_answer_has_exactly_its_fields(refusing: TestClient, query: str):
-    answer = answer_of(refusing, query)
+def test_an_answer_has_exactly_its_fields(stateless: TestClient, query: str):
+    answer = answer_of(stateless, query)
     own, literal, corrected = FIELDS[query]
     assert set(answer) == own | {"paper_literal", "corrected", "notes"}
     assert set(answer["paper_literal"]) == literal
@@ -135,23 +135,23 @@ def test_an_answer_has_exactly_its_fields(refusing: TestClient, query: str):
 
 
 @pytest.mark.parametrize("query", REFUSED)
-def test_bad_input_is_refused_and_the_field_named(refusing: TestClient, query: str):
-    response = refusing.get(f"/v1/theory/{query}")
+def test_bad_input_is_refused_and_the_field_named(stateless: TestClient, query: str):
+    response = stateless.get(f"/v1/theory/{query}")
     assert REFUSED[query] in fields_of(problem_of(response, 422, "invalid_input"))
     assert CANARY not in response.text
 
 
 @pytest.mark.parametrize("query", ["unit-partition?n=3&r=9", "unit-partition?d=2"])
-def test_what_has_no_solution_is_refused_with_its_value(refusing: TestClient, query: str):
-    assert query[-1] in problem_of(refusing.get(f"/v1/theory/{query}"), 422)["detail"].split(" not ")[-1]
+def test_what_has_no_solution_is_refused_with_its_value(stateless: TestClient, query: str):
+    assert query[-1] in problem_of(stateless.get(f"/v1/theory/{query}"), 422)["detail"].split(" not ")[-1]
 
 
-def test_parameters_that_are_not_known_are_ignored_as_elsewhere(refusing: TestClient):
-    assert answer_of(refusing, "radius?n=5&d=5&color=red") == answer_of(refusing, "radius?n=5&d=5")
+def test_parameters_that_are_not_known_are_ignored_as_elsewhere(stateless: TestClient):
+    assert answer_of(stateless, "radius?n=5&d=5&color=red") == answer_of(stateless, "radius?n=5&d=5")
 
 
-def test_the_numbers_are_the_closed_forms(refusing: TestClient):
-    assert answer_of(refusing, "radius?n=1024&d=80000") == {
+def test_the_numbers_are_the_closed_forms(stateless: TestClient):
+    assert answer_of(stateless, "radius?n=1024&d=80000") == {
         "n": 1024,
         "d": 80_000,
         "paper_literal": {
@@ -162,19 +162,21 @@ def test_the_numbers_are_the_closed_forms(refusing: TestClient):
             "unit_volume_radius": pytest.approx(7.773659, abs=5e-7),
             "unit_partition_radius": unit_partition_radius(1024, 80_000),
         },
-        "notes": answer_of(refusing, "radius?n=1&d=1")["notes"],
+        "notes": answer_of(stateless, "radius?n=1&d=1")["notes"],
     }
-    size = answer_of(refusing, "transformer-size?model=gpt2-medium")
+    size = answer_of(stateless, "transformer-size?model=gpt2-medium")
     assert size["paper_literal"]["total"] == 251_805_696
     assert size["corrected"]["total"] == 354_823_168
-    assert answer_of(refusing, "loss?loss=2.2")["paper_literal"]["log_partition"] == list(proposition_4_partitions(2.2))
-    laws = answer_of(refusing, "scaling-laws?N=70e9&D=1.4e12")
+    assert answer_of(stateless, "loss?loss=2.2")["paper_literal"]["log_partition"] == list(
+        proposition_4_partitions(2.2)
+    )
+    laws = answer_of(stateless, "scaling-laws?N=70e9&D=1.4e12")
     assert laws["corrected"]["kaplan_joint"] == pytest.approx(1.6930, abs=5e-5)
 
 
 @pytest.mark.parametrize("log_partition", [-1e300, -800.0, -709.9])
-def test_a_loss_beyond_a_double_is_given_as_its_logarithm(refusing: TestClient, log_partition: float):
-    literal = answer_of(refusing, "loss", log_partition=log_partition)["paper_literal"]
+def test_a_loss_beyond_a_double_is_given_as_its_logarithm(stateless: TestClient, log_partition: float):
+    literal = answer_of(stateless, "loss", log_partition=log_partition)["paper_literal"]
     assert literal["loss"] is None
     assert literal["log_loss"] == pytest.approx(-log_partition)
 
@@ -186,13 +188,13 @@ radii = st.one_of(st.floats(-345, 345).map(math.exp), st.floats(1e-3, 1e4), st.s
 
 @settings(deadline=None, max_examples=100)
 @given(n=dimensions, d=patterns, r=radii)
-def test_no_ball_has_a_nan_or_an_infinity(refusing: TestClient, n: int, d: int, r: float):
-    answer_of(refusing, "radius", n=n, d=d)
-    answer_of(refusing, "balls", n=n, r=r)
-    answer_of(refusing, "partition", n=n, d=d, r=r)
-    answer_of(refusing, "unit-partition", n=n, d=d)
-    answer_of(refusing, "loss-readings", n=n, d=d, r=r)
-    response = refusing.get("/v1/theory/unit-partition", params={"n": n, "r": r})
+def test_no_ball_has_a_nan_or_an_infinity(stateless: TestClient, n: int, d: int, r: float):
+    answer_of(stateless, "radius", n=n, d=d)
+    answer_of(stateless, "balls", n=n, r=r)
+    answer_of(stateless, "partition", n=n, d=d, r=r)
+    answer_of(stateless, "unit-partition", n=n, d=d)
+    answer_of(stateless, "loss-readings", n=n, d=d, r=r)
+    response = stateless.get("/v1/theory/unit-partition", params={"n": n, "r": r})
     assert response.status_code == 200 or fields_of(problem_of(response, 422)) == ["r"]
 
 
@@ -204,11 +206,11 @@ def test_no_ball_has_a_nan_or_an_infinity(refusing: TestClient, n: int, d: int, 
     tokens=st.floats(1, 1e30),
 )
 def test_no_loss_has_a_nan_or_an_infinity(
-    refusing: TestClient, log_partition: float, loss: float, parameters: float, tokens: float
+    stateless: TestClient, log_partition: float, loss: float, parameters: float, tokens: float
 ):
-    answer_of(refusing, "loss", log_partition=log_partition)
-    answer_of(refusing, "loss", loss=loss)
-    answer_of(refusing, "scaling-laws", N=parameters, D=tokens)
+    answer_of(stateless, "loss", log_partition=log_partition)
+    answer_of(stateless, "loss", loss=loss)
+    answer_of(stateless, "scaling-laws", N=parameters, D=tokens)
 
 
 @settings(deadline=None, max_examples=50)
@@ -221,8 +223,8 @@ def test_no_loss_has_a_nan_or_an_infinity(
     d_model=st.integers(1, 2**24),
 )
 def test_no_table_has_a_nan_or_an_infinity(
-    refusing: TestClient, n: int, d: int, threshold: float, strict: bool, n_layers: int, d_model: int
+    stateless: TestClient, n: int, d: int, threshold: float, strict: bool, n_layers: int, d_model: int
 ):
-    answer_of(refusing, "balance", n=n, d=d)
-    answer_of(refusing, "table-3", threshold=threshold, strict=strict)
-    answer_of(refusing, "transformer-size", n_layers=n_layers, d_model=d_model)
+    answer_of(stateless, "balance", n=n, d=d)
+    answer_of(stateless, "table-3", threshold=threshold, strict=strict)
+    answer_of(stateless, "transformer-size", n_layers=n_layers, d_model=d_model)

@@ -1,4 +1,4 @@
-"""A real service: supervisor, API, control and compute workers as processes, on SQLite, on loopback."""
+"""A real service on each database: supervisor, API, control and compute workers as processes, on loopback."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from service.client import Client, Finished
 from service.settings import Settings
 from service.supervisor import Supervisor
+from tests.databases.migrated import DATABASES, Databases
 
 ANALYSIS = {
     "model": "tiny",
@@ -22,6 +23,7 @@ ANALYSIS = {
     "chunks": 400,
     "chunks_per_document": "all",
 }
+EXTRACTION = ANALYSIS | {"chunks": 800, "reuse": False}  # long enough to be killed or cancelled in
 PATIENCE_S = 120.0
 
 
@@ -35,27 +37,49 @@ class Running:
     def url(self) -> str:
         return self.supervisor.url
 
+    def shards(self, set_id: str) -> dict[str, str]:
+        """SHA-256 of every file of numbers of a set."""
+        files = self.client.activations(set_id).manifest["files"]
+        return {entry["name"]: entry["sha256"] for entry in files}
+
     def run(self, kind: str, spec: dict) -> Finished:
         return self.client.submit(kind, spec).wait(timeout_s=PATIENCE_S)
 
 
-@pytest.fixture(scope="package")
-def service(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Running]:
+# Small shards and eager progress, so that a job has many places to be interrupted at.
+OPTIONS = {
+    "port": 0,
+    "torch_threads": 1,
+    "shard_tokens": 256,
+    "batch_tokens": 64,
+    "poll_interval_s": 0.05,
+    "progress_interval_s": 0,
+    "restart_delay_s": 0.1,
+    "takeover_interval_s": 0.5,
+    "lease_s": 3,
+    "settle_interval_s": 0.2,
+    "sweep_interval_s": 0.5,
+    "corpus_scan_wait_s": 5,
+}
+
+
+ON_SQLITE = pytest.mark.parametrize("service", ["sqlite"], indirect=True)  # of what has no share in the database
+
+
+@pytest.fixture(scope="package", params=DATABASES)
+def service(
+    request: pytest.FixtureRequest,
+    databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_model: Path,
+) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("service")
     shutil.copytree(tiny_model, folder / "models" / "tiny")
-    # Small shards and eager progress, so that a job has many places to be interrupted at.
-    settings = Settings(
-        data_dir=folder,
-        port=0,
-        shard_tokens=256,
-        batch_tokens=64,
-        progress_interval_s=0,
-        restart_delay_s=0.1,
-        takeover_interval_s=0.5,
-        lease_s=3,
-        settle_interval_s=0.2,
-        sweep_interval_s=0.5,
-    )
+    with databases.settings(request.param, folder, **OPTIONS) as settings:
+        yield from _running(settings)
+
+
+def _running(settings: Settings) -> Iterator[Running]:
     supervisor = Supervisor(settings)
     supervisor.start()
     try:
@@ -68,6 +92,12 @@ def service(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Itera
             yield Running(settings, supervisor, client)
     finally:
         supervisor.stop()
+
+
+@pytest.fixture(scope="package")
+def unbroken(service: Running) -> Finished:
+    """What `EXTRACTION` comes to when nothing happens to it."""
+    return service.run("extraction", EXTRACTION)
 
 
 @pytest.fixture(scope="package")

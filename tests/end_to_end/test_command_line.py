@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from service.client import Finished
-from tests.end_to_end.conftest import Running
+from tests.end_to_end.conftest import ON_SQLITE, Running
 
 
 def radius(*arguments: str, url: str | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -21,6 +21,7 @@ def radius(*arguments: str, url: str | None = None, code: int = 0) -> subprocess
     return done
 
 
+@ON_SQLITE
 def test_submit_watch_and_report(service: Running, tmp_path: Path):
     settings = ["--set", "model=tiny", "--set", "chunks=60", "--set", "chunk_tokens=16", "--set", "radius.k=2"]
     job = json.loads(radius("submit", "analysis", "--preset", "smoke/f1", *settings, "--json", url=service.url).stdout)
@@ -36,6 +37,7 @@ def test_submit_watch_and_report(service: Running, tmp_path: Path):
     assert json.loads(radius("report", report_id, "--json", url=service.url).stdout)["id"] == report_id
 
 
+@ON_SQLITE
 def test_jobs_lists_the_newest_first(service: Running, analysis: Finished):
     listed = json.loads(radius("jobs", "--limit", "3", "--json", url=service.url).stdout)
     assert len(listed) <= 3
@@ -43,20 +45,24 @@ def test_jobs_lists_the_newest_first(service: Running, analysis: Finished):
     assert analysis.job.kind in radius("jobs", url=service.url).stdout
 
 
+@ON_SQLITE
 def test_import_takes_a_file(service: Running, tmp_path: Path):
     np.save(tmp_path / "mine.npy", np.eye(5, dtype=np.float32))
     assert "5 rows, d_model 5, float32" in radius("import", str(tmp_path / "mine.npy"), url=service.url).stdout
 
 
+@ON_SQLITE
 def test_refused_input_exits_with_2_and_names_the_field(service: Running):
     done = radius("submit", "analysis", "--set", "model=tiny", url=service.url, code=2)
     assert "spec.corpus" in done.stderr
 
 
+@ON_SQLITE
 def test_an_unknown_report_exits_with_2(service: Running):
     radius("report", "radius-none", url=service.url, code=2)
 
 
+@ON_SQLITE
 def test_a_failed_job_exits_with_1(service: Running):
     settings = ["--set", "model=no-such", "--set", "corpus=python-docs"]
     assert "no such folder" in radius("submit", "extraction", *settings, "--watch", url=service.url, code=1).stderr

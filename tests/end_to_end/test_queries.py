@@ -13,8 +13,9 @@ import pytest
 from service.client import Finished
 from service.errors import InvalidInput, NotFound, Unavailable
 from service.theory import energy
-from tests.end_to_end.conftest import Running
+from tests.end_to_end.conftest import ON_SQLITE, Running
 
+pytestmark = ON_SQLITE
 Array = np.ndarray
 
 

@@ -9,14 +9,23 @@ from typing import Any
 
 import pytest
 
-from service.settings import Settings
+from tests.databases.migrated import DATABASES, Databases
 from tests.faults.disk import Disk
 from tests.faults.fleet import Fleet
-from tests.faults.profile import SOAK
 from tests.faults.store import Template, make_template
-from tests.postgres.conftest import Server, server  # noqa: F401 - a fixture
 
 Tally = Callable[..., None]
+OPTIONS = {
+    "shard_tokens": 256,
+    "batch_tokens": 64,
+    "torch_threads": 1,
+    "null_queries": 10,
+    "poll_interval_s": 0.05,
+    "progress_interval_s": 0.05,
+    "takeover_interval_s": 0.3,
+    "lease_s": 4,
+    "settle_interval_s": 0.2,
+}
 _told: list[str] = []
 
 
@@ -40,35 +49,25 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             terminalreporter.write_line(line)
 
 
-@pytest.fixture(scope="package", params=["sqlite", "postgresql"] if SOAK else ["sqlite"])
+@pytest.fixture(scope="package", params=DATABASES)
 def fleet(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_model: Path
+    request: pytest.FixtureRequest,
+    databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_model: Path,
 ) -> Iterator[Fleet]:
     """The service that is killed; small shards and eager progress, so that a job has many places to die at."""
     folder = tmp_path_factory.mktemp(f"fleet-{request.param}")
     shutil.copytree(tiny_model, folder / "models" / "tiny")
-    database: Server | None = request.getfixturevalue("server") if request.param == "postgresql" else None
-    (folder / "artifacts").mkdir()
-    disk = Disk(folder / "artifacts")
-    settings = Settings(
-        data_dir=folder,
-        database_url=None if database is None else database.make_database(),
-        shard_tokens=256,
-        batch_tokens=64,
-        torch_threads=1,
-        null_queries=10,
-        progress_interval_s=0.05,
-        takeover_interval_s=0.3,
-        lease_s=4,
-        settle_interval_s=0.2,
-    )
-    fleet = Fleet(settings, disk)
-    try:
-        fleet.start()
-        yield fleet
-    finally:
-        fleet.stop()
-        disk.unmount()
+    with databases.settings(request.param, folder, **OPTIONS) as settings:
+        disk = Disk(settings.artifacts_root)
+        fleet = Fleet(settings, disk)
+        try:
+            fleet.start()
+            yield fleet
+        finally:
+            fleet.stop()
+            disk.unmount()
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,10 @@ import sqlalchemy as sa
 
 from service.catalog import jobs
 from service.catalog.engine import Catalog
-from service.catalog.migrate import migrate
 from service.catalog.tables import segments
 from service.catalog.workers import is_alive
 from service.client import Client, Finished
 from service.contracts.jobs import FINAL_STATES, Job
-from service.jobs.engine import migrate_engine
 from service.settings import Settings
 from service.supervisor import environment
 from tests.faults.disk import Disk
@@ -56,10 +54,7 @@ class Fleet:
     _watcher: threading.Thread | None = None
 
     def start(self) -> None:
-        """Migrate, start all, and wait until every worker was seen and the API is ready."""
-        self.settings.make_folders()
-        migrate(self.settings.resolved_database_url)
-        migrate_engine(self.settings.resolved_database_url)
+        """Start all, and wait until every worker was seen and the API is ready."""
         self._listening.bind(("127.0.0.1", 0))
         self._listening.listen(128)
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"

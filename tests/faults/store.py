@@ -11,7 +11,7 @@ import numpy as np
 
 from service.catalog.engine import Catalog
 from tests.api.products import insert_job, publish_texts, sample_vectors
-from tests.api.support import migrated_settings
+from tests.databases.migrated import sqlite_settings
 from tests.faults.publishes import OLD, ROWS
 
 
@@ -35,7 +35,7 @@ class Template:
 
 def make_template(folder: Path) -> Template:
     """Make the data directory."""
-    settings = migrated_settings(folder / "data")
+    settings = sqlite_settings(folder / "data")
     catalog = Catalog(settings.resolved_database_url)
     set_id = publish_texts(settings, catalog, sample_vectors(), insert_job(catalog, {}))
     made = {"set": set_id, "job": insert_job(catalog, {"activations": set_id})}

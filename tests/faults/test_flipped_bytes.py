@@ -18,7 +18,8 @@ from service.catalog.engine import Catalog
 from service.errors import CorruptArtifact
 from service.settings import Settings
 from tests.api.products import evaluate, insert_job, publish_report
-from tests.api.support import client_of, migrated_settings, problem_of
+from tests.api.support import client_of, problem_of
+from tests.databases.migrated import sqlite_settings
 from tests.faults.conftest import Tally
 from tests.faults.profile import PROFILE, SEED
 
@@ -27,7 +28,7 @@ Reader = Callable[[], object]
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return migrated_settings(tmp_path_factory.mktemp("flips") / "data", null_queries=10)
+    return sqlite_settings(tmp_path_factory.mktemp("flips") / "data", null_queries=10)
 
 
 @pytest.fixture(scope="module")

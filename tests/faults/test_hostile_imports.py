@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import pickle
 import struct
-import time
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -82,16 +81,22 @@ def post(fleet: Fleet, content: bytes, name: str = "vectors") -> httpx2.Response
     return httpx2.post(f"{fleet.url}/v1/activations", files={"file": (name, content)}, timeout=60)
 
 
+def busy(process: psutil.Process) -> float:
+    """Seconds that a process has computed."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
 @pytest.mark.parametrize("make", list(FILES.values()), ids=list(FILES))
 def test_a_hostile_file_is_refused_at_no_cost(fleet: Fleet, tmp_path: Path, make: Callable[[Path], bytes]):
     mark = tmp_path / "mark"
     content, api = make(mark), psutil.Process(fleet.running["api"].pid)
     before, children = unlisted(fleet.settings, fleet.catalog), api.children()
-    memory, began = api.memory_info().rss, time.monotonic()
+    memory, began = api.memory_info().rss, busy(api)
     answer = post(fleet, content)
-    taken = time.monotonic() - began - len(content) / (100 * MIB)  # it is sent first
+    taken = busy(api) - began - len(content) / (100 * MIB)  # it is sent first
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input"), answer.text
-    assert taken < 1
+    assert taken < 1, "seconds of a processor"
     assert api.memory_info().rss - memory < MOST_MEMORY
     assert not mark.exists()
     assert api.children() == children

@@ -16,8 +16,9 @@ from service.catalog import radius as radius_catalog
 from service.catalog.tables import segments
 from service.client import Handle
 from service.contracts.jobs import Job
-from service.settings import Settings
 from tests.api.products import insert_job, measure
+from tests.databases.migrated import sqlite_settings
+from tests.faults.conftest import OPTIONS
 from tests.faults.disk import Disk
 from tests.faults.fleet import COMPUTE, Fleet, wait_until
 from tests.faults.outcomes import outcome
@@ -30,20 +31,9 @@ SPEC = {"fractions": [0.5, 1.0], "exclude": "same_document", "radii": [2.0, 4.0]
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Every search is large here, and a part of it short."""
-    folder = tmp_path_factory.mktemp("parts")
-    (folder / "artifacts").mkdir()
-    disk = Disk(folder / "artifacts")
-    settings = Settings(
-        data_dir=folder,
-        torch_threads=1,
-        null_queries=10,
-        progress_interval_s=0.01,
-        takeover_interval_s=0.3,
-        lease_s=4,
-        settle_interval_s=0.2,
-        search_split_work=1,
-        search_segment_s=0.03,
-    )
+    changes = {"progress_interval_s": 0.01, "search_split_work": 1, "search_segment_s": 0.03}
+    settings = sqlite_settings(tmp_path_factory.mktemp("parts"), **OPTIONS | changes)
+    disk = Disk(settings.artifacts_root)
     fleet = Fleet(settings, disk)
     try:
         fleet.start()

@@ -10,10 +10,9 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.catalog.engine import Catalog
-from service.catalog.locks import worker_lock
 from service.settings import Settings
 from tests.api.support import EXTRACTION
-from tests.postgres.conftest import Server
+from tests.databases.server import Server
 
 SUBMISSIONS, STOPS = 300, 5
 BODY = {"kind": "extraction", "spec": EXTRACTION}
@@ -75,17 +74,3 @@ def test_while_the_server_is_away_the_api_says_so_at_once(settings: Settings, se
         finally:
             server.start()
         assert api.get("/readyz").status_code == 200
-
-
-def test_one_holder_of_a_name(settings: Settings):
-    first, second = Catalog(settings.resolved_database_url), Catalog(settings.resolved_database_url)
-    with worker_lock(first, settings.locks, "compute-a") as held:
-        assert held
-        with worker_lock(second, settings.locks, "compute-a") as again:
-            assert not again
-        with worker_lock(second, settings.locks, "compute-b") as other:
-            assert other
-    with worker_lock(second, settings.locks, "compute-a") as free:
-        assert free
-    first.close()
-    second.close()

@@ -27,6 +27,7 @@ from service.jobs.engine import (
 )
 from service.jobs.submission import lacking
 from workers.flows.runtime import runtime
+from workers.flows.waiting import result_of
 
 Spec = dict[str, Any]
 _TRAINING_WAITS = 1000  # a training's segments come after those of every other job
@@ -78,14 +79,14 @@ def sweep(job_id: str) -> None:
 def run(job_id: str, position: int, spec: Spec) -> None:
     """One run of a sweep; the table is made again when it has ended."""
     _train_run(job_id, spec, f"{position:04d}-")
-    _segment(job_id, f"{position:04d}-tabulate", "tabulate", _shared(spec) | {"last": False}).get_result()
+    result_of(_segment(job_id, f"{position:04d}-tabulate", "tabulate", _shared(spec) | {"last": False}))
 
 
 @_workflow(SCAN_WORKFLOW)
 def scan(corpus_id: str) -> None:
     """Count a corpus, outside any job."""
     try:
-        _segment(f"scan-{corpus_id}", "scan", "scan", {"corpus": corpus_id, "priority": 1}).get_result()
+        result_of(_segment(f"scan-{corpus_id}", "scan", "scan", {"corpus": corpus_id, "priority": 1}))
     except Exception as error:
         _record_scan_failure(corpus_id, _as_error(error).as_dict())
 
@@ -114,13 +115,13 @@ def _analyse(job_id: str, spec: Spec) -> None:
 
 def _train(job_id: str, spec: Spec) -> None:
     spec = spec | {"priority": spec["priority"] + _TRAINING_WAITS}
-    prepared = _segment(job_id, "prepare", "prepare", spec).get_result()
+    prepared = result_of(_segment(job_id, "prepare", "prepare", spec))
     _plan(job_id, prepared["steps"], "steps", 0, 0)
     spec |= {"run": prepared["run"], "owner": prepared["run"]}
     kept = _train_run(job_id, spec)
     if spec["radius"] is not None:
         for step in kept:
-            _segment(job_id, f"trajectory-{step:08d}", "trajectory", spec | {"step": step}).get_result()
+            result_of(_segment(job_id, f"trajectory-{step:08d}", "trajectory", spec | {"step": step}))
 
 
 def _train_run(job_id: str, spec: Spec, prefix: str = "") -> list[int]:
@@ -133,15 +134,15 @@ def _train_run(job_id: str, spec: Spec, prefix: str = "") -> list[int]:
     while step < spec["steps"]:
         queue = TRAIN_QUEUE if _trainer_lives() else COMPUTE_QUEUE
         arguments = spec | {"start": step}
-        step = _segment(job_id, f"{prefix}train-{part:05d}", "train", arguments, queue).get_result()["step"]
+        step = result_of(_segment(job_id, f"{prefix}train-{part:05d}", "train", arguments, queue))["step"]
         part += 1
-    return _segment(job_id, f"{prefix}finish", "finish", spec).get_result()["kept"]
+    return result_of(_segment(job_id, f"{prefix}finish", "finish", spec))["kept"]
 
 
 def _sweep(job_id: str, spec: Spec) -> None:
     """Runs go on side by side where there are workers for them, the first ones first; one that fails stops no other."""
     spec = spec | {"priority": spec["priority"] + _TRAINING_WAITS}
-    prepared = _segment(job_id, "prepare", "prepare_sweep", spec).get_result()
+    prepared = result_of(_segment(job_id, "prepare", "prepare_sweep", spec))
     shared = {"owner": prepared["sweep"], "retry": spec["retry"]}
     _plan(job_id, sum(given["steps"] for given in prepared["runs"]), "steps", 0, 0)
     handles = []
@@ -151,7 +152,7 @@ def _sweep(job_id: str, spec: Spec) -> None:
         options = options_for(RUN_WORKFLOW, RUNS_QUEUE, f"{parent}.run-{position:04d}", arguments["priority"])
         handles.append(DBOS.enqueue_workflow_with_options(options, job_id, position, arguments))
     failures = [error for error in map(_failure, handles) if error is not None]
-    _segment(job_id, "tabulate", "tabulate", _shared(spec) | {"last": True}).get_result()
+    result_of(_segment(job_id, "tabulate", "tabulate", _shared(spec) | {"last": True}))
     if failures:
         raise failures[0]
 
@@ -163,7 +164,7 @@ def _shared(spec: Spec) -> Spec:
 
 def _failure(handle: WorkflowHandle[Any]) -> Exception | None:
     try:
-        handle.get_result()
+        result_of(handle)
     except Exception as error:
         return error
     return None
@@ -174,7 +175,7 @@ def _extract(job_id: str, spec: Spec) -> list[str]:
 
     Where finished sets of this very sample are there, the sample has made them the job's results.
     """
-    sample = _segment(job_id, "sample", "sample", spec).get_result()
+    sample = result_of(_segment(job_id, "sample", "sample", spec))
     passes = sum(len(spec["sites"]) for part in ("radius", "energy") if spec.get(part) is not None)
     reused = sample.get("reused")
     total = sample["chunks"] + passes * sample["rows"]
@@ -186,7 +187,7 @@ def _extract(job_id: str, spec: Spec) -> list[str]:
     names = [f"extract-{index:05d}" for index in range(sample["shards"])]
     handles = [_segment(job_id, name, "extract", spec | {"shard": index}) for index, name in enumerate(names)]
     _gather(handles)
-    published = _segment(job_id, "publish", "publish", spec | {"shards": sample["shards"]}).get_result()
+    published = result_of(_segment(job_id, "publish", "publish", spec | {"shards": sample["shards"]}))
     return published["sets"]
 
 
@@ -196,12 +197,12 @@ def _measure(job_id: str, set_id: str, options: Spec, *, position: int, alone: b
     arguments = options | {"activations": set_id, "report": report_id, "alone": alone}
     if _is_large(set_id, options):
         arguments |= _search_in_parts(job_id, arguments, position)
-    _segment(job_id, f"radius-{position:02d}", "radius", arguments).get_result()
+    result_of(_segment(job_id, f"radius-{position:02d}", "radius", arguments))
 
 
 def _search_in_parts(job_id: str, arguments: Spec, position: int) -> Spec:
     """Plan a search and let all workers do its parts; returns what the radius segment has to know of them."""
-    plan = _segment(job_id, f"split-{position:02d}", "split", arguments).get_result()
+    plan = result_of(_segment(job_id, f"split-{position:02d}", "split", arguments))
     if plan["search"] == plan["count"] == 1:
         return {"alone": False}
     arguments = arguments | {"plan": plan["plan"]}
@@ -218,7 +219,7 @@ def _search_in_parts(job_id: str, arguments: Spec, position: int) -> Spec:
         for kind, parts in numbers.items()
     }
     _gather([handle for of_kind in handles.values() for handle in of_kind])
-    made = {kind: [handle.get_result()["sha256"] for handle in of_kind] for kind, of_kind in handles.items()}
+    made = {kind: [result_of(handle)["sha256"] for handle in of_kind] for kind, of_kind in handles.items()}
     return {"alone": False, "plan": plan["plan"], "split": made | {"plan": plan["plan"]}}
 
 
@@ -226,7 +227,7 @@ def _evaluate(job_id: str, sets: list[str], options: Spec, *, position: int, alo
     """The energies among some sets; `alone` as in `_measure`."""
     report_id = derived_id("energy", job_id, position)
     arguments = options | {"activations": sets, "report": report_id, "alone": alone}
-    _segment(job_id, f"energy-{position:02d}", "energy", arguments).get_result()
+    result_of(_segment(job_id, f"energy-{position:02d}", "energy", arguments))
 
 
 def _segment(job_id: str, name: str, function: str, arguments: Spec, queue: str = COMPUTE_QUEUE) -> WorkflowHandle[Any]:
@@ -239,7 +240,7 @@ def _gather(handles: list[WorkflowHandle[Any]]) -> None:
     """Wait for all; when one fails, call off the rest, which the engine would let run on."""
     try:
         for handle in handles:
-            handle.get_result()
+            result_of(handle)
     except Exception:
         DBOS.cancel_workflows([handle.get_workflow_id() for handle in handles])
         raise

@@ -1,0 +1,1 @@
+"""Both databases that everything about jobs and the catalog is tried on, fresh and migrated for every test."""

