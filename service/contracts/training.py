@@ -56,6 +56,7 @@ class RunOptions(RequestContract):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 autocast on a GPU, float32 on a CPU"
     )
+    compile: bool = Field(default=False, description="torch.compile of the blocks; a CPU needs a C++ compiler for it")
     seed: Seed = 0
     optimisation: Optimisation
     radius: RunRadius | None = Field(default=None, description="measured once training has ended; null: not at all")

@@ -51,6 +51,23 @@ def test_a_run_taken_up_again_is_the_unbroken_one_to_the_last_bit(make_task, tmp
         assert torch.equal(value, second.task.model.state_dict()[name]), name
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch.compile's own
+def test_compiled_blocks_make_the_same_steps(make_task):
+    plain, compiled = (Trainer(make_task(None), CONFIG) for _ in range(2))
+    names = list(compiled.task.model.state_dict())
+    graphs: list[torch.fx.GraphModule] = []
+
+    def captured(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]):
+        """Run by PyTorch as it is: needs no C++ compiler."""
+        graphs.append(graph)
+        return graph.forward
+
+    compiled.task.model.compile_blocks(captured)
+    assert losses(compiled, 3) == pytest.approx(losses(plain, 3), rel=1e-6)
+    assert list(compiled.task.model.state_dict()) == names
+    assert graphs
+
+
 def test_there_is_nothing_to_go_on_from_at_first(make_task, tmp_path: Path):
     trainer = Trainer(make_task(None), CONFIG)
     assert not load_state(tmp_path, trainer)

@@ -156,6 +156,8 @@ def _trainer(spec: TrainingSpec, run_id: str, owner: str) -> Trainer[Experiment]
     dealt = -(-spec.batch // ranks.world)  # each rank has a part of every batch
     spec = spec.model_copy(update={"micro_batch": min(spec.micro_batch or spec.batch, dealt)})
     task = make_task(spec, current.artifact(owner), device)
+    if spec.compile:
+        task.model.compile_blocks()
     trainer: Trainer[Experiment] = Trainer(task, _config(spec, device), ranks)
     load_state(current.artifact(run_id), trainer)
     return trainer

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ class TrainableModel(nn.Module, ABC):
     """
 
     sizes: ModelSizes
+    blocks: nn.ModuleList
 
     @property
     @abstractmethod
@@ -44,6 +46,12 @@ class TrainableModel(nn.Module, ABC):
     @abstractmethod
     def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
         """(B, T, D) at every site in the order of the forward pass; `final_norm_out` comes last."""
+
+    def compile_blocks(self, backend: str | Callable[..., Any] = "inductor") -> None:
+        """Compile the parts between the sites of every block, in place, at first use; no weight changes its name."""
+        for block in self.blocks:
+            for part in block.children():
+                part.compile(backend=backend)
 
     def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
         """(B, T, D) vectors to which the output map is applied, of (B, T) int64 tokens.
