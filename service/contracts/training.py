@@ -114,6 +114,7 @@ class TokenData(RequestContract):
     corpus: Text = Field(description="id or name of a corpus; SPGC token files are one")
     tokenizer: Text = Field(default="openai-community/gpt2", description="model whose tokenizer is used")
     tokens: int | None = Field(default=None, ge=2, description="D: the first tokens of the training part; null: all")
+    deduplicate: bool = Field(default=False, description="leave out paragraphs that stood before, wherever they did")
     validation_share: float = Field(default=0.05, gt=0, lt=1)
     validation_batches: int = Field(default=20, ge=1, description="batches of whole windows per evaluation")
 

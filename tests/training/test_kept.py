@@ -32,7 +32,7 @@ def keep(task: SentenceTask | WindowTask, root: Path) -> str:
 def test_an_openelm_is_read_as_it_was_trained(tmp_path: Path):
     spec = read_spec("training", {"preset": "smoke/f3"})
     assert isinstance(spec, OpenELMSpec)
-    prepare_windows([TEXT], None, tmp_path, {})
+    prepare_windows(spec.data, [TEXT], None, tmp_path, {})
     task = WindowTask(spec, tmp_path, CPU)
     loaded = load_kept(NAME, keep(task, tmp_path), tmp_path, tmp_path, CPU, "float32")
     tokens = torch.tensor([loaded.tokenizer.encode("the memories", add_special_tokens=False).ids])
@@ -76,7 +76,7 @@ def test_a_word_that_was_never_learned_is_padding():
 def test_a_changed_byte_is_found(tmp_path: Path):
     spec = read_spec("training", {"preset": "smoke/f3"})
     assert isinstance(spec, OpenELMSpec)
-    prepare_windows([TEXT], None, tmp_path, {})
+    prepare_windows(spec.data, [TEXT], None, tmp_path, {})
     sha256 = keep(WindowTask(spec, tmp_path, CPU), tmp_path)
     weights = tmp_path / NAME.run / kept_name(7) / "model.safetensors"
     content = bytearray(weights.read_bytes())
@@ -101,7 +101,7 @@ def test_names_come_back():
 def test_a_fixed_sample_is_the_same_every_time_and_does_not_overlap(tmp_path: Path):
     spec = read_spec("training", {"preset": "smoke/f3"})
     assert isinstance(spec, OpenELMSpec)
-    prepare_windows([TEXT], None, tmp_path, {})
+    prepare_windows(spec.data, [TEXT], None, tmp_path, {})
     task = WindowTask(spec, tmp_path, CPU)
     first, again = task.sample(10, 16), task.sample(10, 16)
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))

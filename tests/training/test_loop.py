@@ -28,7 +28,7 @@ def make_task(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         prepare_sentences(spec, folder, folder)
         return lambda micro: SentenceTask(spec.model_copy(update={"micro_batch": micro}), folder, CPU)
     assert isinstance(spec, OpenELMSpec)
-    prepare_windows([TEXT] * 3, None, folder, {})
+    prepare_windows(spec.data, [TEXT] * 3, None, folder, {})
     return lambda micro: WindowTask(spec.model_copy(update={"micro_batch": micro}), folder, CPU)
 
 

@@ -17,7 +17,7 @@ import torch
 from service.catalog import jobs
 from service.catalog import training as catalog
 from service.catalog.engine import Connection
-from service.contracts.base import now
+from service.contracts.base import Notice, now
 from service.contracts.sweeps import Stopping, StoppingWindow
 from service.contracts.training import MetricsRow, OpenELMSpec, QuestionFormationSpec, TrainingSpec
 from service.errors import NonFiniteData
@@ -33,6 +33,7 @@ from workers.training.checkpoints import load_state, save_state
 from workers.training.loop import Experiment, Trainer, TrainingConfig
 from workers.training.ranks import own_ranks
 
+_MOST_REPEATED = 0.01
 _GO, _STOP = {"step": True}, {"step": False}
 _PACKAGES = ("torch", "numpy", "tokenizers", "safetensors")
 
@@ -126,12 +127,20 @@ def run_row(
         "data": described["data"],
         "losses": {},
         "evaluation": {},
-        "warnings": [],
+        "warnings": [notice.model_dump() for notice in _warnings(described["data"])],
         "notes": notes_on(spec),
         "timing": {"train_s": 0.0},
         "provenance": _provenance(spec),
         "created_at": now(),
     }
+
+
+def _warnings(data: dict[str, Any]) -> list[Notice]:
+    share = data.get("held_out_in_training") or 0.0
+    if share <= _MOST_REPEATED:
+        return []
+    message = f"{share:.1%} of the held-out text stands in the training part too; data.deduplicate leaves repeats out"
+    return [Notice(code="held_out_in_training", message=message)]
 
 
 def _stopping(rows: list[MetricsRow], window: int) -> Stopping:

@@ -39,7 +39,9 @@ def prepare_data(spec: TrainingSpec, artifact: Path, current: Runtime) -> None:
         texts = (document.text for document in read_documents(corpus.source, current.settings))
         named = spec.data.tokenizer
         tokenizer = None if named == BYTES else load_tokenizer(named, None, current.settings.models_root)
-        prepare_windows(texts, tokenizer, folder, corpus.source.model_dump(mode="json", exclude_defaults=True))
+        prepare_windows(
+            spec.data, texts, tokenizer, folder, corpus.source.model_dump(mode="json", exclude_defaults=True)
+        )
     (folder / _READY).touch()
 
 

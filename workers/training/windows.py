@@ -14,12 +14,13 @@ import torch
 from tokenizers import Tokenizer
 
 from service.artifacts.atomic import atomic_path, sha256_file, write_bytes
-from service.contracts.training import OpenELMSpec
+from service.contracts.training import OpenELMSpec, TokenData
 from service.errors import InvalidInput
 from workers.models.openelm import OpenELM
 from workers.models.openelm_config import OpenELMConfig
 from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.data import consecutive_windows, split_tail, windows_at
+from workers.training.overlap import STRETCH, first_occurrences, without_repeats
 
 Array = np.ndarray
 BYTES = "bytes"  # the name of the vocabulary of bytes, instead of a tokenizer's
@@ -31,10 +32,14 @@ NOTES = [
     "the mean over whole windows from the start of the held-out tail. Both are nats per token. train_loss_eval is the "
     "loss of as many windows spread over the training part, dropout off.",
     "Windows are drawn uniformly and cross borders of documents.",
+    "held_out_in_training is the share of stretches of 32 held-out tokens that stand in the training part too: text "
+    "that repeats itself makes the validation loss, and every gap to it, smaller than for new text.",
 ]
 
 
-def prepare_windows(texts: Iterable[str], tokenizer: Tokenizer | None, folder: Path, source: dict[str, Any]) -> None:
+def prepare_windows(
+    data: TokenData, texts: Iterable[str], tokenizer: Tokenizer | None, folder: Path, source: dict[str, Any]
+) -> None:
     """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8.
 
     Args:
@@ -43,11 +48,14 @@ def prepare_windows(texts: Iterable[str], tokenizer: Tokenizer | None, folder: P
     d_vocab = 256 if tokenizer is None else tokenizer.get_vocab_size()
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
     with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
-        for part in _tokens(texts, tokenizer):
+        for part in _tokens(without_repeats(texts) if data.deduplicate else texts, tokenizer):
             count += len(part)
             file.write(part.astype(dtype).tobytes())
     note = {"d_vocab": d_vocab, "dtype": dtype.name, "tokens": count, "source": source}
     note["sha256"] = sha256_file(folder / "tokens.bin")
+    if count:
+        tokens = np.memmap(folder / "tokens.bin", dtype=dtype, mode="r")
+        note["held_out_first_at"] = first_occurrences(*split_tail(tokens, data.validation_share)).tolist()
     write_bytes(folder / _NOTE, json.dumps(note).encode())
 
 
@@ -67,12 +75,18 @@ def describe_windows(spec: OpenELMSpec, folder: Path) -> dict[str, Any]:
         "tokens": note["tokens"],
         "training_tokens": asked,
         "validation_tokens": validation,
+        "held_out_in_training": _share_before(note["held_out_first_at"], asked),
         "source": note["source"],
         "tokenizer": spec.data.tokenizer,
         "sha256": note["sha256"],
         "epochs": spec.steps * spec.batch * spec.model.n_ctx / asked,
     }
     return {"data": data, "reference_lines": {"uniform": float(np.log(note["d_vocab"]))}}
+
+
+def _share_before(places: list[int], tokens: int) -> float | None:
+    """Share of held-out stretches that stand among the first `tokens` of the training part too."""
+    return sum(0 <= place <= tokens - STRETCH for place in places) / len(places) if places else None
 
 
 class WindowTask:
