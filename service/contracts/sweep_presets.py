@@ -17,8 +17,8 @@ _ASSUMED = [
 ]
 _SMALL_ASSUMED = [
     "the Python language reference, one token per byte; models of 19,000 to 130,000 parameters",
-    "paragraphs that stood before are left out; subjects still follow one another, so that what a larger D adds decides "
-    "the gap as much as how much it adds, as the unstated order of books does in the paper",
+    "paragraphs that stood before are left out; subjects still follow one another, so what a larger D adds decides the "
+    "gap as much as how much it adds, as the unstated order of books does in the paper",
     "a batch is 1,024 tokens, so its loss varies: the variance in the MSE is not small beside the threshold",
 ]
 
