@@ -83,7 +83,7 @@ def test_errors_are_those_of_the_tree(server: Server):
             with pytest.raises(NotFound, match="no such job"):
                 await client.job("job-0")
             with pytest.raises(NotAvailable):
-                await client.submit("sweep", {})
+                await client.submit("radius", {"activations": "act-1", "reference": "act-2", "engine": "faiss-flat"})
             with pytest.raises(Conflict):
                 await client.register_corpus(builtin="python-docs", name="python-docs")
             with pytest.raises(NonFiniteData, match="row 0"):

@@ -98,8 +98,8 @@ def test_errors_are_those_of_the_tree(server: Server):
     with Client(server.url) as client:
         with pytest.raises(NotFound, match="no such job"):
             client.job("job-0")
-        with pytest.raises(NotAvailable, match="sweep"):
-            client.submit("sweep", {})
+        with pytest.raises(NotAvailable, match="exact engine"):
+            client.submit("radius", {"activations": "act-1", "reference": "act-2", "engine": "faiss-flat"})
         with pytest.raises(Conflict, match="name"):
             client.register_corpus(builtin="python-docs", name="python-docs")
         with pytest.raises(NonFiniteData, match="row 1"):

@@ -146,12 +146,6 @@ def test_a_wrong_position_is_named_without_our_types(refusing: TestClient, posit
     assert set(fields_of(problem)) == {"spec.position"}
 
 
-@pytest.mark.parametrize("kind", ["sweep"])
-def test_kinds_that_are_to_come_are_not_available(refusing: TestClient, kind: str):
-    problem = problem_of(submit(refusing, kind, {}), 422, "not_available")
-    assert fields_of(problem) == ["kind"]
-
-
 UNAVAILABLE: dict[str, tuple[str, dict[str, Any], str]] = {
     "faiss in another set": ("radius", {"engine": "faiss-flat", "reference": "act-1"}, "spec.engine"),
     "radii in another set": ("radius", {"radii": [1.0], "reference": "act-1"}, "spec.radii"),

@@ -101,7 +101,8 @@ def test_an_old_job_goes_with_its_files_and_the_engines_rows(
     assert listed(api) == [queued]
     assert not list(settings.artifacts_root.glob(f"*{made.job.removeprefix('job-')}*"))
     with catalog.read() as connection:
-        held = connection.execute(sa.text("SELECT workflow_uuid FROM workflow_status")).scalars().all()
+        schema = "dbos." if connection.dialect.name == "postgresql" else ""
+        held = connection.execute(sa.text(f"SELECT workflow_uuid FROM {schema}workflow_status")).scalars().all()
     assert held == [queued]
 
 

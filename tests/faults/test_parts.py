@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,10 +30,11 @@ SPEC = {"fractions": [0.5, 1.0], "exclude": "same_document", "radii": [2.0, 4.0]
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Fleet]:
     """Every search is large here, and a part of it short."""
     changes = {"progress_interval_s": 0.01, "search_split_work": 1, "search_segment_s": 0.03}
     settings = sqlite_settings(tmp_path_factory.mktemp("parts"), **OPTIONS | changes)
+    shutil.copytree(tiny_model, settings.models_root / "tiny")
     disk = Disk(settings.artifacts_root)
     fleet = Fleet(settings, disk)
     try:
@@ -138,3 +140,10 @@ def test_cancelling_stops_the_parts_and_deleting_removes_them(fleet: Fleet, set_
     assert fleet.wait_for_end(handle.id).state == "cancelled"
     fleet.client.delete_job(handle.id)
     assert finished_parts(fleet, handle.id) == []
+
+
+def test_the_searches_of_an_analysis_are_split_too(fleet: Fleet):
+    spec = {"model": "tiny", "corpus": "python-docs", "chunk_tokens": 4, "chunks": 9_000, "chunks_per_document": "all"}
+    job = fleet.client.submit("analysis", spec | {"sites": ["final_norm_out"]}).wait().job
+    assert [result.type for result in job.results] == ["activations", "radius"]
+    assert len(parts_of(fleet, job.id, "search")) > 1

@@ -207,7 +207,7 @@ def _search_in_parts(job_id: str, arguments: Spec, position: int) -> Spec:
         return {"alone": False}
     arguments = arguments | {"plan": plan["plan"]}
     numbers = {
-        "null": 1 if arguments["reference"] in (None, arguments["activations"]) else 0,  # the longest comes first
+        "null": 1 if arguments.get("reference") in (None, arguments["activations"]) else 0,  # the longest comes first
         "search": plan["search"],
         "count": 0 if arguments["radii"] is None else plan["count"],
     }
@@ -261,7 +261,7 @@ def _is_large(set_id: str, options: Spec) -> bool:
     """Whether an exact search is worth a plan; small ones and other engines' are one segment."""
     if options["engine"] not in ("auto", "exact"):
         return False
-    current, other = runtime(), options["reference"]
+    current, other = runtime(), options.get("reference")  # an analysis has none
     with current.catalog.read() as connection:
         asking, _ = activations.get(connection, set_id)
         searched = asking if other is None else activations.get(connection, other)[0]
