@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -156,14 +157,14 @@ def test_a_trainer_of_two_processes_takes_the_training(service: Running, tmp_pat
     with (tmp_path / "log").open("w") as log:
         pair = subprocess.Popen([sys.executable, *command, "--role", "train"], env=settings, stdout=log, stderr=log)
     try:
-        catalog = Catalog(service.settings.resolved_database_url)
-        deadline = time.monotonic() + PATIENCE_S
-        while not alive(catalog, "train-pair"):
-            assert pair.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.1)
-        together = service.run("training", spec).job
-        assert segment_workers(catalog, together.id) >= {"train-pair"}
+        with closing(Catalog(service.settings.resolved_database_url)) as catalog:
+            deadline = time.monotonic() + PATIENCE_S
+            while not alive(catalog, "train-pair"):
+                assert pair.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.1)
+            together = service.run("training", spec).job
+            assert segment_workers(catalog, together.id) >= {"train-pair"}
     finally:
         pair.terminate()
         pair.wait(30)
