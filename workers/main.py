@@ -183,6 +183,7 @@ def _keep_settling(jobs: JobControl, submission: Submission, stop: threading.Eve
                 scanned = True
             jobs.settle_lost()
             jobs.settle_overdue()
+            jobs.settle_untaken()
             jobs.settle_cancelled()
         except Exception:  # the database may be away, by our error or the engine's own
             logger.exception("settling failed; it is tried again")

@@ -8,7 +8,7 @@ from service.catalog import corpora, jobs, products, segments, workers
 from service.catalog.engine import Catalog
 from service.catalog.locks import worker_lock
 from service.contracts.jobs import Job
-from service.jobs.engine import JobEngine, run_id, scan_run_id
+from service.jobs.engine import COMPUTE_QUEUE, TRAIN_QUEUE, JobEngine, run_id, scan_run_id
 from service.settings import Settings
 
 
@@ -92,6 +92,14 @@ class JobControl:
                 return False
         with worker_lock(self.catalog, self.settings.locks, worker) as dead:
             return not dead
+
+    def settle_untaken(self) -> None:
+        """Give what waits for a trainer to the compute workers when the last trainer has gone."""
+        with self.catalog.read() as connection:
+            if workers.any_alive(connection, "train-", self.settings.lease_s):
+                return
+        for workflow_id in self.engine.waiting(TRAIN_QUEUE):
+            self.engine.give_back(workflow_id, COMPUTE_QUEUE)
 
     def settle_overdue(self) -> None:
         """Fail jobs that take longer than they may; what runs of them ends at its next progress write."""

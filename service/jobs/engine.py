@@ -91,6 +91,11 @@ class JobEngine:
                 found.setdefault(status.executor_id, []).append((status.workflow_id, status.queue_name))
         return found
 
+    def waiting(self, queue: str) -> list[str]:
+        """Workflows that nobody has taken from a queue."""
+        found = self._client.list_workflows(status="ENQUEUED", queue_name=queue, load_input=False, load_output=False)
+        return [status.workflow_id for status in found]
+
     def give_back(self, workflow_id: str, queue: str) -> None:
         """Put a dead worker's workflow back on its queue; the dead one, should it wake, no longer owns it."""
         self._client.resume_workflow(workflow_id, queue_name=queue)

@@ -12,29 +12,32 @@ import pytest
 from service.contracts.sweeps import Sweep
 from tests.end_to_end.conftest import PATIENCE_S, Running
 
-SPEC = {"preset": "smoke/table3", "training": {"steps": 20, "eval_every": 5, "window_steps": 4}}
+SPEC = {
+    "preset": "smoke/table3",
+    "training": {"steps": 20, "eval_every": 5, "window_steps": 4},
+    "models": [{"name": "S1"}],
+}
 
 
 @pytest.fixture(scope="module")
 def sweep(service: Running) -> Sweep:
     finished = service.run("sweep", SPEC)
-    assert [result.type for result in finished.job.results] == ["sweep", *["training"] * 4]
+    assert [result.type for result in finished.job.results] == ["sweep", *["training"] * 2]
     return service.client.sweep(finished.job.results[0].id)
 
 
 def test_every_run_of_the_grid_is_there(sweep: Sweep):
     assert [(run.model, run.tokens, run.seed) for run in sweep.runs] == [
-        (model, tokens, 0) for model in ("S1", "S2") for tokens in (20_000, 40_000)
+        ("S1", tokens, 0) for tokens in (20_000, 40_000)
     ]
     assert all(run.step == run.steps == 20 for run in sweep.runs)
-    assert sweep.runs[0].parameters < sweep.runs[2].parameters
     assert sweep.finished_at is not None
 
 
 def test_the_table_is_of_the_runs_own_losses(service: Running, sweep: Sweep):
     assert sweep.tables is not None
     assert set(sweep.tables) <= {"before", "after"}
-    assert [row.model for row in sweep.tables["before"].rows] == ["S1", "S2"]
+    assert [row.model for row in sweep.tables["before"].rows] == ["S1"]
     run = sweep.runs[0]
     assert run.stopping is not None
     assert run.stopping.before is not None
@@ -70,7 +73,7 @@ def test_figures_and_parquet_are_served(service: Running, sweep: Sweep):
 def test_a_killed_worker_changes_no_number(service: Running, sweep: Sweep):
     handle = service.client.submit("sweep", SPEC)
     deadline = time.monotonic() + PATIENCE_S
-    while (job := handle.get()).progress.done < 25:
+    while (job := handle.get()).progress.done < 12:
         assert job.state not in ("failed", "succeeded"), job
         assert time.monotonic() < deadline
     process = service.supervisor.child("compute").process

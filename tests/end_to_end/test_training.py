@@ -165,9 +165,11 @@ def test_a_trainer_of_two_processes_takes_the_training(service: Running, tmp_pat
                 time.sleep(0.1)
             together = service.run("training", spec).job
             assert segment_workers(catalog, together.id) >= {"train-pair"}
+            waiting = service.client.submit("training", spec)  # routed to the pair, which is gone in a moment
     finally:
         pair.terminate()
         pair.wait(30)
+    assert waiting.wait(timeout_s=PATIENCE_S).job.state == "succeeded"
     for first, second in zip(curve(service, run_of(alone)), curve(service, run_of(together)), strict=True):
         assert float(second["train_loss"]) == pytest.approx(float(first["train_loss"]), rel=1e-4)
 
