@@ -122,7 +122,12 @@ class Settings(BaseSettings):
     training_segment_s: float = Field(
         default=45.0,
         gt=0,
-        description="how long a training keeps a worker; then the next job has its turn",
+        description="how long a training keeps a compute worker; then the next job has its turn",
+    )
+    trainer_segment_s: float = Field(
+        default=900.0,
+        gt=0,
+        description="the same on a trainer, where nothing else waits; a death costs the steps since the last evaluation",
     )
     retain_jobs_days: float | None = Field(
         default=None,

@@ -56,7 +56,7 @@ def main() -> None:
     settings = Settings()
     settings.make_folders()
     name = f"{role}-{settings.worker_name}"
-    if role == "train" and _follows(Runtime(settings, Catalog(settings.resolved_database_url), name)):
+    if role == "train" and _follows(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
         return
     with _only_one(settings, name):
         if role == "query":
@@ -91,7 +91,7 @@ def _follows(runtime: Runtime) -> bool:
 def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, hurry: threading.Event) -> None:
     """Serve the role's queue until `stop` is set; then end the segment, in `drain_s` or until `hurry` is set."""
     catalog = Catalog(settings.resolved_database_url)
-    runtime = Runtime(settings, catalog, name)
+    runtime = Runtime(settings, catalog, name, role)
     set_runtime(runtime)
     _launch(settings, role, name)
     DBOS.listen_queues(list(_QUEUES[role]))

@@ -153,7 +153,8 @@ def test_a_trainer_of_two_processes_takes_the_training(service: Running, tmp_pat
     spec = {"preset": "smoke/f2", "steps": 20, "eval_every": 10, "model": {"dropout": 0.0}}
     alone = service.run("training", spec).job
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "workers.main"]
-    settings = environment(service.settings) | {"RADIUS_WORKER_NAME": "pair", "OMP_NUM_THREADS": "1"}
+    shared = {"RADIUS_TRAINING_SEGMENT_S": "0.001"}  # of a worker that others wait for, which a trainer is not
+    settings = environment(service.settings) | shared | {"RADIUS_WORKER_NAME": "pair", "OMP_NUM_THREADS": "1"}
     with (tmp_path / "log").open("w") as log:
         pair = subprocess.Popen([sys.executable, *command, "--role", "train"], env=settings, stdout=log, stderr=log)
     try:
@@ -164,7 +165,7 @@ def test_a_trainer_of_two_processes_takes_the_training(service: Running, tmp_pat
                 assert time.monotonic() < deadline, (tmp_path / "log").read_text()
                 time.sleep(0.1)
             together = service.run("training", spec).job
-            assert segment_workers(catalog, together.id) >= {"train-pair"}
+            assert trained_by(catalog, together.id) == ["train-pair"]
             waiting = service.client.submit("training", spec)  # routed to the pair, which is gone in a moment
     finally:
         pair.terminate()
@@ -179,6 +180,8 @@ def alive(catalog: Catalog, worker: str) -> bool:
         return workers.any_alive(connection, worker, 3)
 
 
-def segment_workers(catalog: Catalog, job_id: str) -> set[str]:
+def trained_by(catalog: Catalog, job_id: str) -> list[str]:
+    """The worker of each segment that trained."""
+    query = sa.select(segments.c.worker).where(segments.c.job == job_id, segments.c.stage == "train")
     with catalog.read() as connection:
-        return set(connection.execute(sa.select(segments.c.worker).where(segments.c.job == job_id)).scalars())
+        return list(connection.execute(query).scalars())

@@ -22,12 +22,18 @@ _RETRY_S = 1.0
 
 @dataclass(frozen=True)
 class Runtime:
-    """Settings, catalog and name of this worker process."""
+    """Settings, catalog, name and role of this worker process."""
 
     settings: Settings
     catalog: Catalog
     worker: str
+    role: str = "compute"
     draining: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def training_segment_s(self) -> float:
+        """How long a training may keep this worker."""
+        return self.settings.trainer_segment_s if self.role == "train" else self.settings.training_segment_s
 
     def staging(self, job_id: str) -> Path:
         """Where a job's unpublished files are."""

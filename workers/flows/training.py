@@ -66,7 +66,7 @@ def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress)
             ranks.tell(_GO)
             log.add(trainer.advance())
             progress(trainer.step - arguments["start"])
-            if time.monotonic() - began > current.settings.training_segment_s:
+            if time.monotonic() - began > current.training_segment_s:
                 break
     finally:
         ranks.tell(_STOP)
