@@ -19,6 +19,7 @@ from service import __version__
 from service.client import Client
 from service.commands.administration import check_health, db_app, keys_app
 from service.commands.energies import print_energy_report, print_query
+from service.commands.estimates import print_estimate
 from service.commands.metrics import write_tensorboard
 from service.commands.output import console, errors, jobs_table, print_json, print_report, wait_with_bar
 from service.commands.reading import read_array
@@ -39,6 +40,9 @@ app.add_typer(keys_app, name="keys")
 _EXIT = {InvalidInput: 2, NotFound: 2, TooLarge: 2, Unavailable: 3}
 
 Url = Annotated[str, typer.Option("--url", envvar="RADIUS_URL", help="the service")]
+Kind = Annotated[str, typer.Argument(help="extraction, radius, energy, analysis, training or sweep")]
+Preset = Annotated[str | None, typer.Option(help="a preset of /v1/presets")]
+Values = Annotated[list[str] | None, typer.Option("--set", help="field=value, value as JSON or text")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -109,19 +113,16 @@ def demo(
 
 @app.command()
 def submit(
-    kind: Annotated[str, typer.Argument(help="extraction, radius, energy, analysis, training or sweep")],
-    preset: Annotated[str | None, typer.Option(help="a preset of /v1/presets")] = None,
-    values: Annotated[list[str] | None, typer.Option("--set", help="field=value, value as JSON or text")] = None,
+    kind: Kind,
+    preset: Preset = None,
+    values: Values = None,
     watch_it: Annotated[bool, typer.Option("--watch", help="wait for the end")] = False,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Submit a job: radius submit analysis --preset small/f1 --set chunks=500 --set radius.k=2."""
-    spec: dict[str, Any] = {} if preset is None else {"preset": preset}
-    for text in values or []:
-        spec = merge(spec, _assignment(text))
     with _client(url) as client:
-        handle = client.submit(kind, spec)
+        handle = client.submit(kind, _spec(preset, values))
         if watch_it:
             wait_with_bar(handle)
         job = handle.get()
@@ -129,6 +130,21 @@ def submit(
             print_json(job.model_dump(mode="json"))
         else:
             console.print(job.id, highlight=False)
+
+
+@app.command()
+def estimate(
+    kind: Kind, preset: Preset = None, values: Values = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
+    """Show what a job would take, and whether it fits; nothing is submitted. Exit code 1 when it does not fit."""
+    with _client(url) as client:
+        found = client.estimate(kind, _spec(preset, values))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_estimate(found)
+    if not found.fits:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -304,6 +320,13 @@ def _exit_codes() -> Iterator[None]:
 def _client(url: str, **options: Any) -> Client:
     """A client with the key in the environment's RADIUS_API_KEY, if there is one."""
     return Client(url, api_key=os.environ.get("RADIUS_API_KEY"), **options)
+
+
+def _spec(preset: str | None, values: list[str] | None) -> dict[str, Any]:
+    spec: dict[str, Any] = {} if preset is None else {"preset": preset}
+    for text in values or []:
+        spec = merge(spec, _assignment(text))
+    return spec
 
 
 def _assignment(text: str) -> dict[str, Any]:

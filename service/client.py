@@ -27,6 +27,7 @@ from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
 from service.contracts.energy import Evaluation
 from service.contracts.energy_report import EnergyReport
+from service.contracts.estimates import Estimate
 from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
@@ -109,6 +110,10 @@ class Client:
     ) -> Handle:
         """Submit a job; raises the service's error when it is refused."""
         return Handle(self, self._send(Calls.submit(kind, spec, priority, labels or {})).id)
+
+    def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
+        """What a job would take, without submitting it."""
+        return self._send(Calls.estimate(kind, spec))
 
     def job(self, job_id: str) -> Job:
         return self._send(Calls.job(job_id))
@@ -249,6 +254,9 @@ class AsyncClient:
         self, kind: str, spec: Mapping[str, Any], *, priority: int = 50, labels: Mapping[str, str] | None = None
     ) -> Job:
         return await self._send(Calls.submit(kind, spec, priority, labels or {}))
+
+    async def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
+        return await self._send(Calls.estimate(kind, spec))
 
     async def job(self, job_id: str) -> Job:
         return await self._send(Calls.job(job_id))

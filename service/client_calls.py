@@ -14,6 +14,7 @@ from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
 from service.contracts.energy import Evaluation
 from service.contracts.energy_report import EnergyReport
+from service.contracts.estimates import Estimate
 from service.contracts.jobs import Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
@@ -43,6 +44,10 @@ class Calls:
     def submit(kind: str, spec: Mapping[str, Any], priority: int, labels: Mapping[str, str]) -> Call[Job]:
         body = {"kind": kind, "spec": dict(spec), "priority": priority, "labels": dict(labels)}
         return Call("POST", "/v1/jobs", _model(Job), {"json": body})
+
+    @staticmethod
+    def estimate(kind: str, spec: Mapping[str, Any]) -> Call[Estimate]:
+        return Call("POST", "/v1/jobs/estimate", _model(Estimate), {"json": {"kind": kind, "spec": dict(spec)}})
 
     @staticmethod
     def job(job_id: str) -> Call[Job]:

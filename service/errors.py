@@ -4,6 +4,7 @@
     ├── InvalidInput            422
     │   ├── NonFiniteData       422
     │   ├── UnsupportedModel    422
+    │   ├── DoesNotFit          422
     │   └── NotAvailable        422
     ├── Unauthorized            401
     ├── NotFound                404
@@ -63,6 +64,12 @@ class UnsupportedModel(InvalidInput):
     """Not a GPT-2 family model, or not safetensors."""
 
     code = "unsupported_model"
+
+
+class DoesNotFit(InvalidInput):
+    """The job needs more disk or memory than there is; the message has the numbers."""
+
+    code = "does_not_fit"
 
 
 class NotAvailable(InvalidInput):

@@ -74,6 +74,14 @@ class Settings(BaseSettings):
     approximation_rows: int = Field(
         default=1_000, ge=1, description="rows searched again exactly to measure an approximate engine"
     )
+    disk_reserve_bytes: int = Field(
+        default=GIB,
+        ge=0,
+        description="of the data directory's disk that jobs leave free; one that needs more is refused",
+    )
+    calibration_wait_s: float = Field(
+        default=20.0, ge=0, description="how long an estimate waits for the first measurement of a device"
+    )
     search_memory_bytes: int = Field(
         default=16 * GIB, ge=0, description="a search whose encoded rows need more encodes them again for every panel"
     )
@@ -127,7 +135,7 @@ class Settings(BaseSettings):
     trainer_segment_s: float = Field(
         default=900.0,
         gt=0,
-        description="the same on a trainer, where nothing else waits; a death costs the steps since the last evaluation",
+        description="the same on a trainer, where nothing else waits; a death costs what came after an evaluation",
     )
     retain_jobs_days: float | None = Field(
         default=None,

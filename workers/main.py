@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 from dbos import DBOS
 
-from service.catalog import segments
+from service.catalog import segments, workers
 from service.catalog.engine import Catalog
 from service.catalog.locks import worker_lock
 from service.contracts.base import now
@@ -94,6 +94,8 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     runtime = Runtime(settings, catalog, name, role)
     set_runtime(runtime)
     _launch(settings, role, name)
+    if role in ("compute", "train"):
+        _introduce(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
     DBOS.launch()
     for queue, at_once in _QUEUES[role].items():
@@ -142,6 +144,18 @@ def _launch(settings: Settings, role: str, name: str) -> None:
 
         set_precise_float32(settings.torch_threads)
         logger.info("computing on %s", choose_device(settings.device))
+
+
+def _introduce(runtime: Runtime) -> None:
+    """Say what this worker computes on, for estimates; where the database is away they do without."""
+    from workers.flows.calibrating import this_device
+
+    device = this_device(runtime.settings)
+    try:
+        with runtime.catalog.begin() as connection:
+            workers.introduce(connection, runtime.worker, device)
+    except Unavailable:
+        logger.warning("the database is away; estimates will not know of this worker's device")
 
 
 def _keep_taking_over(jobs: JobControl, name: str, stop: threading.Event) -> None:

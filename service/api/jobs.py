@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from service.api.bodies import StrictRoute
@@ -13,9 +16,11 @@ from service.api.problems import RESPONSES
 from service.api.services import LimitDep, PageDep, ServicesDep
 from service.catalog import events, jobs
 from service.contracts.base import Identifier, Page
+from service.contracts.estimates import Estimate
 from service.contracts.jobs import Job, JobEvent, JobKind, JobRequest, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute, responses=RESPONSES)
+_LOOK_S = 0.25
 
 
 @router.post("", status_code=202)
@@ -31,6 +36,22 @@ def create_job(
     job = services.submission.submit(request, idempotency_key)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return job
+
+
+@router.post("/estimate")
+async def estimate_job(request: JobRequest, services: ServicesDep) -> Estimate:
+    """What a job would take: segments, time, bytes, memory, and whether it fits. Nothing is submitted.
+
+    Times come from a measurement of the compute worker's device, made once, when they are first asked for.
+    """
+    deadline = time.monotonic() + services.settings.calibration_wait_s
+    found = await run_in_threadpool(services.estimation.estimate, request)
+    if found.device is not None and found.calibration is None:
+        await run_in_threadpool(services.estimation.calibrate, found.device)
+        while found.calibration is None and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_S)
+            found = await run_in_threadpool(services.estimation.estimate, request)
+    return found
 
 
 @router.get("")

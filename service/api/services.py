@@ -17,6 +17,7 @@ from service.contracts.base import Identifier
 from service.errors import InvalidInput
 from service.jobs.control import JobControl
 from service.jobs.engine import JobEngine
+from service.jobs.estimation import Estimation
 from service.jobs.submission import Submission
 from service.settings import Settings
 
@@ -28,6 +29,7 @@ class Services:
     settings: Settings
     catalog: Catalog
     submission: Submission
+    estimation: Estimation
     control: JobControl
     queries: QueryProxy
 
@@ -47,10 +49,12 @@ def build_services(settings: Settings) -> Services:
     """Connections are made on first use, so this succeeds while the database is away."""
     catalog = Catalog(settings.resolved_database_url)
     engine = JobEngine(settings.resolved_database_url)
+    submission = Submission(catalog, engine, settings)
     return Services(
         settings,
         catalog,
-        Submission(catalog, engine, settings),
+        submission,
+        submission.estimation,
         JobControl(catalog, engine, settings),
         QueryProxy(settings),
     )

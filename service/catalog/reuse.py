@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from service.catalog import events, jobs
 from service.catalog.tables import activations, job_results
+from service.catalog.tables import jobs as jobs_table
 from service.contracts.base import Notice
+from service.contracts.extraction import NOT_IN_VECTORS, ExtractionSpec
 
+_LOOKED_AT = 1_000
 Found = list[tuple[str, str]]
 
 
@@ -25,6 +30,27 @@ def find(connection: sa.Connection, job_id: str, key: str, sites: list[str], *, 
     for row in mine or (rows if others else []):
         made.setdefault(row["job"], {})[row["site"]] = (row["id"], row["sha256"])
     return [[found[site] for site in sites] for found in made.values() if len(found) == len(sites)]
+
+
+def made_before(connection: sa.Connection, spec: ExtractionSpec) -> tuple[str, list[str]] | None:
+    """The newest job of the same extraction, by its spec, and its sets at these sites, in their order.
+
+    Whether corpus and model are still the same only a worker can tell.
+    """
+    theirs = activations.join(jobs_table, activations.c.job == jobs_table.c.id)
+    query = sa.select(jobs_table.c.id, jobs_table.c.spec, activations.c.site, activations.c.id.label("made"))
+    query = query.select_from(theirs).where(activations.c.reuse_key.is_not(None), activations.c.site.in_(spec.sites))
+    asked, made = _extraction(spec.model_dump(mode="json")), dict[str, dict[str, str]]()
+    for row in connection.execute(query.order_by(activations.c.id.desc()).limit(_LOOKED_AT)):
+        if _extraction(row.spec) == asked:
+            made.setdefault(row.id, {})[row.site] = row.made
+    whole = (item for item in made.items() if len(item[1]) == len(spec.sites))
+    return next(((job_id, [sets[site] for site in spec.sites]) for job_id, sets in whole), None)
+
+
+def _extraction(spec: dict[str, Any]) -> dict[str, Any]:
+    """What of a job's spec decides its vectors."""
+    return {name: spec.get(name) for name in ExtractionSpec.model_fields if name not in NOT_IN_VECTORS}
 
 
 def link(connection: sa.Connection, job_id: str, sets: list[str]) -> bool:

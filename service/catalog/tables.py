@@ -99,6 +99,14 @@ workers = sa.Table(
     metadata,
     sa.Column("name", sa.String(128), primary_key=True),
     sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("device", sa.JSON),
+)
+
+calibrations = sa.Table(
+    "calibrations",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("speeds", sa.JSON, nullable=False),
 )
 
 job_results = sa.Table(

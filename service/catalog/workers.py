@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from service.catalog.tables import workers
 from service.contracts.base import now
+from service.contracts.estimates import Device
 
 
 def seen(connection: sa.Connection, name: str) -> None:
@@ -15,6 +16,18 @@ def seen(connection: sa.Connection, name: str) -> None:
     here = workers.update().where(workers.c.name == name).values(seen_at=now())
     if connection.execute(here).rowcount == 0:
         connection.execute(workers.insert().values(name=name, seen_at=now()))
+
+
+def introduce(connection: sa.Connection, name: str, device: Device) -> None:
+    """This worker lives, and computes on that device."""
+    seen(connection, name)
+    connection.execute(workers.update().where(workers.c.name == name).values(device=device.model_dump(mode="json")))
+
+
+def devices(connection: sa.Connection, prefix: str, lease_s: float) -> list[Device]:
+    """Devices of the workers whose name begins so and that were seen within their lease."""
+    query = sa.select(workers.c.device).where(_recent(prefix, lease_s), workers.c.device.is_not(None))
+    return [Device(**found) for found in connection.execute(query.order_by(workers.c.name)).scalars() if found]
 
 
 def is_alive(connection: sa.Connection, name: str, lease_s: float) -> bool:
@@ -31,14 +44,17 @@ def any_alive(connection: sa.Connection, prefix: str, lease_s: float) -> bool:
 
 def count_alive(connection: sa.Connection, prefix: str, lease_s: float) -> int:
     """How many workers whose name begins so were seen within their lease."""
-    recent = workers.c.name.startswith(prefix) & (workers.c.seen_at >= now() - timedelta(seconds=lease_s))
-    return connection.execute(sa.select(sa.func.count()).where(recent)).scalar_one()
+    return connection.execute(sa.select(sa.func.count()).where(_recent(prefix, lease_s))).scalar_one()
 
 
 def is_missing(connection: sa.Connection, name: str, lease_s: float) -> bool:
     """Whether a worker that was seen once has not been for longer than its lease."""
     age = _age(connection, workers.c.name == name)
     return age is not None and age > timedelta(seconds=lease_s)
+
+
+def _recent(prefix: str, lease_s: float) -> sa.ColumnElement[bool]:
+    return workers.c.name.startswith(prefix) & (workers.c.seen_at >= now() - timedelta(seconds=lease_s))
 
 
 def _age(connection: sa.Connection, which: sa.ColumnElement[bool]) -> timedelta | None:

@@ -10,6 +10,7 @@ from service.contracts.base import RequestContract, Seed, Text
 from service.contracts.sites import SITE_PATTERN
 
 SiteName = Annotated[str, StringConstraints(pattern=SITE_PATTERN, max_length=64)]
+NOT_IN_VECTORS = {"sites", "preset", "reuse"}  # what of a spec says nothing of what the vectors of a site are
 
 
 def distinct(sites: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 Layers = Annotated[list[Width], Field(min_length=1, max_length=256)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Lexicon = Literal["standard", "half_nouns", "one_noun", "nouns_x2", "nouns_x10", "nouns_x100"]
+BYTES = "bytes"  # the name of the vocabulary of bytes, instead of a tokenizer's
 Experiment = Literal["question_formation", "openelm"]
 
 
@@ -112,7 +113,9 @@ class TokenData(RequestContract):
     """One long array of tokens: a corpus, tokenised; its tail is for validation."""
 
     corpus: Text = Field(description="id or name of a corpus; SPGC token files are one")
-    tokenizer: Text = Field(default="openai-community/gpt2", description="model whose tokenizer is used")
+    tokenizer: Text = Field(
+        default="openai-community/gpt2", description="model whose tokenizer is used; bytes: none is"
+    )
     tokens: int | None = Field(default=None, ge=2, description="D: the first tokens of the training part; null: all")
     deduplicate: bool = Field(default=False, description="leave out paragraphs that stood before, wherever they did")
     validation_share: float = Field(default=0.05, gt=0, lt=1)

@@ -14,6 +14,7 @@ COMPUTE_QUEUE = "compute"
 TRAIN_QUEUE = "train"
 RUNS_QUEUE = "runs"  # of the runs of sweeps: they wait on segments, and sweeps on them
 SCAN_WORKFLOW = "scan"
+CALIBRATE_WORKFLOW = "calibrate"
 SEGMENT_WORKFLOW = "segment"
 RUN_WORKFLOW = "run"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 
 import torch
 from torch import distributed
@@ -11,6 +12,7 @@ from torch import distributed
 from service.errors import InvalidInput
 
 _CPU = torch.device("cpu")
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def choose_device(name: str) -> torch.device:
@@ -20,8 +22,9 @@ def choose_device(name: str) -> torch.device:
         InvalidInput: one that is not here.
     """
     if name == "auto":
-        first = distributed.get_node_local_rank(0)  # pyright: ignore[reportPrivateImportUsage]
-        return torch.device("cuda", first) if torch.cuda.is_available() else _CPU
+        if not torch.cuda.is_available():
+            return _CPU
+        return torch.device("cuda", distributed.get_node_local_rank(0))  # pyright: ignore[reportPrivateImportUsage]
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -47,6 +50,17 @@ def set_precise_float32(threads: int = 0) -> None:
 def default_batch_tokens(device: torch.device) -> int:
     """Tokens of one forward pass: few enough for a CPU's caches (1,024 beat 4,096 by a tenth), many for a GPU."""
     return 16_384 if device.type == "cuda" else 1_024
+
+
+def device_memory(device: torch.device) -> int:
+    """Bytes that a process may use there: of the card, or of this machine or, where that is less, this container."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(whole, int(_CONTAINER_LIMIT.read_text()))
+    except (OSError, ValueError):  # no control groups, or no limit: "max"
+        return whole
 
 
 def describe_device(device: torch.device) -> dict[str, str | int]:

@@ -19,7 +19,7 @@ from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import activations, jobs
 from service.catalog.engine import Connection
 from service.contracts.base import Notice
-from service.contracts.extraction import ExtractionSpec
+from service.contracts.extraction import NOT_IN_VECTORS, ExtractionSpec
 from service.contracts.sites import Site
 from service.errors import NonFiniteData
 from service.ids import derived_id
@@ -136,7 +136,7 @@ def _describe(
         "job": job_id,
         "position": spec.position,
         "rows_per_chunk": spec.chunk_tokens if spec.position == "all" else 1,
-        "extraction": spec.model_dump(mode="json", exclude={"sites", "preset", "reuse"}),
+        "extraction": spec.model_dump(mode="json", exclude=NOT_IN_VECTORS),
         "sample": note,
         "reuse_key": key_of_staged(spec, note, staging),
         "model": loaded.identity,

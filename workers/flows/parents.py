@@ -16,6 +16,7 @@ from service.catalog.engine import Connection
 from service.errors import RadiusError, error_from_dict
 from service.ids import derived_id
 from service.jobs.engine import (
+    CALIBRATE_WORKFLOW,
     COMPUTE_QUEUE,
     RUN_WORKFLOW,
     RUNS_QUEUE,
@@ -89,6 +90,12 @@ def scan(corpus_id: str) -> None:
         result_of(_segment(f"scan-{corpus_id}", "scan", "scan", {"corpus": corpus_id, "priority": 1}))
     except Exception as error:
         _record_scan_failure(corpus_id, _as_error(error).as_dict())
+
+
+@_workflow(CALIBRATE_WORKFLOW)
+def calibrate(name: str) -> None:
+    """Measure how fast the worker is that takes it, outside any job."""
+    result_of(_segment(name, "calibrate", "calibrate", {"priority": 1}))
 
 
 def _guard(job_id: str, work: Callable[[str, Spec], object]) -> None:

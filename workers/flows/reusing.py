@@ -20,7 +20,7 @@ from service.artifacts.atomic import write_bytes
 from service.artifacts.manifest import canonical_json
 from service.catalog import reuse
 from service.catalog.engine import Connection
-from service.contracts.extraction import ExtractionSpec
+from service.contracts.extraction import NOT_IN_VECTORS, ExtractionSpec
 from service.errors import CorruptArtifact
 from service.provenance import provenance
 from service.settings import Settings
@@ -30,7 +30,6 @@ from workers.flows.runtime import SegmentProgress, runtime
 
 _MARK = "made-"
 _PACKAGES = ("torch", "transformers")
-_NOT_IN_KEY = {"sites", "preset", "reuse"}
 logger = logging.getLogger(__name__)
 
 
@@ -94,7 +93,7 @@ def _is_sound(folder: Path, sha256: str, progress: SegmentProgress) -> bool:
 
 def _key(spec: ExtractionSpec, note: dict[str, Any], maker: str) -> str:
     sample = {name: value for name, value in note.items() if name != "corpus"}  # its chunks are what counts
-    return _sha256({"spec": spec.model_dump(mode="json", exclude=_NOT_IN_KEY), "sample": sample, "maker": maker})
+    return _sha256({"spec": spec.model_dump(mode="json", exclude=NOT_IN_VECTORS), "sample": sample, "maker": maker})
 
 
 def _maker(settings: Settings, content: str | None) -> str | None:

@@ -9,7 +9,7 @@ from workers.corpora.sources import count_documents, read_documents
 from workers.flows.runtime import runtime
 
 
-def scan_corpus(_job_id: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def scan_corpus(arguments: dict[str, Any]) -> dict[str, Any]:
     """Read the corpus `arguments["corpus"]` once and record its counts."""
     current = runtime()
     with current.catalog.read() as connection:

@@ -16,6 +16,7 @@ from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
 from service.catalog import segments
 from service.errors import RadiusError
 from service.jobs.engine import SEGMENT_WORKFLOW
+from workers.flows.calibrating import calibrate_device
 from workers.flows.evaluating import evaluate_energies
 from workers.flows.extracting import extract_shard, publish_sets
 from workers.flows.measuring import measure_radius
@@ -48,6 +49,7 @@ SEGMENTS: dict[str, Segment] = {
     "prepare_sweep": prepare_sweep,
     "tabulate": tabulate_sweep,
 }
+UNOWNED: dict[str, Callable[[Arguments], Arguments]] = {"scan": scan_corpus, "calibrate": calibrate_device}
 
 
 @DBOS.workflow(name=SEGMENT_WORKFLOW, max_recovery_attempts=20, serialization_type=WorkflowSerializationFormat.PORTABLE)
@@ -57,9 +59,9 @@ def segment(job_id: str, name: str, function: str, arguments: Arguments) -> Argu
 
 
 def _owned(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
-    """Run a segment as its owner; a scan belongs to no job and has none."""
-    if function == "scan":
-        return scan_corpus(job_id, arguments)
+    """Run a segment as its owner; what belongs to no job has none."""
+    if function in UNOWNED:
+        return UNOWNED[function](arguments)
     current = runtime()
     attempt = current.write(partial(segments.claim, job_id=job_id, name=name, stage=function, worker=current.worker))
     try:

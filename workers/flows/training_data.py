@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from service.catalog import corpora
-from service.contracts.training import EXPERIMENTS, QuestionFormationSpec, TrainingSpec
+from service.contracts.training import BYTES, EXPERIMENTS, QuestionFormationSpec, TrainingSpec
 from workers.corpora.sources import read_documents
 from workers.flows.runtime import Runtime
 from workers.models.loading import load_tokenizer
 from workers.training import sentences, windows
 from workers.training.sentences import SentenceTask, describe_sentences, prepare_sentences
-from workers.training.windows import BYTES, WindowTask, describe_windows, prepare_windows
+from workers.training.windows import WindowTask, describe_windows, prepare_windows
 
 _DATA, _READY = "data", "ready"
 

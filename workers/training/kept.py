@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from service.contracts.run_models import RunModel
 from service.contracts.sites import Site
+from service.contracts.training import BYTES
 from service.errors import CorruptArtifact
 from workers.models.interface import ModelSizes
 from workers.models.loading import DTYPES, LoadedModel, load_tokenizer
@@ -20,7 +21,6 @@ from workers.models.openelm_config import OpenELMConfig
 from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
 from workers.models.trainable import TrainableModel
 from workers.training.checkpoints import ABOUT, MODEL, kept_name, read_kept
-from workers.training.windows import BYTES
 
 
 class LineReader:

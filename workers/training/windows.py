@@ -23,7 +23,6 @@ from workers.training.data import consecutive_windows, split_tail, windows_at
 from workers.training.overlap import STRETCH, first_occurrences, without_repeats
 
 Array = np.ndarray
-BYTES = "bytes"  # the name of the vocabulary of bytes, instead of a tokenizer's
 _TOGETHER = 1_000  # documents tokenised at once
 _BYTE_END = 0  # between documents, for the byte vocabulary
 _NOTE = "tokens.json"

@@ -1,0 +1,69 @@
+"""Work × a device's speeds → time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import ceil, exp, log
+
+from service.contracts.estimates import Calibration, Rate, StageEstimate
+
+
+@dataclass(frozen=True)
+class Work:
+    """A stage of a job, or each of several equal ones.
+
+    Attributes:
+        amounts: by the name of a speed of `Calibration`, how much there is of it.
+        width: d_model, for the speeds that depend on it.
+        repeats: how often, side by side where there are workers.
+        segments: of one repeat; one after another, where `segment_s` is given, as many as that length makes of them.
+        spread: segments of one repeat may run side by side.
+        written_bytes: of all repeats, that stay on disk.
+        memory_bytes: peak of a worker.
+    """
+
+    stage: str
+    amounts: Mapping[str, float] = field(default_factory=dict)
+    width: int = 0
+    repeats: int = 1
+    segments: int = 1
+    segment_s: float | None = None
+    spread: bool = False
+    written_bytes: int = 0
+    memory_bytes: int = 0
+
+
+def price(work: Work, calibration: Calibration | None, workers: int, overhead_s: float) -> StageEstimate:
+    """What a stage takes by `workers` equal workers, each segment waiting `overhead_s` until it is begun."""
+    seconds = segments = None
+    if calibration is not None:
+        busy_s = sum(amount / _speed(calibration, name, work.width) for name, amount in work.amounts.items())
+        each = max(work.segments, ceil(busy_s / work.segment_s)) if work.segment_s else work.segments
+        segments = work.repeats * each
+        side_by_side = segments if work.spread else work.repeats
+        rounds = ceil(side_by_side / max(1, min(workers, side_by_side)))
+        seconds = rounds * (busy_s / each + overhead_s) * (segments / side_by_side)
+    elif work.segment_s is None:
+        segments = work.repeats * work.segments
+    return StageEstimate(
+        stage=work.stage,
+        segments=segments,
+        seconds=seconds,
+        written_bytes=work.written_bytes,
+        memory_bytes=work.memory_bytes,
+    )
+
+
+def _speed(calibration: Calibration, name: str, width: int) -> float:
+    found: float | list[Rate] = getattr(calibration, name)
+    return _at_width(found, width) if isinstance(found, list) else found
+
+
+def _at_width(rates: list[Rate], width: int) -> float:
+    """The power law through the two widths measured; a wider model is never taken for faster than the widest."""
+    narrow, wide = min(rates, key=lambda rate: rate.d_model), max(rates, key=lambda rate: rate.d_model)
+    if narrow.d_model == wide.d_model or width >= wide.d_model:
+        return wide.per_s
+    exponent = log(wide.per_s / narrow.per_s) / log(wide.d_model / narrow.d_model)
+    return narrow.per_s * exp(exponent * log(max(1, width) / narrow.d_model))

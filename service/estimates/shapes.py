@@ -1,0 +1,123 @@
+"""Sizes that decide how much work a model, a sample, a set is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.sites import parse_site
+from service.contracts.training import OpenELMModel, QuestionFormationSpec, TrainingSpec
+from service.theory.openelm_size import OpenElmConfig, openelm_size
+from service.theory.transformer_size import Gpt2Config, gpt2_size
+
+BYTES_PER_TOKEN = 4.0  # of English text under GPT-2's tokenizer
+LINE_TOKENS = 22.0  # of the question-formation language, on average
+LINE_WORDS = 70  # its vocabulary
+GPT2_VOCABULARY = 50_257
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """A Transformer, as far as its cost goes.
+
+    Attributes:
+        d_model: width of the residual stream.
+        layers: weights of each block's matrices.
+        attention: Σ over heads of their width, in each block.
+        d_vocab: rows of the embedding.
+        parameters: all of them.
+    """
+
+    d_model: int
+    layers: tuple[int, ...]
+    attention: tuple[int, ...]
+    d_vocab: int
+    parameters: int
+
+    def forward_flops(self, tokens: float, context: int, depth: int | None = None) -> float:
+        """2 per weight and token, and 2·context·width of causal attention per token and block."""
+        depth = len(self.layers) if depth is None else depth
+        per_token = 2 * sum(self.layers[:depth]) + 2 * context * sum(self.attention[:depth])
+        return tokens * per_token
+
+    def training_flops(self, tokens: float, context: int) -> float:
+        """Three forward passes, output map included: the backward pass is two."""
+        return 3 * (self.forward_flops(tokens, context) + tokens * 2 * self.d_vocab * self.d_model)
+
+
+@dataclass(frozen=True)
+class SampleShape:
+    """A sample of chunks.
+
+    Attributes:
+        chunks: that the corpus gives, at most.
+        rows: vectors at each site.
+        text_bytes: that are tokenised for it.
+        assumed: what of it is a guess.
+    """
+
+    chunks: int
+    rows: int
+    text_bytes: float
+    assumed: list[str]
+
+
+def gpt2_shape(config: Gpt2Config) -> ModelShape:
+    """Of a GPT-2."""
+    d = config.d_model
+    block = 4 * d * d + 2 * d * (config.d_mlp or 4 * d)
+    layers, attention = (block,) * config.n_layers, (d,) * config.n_layers
+    return ModelShape(d, layers, attention, config.d_vocab, gpt2_size(config).total)
+
+
+def training_shape(spec: TrainingSpec, d_vocab: int) -> ModelShape:
+    """Of the model that a run trains."""
+    if isinstance(spec, QuestionFormationSpec):
+        model = spec.model
+        return gpt2_shape(Gpt2Config(model.n_layers, model.d_model, d_vocab=d_vocab, d_mlp=model.d_mlp))
+    return _openelm_shape(spec.model, d_vocab)
+
+
+def _openelm_shape(model: OpenELMModel, d_vocab: int) -> ModelShape:
+    given = tuple(model.query_heads), tuple(model.kv_heads), tuple(model.d_mlp)
+    config = OpenElmConfig(model.d_model, *given, model.d_head, d_vocab)
+    layers = tuple(
+        2 * model.d_model * model.d_head * (queries + pairs) + 3 * model.d_model * width
+        for queries, pairs, width in zip(*given, strict=True)
+    )
+    attention = tuple(heads * model.d_head for heads in model.query_heads)
+    return ModelShape(model.d_model, layers, attention, d_vocab, openelm_size(config).total)
+
+
+def run_tokens(spec: TrainingSpec) -> tuple[float, int]:
+    """Tokens of one step, and how many of them see one another."""
+    if isinstance(spec, QuestionFormationSpec):
+        return spec.batch * LINE_TOKENS, round(LINE_TOKENS)
+    return float(spec.batch * spec.model.n_ctx), spec.model.n_ctx
+
+
+def sample_shape(spec: ExtractionSpec, documents: int | None, text_bytes: int | None) -> SampleShape:
+    """How many chunks a corpus of that size gives, and how much of it is read for them; None: of unknown size."""
+    per_document = None if spec.chunks_per_document == "all" else spec.chunks_per_document
+    chunks, read = spec.chunks, spec.chunks * spec.chunk_tokens * BYTES_PER_TOKEN
+    assumed = ["the corpus was not counted, so every chunk asked for is assumed to be there"]
+    if documents is not None and text_bytes is not None:
+        assumed = [f"{BYTES_PER_TOKEN:g} bytes of text are one token"]
+        there = int(text_bytes / BYTES_PER_TOKEN / spec.chunk_tokens)
+        chunks = min(chunks, there if per_document is None else min(there, documents * per_document))
+        tried = documents if per_document is None else min(documents, _tokenised(documents, spec.chunks))
+        read = text_bytes * tried / max(1, documents)
+    rows = chunks * (spec.chunk_tokens if spec.position == "all" else 1)
+    return SampleShape(chunks, rows, read, assumed)
+
+
+def depth_of(sites: list[str], n_layers: int) -> int:
+    """Blocks that a forward pass to the last of these sites runs."""
+    found = [parse_site(site, n_layers) for site in sites]
+    return min(n_layers, max(site.layer + (site.hook != "resid_pre") for site in found))
+
+
+def _tokenised(documents: int, chunks: int) -> float:
+    """Documents whose chunk may still enter a sample when it is their turn: chunks · (1 + log(documents / chunks))."""
+    return chunks * (1 + log(max(1.0, documents / chunks)))

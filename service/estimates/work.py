@@ -1,0 +1,152 @@
+"""What jobs do, stage by stage; the stages are the segments' names in `workers/flows`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from service.contracts.energy import EnergyOptions
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.radius import RadiusOptions
+from service.contracts.training import OpenELMSpec, TrainingSpec
+from service.estimates.pricing import Work
+from service.estimates.shapes import ModelShape, SampleShape, depth_of, run_tokens
+from service.settings import MIB, Settings
+
+PROCESS_BYTES = 640 * MIB  # of a compute worker that has done nothing yet: torch, transformers, FAISS
+_ROW_NUMBERS = 32  # of 8 bytes, that a search keeps for every row beside its encoding
+_CHUNK_BYTES = 300  # of a chunk's ids, ends and Python objects, beside tokens and text
+_FORWARD_VECTORS = 24  # of d_model numbers, that a token of a batch has at most while it passes a block
+_TRAINING_VECTORS = 34  # the same kept for the backward pass, in every block
+_REPORT_BYTES = MIB  # of a report: arrays per row are counted, figures are small
+_ENCODED_BYTES = 2  # of a number in the filter's format
+_BATCH_TOKENS = 16_384  # of a forward pass on a GPU; fewer on a CPU
+
+
+@dataclass(frozen=True)
+class SetShape:
+    """Vectors of one set."""
+
+    n: int
+    d_model: int
+
+
+def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape, settings: Settings) -> list[Work]:
+    """Sample → shards → published sets."""
+    context = spec.position + 1 if isinstance(spec.position, int) else spec.chunk_tokens
+    depth = depth_of(spec.sites, len(model.layers))
+    number = 2 if spec.dtype == "float16" else 4  # bfloat16 is stored as float32
+    vectors = sample.rows * model.d_model * number * len(spec.sites)
+    chunk = 4 * spec.chunk_tokens + 4 * spec.chunk_tokens + _CHUNK_BYTES
+    shards = ceil(sample.chunks / max(1, settings.shard_tokens // spec.chunk_tokens))
+    weights = model.parameters * (2 if spec.dtype != "float32" else 4)
+    batch = (settings.batch_tokens or _BATCH_TOKENS) * _FORWARD_VECTORS * model.d_model * number
+    shard = ceil(vectors / max(1, shards))
+    return [
+        Work(
+            "sample",
+            {"tokenising": sample.text_bytes, "storing": sample.chunks * chunk},
+            written_bytes=sample.chunks * chunk,
+            memory_bytes=PROCESS_BYTES + sample.chunks * chunk,
+        ),
+        Work(
+            "extract",
+            {"forward": model.forward_flops(sample.chunks * context, context, depth), "storing": vectors},
+            width=model.d_model,
+            segments=shards,
+            spread=True,
+            written_bytes=vectors,
+            memory_bytes=PROCESS_BYTES + weights + batch + 2 * shard,
+        ),
+        Work("publish", {"storing": vectors}, memory_bytes=PROCESS_BYTES + weights + 2 * shard),
+    ]
+
+
+def radius_work(asking: SetShape, searched: SetShape, options: RadiusOptions, settings: Settings) -> list[Work]:
+    """One search, in one segment or in parts; n²/2 pairs where the rows search among themselves."""
+    d, same = asking.d_model, asking == searched
+    rows = searched.n * options.fractions[-1]
+    products = (rows**2 / 2 if same else rows * asking.n) * d
+    draws = rows * d * (d + settings.null_queries) if same else 0.0
+    counting = products if options.radii is not None else 0.0
+    memory = search_bytes(asking, searched, settings)
+    report = {"storing": 32.0 * asking.n * len(options.fractions), "reports": 1.0}
+    written = _REPORT_BYTES + 16 * asking.n * len(options.fractions) * options.k
+    if options.engine not in ("auto", "exact") or products < settings.search_split_work:
+        amounts = {"searching": products, "counting": counting, "drawing": draws, **report}
+        return [Work("radius", amounts, written_bytes=written, memory_bytes=memory)]
+    parts = {"search": {"searching": products}, "count": {"counting": counting}}
+    stages = [Work("split", {"storing": rows * d * _ENCODED_BYTES}, memory_bytes=memory)]
+    stages += [Work("null", {"drawing": draws}, memory_bytes=memory)] if same else []
+    stages += [
+        Work(stage, amounts, segment_s=settings.search_segment_s, spread=True, memory_bytes=memory)
+        for stage, amounts in parts.items()
+        if any(amounts.values())
+    ]
+    return [*stages, Work("radius", report, written_bytes=written, memory_bytes=memory)]
+
+
+def search_bytes(asking: SetShape, searched: SetShape, settings: Settings) -> int:
+    """Peak of an exact search: encoded rows up to the setting's bytes, and some numbers for each; rows are mapped."""
+    rows = searched.n if asking == searched else searched.n + asking.n
+    encoded = min(settings.search_memory_bytes, _ENCODED_BYTES * rows * searched.d_model)
+    return PROCESS_BYTES + encoded + 8 * _ROW_NUMBERS * rows
+
+
+def energy_work(layers: list[SetShape], points: int, options: EnergyOptions) -> Work:
+    """Every point among the patterns of every layer; the inverse temperatures share one pass."""
+    points = min(points, options.sample or points)
+    products = sum(points * layer.n * layer.d_model for layer in layers)
+    held = max(layer.n * (4 * layer.d_model + 8 * _ROW_NUMBERS) for layer in layers)
+    written = _REPORT_BYTES + 8 * points * len(layers) * 4 * len(options.beta)
+    amounts = {"energies": float(products), "storing": float(written), "reports": 1.0}
+    return Work("energy", amounts, written_bytes=written, memory_bytes=PROCESS_BYTES + held)
+
+
+def training_work(
+    spec: TrainingSpec, model: ModelShape, settings: Settings, *, stage: str = "train", repeats: int = 1
+) -> list[Work]:
+    """Steps, evaluations and kept models of equal runs; then what is measured of the radius in each kept model."""
+    tokens, context = run_tokens(spec)
+    evaluations = ceil(spec.steps / spec.eval_every)
+    kept = 1 if spec.checkpoint_every is None else ceil(spec.steps / spec.checkpoint_every)
+    flops = spec.steps * model.training_flops(tokens, context)
+    flops += evaluations * model.training_flops(_evaluated(spec), context) / 3
+    state = 12 * model.parameters
+    written = state + 4 * model.parameters * kept
+    micro = tokens * min(1.0, (spec.micro_batch or spec.batch) / spec.batch)
+    activations = 4 * micro * model.d_model * _TRAINING_VECTORS * len(model.layers)
+    memory = PROCESS_BYTES + 16 * model.parameters + int(activations)
+    train = Work(
+        stage,
+        {"training": flops, "storing": float(evaluations * state), "reports": 1.0},
+        width=model.d_model,
+        repeats=repeats,
+        segment_s=settings.training_segment_s,
+        written_bytes=repeats * written,
+        memory_bytes=memory,
+    )
+    finish = Work("finish", repeats=repeats, memory_bytes=memory)
+    if spec.radius is None:
+        return [train, finish]
+    wanted = spec.radius
+    length = wanted.tokens if isinstance(spec, OpenELMSpec) else context
+    sample = SetShape(wanted.rows, model.d_model)
+    search = wanted.rows**2 / 2 * model.d_model * len(wanted.sites)
+    read = Work(
+        "trajectory",
+        {"forward": model.forward_flops(wanted.rows * length, length), "searching": search},
+        width=model.d_model,
+        repeats=repeats,
+        segments=kept,
+        memory_bytes=search_bytes(sample, sample, settings) + 4 * model.parameters,
+    )
+    return [train, finish, read]
+
+
+def _evaluated(spec: TrainingSpec) -> float:
+    """Tokens that one evaluation reads."""
+    if isinstance(spec, OpenELMSpec):
+        return float(spec.data.validation_batches * spec.batch * spec.model.n_ctx)
+    tokens, _ = run_tokens(spec)
+    return tokens / spec.batch * (2 * spec.data.val + spec.decode)

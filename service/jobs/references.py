@@ -1,0 +1,119 @@
+"""What a spec refers to: sets, corpora, models. All of it is there, or the field that names what is not is named."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from service.catalog import activations, corpora, training
+from service.catalog.engine import Catalog
+from service.contracts.activations import ActivationSummary
+from service.contracts.energy import EnergySpec
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.jobs import JobSpec
+from service.contracts.radius import RadiusSpec
+from service.contracts.run_models import RunModel, parse_run_model
+from service.contracts.sweeps import SweepSpec
+from service.contracts.training import OpenELMSpec, QuestionFormationSpec, TrainingSpec
+from service.errors import InvalidInput, NotFound, TooLarge
+from service.paths import leaves_root
+from service.settings import Settings
+
+
+def name_step(catalog: Catalog, spec: JobSpec) -> JobSpec:
+    """An extraction from a run's newest kept model names its step from now on."""
+    if not isinstance(spec, ExtractionSpec):
+        return spec
+    try:
+        named = parse_run_model(spec.model)
+        if named is None:
+            return spec
+        with catalog.read() as connection:
+            kept = [checkpoint.step for checkpoint in training.checkpoints(connection, named.run)]
+    except InvalidInput as error:
+        raise InvalidInput(error.detail, field="spec.model") from error
+    if not kept or (named.step is not None and named.step not in kept):
+        raise InvalidInput("the run has kept no such model; GET /v1/training/{id} lists them", field="spec.model")
+    return spec.model_copy(update={"model": str(RunModel(named.run, named.step or kept[-1]))})
+
+
+def check_references(connection: sa.Connection, spec: JobSpec, settings: Settings) -> None:
+    """Raise `InvalidInput` with the field that names what is not there or does not fit, `TooLarge` over a limit."""
+    try:
+        if isinstance(spec, RadiusSpec):
+            _check_sets(connection, spec)
+        elif isinstance(spec, EnergySpec):
+            _check_layers(connection, spec)
+        elif isinstance(spec, QuestionFormationSpec | OpenELMSpec):
+            _check_training(connection, spec, "spec.")
+        elif isinstance(spec, SweepSpec):
+            _check_training(connection, next(spec.runs()).spec, "spec.training.")
+        else:
+            _check_extraction(connection, spec, settings)
+    except NotFound as error:
+        raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
+
+
+def _check_layers(connection: sa.Connection, spec: EnergySpec) -> None:
+    if not spec.activations:
+        return
+    sets = [activations.get(connection, set_id)[0] for set_id in spec.activations]
+    if len({found.d_model for found in sets}) > 1:
+        raise InvalidInput("the sets must have one d_model", field="spec.activations")
+    if spec.queries is None:
+        if len({found.n for found in sets}) > 1:
+            raise InvalidInput("layers over the same chunks have equally many rows", field="spec.activations")
+        if sets[0].n < 2:
+            raise InvalidInput("a row has no other pattern; two rows are needed", field="spec.activations")
+        return
+    _check_width(_set_in(connection, spec.queries, "spec.queries"), sets[0], "queries", "spec.queries")
+
+
+def _check_sets(connection: sa.Connection, spec: RadiusSpec) -> None:
+    queries, _ = activations.get(connection, spec.activations)
+    if spec.reference is None:
+        return
+    _check_width(_set_in(connection, spec.reference, "spec.reference"), queries, "reference", "spec.reference")
+
+
+def _check_extraction(connection: sa.Connection, spec: ExtractionSpec, settings: Settings) -> None:
+    if spec.chunks > settings.max_chunks:
+        raise TooLarge(f"at most {settings.max_chunks} chunks per job (max_chunks)", field="spec.chunks")
+    if isinstance(spec.position, int) and spec.position >= spec.chunk_tokens:
+        raise InvalidInput("position must lie within the chunk", field="spec.position")
+    if leaves_root(spec.model):
+        raise InvalidInput("a model is a hub id or a folder under the models root", field="spec.model")
+    _check_corpus(connection, spec.corpus, "spec.corpus")
+
+
+def _check_training(connection: sa.Connection, spec: TrainingSpec, prefix: str) -> None:
+    if isinstance(spec, OpenELMSpec):
+        _check_corpus(connection, spec.data.corpus, f"{prefix}data.corpus")
+        if leaves_root(spec.data.tokenizer):
+            detail = "a tokenizer is a hub id or a folder under the models root"
+            raise InvalidInput(detail, field=f"{prefix}data.tokenizer")
+    elif spec.data.folder is not None and leaves_root(spec.data.folder):
+        raise InvalidInput("a folder is one under the corpora root", field=f"{prefix}data.folder")
+
+
+def _check_corpus(connection: sa.Connection, name: str, field: str) -> None:
+    try:
+        corpus = corpora.find(connection, name)
+    except NotFound as error:
+        raise InvalidInput(error.detail, field=field) from error
+    if corpus.state == "failed":
+        raise InvalidInput("this corpus could not be read; GET /v1/corpora/{id} says why", field=field)
+
+
+def _set_in(connection: sa.Connection, set_id: str, field: str) -> ActivationSummary:
+    """The set that a field names; raises `InvalidInput` with the field where there is none."""
+    try:
+        return activations.get(connection, set_id)[0]
+    except NotFound as error:
+        raise InvalidInput(error.detail, field=field) from error
+
+
+def _check_width(other: ActivationSummary, first: ActivationSummary, name: str, field: str) -> None:
+    if other.d_model != first.d_model:
+        verb = "have" if name.endswith("s") else "has"
+        detail = f"the {name} {verb} d_model {other.d_model}, the activations {first.d_model}"
+        raise InvalidInput(detail, field=field)

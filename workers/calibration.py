@@ -1,0 +1,174 @@
+"""How fast this device is at what jobs do: each measured on a small piece of it, by the code that does it in a job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from tokenizers import ByteLevelBPETokenizer
+from transformers import GPT2Config, GPT2Model
+
+from service.artifacts.atomic import sha256_file, write_bytes
+from service.contracts.base import now
+from service.contracts.estimates import Calibration, Rate
+from service.contracts.sites import FINAL_NORM, Site
+from service.estimates.shapes import ModelShape
+from workers.corpora.documents import Document
+from workers.devices.device import default_batch_tokens
+from workers.energy.energies import evaluate
+from workers.energy.patterns import prepare_patterns
+from workers.figures.saving import save_figure
+from workers.models.gpt2 import GPT2
+from workers.models.openelm import OpenELM
+from workers.models.openelm_config import OpenELMConfig
+from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
+from workers.models.trainable import TrainableModel
+from workers.neighbors.counting import count_within
+from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.null_model import covariance_spectrum, gaussian_null
+from workers.neighbors.permutation import seeded_permutation
+from workers.neighbors.preparing import Means
+from workers.neighbors.stored import StoredRows
+from workers.training.cross_entropy import linear_cross_entropy
+from workers.training.optimizer import adamw
+
+_WIDTHS = (128, 768)  # of forward passes: the smallest models here, and GPT-2
+_LAYERS, _CONTEXT, _VOCABULARY = 2, 128, 512
+_ROWS, _D = 8192, 512  # of a search
+_FEW = 2048  # rows where float64 or every pair is looked at
+_DRAWS = 1000
+_STORED_BYTES = 32 * 2**20
+_TEXT_BYTES = 2**20
+_SENTENCES, _SENTENCE = 64, 22
+_WINDOWS, _WINDOW = 4, 256
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model to train, its batch, and what a step of it costs."""
+
+    model: TrainableModel
+    shape: ModelShape
+    batch: tuple[int, int]
+
+
+def calibrate(device: torch.device, documents: list[Document], folder: Path) -> Calibration:
+    """Measure everything, in some seconds; `documents` give the text, files go to `folder` for a moment."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    rows = StoredRows(generator.standard_normal((_ROWS, _D), dtype=np.float32))
+    few = StoredRows(generator.standard_normal((_FEW, _D), dtype=np.float32))
+    means = Means(device)
+    counted = [float(np.sqrt(_D))]  # well below the distances, as asked in practice
+    return Calibration(
+        tokenising=_tokenising(documents),
+        forward=[_forward(width, device) for width in _WIDTHS],
+        training=[_training(_sentences(), device), _training(_windows(), device)],
+        searching=_ROWS**2 / 2 * _D / _seconds(lambda: _search(rows, means)),
+        counting=_FEW**2 / 2 * _D / _seconds(lambda: count_within(few, np.arange(_FEW), counted, means=means)),
+        drawing=_ROWS * _D * (_D + _DRAWS) / _seconds(lambda: _draw(rows)),
+        energies=_FEW**2 * _D / _seconds(lambda: evaluate(prepare_patterns(few, device=device), few, own=_own(few))),
+        storing=_STORED_BYTES / _seconds(lambda: _store(folder)),
+        reports=1 / _seconds(lambda: _report(folder)),
+        measured_at=now(),
+    )
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    """The faster of two runs after a first one that warms up."""
+    taken = []
+    for _ in range(3):
+        began = time.perf_counter()
+        act()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - began)
+    return min(taken[1:])
+
+
+def _tokenising(documents: list[Document]) -> float:
+    text = "\n".join(document.text for document in documents)[:_TEXT_BYTES]
+    tokenizer: Any = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator([text[: _TEXT_BYTES // 4]], vocab_size=_VOCABULARY)
+    return len(text.encode()) / _seconds(lambda: tokenizer.encode_batch([text]))
+
+
+def _forward(width: int, device: torch.device) -> Rate:
+    config = GPT2Config(n_layer=_LAYERS, n_embd=width, n_head=width // 64, n_positions=_CONTEXT, vocab_size=_VOCABULARY)
+    model = GPT2(GPT2Model(config).to(device))  # pyright: ignore[reportArgumentType]
+    sequences = max(1, default_batch_tokens(device) // _CONTEXT)
+    tokens = torch.randint(0, _VOCABULARY, (sequences, _CONTEXT), device=device)
+    shape = ModelShape(width, (12 * width**2,) * _LAYERS, (width,) * _LAYERS, 0, 0)
+    flops = shape.forward_flops(tokens.numel(), _CONTEXT)
+    return Rate(d_model=width, per_s=flops / _seconds(lambda: model.read(tokens, [Site(_LAYERS, FINAL_NORM)])))
+
+
+def _sentences() -> _Model:
+    width, mlp = 128, 512
+    config = SentenceDecoderConfig(n_layers=_LAYERS, d_model=width, n_heads=4, d_mlp=mlp, d_vocab=70)
+    block = 4 * width**2 + 2 * width * mlp
+    shape = ModelShape(width, (block,) * _LAYERS, (width,) * _LAYERS, 70, 0)
+    return _Model(SentenceDecoder(config), shape, (_SENTENCES, _SENTENCE))
+
+
+def _windows() -> _Model:
+    width, heads, mlp, vocabulary = 512, 8, 1024, 8192
+    config = OpenELMConfig(
+        width, (heads,) * _LAYERS, (heads // 2,) * _LAYERS, (mlp,) * _LAYERS, d_vocab=vocabulary, n_ctx=_WINDOW
+    )
+    block = 2 * width * 64 * (heads + heads // 2) + 3 * width * mlp
+    shape = ModelShape(width, (block,) * _LAYERS, (64 * heads,) * _LAYERS, vocabulary, 0)
+    return _Model(OpenELM(config), shape, (_WINDOWS, _WINDOW))
+
+
+def _training(given: _Model, device: torch.device) -> Rate:
+    model = given.model.to(device)
+    optimizer = adamw(model, lr=1e-4)
+    tokens = torch.randint(0, given.shape.d_vocab, given.batch, device=device)
+
+    def step() -> None:
+        hidden_ND = model.hidden(tokens).flatten(0, 1)
+        linear_cross_entropy(hidden_ND, model.output_weight, model.output_bias, tokens.flatten()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    flops = given.shape.training_flops(tokens.numel(), given.batch[1])
+    return Rate(d_model=given.shape.d_model, per_s=flops / _seconds(step))
+
+
+def _search(rows: StoredRows, means: Means) -> None:
+    exact_neighbors(rows, seeded_permutation(len(rows), 0), [len(rows)], means=means)
+
+
+def _draw(rows: StoredRows) -> None:
+    gaussian_null(covariance_spectrum(rows, np.zeros(rows.d)), [len(rows)], queries=_DRAWS, seed=0)
+
+
+def _own(rows: StoredRows) -> np.ndarray:
+    return np.arange(len(rows))
+
+
+def _store(folder: Path) -> None:
+    path = folder / "stored"
+    write_bytes(path, bytes(_STORED_BYTES))
+    sha256_file(path)
+
+
+def _report(folder: Path) -> None:
+    """A figure in the three formats, which is most of a report."""
+    with TemporaryDirectory(dir=folder) as name:
+        figure = Figure(figsize=(10, 5.4), dpi=120, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        for shift in range(4):
+            axes.stairs(np.hanning(64) + shift, np.arange(65), label=f"{shift}")
+        axes.legend()
+        save_figure(figure, Path(name) / "figure")
