@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import sqlalchemy as sa
 
-from service.catalog import activations, calibrations, corpora, jobs, reuse, training, workers
+from service.catalog import calibrations, jobs, workers
 from service.catalog.engine import Catalog
-from service.contracts.energy import AnalysisEnergy, EnergySpec
-from service.contracts.estimates import Calibration, Device, Estimate, Reusable
-from service.contracts.extraction import ExtractionSpec
-from service.contracts.jobs import AnalysisSpec, JobRequest, JobSpec
+from service.contracts.estimates import Calibration, Device, Estimate
+from service.contracts.jobs import JobRequest, JobSpec
 from service.contracts.presets import read_spec
-from service.contracts.radius import RadiusSpec
-from service.contracts.reading import read_contract
-from service.contracts.run_models import parse_run_model
-from service.contracts.sweeps import SweepSpec
-from service.contracts.training import BYTES, EXPERIMENTS, OpenELMSpec, TrainingSpec
-from service.errors import DoesNotFit, NotFound, RadiusError
-from service.estimates.pricing import Work, price
-from service.estimates.shapes import (
-    GPT2_VOCABULARY,
-    LINE_WORDS,
-    ModelShape,
-    SampleShape,
-    gpt2_shape,
-    sample_shape,
-    training_shape,
-)
-from service.estimates.work import PROCESS_BYTES, SetShape, energy_work, extraction_work, radius_work, training_work
+from service.errors import DoesNotFit
+from service.estimates.pricing import price
 from service.jobs.engine import CALIBRATE_WORKFLOW, JobEngine
+from service.jobs.planning import Plan, Planner
 from service.jobs.references import check_references, name_step
 from service.settings import Settings
-from service.theory.transformer_size import GPT2, Gpt2Config
 
 _CALIBRATION_PRIORITY = 1
 _GIB = 2**30
 Number = TypeVar("Number", int, float)
-
-
-@dataclass
-class Plan:
-    """The work of a job, stage by stage, and what had to be assumed; `rows` None where it cannot be known."""
-
-    stages: list[Work] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    rows: int | None = None
-    reused: Reusable | None = None
 
 
 class Estimation:
@@ -59,6 +30,7 @@ class Estimation:
 
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
+        self._planner = Planner(settings)
 
     def estimate(self, request: JobRequest) -> Estimate:
         """What the job would take; times are null until a worker's device has been measured.
@@ -69,7 +41,7 @@ class Estimation:
         spec, settings = name_step(self.catalog, read_spec(request.kind, request.spec)), self.settings
         with self.catalog.read() as connection:
             check_references(connection, spec, settings)
-            plan = self._plan(connection, spec)
+            plan = self._planner.plan(connection, spec)
             found = workers.devices(connection, "compute-", settings.lease_s)
             living = workers.count_alive(connection, "compute-", settings.lease_s)
             waiting = len(jobs.unfinished(connection))
@@ -108,7 +80,7 @@ class Estimation:
     def refuse_unfit(self, connection: sa.Connection, spec: JobSpec) -> None:
         """Raise `DoesNotFit`, with the numbers, for a job that needs more disk or memory than there is."""
         found = workers.devices(connection, "compute-", self.settings.lease_s)
-        reason = self._reason(self._plan(connection, spec), found)
+        reason = self._reason(self._planner.plan(connection, spec), found)
         if reason is not None:
             raise DoesNotFit(reason, field="spec")
 
@@ -124,124 +96,6 @@ class Estimation:
 
     def _free_disk(self) -> int:
         return max(0, shutil.disk_usage(self.settings.data_dir).free - self.settings.disk_reserve_bytes)
-
-    def _plan(self, connection: sa.Connection, spec: JobSpec) -> Plan:
-        if isinstance(spec, RadiusSpec):
-            return self._plan_radius(connection, spec)
-        if isinstance(spec, EnergySpec):
-            return _plan_energy(connection, spec)
-        if isinstance(spec, SweepSpec):
-            return self._plan_sweep(connection, spec)
-        if isinstance(spec, ExtractionSpec):
-            return self._plan_extraction(connection, spec)
-        return self._plan_training(connection, spec)
-
-    def _plan_radius(self, connection: sa.Connection, spec: RadiusSpec) -> Plan:
-        asking = _set(connection, spec.activations)
-        searched = asking if spec.reference is None else _set(connection, spec.reference)
-        return Plan(radius_work(asking, searched, spec, self.settings), rows=asking.n)
-
-    def _plan_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Plan:
-        corpus = corpora.find(connection, spec.corpus)
-        sample = sample_shape(spec, corpus.documents, corpus.bytes)
-        plan = Plan(notes=list(sample.assumed), rows=sample.rows)
-        model = self._model(connection, spec.model)
-        if model is None:
-            plan.rows = None
-            plan.notes.append("the model's sizes are not known here; what depends on them is left out")
-            plan.stages = [Work("sample", {"tokenising": sample.text_bytes})]
-            return plan
-        made = reuse.made_before(connection, spec) if spec.reuse else None
-        works = extraction_work(spec, sample, model, self.settings)
-        if made is not None:
-            plan.reused = Reusable(job=made[0], activations=made[1])
-            plan.notes.append("the sets are there already; if corpus or model have changed, they are extracted anew")
-            works = works[:1]
-        plan.stages = works + self._analysis_work(spec, sample, model)
-        return plan
-
-    def _analysis_work(self, spec: ExtractionSpec, sample: SampleShape, model: ModelShape) -> list[Work]:
-        if not isinstance(spec, AnalysisSpec):
-            return []
-        one = SetShape(sample.rows, model.d_model)
-        works: list[Work] = []
-        if spec.radius is not None:
-            works += [work for _ in spec.sites for work in radius_work(one, one, spec.radius, self.settings)]
-        if isinstance(spec.energy, AnalysisEnergy):
-            together = spec.energy.layers == "together"
-            groups = [[one] * len(spec.sites)] if together else [[one]] * len(spec.sites)
-            works += [energy_work(layers, one.n, spec.energy) for layers in groups]
-        return works
-
-    def _plan_training(self, connection: sa.Connection, spec: TrainingSpec) -> Plan:
-        works = [self._prepare(connection, spec), *self._run_work(spec)]
-        return Plan(works, rows=spec.steps, notes=_TRAINING_NOTES)
-
-    def _plan_sweep(self, connection: sa.Connection, spec: SweepSpec) -> Plan:
-        """Runs of one model differ in D and seed, which cost nothing."""
-        cells = list(spec.runs())
-        works = [self._prepare(connection, cells[0].spec)]
-        for name in dict.fromkeys(cell.model for cell in cells):
-            runs = [cell.spec for cell in cells if cell.model == name]
-            works += self._run_work(runs[0], stage=f"train {name}", repeats=len(runs))
-        works.append(Work("tabulate", {"reports": float(len(cells) + 1)}, segments=len(cells) + 1))
-        return Plan(works, rows=sum(cell.spec.steps for cell in cells), notes=_TRAINING_NOTES)
-
-    def _run_work(self, spec: TrainingSpec, *, stage: str = "train", repeats: int = 1) -> list[Work]:
-        shape = training_shape(spec, self._vocabulary(spec))
-        return training_work(spec, shape, self.settings, stage=stage, repeats=repeats)
-
-    def _prepare(self, connection: sa.Connection, spec: TrainingSpec) -> Work:
-        if not isinstance(spec, OpenELMSpec):
-            return Work("prepare", memory_bytes=PROCESS_BYTES)
-        text = corpora.find(connection, spec.data.corpus).bytes or 0
-        return Work("prepare", {"tokenising": float(text)}, written_bytes=text, memory_bytes=PROCESS_BYTES)
-
-    def _vocabulary(self, spec: TrainingSpec) -> int:
-        if not isinstance(spec, OpenELMSpec):
-            return LINE_WORDS
-        if spec.data.tokenizer == BYTES:
-            return 2**8
-        folder = self._gpt2(spec.data.tokenizer)
-        return GPT2_VOCABULARY if folder is None else folder.d_vocab
-
-    def _model(self, connection: sa.Connection, name: str) -> ModelShape | None:
-        kept = parse_run_model(name)
-        if kept is not None:
-            run = training.get(connection, kept.run)
-            spec = read_contract(EXPERIMENTS[run.experiment], run.spec)
-            embedding = run.parameters["total"] - run.parameters["without_embeddings"]
-            return training_shape(spec, max(1, embedding // spec.model.d_model))
-        config = self._gpt2(name)
-        return None if config is None else gpt2_shape(config)
-
-    def _gpt2(self, name: str) -> Gpt2Config | None:
-        """The sizes of a folder under the models root, or of a released model; None for others."""
-        try:
-            found = json.loads((self.settings.models_root / name / "config.json").read_bytes())
-            sizes = [int(found[key]) for key in ("n_layer", "n_embd", "n_positions", "vocab_size")]
-            return Gpt2Config(*sizes, d_mlp=found.get("n_inner"))
-        except (OSError, ValueError, KeyError, TypeError, RadiusError):
-            return GPT2.get(name.removeprefix("openai-community/"))
-
-
-_TRAINING_NOTES = ["a trainer of its own, where one lives, is taken for as fast as a compute worker"]
-
-
-def _plan_energy(connection: sa.Connection, spec: EnergySpec) -> Plan:
-    if not spec.activations:
-        return Plan([Work("energy", {"reports": 1.0})], rows=0)
-    layers = [_set(connection, set_id) for set_id in spec.activations]
-    points = layers[-1].n if spec.queries is None else _set(connection, spec.queries).n
-    return Plan([energy_work(layers, points, spec)], rows=points)
-
-
-def _set(connection: sa.Connection, set_id: str) -> SetShape:
-    try:
-        found, _ = activations.get(connection, set_id)
-    except NotFound as error:
-        raise AssertionError("references are checked before") from error
-    return SetShape(found.n, found.d_model)
 
 
 def _total(values: list[Number | None]) -> Number | None:

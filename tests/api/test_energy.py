@@ -23,13 +23,6 @@ def vectors_of(seed: int, n: int = 60) -> Array:
     return np.random.default_rng(seed).normal(size=(n, D)).astype(np.float32)
 
 
-@pytest.fixture
-def catalog(settings: Settings):
-    opened = Catalog(settings.resolved_database_url)
-    yield opened
-    opened.close()
-
-
 def published(settings: Settings, catalog: Catalog, layers: list[Array], **options: Any) -> str:
     job_id = insert_job(catalog, {}, "energy")
     sets = [publish_texts(settings, catalog, rows, job_id, position=at) for at, rows in enumerate(layers)]

@@ -28,13 +28,6 @@ def job_id(api: TestClient) -> str:
     return submit(api, "extraction", EXTRACTION).json()["id"]
 
 
-@pytest.fixture
-def catalog(settings: Settings):
-    opened = Catalog(settings.resolved_database_url)
-    yield opened
-    opened.close()
-
-
 def types(api: TestClient, job_id: str) -> list[str]:
     return [event["type"] for event in api.get(f"/v1/jobs/{job_id}/events").json()["data"]]
 

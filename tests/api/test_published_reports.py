@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,13 +14,6 @@ from service.catalog.tables import energy_reports, radius_reports
 from service.errors import CorruptArtifact
 from service.settings import Settings
 from tests.api.products import evaluate, insert_job, measure, publish_texts, sample_vectors
-
-
-@pytest.fixture
-def catalog(settings: Settings) -> Iterator[Catalog]:
-    opened = Catalog(settings.resolved_database_url)
-    yield opened
-    opened.close()
 
 
 def evaluate_one(settings: Settings, catalog: Catalog, job_id: str, set_id: str) -> str:

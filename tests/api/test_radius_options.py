@@ -22,13 +22,6 @@ def vectors_of(seed: int, n: int = 60) -> Array:
     return np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
 
 
-@pytest.fixture
-def catalog(settings: Settings):
-    opened = Catalog(settings.resolved_database_url)
-    yield opened
-    opened.close()
-
-
 def report_of(
     settings: Settings, catalog: Catalog, vectors: Array, **options: Any
 ) -> tuple[RadiusReport, ReportFolder]:

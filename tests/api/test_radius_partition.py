@@ -22,13 +22,6 @@ from tests.api.products import sample_vectors as sample
 Array = np.ndarray
 
 
-@pytest.fixture
-def catalog(settings: Settings):
-    opened = Catalog(settings.resolved_database_url)
-    yield opened
-    opened.close()
-
-
 def report_of(
     settings: Settings, catalog: Catalog, vectors: Array, documents: list[int] | None = None, **options: object
 ) -> RadiusReport:

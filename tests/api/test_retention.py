@@ -28,13 +28,6 @@ Sweep = Callable[..., None]
 
 
 @pytest.fixture
-def catalog(settings: Settings) -> Iterator[Catalog]:
-    opened = Catalog(settings.resolved_database_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def sweep(settings: Settings, catalog: Catalog) -> Iterator[Sweep]:
     """Sweep as if `days` had passed, with some settings changed."""
     engine = JobEngine(settings.resolved_database_url)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from service.catalog import jobs, reuse
 from service.catalog.engine import Catalog
 from service.catalog.tables import activations
@@ -14,13 +10,6 @@ from tests.api.products import insert_job, publish_texts, sample_vectors
 
 KEY = "a" * 64
 SITES = ["blocks.0.hook_mlp_out", "final_norm_out"]
-
-
-@pytest.fixture
-def catalog(settings: Settings) -> Iterator[Catalog]:
-    opened = Catalog(settings.resolved_database_url)
-    yield opened
-    opened.close()
 
 
 def made(settings: Settings, catalog: Catalog, job_id: str, sites: list[str]) -> list[str]:

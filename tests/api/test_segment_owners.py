@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from service.catalog import jobs, segments
 from service.catalog.engine import Catalog
 from service.errors import Cancelled, PoisonSegment, Superseded
-from service.settings import Settings
 from tests.api.products import insert_job
 
 NAME = "extract-00000"
-
-
-@pytest.fixture
-def catalog(settings: Settings) -> Iterator[Catalog]:
-    opened = Catalog(settings.resolved_database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
