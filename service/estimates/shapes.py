@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 from service.contracts.extraction import ExtractionSpec
@@ -75,7 +75,9 @@ def training_shape(spec: TrainingSpec, d_vocab: int) -> ModelShape:
     """Of the model that a run trains."""
     if isinstance(spec, QuestionFormationSpec):
         model = spec.model
-        return gpt2_shape(Gpt2Config(model.n_layers, model.d_model, d_vocab=d_vocab, d_mlp=model.d_mlp))
+        config = Gpt2Config(model.n_layers, model.d_model, d_vocab=d_vocab, d_mlp=model.d_mlp)
+        whole = gpt2_size(config).blocks + d_vocab * (2 * model.d_model + 1)  # the output map is not tied
+        return replace(gpt2_shape(config), parameters=whole)
     return _openelm_shape(spec.model, d_vocab)
 
 
@@ -106,8 +108,7 @@ def sample_shape(spec: ExtractionSpec, documents: int | None, text_bytes: int | 
         assumed = [f"{BYTES_PER_TOKEN:g} bytes of text are one token"]
         there = int(text_bytes / BYTES_PER_TOKEN / spec.chunk_tokens)
         chunks = min(chunks, there if per_document is None else min(there, documents * per_document))
-        tried = documents if per_document is None else min(documents, _tokenised(documents, spec.chunks))
-        read = text_bytes * tried / max(1, documents)
+        read = text_bytes * _tokenised_share(spec, documents, text_bytes)
     rows = chunks * (spec.chunk_tokens if spec.position == "all" else 1)
     return SampleShape(chunks, rows, read, assumed)
 
@@ -118,6 +119,13 @@ def depth_of(sites: list[str], n_layers: int) -> int:
     return min(n_layers, max(site.layer + (site.hook != "resid_pre") for site in found))
 
 
-def _tokenised(documents: int, chunks: int) -> float:
-    """Documents whose chunk may still enter a sample when it is their turn: chunks · (1 + log(documents / chunks))."""
-    return chunks * (1 + log(max(1.0, documents / chunks)))
+def _tokenised_share(spec: ExtractionSpec, documents: int, text_bytes: int) -> float:
+    """Of the documents, those that may still enter the sample when it is their turn.
+
+    n chunks are kept. After i documents of c chunks each, a document enters with probability n / i, and may enter, as
+    far as its bytes tell (t chunks at most), with min(1, n·t / (i·c)): n·t/c · (1 + log(i·c / (n·t))) documents in all.
+    """
+    most = max(1.0, text_bytes / max(1, documents) / spec.chunk_tokens)
+    limit = float("inf") if spec.chunks_per_document == "all" else spec.chunks_per_document
+    entering = spec.chunks * min(most, limit) / min(max(1.0, most / BYTES_PER_TOKEN), limit)
+    return min(1.0, entering / max(1, documents) * (1 + log(max(1.0, documents / entering))))
