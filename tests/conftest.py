@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
+from service.catalog.engine import Catalog
 from service.settings import Settings
 from tests.databases.migrated import DATABASES, Databases
 from tests.scheduling import ROOMS, ByService
@@ -53,6 +55,13 @@ def settings(request: pytest.FixtureRequest, databases: Databases, tmp_path: Pat
     """Fresh settings on a fresh data directory and a fresh, migrated database, of each kind in turn."""
     with databases.settings(request.param, tmp_path / "data") as made:
         yield made
+
+
+@pytest.fixture
+def catalog(settings: Settings) -> Iterator[Catalog]:
+    """The catalog of a test's own database."""
+    with closing(Catalog(settings.resolved_database_url)) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -138,6 +138,7 @@ def _launch(settings: Settings, role: str, name: str) -> None:
     )
     if role == "control":
         import workers.flows.parents
+        import workers.flows.training_parents
     else:
         import workers.flows.segments  # noqa: F401
         from workers.devices.device import choose_device, set_precise_float32

@@ -17,7 +17,7 @@ from service.contracts.reading import read_contract
 from service.contracts.run_models import parse_run_model
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import BYTES, EXPERIMENTS, OpenELMSpec, TrainingSpec
-from service.errors import NotFound, RadiusError
+from service.errors import InvalidInput, NotFound, RadiusError
 from service.estimates.pricing import Work
 from service.estimates.shapes import (
     GPT2_VOCABULARY,
@@ -78,8 +78,11 @@ class Planner:
             plan.notes.append("the model's sizes are not known here; what depends on them is left out")
             plan.stages = [Work("sample", {"tokenising": sample.text_bytes})]
             return plan
+        try:
+            works = extraction_work(spec, sample, model, self.settings)
+        except InvalidInput as error:
+            raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
         made = reuse.made_before(connection, spec) if spec.reuse else None
-        works = extraction_work(spec, sample, model, self.settings)
         if made is not None:
             plan.reused = Reusable(job=made[0], activations=made[1])
             plan.notes.append("the sets are there already; if corpus or model have changed, they are extracted anew")

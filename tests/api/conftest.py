@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from service.catalog.engine import Catalog
 from service.settings import Settings
 from tests.api.products import Published, publish_report
 from tests.api.serving import Server, free_port, serve
@@ -109,13 +108,6 @@ def stateless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """An application for what has nothing to do with a database."""
     with client_of(sqlite_settings(tmp_path_factory.mktemp("stateless") / "data")) as client:
         yield client
-
-
-@pytest.fixture
-def catalog(settings: Settings) -> Iterator[Catalog]:
-    """The catalog of a test's own database."""
-    with closing(Catalog(settings.resolved_database_url)) as opened:
-        yield opened
 
 
 @pytest.fixture

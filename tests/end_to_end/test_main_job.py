@@ -146,12 +146,17 @@ def test_excluding_the_document_is_farther(service: Running, analysis: Finished)
     [
         ({"model": "no-such-folder"}, "no such folder"),
         ({"chunk_tokens": 65}, "context is 64"),
-        ({"sites": ["blocks.9.hook_resid_post"]}, "3 blocks"),
     ],
 )
 def test_a_job_that_cannot_work_fails_with_a_reason(service: Running, change: dict, code: str):
     with pytest.raises(JobFailed, match=code):
         service.run("extraction", ANALYSIS | change)
+
+
+def test_a_site_that_the_model_does_not_have_is_refused_at_once(service: Running):
+    with pytest.raises(InvalidInput, match="3 blocks") as caught:
+        service.client.submit("extraction", ANALYSIS | {"sites": ["final_norm_out", "blocks.9.hook_resid_post"]})
+    assert [error["field"] for error in caught.value.errors] == ["spec.sites"]
 
 
 def test_a_damaged_shard_never_gives_a_number(service: Running):

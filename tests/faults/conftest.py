@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.databases.migrated import DATABASES, Databases
-from tests.faults.disk import Disk
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import Fleet, running
 from tests.faults.store import Template, make_template
 
 Tally = Callable[..., None]
@@ -59,15 +58,8 @@ def fleet(
     """The service that is killed; small shards and eager progress, so that a job has many places to die at."""
     folder = tmp_path_factory.mktemp(f"fleet-{request.param}")
     shutil.copytree(tiny_model, folder / "models" / "tiny")
-    with databases.settings(request.param, folder, **OPTIONS) as settings:
-        disk = Disk(settings.artifacts_root)
-        fleet = Fleet(settings, disk)
-        try:
-            fleet.start()
-            yield fleet
-        finally:
-            fleet.stop()
-            disk.unmount()
+    with databases.settings(request.param, folder, **OPTIONS) as settings, running(settings) as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -142,3 +143,16 @@ def wait_until(ready: Callable[[], bool], what: str, patience_s: float = PATIENC
     while not ready():
         assert time.monotonic() < deadline, f"not within {patience_s} s: {what}"
         time.sleep(0.03)
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Fleet]:
+    """A fleet that is started and stopped, with its disk."""
+    disk = Disk(settings.artifacts_root)
+    fleet = Fleet(settings, disk)
+    try:
+        fleet.start()
+        yield fleet
+    finally:
+        fleet.stop()
+        disk.unmount()

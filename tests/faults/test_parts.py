@@ -20,8 +20,7 @@ from service.contracts.jobs import Job
 from tests.api.products import insert_job, measure
 from tests.databases.migrated import sqlite_settings
 from tests.faults.conftest import OPTIONS
-from tests.faults.disk import Disk
-from tests.faults.fleet import COMPUTE, Fleet, wait_until
+from tests.faults.fleet import COMPUTE, Fleet, running, wait_until
 from tests.faults.outcomes import outcome
 from tests.faults.products import publish_set
 
@@ -35,14 +34,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterato
     changes = {"progress_interval_s": 0.01, "search_split_work": 1, "search_segment_s": 0.03}
     settings = sqlite_settings(tmp_path_factory.mktemp("parts"), **OPTIONS | changes)
     shutil.copytree(tiny_model, settings.models_root / "tiny")
-    disk = Disk(settings.artifacts_root)
-    fleet = Fleet(settings, disk)
-    try:
-        fleet.start()
+    with running(settings) as fleet:
         yield fleet
-    finally:
-        fleet.stop()
-        disk.unmount()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The tests of using sets again, on PostgreSQL; and a set that is deleted while another job is about to use it."""
+"""A set that is deleted while another job is about to use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from service.catalog.engine import Catalog
 from service.errors import Conflict
 from service.settings import Settings
 from tests.api.products import insert_job
-from tests.api.test_reuse import *  # noqa: F403
 from tests.api.test_reuse import SITES, made
 from tests.postgres.test_concurrent_writes import PATIENCE_S, wait_for_a_lock
 
