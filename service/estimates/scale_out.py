@@ -1,0 +1,83 @@
+"""One exact search by many equal workers, by arithmetic: how long, how much is read, and which limit comes first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+_STORED_BYTES = 4  # of a number of the rows
+_ENCODED_BYTES = 2
+_ROW_BYTES = 256  # that a search keeps of every row beside its encoding, see `work`
+_STATE_BYTES = 32  # of a row in the state of a part: bounds for four fractions, and about one candidate
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Equal workers.
+
+    Attributes:
+        count: of them.
+        products_per_s: pairs × dimensions that one filters.
+        read_bytes_per_s: that each of them reads when all do.
+        memory_bytes: of one.
+        segment_s: wanted length of a part.
+    """
+
+    count: int
+    products_per_s: float
+    read_bytes_per_s: float
+    memory_bytes: int
+    segment_s: float
+
+
+@dataclass(frozen=True)
+class SearchAtScale:
+    """What a search of n rows takes.
+
+    Attributes:
+        parts: that the tiles are searched in.
+        filtering_s: n²/2 · d products, by all workers.
+        bytes_read: every part reads all rows once to encode them; where they do not fit, only more often.
+        reading_s: of those, by all workers.
+        memory_bytes: of a worker that keeps the encoded rows.
+        merging_s: one worker reads the states of all parts.
+        first_limit: what is exceeded or takes longest.
+    """
+
+    parts: int
+    filtering_s: float
+    bytes_read: float
+    reading_s: float
+    memory_bytes: int
+    merging_s: float
+    first_limit: str
+
+    @property
+    def total_s(self) -> float:
+        """Parts read, then filter; then the merge."""
+        return self.filtering_s + self.reading_s + self.merging_s
+
+
+def search_at_scale(n: int, d: int, workers: Workers) -> SearchAtScale:
+    """A search of n rows of d dimensions among themselves, all pairs, in parts of the wanted length."""
+    alone_s = n**2 / 2 * d / workers.products_per_s
+    parts = ceil(max(1, ceil(alone_s / workers.segment_s)) / workers.count) * workers.count
+    bytes_read = float(parts) * n * d * _STORED_BYTES
+    memory = n * (_ENCODED_BYTES * d + _ROW_BYTES)
+    times = {
+        "filtering": alone_s / workers.count,
+        "reading the rows for every part": bytes_read / workers.read_bytes_per_s / workers.count,
+        "merging, by one worker": float(parts) * n * _STATE_BYTES / workers.read_bytes_per_s,
+    }
+    longest = max(times, key=lambda name: times[name])
+    fits = memory <= workers.memory_bytes
+    filtering, reading, merging = times.values()
+    return SearchAtScale(
+        parts=parts,
+        filtering_s=filtering,
+        bytes_read=bytes_read,
+        reading_s=reading,
+        memory_bytes=memory,
+        merging_s=merging,
+        first_limit=longest if fits else "memory: encoded rows do not fit and are encoded for every panel",
+    )
