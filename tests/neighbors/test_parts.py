@@ -22,6 +22,7 @@ from workers.neighbors.preparing import Means, prepare_search
 from workers.neighbors.splitting import (
     Question,
     plan_search,
+    prepare_part,
     read_plan,
     read_state,
     search_part,
@@ -39,10 +40,10 @@ def in_parts(question: Question, parts: int, chance: np.random.Generator, tile: 
     """Every part as arrays, searched in some format, merged two by two at random."""
     made = plan_search(question, Means(format=FORMATS[int(chance.integers(2))], tile=tile))
     plan = read_plan(made.arrays(), json.loads(json.dumps(made.facts())))
-    states = []
+    states, kept = [], prepare_part(question, plan, Means())
     for number in chance.permutation(parts):
-        state, _ = search_part(question, plan, Part(int(number), parts), Means())
-        states.append(read_state(state_arrays(state)))
+        search = kept if chance.integers(2) else prepare_part(question, plan, Means())
+        states.append(read_state(state_arrays(search_part(search, plan, Part(int(number), parts)))))
 
     def merged(search: Search) -> CandidateState:
         while len(states) > 1:

@@ -6,29 +6,21 @@ found again by a repeated segment, and made again when it is damaged. All go whe
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import ceil
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.numpy import load_file
 
-from service.artifacts.activation_set import save_tensors
-from service.artifacts.atomic import publish_folder, sha256_file
-from service.artifacts.manifest import MANIFEST, ArtifactFolder, describe_file, write_manifest
-from service.artifacts.staging import own_staging
 from service.catalog import jobs, workers
 from service.contracts.radius import RadiusSpec
-from service.errors import CorruptArtifact
 from workers.devices.device import describe_device
+from workers.flows.keeping import Kept
 from workers.flows.runtime import SegmentProgress, runtime
 from workers.flows.searching import Found, SearchInput, means_of, read_input, reason_of, sets_of
+from workers.flows.staged_parts import NO_PLAN, Arguments, Made, part_folder, part_name, read_part, stage
 from workers.neighbors.candidates import CandidateState, merge_candidates
 from workers.neighbors.counting import count_within
 from workers.neighbors.filtering import Search
@@ -36,8 +28,10 @@ from workers.neighbors.null_model import GaussianNull, covariance_spectrum, gaus
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.splitting import (
     Question,
+    SearchPlan,
     plan_search,
     predict_counting,
+    prepare_part,
     read_plan,
     read_state,
     search_part,
@@ -46,11 +40,22 @@ from workers.neighbors.splitting import (
 )
 from workers.neighbors.strips import Part
 
-Array = np.ndarray
-Arguments = dict[str, Any]
-Made = tuple[dict[str, Array], dict[str, Any]]
-_ARRAYS = "arrays.safetensors"
-_NO_PLAN = ""
+_PARTS_OF_A_WORKER = 4  # where there are several: the null model and unequal speeds leave one waiting for the others
+_SHORTEST_SHARE = 0.1  # of the wanted length
+
+_KEPT_S = 3.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the parts of one plan share on a worker: checked rows, mapped and encoded."""
+
+    given: SearchInput
+    plan: SearchPlan
+    search: Search
+
+
+_kept = Kept[Prepared](_KEPT_S)
 
 
 def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
@@ -70,25 +75,25 @@ def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> 
         numbers = [_parts(seconds, plan.tiles, living) for seconds in (plan.seconds, counting)]
         return plan.arrays(), plan.facts() | {"search": numbers[0], "count": numbers[1], "began": began}
 
-    sha256 = _stage(arguments | {"plan": _NO_PLAN}, progress, "plan", make)
-    manifest = _folder(arguments, "plan", sha256).manifest
+    sha256 = stage(arguments | {"plan": NO_PLAN}, progress, "plan", make)
+    manifest = part_folder(arguments, "plan", sha256).manifest
     return {"plan": sha256, "search": manifest["search"], "count": manifest["count"]}
 
 
 def search_one_part(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
     """Search part `arguments["part"]`; returns the checksum of its state."""
-    spec, given, part = _spec(arguments), _input(arguments), _part(arguments)
-    tick = partial(_tick_rows, progress, _rows(given, spec, part))
+    part = _part(arguments)
+    prepared = _kept.take(arguments["plan"], partial(_prepare, arguments))
+    rows, search = _rows(prepared.given, _spec(arguments), part), prepared.search
 
     def make() -> Made:
-        plan = read_plan(*_read(arguments, "plan", arguments["plan"]))
-        means = means_of(runtime().settings, given)
-        state, search = search_part(_question(given, spec), plan, part, means, tick)
+        state = search_part(search, prepared.plan, part, partial(_tick_rows, progress, rows))
         encoding = search.database.encoding
-        return state_arrays(state), {"format": encoding.name, "fused": search.fused, "device": str(means.device)}
+        return state_arrays(state), {"format": encoding.name, "fused": search.fused, "device": str(encoding.device)}
 
-    sha256 = _stage(arguments, progress, _name("search", part.number), make)
-    progress(_rows(given, spec, part), final=True)
+    sha256 = stage(arguments, progress, part_name("search", part.number), make)
+    progress(rows, final=True)
+    _kept.leave(arguments["plan"], prepared)
     return {"sha256": sha256}
 
 
@@ -98,13 +103,13 @@ def count_one_part(job_id: str, arguments: Arguments, progress: SegmentProgress)
     tick = partial(_tick_rows, progress, _rows(given, spec, part))
 
     def make() -> Made:
-        plan = read_plan(*_read(arguments, "plan", arguments["plan"]))
+        plan = read_plan(*read_part(arguments, "plan", arguments["plan"]))
         means = replace(means_of(runtime().settings, given), tile=plan.tile)
         order, radii = _question(given, spec).order.numpy(), spec.radii or []
         counts = count_within(given.database, order, radii, codes=given.codes, means=means, part=part, tick=tick)
         return {"counts": counts}, {}
 
-    sha256 = _stage(arguments, progress, _name("count", part.number), make)
+    sha256 = stage(arguments, progress, part_name("count", part.number), make)
     progress(_rows(given, spec, part), final=True)
     return {"sha256": sha256}
 
@@ -121,7 +126,14 @@ def draw_null(job_id: str, arguments: Arguments, progress: SegmentProgress) -> A
         null = gaussian_null(spectrum, sizes, queries=runtime().settings.null_queries, seed=spec.seed)
         return {f"distances_{at}": part for at, part in enumerate(null.distances)}, {"rank": null.rank}
 
-    return {"sha256": _stage(arguments, progress, "null", make)}
+    return {"sha256": stage(arguments, progress, "null", make)}
+
+
+def _prepare(arguments: Arguments) -> Prepared:
+    spec, given = _spec(arguments), _input(arguments)
+    plan = read_plan(*read_part(arguments, "plan", arguments["plan"]))
+    search = prepare_part(_question(given, spec), plan, means_of(runtime().settings, given))
+    return Prepared(given, plan, search)
 
 
 def gather_parts(given: SearchInput, arguments: Arguments, progress: SegmentProgress) -> Found:
@@ -131,14 +143,14 @@ def gather_parts(given: SearchInput, arguments: Arguments, progress: SegmentProg
         CorruptArtifact: a part is missing, damaged, or of another plan.
     """
     began, spec, split = time.perf_counter(), _spec(arguments), arguments["split"]
-    plan_arrays, facts = _read(arguments, "plan", split["plan"])
+    plan_arrays, facts = read_part(arguments, "plan", split["plan"])
     question = _question(given, spec)
-    states, abouts = [_name("search", number) for number in range(len(split["search"]))], []
+    states, abouts = [part_name("search", number) for number in range(len(split["search"]))], []
 
     def merged(search: Search) -> CandidateState:
         whole = None
         for name, sha256 in zip(states, split["search"], strict=True):
-            arrays, about = _read(arguments, name, sha256)
+            arrays, about = read_part(arguments, name, sha256)
             state = read_state(arrays)
             whole = state if whole is None else merge_candidates(whole, state, search.prefixes)
             abouts.append(about)
@@ -149,7 +161,7 @@ def gather_parts(given: SearchInput, arguments: Arguments, progress: SegmentProg
     parts, work = settle_parts(question, read_plan(plan_arrays, facts), merged)
     settled, counts, count_s = time.perf_counter(), None, 0.0
     for number, sha256 in enumerate(split["count"]):
-        arrays, about = _read(arguments, _name("count", number), sha256)
+        arrays, about = read_part(arguments, part_name("count", number), sha256)
         counts = arrays["counts"] if counts is None else counts + arrays["counts"]
         count_s += about["work_s"]
     told = asdict(replace(work, fused=any(about["fused"] for about in abouts)))
@@ -172,7 +184,7 @@ def gather_parts(given: SearchInput, arguments: Arguments, progress: SegmentProg
 
 def read_null(arguments: Arguments, sizes: list[int]) -> GaussianNull:
     """The null model that was drawn while others searched."""
-    arrays, about = _read(arguments, "null", arguments["split"]["null"][0])
+    arrays, about = read_part(arguments, "null", arguments["split"]["null"][0])
     return GaussianNull([arrays[f"distances_{at}"] for at in range(len(sizes))], about["rank"])
 
 
@@ -181,66 +193,14 @@ def _about_parts(split: Arguments, abouts: list[dict[str, Any]]) -> dict[str, An
     return {"search": len(split["search"]), "count": len(split["count"])} | found
 
 
-def _stage(arguments: Arguments, progress: SegmentProgress, name: str, make: Callable[[], Made]) -> str:
-    """The checksum of a staged part: one that is there and sound is kept, else it is made."""
-    root = _root(arguments["report"])
-    found = _sound(arguments, name)
-    if found is not None:
-        return found
-    shutil.rmtree(root / name, ignore_errors=True)
-    began = time.perf_counter()
-    arrays, facts = make()
-    about = {"kind": "part", "plan": arguments["plan"], "worker": runtime().worker} | facts
-    with own_staging(root, name, progress.attempt) as folder:
-        save_tensors(folder / _ARRAYS, {key: np.ascontiguousarray(array) for key, array in arrays.items()})
-        about |= {"files": [describe_file(folder / _ARRAYS)], "work_s": time.perf_counter() - began}
-        write_manifest(folder, about)
-        runtime().write(progress.check)
-        publish_folder(folder, root / name)
-    return sha256_file(root / name / MANIFEST)
-
-
-def _sound(arguments: Arguments, name: str) -> str | None:
-    """The checksum of a part that an earlier owner of its segment has left, of this plan and undamaged."""
-    try:
-        sha256 = sha256_file(_root(arguments["report"]) / name / MANIFEST)
-        _read(arguments, name, sha256)
-    except (OSError, CorruptArtifact):
-        return None
-    return sha256
-
-
-def _read(arguments: Arguments, name: str, sha256: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays of a staged part and what its manifest says.
-
-    Raises:
-        CorruptArtifact: it is missing, damaged, or of another plan.
-    """
-    folder = _folder(arguments, name, sha256)
-    of = _NO_PLAN if name == "plan" else arguments["plan"]
-    if folder.manifest.get("plan") != of:
-        raise CorruptArtifact("a part of a search belongs to another plan")
-    return load_file(folder.file(_ARRAYS)), folder.manifest
-
-
-def _folder(arguments: Arguments, name: str, sha256: str) -> ArtifactFolder:
-    return ArtifactFolder(_root(arguments["report"]) / name, sha256)
-
-
-def _root(report_id: str) -> Path:
-    """Where the parts of a report's search are; among what is collected when it is published."""
-    return runtime().settings.staging_root / f"{report_id}.parts"
-
-
-def _name(kind: str, number: int) -> str:
-    return f"{kind}-{number:05d}"
-
-
 def _parts(seconds: float, tiles: int, living: int) -> int:
-    """Parts of about the wanted length, a multiple of the living workers, so that none waits for the last one."""
-    wanted = ceil(seconds / runtime().settings.search_segment_s)
-    if wanted <= 1:
+    """Parts of the wanted length at most; several for each living worker, so that none waits long for the last one."""
+    longest_s = runtime().settings.search_segment_s
+    if seconds <= longest_s:
         return 1
+    wanted = ceil(seconds / longest_s)
+    if living > 1:
+        wanted = max(wanted, min(living * _PARTS_OF_A_WORKER, ceil(seconds / (_SHORTEST_SHARE * longest_s))))
     return min(tiles, ceil(wanted / max(1, living)) * max(1, living))
 
 

@@ -121,13 +121,8 @@ def plan_search(question: Question, means: Means) -> SearchPlan:
     )
 
 
-def search_part(
-    question: Question, plan: SearchPlan, part: Part, means: Means, tick: Tick = lambda share: None
-) -> tuple[CandidateState, Search]:
-    """The pruned state of a part's tiles, and with what it was searched.
-
-    A device of another type than the plan's chooses its own format.
-    """
+def prepare_part(question: Question, plan: SearchPlan, means: Means) -> Search:
+    """What all parts of a plan are searched with on a device; one of another type chooses its own format."""
     ground = plan.ground
     if means.device.type != plan.device:
         own, _ = _prepare(question, means, filtering=False)
@@ -135,10 +130,15 @@ def search_part(
         ground = Ground(ground.centre, ground.scale, encoding.dtype, encoding.split)
     search, _ = _prepare(question, means, ground=ground, tile=plan.tile)
     search.database.empty(plan.emptied)
+    return search
+
+
+def search_part(search: Search, plan: SearchPlan, part: Part, tick: Tick = lambda share: None) -> CandidateState:
+    """The pruned state of a part's tiles, searched with what `prepare_part` gave."""
     state = _state_before(search, plan)
     search_tiles(search, state, part, tick)
     state.prune(search.prefixes)
-    return state, search
+    return state
 
 
 def settle_parts(

@@ -1,0 +1,57 @@
+"""What a segment leaves for the next one, and how it goes."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+
+from workers.flows.keeping import Kept
+
+PATIENCE_S = 10.0
+
+
+class Large:
+    """Something that can be watched going."""
+
+
+def test_what_was_left_is_taken_once():
+    kept, value = Kept[Large](60.0), Large()
+    kept.leave("a", value)
+    assert kept.take("a", Large) is value
+    assert kept.take("a", Large) is not value
+
+
+def test_another_key_makes_room_before_it_is_made():
+    kept, value = Kept[Large](60.0), Large()
+    gone = weakref.ref(value)
+    kept.leave("a", value)
+    del value
+
+    def make() -> Large:
+        gc.collect()
+        assert gone() is None
+        return Large()
+
+    assert isinstance(kept.take("b", make), Large)
+
+
+def test_it_goes_by_itself():
+    kept, value = Kept[Large](0.05), Large()
+    gone = weakref.ref(value)
+    kept.leave("a", value)
+    del value
+    deadline = time.monotonic() + PATIENCE_S
+    while gone() is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+        gc.collect()
+
+
+def test_a_timer_of_before_takes_nothing_that_was_left_since():
+    kept, first, second = Kept[Large](0.2), Large(), Large()
+    kept.leave("a", first)
+    time.sleep(0.1)
+    kept.leave("a", second)
+    time.sleep(0.15)
+    assert kept.take("a", Large) is second
