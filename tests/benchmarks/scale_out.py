@@ -28,7 +28,7 @@ from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.stored import StoredRows
 
 D, RANK = 768, 64
-ROWS, ROUNDS = int(os.environ.get("ROWS", "150000")), int(os.environ.get("ROUNDS", "2"))
+ROWS, ROUNDS = int(os.environ.get("ROWS", "180000")), int(os.environ.get("ROUNDS", "2"))
 FRACTIONS = [0.25, 0.5, 0.75, 1.0]
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from service.catalog.engine import Catalog
 from service.catalog.tables import segments
 from service.contracts.estimates import Estimate
-from tests.end_to_end.conftest import ANALYSIS, PATIENCE_S, Running
+from tests.end_to_end.conftest import ANALYSIS, ON_SQLITE, PATIENCE_S, Running
 
 SPEC = ANALYSIS | {"chunks": 90, "seed": 4242, "energy": {}}
 
@@ -63,6 +63,7 @@ def test_the_job_has_the_segments_rows_and_bytes_that_were_said(service: Running
     assert service.client.estimate("analysis", SPEC | {"reuse": False}).reused is None
 
 
+@ON_SQLITE
 def test_a_training_is_estimated_and_the_command_line_shows_it(service: Running, estimate: Estimate):
     assert estimate.calibration is not None
     command = [sys.executable, "-m", "service.cli", "estimate", "training", "--preset", "smoke/f2"]

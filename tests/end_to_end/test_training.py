@@ -23,7 +23,7 @@ from service.catalog.tables import segments
 from service.contracts.jobs import Job
 from service.errors import InvalidInput
 from service.supervisor import environment
-from tests.end_to_end.conftest import PATIENCE_S, Running
+from tests.end_to_end.conftest import ON_SQLITE, PATIENCE_S, Running
 
 SPEC = {"preset": "smoke/f2", "eval_every": 10, "steps": 40}
 
@@ -148,6 +148,7 @@ def test_the_radius_during_training(service: Running):
     assert len(service.run("extraction", spec | {"chunks_per_document": "all"}).activations) == 2
 
 
+@ON_SQLITE  # what it has to do with the database others try on both
 def test_a_trainer_of_two_processes_takes_the_training(service: Running, tmp_path: Path):
     """`torchrun` on two processes, which sum their gradients by gloo; the losses are those of one but for rounding."""
     spec = {"preset": "smoke/f2", "steps": 20, "eval_every": 10, "model": {"dropout": 0.0}}

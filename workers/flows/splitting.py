@@ -40,7 +40,7 @@ from workers.neighbors.splitting import (
 )
 from workers.neighbors.strips import Part
 
-_PARTS_OF_A_WORKER = 4  # where there are several: the null model and unequal speeds leave one waiting for the others
+_PARTS_OF_A_WORKER = 8  # where there are several: the null model and unequal speeds leave one waiting for the others
 _SHORTEST_SHARE = 0.1  # of the wanted length
 
 _KEPT_S = 3.0
