@@ -87,3 +87,13 @@ def test_an_address_that_is_not_loopback_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("arguments", [["up", "--port", "99999"], ["submit"], ["nonsense"]])
 def test_wrong_usage_exits_with_2(arguments: list[str]):
     radius(*arguments, code=2)
+
+
+@ON_SQLITE
+def test_an_estimate_is_shown_and_says_what_does_not_fit(service: Running):
+    asked = ["estimate", "training", "--preset", "smoke/f2"]
+    shown = radius(*asked, url=service.url).stdout
+    assert "train" in shown
+    assert "disk" in shown
+    large = ["--set", "model.d_model=65536", "--set", "model.n_layers=200"]
+    assert "does not fit" in radius(*asked, *large, url=service.url, code=1).stdout

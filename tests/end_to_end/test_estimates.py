@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from contextlib import closing
 
@@ -14,7 +11,7 @@ import sqlalchemy as sa
 from service.catalog.engine import Catalog
 from service.catalog.tables import segments
 from service.contracts.estimates import Estimate
-from tests.end_to_end.conftest import ANALYSIS, ON_SQLITE, PATIENCE_S, Running
+from tests.end_to_end.conftest import ANALYSIS, PATIENCE_S, Running
 
 SPEC = ANALYSIS | {"chunks": 90, "seed": 4242, "energy": {}}
 
@@ -61,17 +58,3 @@ def test_the_job_has_the_segments_rows_and_bytes_that_were_said(service: Running
     assert again.reused.activations == done.activations
     assert "extract" not in [stage.stage for stage in again.stages]
     assert service.client.estimate("analysis", SPEC | {"reuse": False}).reused is None
-
-
-@ON_SQLITE
-def test_a_training_is_estimated_and_the_command_line_shows_it(service: Running, estimate: Estimate):
-    assert estimate.calibration is not None
-    command = [sys.executable, "-m", "service.cli", "estimate", "training", "--preset", "smoke/f2"]
-    where = os.environ | {"RADIUS_URL": service.url}
-    shown = subprocess.run(command, env=where, capture_output=True, text=True, check=True).stdout
-    assert "train" in shown
-    assert "disk" in shown
-    fits = [*command, "--set", "model.d_model=65536", "--set", "model.n_layers=200"]
-    refused = subprocess.run(fits, env=where, capture_output=True, text=True, check=False)
-    assert refused.returncode == 1
-    assert "does not fit" in refused.stdout
