@@ -134,8 +134,10 @@ def _training(given: _Model, device: torch.device) -> Rate:
     tokens = torch.randint(0, given.shape.d_vocab, given.batch, device=device)
 
     def step() -> None:
-        hidden_ND = model.hidden(tokens).flatten(0, 1)
-        linear_cross_entropy(hidden_ND, model.output_weight, model.output_bias, tokens.flatten()).backward()
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # as runs do unless told
+            hidden_ND = model.hidden(tokens).flatten(0, 1)
+            loss = linear_cross_entropy(hidden_ND, model.output_weight, model.output_bias, tokens.flatten())
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -85,6 +85,9 @@ class Estimation:
             raise DoesNotFit(reason, field="spec")
 
     def _reason(self, plan: Plan, found: list[Device]) -> str | None:
+        """Why a job cannot fit; None when it does, and when that cannot be said before its corpus was counted."""
+        if not plan.certain:
+            return None
         written, free = sum(work.written_bytes for work in plan.stages), self._free_disk()
         if written > free:
             return f"it writes {_gib(written)}; {_gib(free)} are free on the data directory's disk"

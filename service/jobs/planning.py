@@ -37,12 +37,16 @@ _TRAINING_NOTES = ["a trainer of its own, where one lives, is taken for as fast 
 
 @dataclass
 class Plan:
-    """The work of a job, stage by stage, and what had to be assumed; `rows` None where it cannot be known."""
+    """The work of a job, stage by stage, and what had to be assumed; `rows` None where it cannot be known.
+
+    `certain` is false where the job may turn out smaller: nobody has counted its corpus.
+    """
 
     stages: list[Work] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rows: int | None = None
     reused: Reusable | None = None
+    certain: bool = True
 
 
 class Planner:
@@ -71,7 +75,7 @@ class Planner:
     def _plan_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Plan:
         corpus = corpora.find(connection, spec.corpus)
         sample = sample_shape(spec, corpus.documents, corpus.bytes)
-        plan = Plan(notes=list(sample.assumed), rows=sample.rows)
+        plan = Plan(notes=list(sample.assumed), rows=sample.rows, certain=corpus.documents is not None)
         model = self._model(connection, spec.model)
         if model is None:
             plan.rows = None

@@ -166,6 +166,12 @@ def test_a_job_for_which_no_worker_has_the_memory_is_refused(api: TestClient, co
     assert submit(api, spec=MEDIUM).status_code == 202
 
 
+def test_a_corpus_that_nobody_has_counted_refuses_nothing(settings: Settings):
+    with client_of(settings.model_copy(update={"disk_reserve_bytes": 2**62})) as client:
+        assert ask(client, "extraction", MEDIUM)["fits"] is True
+        assert submit(client, spec=MEDIUM).status_code == 202
+
+
 def test_a_worker_that_is_away_counts_for_nothing(settings: Settings, counted: Catalog):
     live(counted, memory_bytes=GIB)
     with client_of(settings.model_copy(update={"lease_s": 1e-9})) as client:

@@ -2,12 +2,13 @@
 
 import sys
 
-from tests.benchmarks import api, energies, extraction, jobs, neighbors, scale_out, training
+from tests.benchmarks import api, energies, estimates, extraction, jobs, neighbors, scale_out, training
 
 BENCHMARKS = {
     "api": api.main,
     "extraction": extraction.main,
     "energies": energies.main,
+    "estimates": estimates.main,
     "jobs": jobs.main,
     "neighbors": neighbors.main,
     "scale_out": scale_out.main,
