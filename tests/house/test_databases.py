@@ -81,7 +81,7 @@ def test_jobs_and_the_catalog_are_tried_on_both(path: Path):
 
 
 def test_no_module_is_on_neither_list():
-    others = {"end_to_end/test_command_line.py", "end_to_end/test_queries.py"}  # the client's side; the query worker
+    others = {f"end_to_end/test_{name}.py" for name in ("command_line", "queries", "trainers")}  # no catalog of theirs
     others |= {"api/test_documentation.py", "api/test_evaluate.py", "api/test_openapi.py", "api/test_theory.py"}
     others |= {f"faults/test_{name}.py" for name in ("frozen_writer", "killed_supervisor", "publish_boundaries")}
     others |= {"faults/test_refused_calls.py"}
