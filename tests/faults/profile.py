@@ -36,15 +36,15 @@ SHORT_PROFILE = Profile(
     submit_p99_s=10,
 )
 SOAK_PROFILE = Profile(
-    kill_jobs=int(os.environ.get("RADIUS_SOAK_JOBS", "60")),
+    kill_jobs=int(os.environ.get("RADIUS_SOAK_JOBS", "200")),
     kill_pause_s=0.8,
-    freezes=10,
+    freezes=20,
     every_place=True,
     frozen_pairs=100,
     control_deaths=5,
     flips=1000,
-    races=150,
-    writing_s=40,
+    races=500,
+    writing_s=60,
     submit_p99_s=1.5,
 )
 PROFILE = SOAK_PROFILE if SOAK else SHORT_PROFILE
