@@ -20,6 +20,7 @@ _FORWARD_VECTORS = 24  # of d_model numbers, that a token of a batch has at most
 _TRAINING_VECTORS = 34  # the same kept for the backward pass, in every block
 _REPORT_BYTES = MIB  # of a report: arrays per row are counted, figures are small
 _ENCODED_BYTES = 2  # of a number in the filter's format
+_POWER_ITERATIONS, _BASIN_STARTS, _RETRIEVAL_STEPS = 32, 11, 4  # the last as seen on activations
 _BATCH_TOKENS = 16_384  # of a forward pass on a GPU; fewer on a CPU
 
 
@@ -93,13 +94,21 @@ def search_bytes(asking: SetShape, searched: SetShape, settings: Settings) -> in
     return PROCESS_BYTES + encoded + 8 * _ROW_NUMBERS * rows
 
 
-def energy_work(layers: list[SetShape], points: int, options: EnergyOptions) -> Work:
-    """Every point among the patterns of every layer; the inverse temperatures share one pass."""
+def energy_work(layers: list[SetShape], points: int, options: EnergyOptions, settings: Settings) -> Work:
+    """Every point among the patterns of every layer; the inverse temperatures share one pass.
+
+    Then each pattern's nearest other, curvatures (both energies, at points and half-way to their nearest pattern, by
+    power iteration) and basins (starting points in two directions, and the patterns themselves).
+    """
     points = min(points, options.sample or points)
-    products = sum(points * layer.n * layer.d_model for layer in layers)
+    curvature = settings.energy_curvature_rows * 4 * len(options.beta) * _POWER_ITERATIONS
+    basins = settings.energy_basin_rows * _BASIN_STARTS * _RETRIEVAL_STEPS
+    asked = points + 2 * (curvature + basins)  # a step of either is two products
+    products = sum(asked * layer.n * layer.d_model for layer in layers)
+    searched = sum(layer.n**2 / 2 * layer.d_model for layer in layers)
     held = max(layer.n * (4 * layer.d_model + 8 * _ROW_NUMBERS) for layer in layers)
     written = _REPORT_BYTES + 8 * points * len(layers) * 4 * len(options.beta)
-    amounts = {"energies": float(products), "storing": float(written), "reports": 1.0}
+    amounts = {"energies": float(products), "searching": searched, "storing": float(written), "reports": 1.0}
     return Work("energy", amounts, written_bytes=written, memory_bytes=PROCESS_BYTES + held)
 
 

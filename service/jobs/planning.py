@@ -60,7 +60,7 @@ class Planner:
         if isinstance(spec, RadiusSpec):
             return self._plan_radius(connection, spec)
         if isinstance(spec, EnergySpec):
-            return _plan_energy(connection, spec)
+            return self._plan_energy(connection, spec)
         if isinstance(spec, SweepSpec):
             return self._plan_sweep(connection, spec)
         if isinstance(spec, ExtractionSpec):
@@ -71,6 +71,13 @@ class Planner:
         asking = _set(connection, spec.activations)
         searched = asking if spec.reference is None else _set(connection, spec.reference)
         return Plan(radius_work(asking, searched, spec, self.settings), rows=asking.n)
+
+    def _plan_energy(self, connection: sa.Connection, spec: EnergySpec) -> Plan:
+        if not spec.activations:
+            return Plan([Work("energy", {"reports": 1.0})], rows=0)
+        layers = [_set(connection, set_id) for set_id in spec.activations]
+        points = layers[-1].n if spec.queries is None else _set(connection, spec.queries).n
+        return Plan([energy_work(layers, points, spec, self.settings)], rows=points)
 
     def _plan_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Plan:
         corpus = corpora.find(connection, spec.corpus)
@@ -104,7 +111,7 @@ class Planner:
         if isinstance(spec.energy, AnalysisEnergy):
             together = spec.energy.layers == "together"
             groups = [[one] * len(spec.sites)] if together else [[one]] * len(spec.sites)
-            works += [energy_work(layers, one.n, spec.energy) for layers in groups]
+            works += [energy_work(layers, one.n, spec.energy, self.settings) for layers in groups]
         return works
 
     def _plan_training(self, connection: sa.Connection, spec: TrainingSpec) -> Plan:
@@ -157,14 +164,6 @@ class Planner:
             return Gpt2Config(*sizes, d_mlp=found.get("n_inner"))
         except (OSError, ValueError, KeyError, TypeError, RadiusError):
             return GPT2.get(name.removeprefix("openai-community/"))
-
-
-def _plan_energy(connection: sa.Connection, spec: EnergySpec) -> Plan:
-    if not spec.activations:
-        return Plan([Work("energy", {"reports": 1.0})], rows=0)
-    layers = [_set(connection, set_id) for set_id in spec.activations]
-    points = layers[-1].n if spec.queries is None else _set(connection, spec.queries).n
-    return Plan([energy_work(layers, points, spec)], rows=points)
 
 
 def _set(connection: sa.Connection, set_id: str) -> SetShape:
