@@ -16,6 +16,7 @@ class Kept(Generic[Value]):
         self._seconds, self._lock = seconds, Lock()
         self._held: tuple[str, Value] | None = None
         self._timer: Timer | None = None
+        self._turn = 0
 
     def take(self, key: str, make: Callable[[], Value]) -> Value:
         """What was left under `key`, or what `make` makes; it is the caller's until it is left again."""
@@ -31,7 +32,9 @@ class Kept(Generic[Value]):
         with self._lock:
             self._clear()
             self._held = key, value
-            self._timer = Timer(self._seconds, self._drop, [self._held])
+            self._turn += 1
+            # told the turn, not the value: a cancelled timer's thread holds its arguments until it wakes
+            self._timer = Timer(self._seconds, self._drop, [self._turn])
             self._timer.daemon = True
             self._timer.start()
 
@@ -42,7 +45,7 @@ class Kept(Generic[Value]):
             self._timer = None
         return held
 
-    def _drop(self, held: tuple[str, Value]) -> None:
+    def _drop(self, turn: int) -> None:
         with self._lock:
-            if self._held is held:
+            if self._turn == turn:
                 self._clear()
