@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         default=5.0, gt=0, description="how often a worker looks for dead ones, whose segments it puts back"
     )
     lease_s: float = Field(
-        default=30.0, gt=0, description="a worker not seen for this long is frozen or cut off; others take over"
+        default=20.0, gt=0, description="a worker not seen for this long is frozen or cut off; others take over"
     )
     training_segment_s: float = Field(
         default=45.0,

@@ -12,14 +12,15 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dbos import DBOS
 
 from service.catalog import segments, workers
 from service.catalog.engine import Catalog
-from service.catalog.locks import worker_lock
+from service.catalog.locks import WorkerLock
 from service.contracts.base import now
 from service.errors import Conflict, Unavailable
 from service.jobs.control import JobControl
@@ -30,6 +31,7 @@ from service.jobs.engine import (
     CONTROL_QUEUE,
     RUNS_QUEUE,
     TRAIN_QUEUE,
+    TRAININGS_QUEUE,
     JobEngine,
     engine_url,
 )
@@ -39,9 +41,12 @@ from service.settings import Settings
 from workers.flows.runtime import Runtime, set_runtime
 
 logger = logging.getLogger("radius.worker")
-# A parent only waits; scans share the queue and must not wait for them, nor a sweep's runs for other sweeps.
+_LOOKS = 4  # at its own lock, while others look once
+_PATIENCE_S = 3.0
+_REPLACED = 70  # exit code
+# A parent only waits, in a thread; scans and short jobs must not wait for trainings, nor a sweep's runs for sweeps.
 _QUEUES = {
-    "control": {CONTROL_QUEUE: 256, RUNS_QUEUE: 256},
+    "control": {CONTROL_QUEUE: 192, TRAININGS_QUEUE: 96, RUNS_QUEUE: 96},
     "compute": {COMPUTE_QUEUE: 1},
     "train": {TRAIN_QUEUE: 1},
 }
@@ -58,7 +63,8 @@ def main() -> None:
     name = f"{role}-{settings.worker_name}"
     if role == "train" and _follows(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
         return
-    with _only_one(settings, name):
+    with _only_one(settings, name) as lock:
+        threading.Thread(target=_keep_lock, args=(lock, settings), name="lock", daemon=True).start()
         if role == "query":
             from workers.query.server import serve
 
@@ -162,7 +168,7 @@ def _introduce(runtime: Runtime) -> None:
 def _keep_taking_over(jobs: JobControl, name: str, stop: threading.Event) -> None:
     while True:
         try:
-            jobs.take_over(name)
+            jobs.liveness.take_over(name)
         except Exception:
             logger.exception("looking for dead workers failed; it is tried again")
         if stop.wait(jobs.settings.takeover_interval_s):
@@ -190,12 +196,13 @@ def _let_go(catalog: Catalog, name: str) -> None:
 
 
 def _keep_settling(jobs: JobControl, submission: Submission, stop: threading.Event) -> None:
-    scanned = False
+    begun = False
     while True:
         try:
-            if not scanned:
+            if not begun:
+                jobs.settle_versions()
                 submission.scan_builtins()
-                scanned = True
+                begun = True
             jobs.settle_lost()
             jobs.settle_overdue()
             jobs.settle_untaken()
@@ -217,12 +224,39 @@ def _keep_sweeping(retention: Retention, stop: threading.Event) -> None:
 
 
 @contextmanager
-def _only_one(settings: Settings, name: str) -> Iterator[None]:
+def _only_one(settings: Settings, name: str) -> Iterator[WorkerLock]:
     """Hold the lock of this worker's name; the engine would give two processes of one name the same segments."""
-    with worker_lock(Catalog(settings.resolved_database_url), settings.locks, name) as held:
-        if not held:
-            raise Conflict(f"a worker called {name} is running on this data directory")
-        yield
+    lock = WorkerLock(Catalog(settings.resolved_database_url), settings.locks, name)
+    if not _patiently(lock.take):
+        raise Conflict(f"a worker called {name} is running on this data directory")
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _keep_lock(lock: WorkerLock, settings: Settings) -> None:
+    """See to it that this worker has its lock; others look twice before they think it dead, this one more often."""
+    while True:
+        time.sleep(settings.takeover_interval_s / _LOOKS)
+        try:
+            kept = _patiently(lock.keep)
+        except Unavailable:
+            continue
+        if not kept:
+            logger.error("another worker has this one's name; this one ends")
+            logging.shutdown()
+            os._exit(_REPLACED)
+
+
+def _patiently(take: Callable[[], bool]) -> bool:
+    """Try for some seconds: others take the lock for a moment, to see whether it is free."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not take():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 if __name__ == "__main__":

@@ -25,24 +25,14 @@ class Catalog:
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """A writing transaction: committed at the end, rolled back on an error."""
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except (IntegrityError, DataError, ProgrammingError):
-            raise  # ours, not the database's
-        except DatabaseError as error:
-            raise Unavailable("the metadata database cannot be reached") from error
+        with database_errors(), self.engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection for reading; every statement sees the newest committed state."""
-        try:
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                yield connection
-        except (IntegrityError, DataError, ProgrammingError):
-            raise  # ours, not the database's
-        except DatabaseError as error:
-            raise Unavailable("the metadata database cannot be reached") from error
+        with database_errors(), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
 
     def check(self) -> None:
         """Raise `Unavailable` unless the database answers and has our tables."""
@@ -51,6 +41,17 @@ class Catalog:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Errors that are the database's, and not ours, as `Unavailable`."""
+    try:
+        yield
+    except (IntegrityError, DataError, ProgrammingError):
+        raise
+    except DatabaseError as error:
+        raise Unavailable("the metadata database cannot be reached") from error
 
 
 def make_engine(url: str) -> sa.Engine:

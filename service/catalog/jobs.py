@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from service.catalog import events
 from service.catalog import segments as segments_catalog
+from service.catalog.clock import moment
 from service.catalog.rows import Row, get_row, page_rows
 from service.catalog.tables import job_results, jobs, segments
-from service.contracts.base import Notice, now
+from service.contracts.base import Notice
 from service.contracts.jobs import FINAL_STATES, Job, JobResult, Progress
 from service.errors import Conflict, NotFound
 
@@ -20,7 +21,9 @@ _HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "t
 
 def insert(connection: sa.Connection, row: Row) -> None:
     """Add a queued job."""
-    connection.execute(jobs.insert().values(**row, state="queued", warnings=[], unit="rows", created_at=now()))
+    connection.execute(
+        jobs.insert().values(**row, state="queued", warnings=[], unit="rows", created_at=moment(connection))
+    )
     events.record(connection, row["id"], "queued")
 
 
@@ -50,7 +53,7 @@ def unfinished(connection: sa.Connection) -> list[tuple[str, int]]:
 def start(connection: sa.Connection, job_id: str) -> None:
     """queued → running; a repeated call changes nothing."""
     queued = (jobs.c.id == job_id) & (jobs.c.state == "queued")
-    if connection.execute(jobs.update().where(queued).values(state="running", started_at=now())).rowcount:
+    if connection.execute(jobs.update().where(queued).values(state="running", started_at=moment(connection))).rowcount:
         events.record(connection, job_id, "running")
 
 
@@ -75,11 +78,23 @@ def requeue(connection: sa.Connection, job_id: str) -> int:
         NotFound: no such job.
         Conflict: it is in another state.
     """
-    ended = (jobs.c.id == job_id) & jobs.c.state.in_(("failed", "cancelled"))
-    again = {"state": "queued", "retries": jobs.c.retries + 1, "error": None, "started_at": None, "finished_at": None}
-    if not connection.execute(jobs.update().where(ended).values(**again)).rowcount:
+    retry = _begin_again(connection, job_id, ("failed", "cancelled"))
+    if retry is None:
         get(connection, job_id)
         raise Conflict("only a failed or cancelled job can be retried")
+    return retry
+
+
+def begin_anew(connection: sa.Connection, job_id: str) -> int | None:
+    """running → queued, and queued stays, as another retry; returns which, or None for a job in another state."""
+    return _begin_again(connection, job_id, ("queued", "running"))
+
+
+def _begin_again(connection: sa.Connection, job_id: str, states: tuple[str, ...]) -> int | None:
+    those = (jobs.c.id == job_id) & jobs.c.state.in_(states)
+    again = {"state": "queued", "retries": jobs.c.retries + 1, "error": None, "started_at": None, "finished_at": None}
+    if not connection.execute(jobs.update().where(those).values(**again)).rowcount:
+        return None
     segments_catalog.forget_owners(connection, job_id)
     retries = get(connection, job_id).retries
     events.record(connection, job_id, "queued", {"retry": retries})
@@ -98,7 +113,8 @@ def overdue(connection: sa.Connection) -> list[str]:
     query = sa.select(jobs.c.id, jobs.c.timeout_s, jobs.c.started_at).where(
         jobs.c.state == "running", jobs.c.timeout_s.is_not(None)
     )
-    return [row.id for row in connection.execute(query) if (now() - row.started_at).total_seconds() > row.timeout_s]
+    found, at = connection.execute(query).all(), moment(connection)
+    return [row.id for row in found if (at - row.started_at).total_seconds() > row.timeout_s]
 
 
 def in_state(connection: sa.Connection, state: str) -> list[str]:
@@ -106,9 +122,9 @@ def in_state(connection: sa.Connection, state: str) -> list[str]:
     return list(connection.execute(sa.select(jobs.c.id).where(jobs.c.state == state)).scalars())
 
 
-def ended_before(connection: sa.Connection, state: str, moment: datetime) -> list[tuple[str, dict[str, str]]]:
-    """Ids and labels of the jobs that ended in that state before `moment`."""
-    query = sa.select(jobs.c.id, jobs.c.labels).where(jobs.c.state == state, jobs.c.finished_at < moment)
+def ended_before(connection: sa.Connection, state: str, limit: datetime) -> list[tuple[str, dict[str, str]]]:
+    """Ids and labels of the jobs that ended in that state before `limit`."""
+    query = sa.select(jobs.c.id, jobs.c.labels).where(jobs.c.state == state, jobs.c.finished_at < limit)
     return [(row.id, row.labels) for row in connection.execute(query)]
 
 
@@ -146,7 +162,7 @@ def finish(connection: sa.Connection, job_id: str, state: str, error: dict[str, 
     changed = connection.execute(
         jobs.update()
         .where(jobs.c.id == job_id, jobs.c.state.in_(before))
-        .values(state=state, error=error, finished_at=now())
+        .values(state=state, error=error, finished_at=moment(connection))
     )
     if changed.rowcount:
         events.record(connection, job_id, state, error or {})

@@ -1,48 +1,111 @@
-"""One lock per worker name: who holds it lives. A file lock beside SQLite, an advisory lock of PostgreSQL's session."""
+"""One lock per worker name: who holds it lives. A file lock beside SQLite, an advisory lock of PostgreSQL's session.
+
+A session ends with its server and its connection, and the lock with it; `WorkerLock.keep` finds out and takes it again.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
-from service.catalog.engine import Catalog
+from service.catalog.engine import Catalog, database_errors
 
 
 @contextmanager
 def worker_lock(catalog: Catalog, folder: Path, name: str) -> Iterator[bool]:
     """Whether the lock of that name could be taken; it is held until the end of the block, or of the process."""
-    if catalog.engine.dialect.name == "postgresql":
-        with _advisory_lock(catalog.engine, name) as held:
-            yield held
-    else:
-        with _file_lock(folder / f"{name}.lock") as held:
-            yield held
+    lock = WorkerLock(catalog, folder, name)
+    try:
+        yield lock.take()
+    finally:
+        lock.release()
 
 
-@contextmanager
-def _file_lock(path: Path) -> Iterator[bool]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
+class WorkerLock:
+    """The lock of one name, held by this process from `take` to `release`."""
+
+    def __init__(self, catalog: Catalog, folder: Path, name: str) -> None:
+        on_server = catalog.engine.dialect.name == "postgresql"
+        self._lock = _SessionLock(catalog.engine, name) if on_server else _FileLock(folder / f"{name}.lock")
+
+    def take(self) -> bool:
+        """False where another holds it."""
+        return self._lock.take()
+
+    def keep(self) -> bool:
+        """Whether it is held still, or could be taken again; raises `Unavailable` while nobody can say."""
+        return self._lock.is_held() or self._lock.take()
+
+    def release(self) -> None:
+        """Let go; nothing where it is not held."""
+        self._lock.release()
+
+
+class _FileLock:
+    """A lock of the operating system: gone with the process, and with nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, None
+
+    def take(self) -> bool:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("w")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
-            return
-        yield True
+            file.close()
+            return False
+        self._file = file
+        return True
+
+    def is_held(self) -> bool:
+        return self._file is not None
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
-@contextmanager
-def _advisory_lock(engine: sa.Engine, name: str) -> Iterator[bool]:
-    key = int.from_bytes(hashlib.sha256(f"radius worker {name}".encode()).digest()[:8], "big", signed=True)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        held = bool(connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key}))
+class _SessionLock:
+    """An advisory lock on a connection of its own."""
+
+    _TAKE = sa.text("SELECT pg_try_advisory_lock(:key)")
+    _HELD = sa.text(  # a key is shown in two halves; 1 says that it is one number
+        "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() "
+        "AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = :key)"
+    )
+
+    def __init__(self, engine: sa.Engine, name: str) -> None:
+        digest = hashlib.sha256(f"radius worker {name}".encode()).digest()
+        self._key = {"key": int.from_bytes(digest[:8], "big", signed=True)}
+        self._engine, self._connection = engine, None
+
+    def take(self) -> bool:
+        self.release()
+        with database_errors():
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            if connection.scalar(self._TAKE, self._key):
+                self._connection = connection
+                return True
+            connection.close()
+        return False
+
+    def is_held(self) -> bool:
         try:
-            yield held
-        finally:
-            if held:
-                connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+            return self._connection is not None and bool(self._connection.scalar(self._HELD, self._key))
+        except DBAPIError:
+            return False  # the session has gone
+
+    def release(self) -> None:
+        if self._connection is not None:
+            with suppress(DBAPIError):
+                self._connection.invalidate()  # the session's end frees it, and cannot fail to
+                self._connection.close()
+            self._connection = None

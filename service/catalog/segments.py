@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from service.catalog.clock import moment
 from service.catalog.tables import jobs, segments
-from service.contracts.base import now
 from service.errors import Cancelled, PoisonSegment, Superseded
 
 MOST_DEATHS = 3
@@ -22,17 +22,17 @@ def claim(connection: sa.Connection, *, job_id: str, name: str, stage: str, work
         PoisonSegment: three owners in a row died without any progress.
     """
     _check_running(connection, job_id)
-    here, moment = _here(job_id, name), now()
-    row = connection.execute(sa.select(segments).where(here)).mappings().first()
+    here, at = _here(job_id, name), moment(connection)
+    row = connection.execute(sa.select(segments).where(here).with_for_update()).mappings().first()
     if row is None:
         values = {"job": job_id, "name": name, "stage": stage, "done": 0, "worker": worker, "attempt": 1}
-        connection.execute(segments.insert().values(**values, running=True, started_at=moment, updated_at=moment))
+        connection.execute(segments.insert().values(**values, running=True, started_at=at, updated_at=at))
         return 1
     deaths = 0
     if row["running"]:  # the owner before neither finished nor let go
         deaths = 1 if row["done"] > row["done_before"] else row["deaths"] + 1
     values = {"worker": worker, "attempt": row["attempt"] + 1, "running": deaths < MOST_DEATHS, "deaths": deaths}
-    connection.execute(segments.update().where(here).values(**values, done_before=row["done"], updated_at=moment))
+    connection.execute(segments.update().where(here).values(**values, done_before=row["done"], updated_at=at))
     if deaths >= MOST_DEATHS:
         connection.commit()
         raise PoisonSegment(f"segment {name} killed its worker {deaths} times without any progress in between")
@@ -40,14 +40,14 @@ def claim(connection: sa.Connection, *, job_id: str, name: str, stage: str, work
 
 
 def check(connection: sa.Connection, job_id: str, name: str, attempt: int) -> None:
-    """Raise unless the owner with this `attempt` may still write.
+    """Raise unless the owner with this `attempt` may still write; none can come after it before the transaction's end.
 
     Raises:
         Cancelled: the job is no longer running.
         Superseded: another worker has taken the segment over.
     """
     _check_running(connection, job_id)
-    held = connection.execute(sa.select(segments.c.attempt).where(_here(job_id, name))).scalar()
+    held = connection.execute(sa.select(segments.c.attempt).where(_here(job_id, name)).with_for_update()).scalar()
     if held != attempt:
         raise Superseded(f"segment {name} has another owner")
 
@@ -56,19 +56,19 @@ def tick(connection: sa.Connection, job_id: str, name: str, attempt: int, *, don
     """Record how far a segment is; raises as `check` does."""
     check(connection, job_id, name, attempt)
     most = sa.case((segments.c.done > done, segments.c.done), else_=done)  # a restarted segment catches up first
-    connection.execute(segments.update().where(_here(job_id, name)).values(done=most, updated_at=now()))
+    connection.execute(segments.update().where(_here(job_id, name)).values(done=most, updated_at=moment(connection)))
 
 
 def release(connection: sa.Connection, *, job_id: str, name: str, attempt: int) -> None:
     """Let go: finished, failed or drained. Nothing when another worker has it."""
     here = _here(job_id, name) & (segments.c.attempt == attempt)
-    connection.execute(segments.update().where(here).values(running=False, updated_at=now()))
+    connection.execute(segments.update().where(here).values(running=False, updated_at=moment(connection)))
 
 
 def release_all(connection: sa.Connection, worker: str) -> None:
     """A worker that is stopped lets go of what it holds: no death."""
     mine = (segments.c.worker == worker) & segments.c.running
-    connection.execute(segments.update().where(mine).values(running=False, updated_at=now()))
+    connection.execute(segments.update().where(mine).values(running=False, updated_at=moment(connection)))
 
 
 def running(connection: sa.Connection, job_id: str) -> list[str]:

@@ -6,16 +6,17 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from service.catalog.clock import moment
 from service.catalog.tables import workers
-from service.contracts.base import now
 from service.contracts.estimates import Device
 
 
 def seen(connection: sa.Connection, name: str) -> None:
     """This worker lives."""
-    here = workers.update().where(workers.c.name == name).values(seen_at=now())
+    seen_at = moment(connection)
+    here = workers.update().where(workers.c.name == name).values(seen_at=seen_at)
     if connection.execute(here).rowcount == 0:
-        connection.execute(workers.insert().values(name=name, seen_at=now()))
+        connection.execute(workers.insert().values(name=name, seen_at=seen_at))
 
 
 def introduce(connection: sa.Connection, name: str, device: Device) -> None:
@@ -26,7 +27,7 @@ def introduce(connection: sa.Connection, name: str, device: Device) -> None:
 
 def devices(connection: sa.Connection, prefix: str, lease_s: float) -> list[Device]:
     """Devices of the workers whose name begins so and that were seen within their lease."""
-    query = sa.select(workers.c.device).where(_recent(prefix, lease_s), workers.c.device.is_not(None))
+    query = sa.select(workers.c.device).where(_recent(connection, prefix, lease_s), workers.c.device.is_not(None))
     return [Device(**found) for found in connection.execute(query.order_by(workers.c.name)).scalars() if found]
 
 
@@ -44,7 +45,7 @@ def any_alive(connection: sa.Connection, prefix: str, lease_s: float) -> bool:
 
 def count_alive(connection: sa.Connection, prefix: str, lease_s: float) -> int:
     """How many workers whose name begins so were seen within their lease."""
-    return connection.execute(sa.select(sa.func.count()).where(_recent(prefix, lease_s))).scalar_one()
+    return connection.execute(sa.select(sa.func.count()).where(_recent(connection, prefix, lease_s))).scalar_one()
 
 
 def is_missing(connection: sa.Connection, name: str, lease_s: float) -> bool:
@@ -53,11 +54,11 @@ def is_missing(connection: sa.Connection, name: str, lease_s: float) -> bool:
     return age is not None and age > timedelta(seconds=lease_s)
 
 
-def _recent(prefix: str, lease_s: float) -> sa.ColumnElement[bool]:
-    return workers.c.name.startswith(prefix) & (workers.c.seen_at >= now() - timedelta(seconds=lease_s))
+def _recent(connection: sa.Connection, prefix: str, lease_s: float) -> sa.ColumnElement[bool]:
+    return workers.c.name.startswith(prefix) & (workers.c.seen_at >= moment(connection) - timedelta(seconds=lease_s))
 
 
 def _age(connection: sa.Connection, which: sa.ColumnElement[bool]) -> timedelta | None:
     """Time since the latest of some workers was seen; None where none ever was."""
     last = connection.execute(sa.select(sa.func.max(workers.c.seen_at)).where(which)).scalar()
-    return None if last is None else now() - last
+    return None if last is None else moment(connection) - last

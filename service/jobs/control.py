@@ -1,4 +1,4 @@
-"""What happens to a job after it was taken in: cancel, retry, delete, and what becomes of work whose worker died."""
+"""What happens to a job after it was taken in: cancel, retry, delete, and how it ends when it cannot end by itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import shutil
 
 from service.catalog import corpora, jobs, products, segments, workers
 from service.catalog.engine import Catalog
-from service.catalog.locks import worker_lock
 from service.contracts.jobs import Job
 from service.jobs.engine import COMPUTE_QUEUE, TRAIN_QUEUE, JobEngine, run_id, scan_run_id
+from service.jobs.liveness import Liveness
 from service.settings import Settings
 
 
@@ -17,6 +17,7 @@ class JobControl:
 
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
+        self.liveness = Liveness(catalog, engine, settings)
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job: at once when it waits, else at the next progress write of its segments.
@@ -72,26 +73,9 @@ class JobControl:
             waiting = {job_id: segments.running(connection, job_id) for job_id in leaving}
         for job_id, holders in waiting.items():
             self.engine.cancel(job_id)  # again, where the process that asked died in between
-            if not any(self._lives(worker) for worker in holders):
+            if not any(self.liveness.lives(worker) for worker in holders):
                 with self.catalog.begin() as connection:
                     jobs.finish(connection, job_id, "cancelled")
-
-    def take_over(self, worker: str) -> None:
-        """Say that `worker` lives, and put the workflows of those that do not back on their queues."""
-        with self.catalog.begin() as connection:
-            workers.seen(connection, worker)
-        for other, held in self.engine.held_by_others(worker).items():
-            if not self._lives(other):
-                for workflow_id, queue in held:
-                    self.engine.give_back(workflow_id, queue)
-
-    def _lives(self, worker: str) -> bool:
-        """It holds its lock, and was seen within the lease: a frozen one is not."""
-        with self.catalog.read() as connection:
-            if workers.is_missing(connection, worker, self.settings.lease_s):
-                return False
-        with worker_lock(self.catalog, self.settings.locks, worker) as dead:
-            return not dead
 
     def settle_untaken(self) -> None:
         """Give what waits for a trainer to the compute workers when the last trainer has gone."""
@@ -111,6 +95,20 @@ class JobControl:
                 jobs.finish(connection, job_id, "failed", error)
             self.engine.cancel(job_id)
 
+    def settle_versions(self) -> None:
+        """Run anew what another version of the workflows began, as nobody goes on with it; what is finished is kept."""
+        with self.catalog.read() as connection:
+            open_jobs = {run_id(job_id, retry): job_id for job_id, retry in jobs.unfinished(connection)}
+            scans = {scan_run_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
+        for scan_id in self.engine.of_other_versions(list(scans)):
+            self._fail_scan(scans[scan_id], "another version of the service began to count it; register it again")
+        for job_id in (open_jobs[run] for run in self.engine.of_other_versions(list(open_jobs))):
+            self.engine.cancel(job_id)
+            with self.catalog.begin() as connection:
+                if (retry := jobs.begin_anew(connection, job_id)) is not None:
+                    job = jobs.get(connection, job_id)
+                    self.engine.enqueue(connection, job.kind, run_id(job_id, retry), job.priority, job_id)
+
     def settle_lost(self) -> None:
         """Fail jobs and scans that the engine gave up on without telling us (its own limit on restarts)."""
         with self.catalog.read() as connection:
@@ -122,6 +120,8 @@ class JobControl:
         with self.catalog.read() as connection:
             scans = {scan_run_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
         for scan_id in self.engine.ended_badly(list(scans)):
-            error = {"code": "lost", "detail": "the corpus was not counted; its workers kept dying"}
-            with self.catalog.begin() as connection:
-                corpora.record_failure(connection, scans[scan_id], error)
+            self._fail_scan(scans[scan_id], "the corpus was not counted; its workers kept dying")
+
+    def _fail_scan(self, corpus_id: str, detail: str) -> None:
+        with self.catalog.begin() as connection:
+            corpora.record_failure(connection, corpus_id, {"code": "lost", "detail": detail})

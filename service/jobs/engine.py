@@ -10,6 +10,7 @@ from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 APP_NAME = "radius"
 APP_VERSION = "jobs-2"  # bump by hand when the order of steps in a workflow changes
 CONTROL_QUEUE = "control"
+TRAININGS_QUEUE = "trainings"  # of trainings and sweeps: they take days, and other jobs must not wait until one ends
 COMPUTE_QUEUE = "compute"
 TRAIN_QUEUE = "train"
 RUNS_QUEUE = "runs"  # of the runs of sweeps: they wait on segments, and sweeps on them
@@ -17,6 +18,7 @@ SCAN_WORKFLOW = "scan"
 CALIBRATE_WORKFLOW = "calibrate"
 SEGMENT_WORKFLOW = "segment"
 RUN_WORKFLOW = "run"
+_LONG = ("training", "sweep")
 
 
 def migrate_engine(url: str) -> None:
@@ -68,8 +70,9 @@ class JobEngine:
         )
 
     def enqueue(self, connection: sa.Connection, workflow: str, workflow_id: str, priority: int, *args: Any) -> None:
-        """Enqueue on the control queue; it starts if and when `connection`'s transaction commits."""
-        options = options_for(workflow, CONTROL_QUEUE, workflow_id, priority)
+        """Enqueue on a queue of the control worker; it starts if and when `connection`'s transaction commits."""
+        queue = TRAININGS_QUEUE if workflow in _LONG else CONTROL_QUEUE
+        options = options_for(workflow, queue, workflow_id, priority)
         self._client.enqueue_in_transaction(connection, options, *args)
 
     def cancel(self, job_id: str) -> None:
@@ -84,13 +87,22 @@ class JobEngine:
         found = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
         self._client.delete_workflows([status.workflow_id for status in found if _is_of(status.workflow_id, job_id)])
 
-    def held_by_others(self, worker: str) -> dict[str, list[tuple[str, str]]]:
-        """Workflows under way by executor, other than `worker`'s: (id, queue) of each."""
-        found: dict[str, list[tuple[str, str]]] = {}
-        for status in self._client.list_workflows(status="PENDING", load_input=False, load_output=False):
-            if status.executor_id not in (None, worker) and status.queue_name is not None:
-                found.setdefault(status.executor_id, []).append((status.workflow_id, status.queue_name))
-        return found
+    def held_by_others(self, worker: str) -> set[str]:
+        """Executors other than `worker` that have workflows under way."""
+        found = self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return {status.executor_id for status in found if status.executor_id and status.queue_name} - {worker}
+
+    def held_by(self, worker: str) -> list[tuple[str, str]]:
+        """Workflows that `worker` has under way: (id, queue) of each."""
+        found = self._client.list_workflows(status="PENDING", executor_id=worker, load_input=False, load_output=False)
+        return [(status.workflow_id, status.queue_name) for status in found if status.queue_name is not None]
+
+    def of_other_versions(self, workflow_ids: list[str]) -> list[str]:
+        """Those of `workflow_ids` that another version of the workflows began, and only its workers go on with."""
+        if not workflow_ids:
+            return []
+        found = self._client.list_workflows(workflow_ids=workflow_ids, load_input=False, load_output=False)
+        return [status.workflow_id for status in found if status.app_version != APP_VERSION]
 
     def waiting(self, queue: str) -> list[str]:
         """Workflows that nobody has taken from a queue."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 from dbos import DBOSClient
 from starlette.testclient import TestClient
 
-from service.jobs.engine import APP_NAME, APP_VERSION, CONTROL_QUEUE, JobEngine, engine_url
+from service.catalog.engine import Catalog
+from service.jobs import engine
+from service.jobs.control import JobControl
+from service.jobs.engine import APP_NAME, APP_VERSION, CONTROL_QUEUE, TRAININGS_QUEUE, JobEngine, engine_url
 from service.settings import Settings
 from tests.api.support import EXTRACTION, problem_of, submit
 
@@ -35,6 +39,28 @@ def test_an_accepted_job_is_in_both_tables(api: TestClient, queue: DBOSClient):
     assert (workflow.app_version, workflow.priority) == (APP_VERSION, 7)
     assert workflow.input is not None
     assert list(workflow.input["args"]) == [job_id]
+
+
+def test_trainings_wait_in_a_queue_of_their_own(api: TestClient, queue: DBOSClient):
+    job_id = api.post("/v1/jobs", json={"kind": "training", "spec": {"preset": "smoke/f2"}}).json()["id"]
+    assert queue.retrieve_workflow(job_id).get_status().queue_name == TRAININGS_QUEUE
+
+
+def test_what_another_version_began_is_run_anew(
+    api: TestClient, queue: DBOSClient, settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+):
+    job_id, ended = submit(api).json()["id"], submit(api).json()["id"]
+    api.post(f"/v1/jobs/{ended}/cancel")
+    monkeypatch.setattr(engine, "APP_VERSION", "jobs-next")
+    with closing(JobEngine(settings.resolved_database_url)) as client:
+        for _ in range(2):  # the second time there is nothing left to do
+            JobControl(catalog, client, settings).settle_versions()
+    assert queue.retrieve_workflow(job_id).get_status().status == "CANCELLED"
+    anew = queue.retrieve_workflow(f"{job_id}~1").get_status()
+    assert (anew.app_version, anew.status) == ("jobs-next", "ENQUEUED")
+    job = api.get(f"/v1/jobs/{job_id}").json()
+    assert (job["state"], job["retries"]) == ("queued", 1)
+    assert api.get(f"/v1/jobs/{ended}").json()["state"] == "cancelled"
 
 
 def test_a_refused_job_is_in_neither(api: TestClient, queue: DBOSClient):

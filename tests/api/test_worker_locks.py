@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.catalog.engine import Catalog
-from service.catalog.locks import worker_lock
+from service.catalog.locks import WorkerLock, worker_lock
 from service.settings import Settings
 
 
@@ -17,5 +17,19 @@ def test_one_holder_of_a_name(settings: Settings):
             assert other
     with worker_lock(second, settings.locks, "compute-a") as free:
         assert free
+    first.close()
+    second.close()
+
+
+def test_a_lock_is_kept(settings: Settings):
+    first, second = Catalog(settings.resolved_database_url), Catalog(settings.resolved_database_url)
+    lock, other = (WorkerLock(catalog, settings.locks, "compute-a") for catalog in (first, second))
+    assert lock.take()
+    assert lock.keep()
+    assert not other.keep()
+    lock.release()
+    assert other.keep()
+    assert not lock.keep()
+    other.release()
     first.close()
     second.close()

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from service.errors import OutOfMemory
+from workers.devices.memory import free_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,8 +30,7 @@ def map_halving(run: Callable[[Sequence[Item]], Result], items: Sequence[Item]) 
             raise OutOfMemory("the device's memory does not hold a batch of one")
         else:
             # Outside the except block, whose traceback would keep the failed batch's tensors alive.
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            free_memory()
             half = len(piece) // 2
             pending += [piece[half:], piece[:half]]
     return results

@@ -42,10 +42,9 @@ def calibrate_device(_arguments: dict[str, Any]) -> dict[str, Any]:
     """Measure, and keep what was found; a device of a kind that was measured is left alone."""
     current = runtime()
     fingerprint = this_device(current.settings).fingerprint
-    with current.catalog.read() as connection:
-        if calibrations.get(connection, fingerprint) is not None:
-            return {"fingerprint": fingerprint}
-        source = corpora.find(connection, _TEXT).source
+    if current.read(lambda connection: calibrations.get(connection, fingerprint)) is not None:
+        return {"fingerprint": fingerprint}
+    source = current.read(lambda connection: corpora.find(connection, _TEXT)).source
     documents = list(islice(read_documents(source, current.settings), _DOCUMENTS))
     with TemporaryDirectory(dir=current.settings.data_dir) as name:
         measured = calibrate(choose_device(current.settings.device), documents, Path(name))

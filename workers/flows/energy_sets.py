@@ -9,11 +9,10 @@ import torch
 
 from service.artifacts.activation_set import ActivationSet
 from service.catalog import activations
-from service.catalog.engine import Catalog
 from service.contracts.activations import ActivationSummary
 from service.contracts.energy import EnergySpec
 from service.errors import InvalidInput
-from service.settings import Settings
+from workers.flows.runtime import Runtime
 from workers.neighbors.permutation import seeded_permutation
 from workers.neighbors.stored import StoredRows
 
@@ -44,7 +43,7 @@ class Points:
     own: Array | None
 
 
-def read_layers(spec: EnergySpec, settings: Settings, catalog: Catalog) -> tuple[list[Layer], Layer | None]:
+def read_layers(spec: EnergySpec, current: Runtime) -> tuple[list[Layer], Layer | None]:
     """The layers, and the set of queries where one is given.
 
     Raises:
@@ -52,9 +51,8 @@ def read_layers(spec: EnergySpec, settings: Settings, catalog: Catalog) -> tuple
     """
 
     def read(set_id: str) -> Layer:
-        with catalog.read() as connection:
-            summary, _ = activations.get(connection, set_id)
-        folder = ActivationSet(settings.artifacts_root / set_id, summary.sha256)
+        summary, _ = current.read(lambda connection: activations.get(connection, set_id))
+        folder = ActivationSet(current.artifact(set_id), summary.sha256)
         return Layer(summary, folder, StoredRows(folder.mapped_vectors()))
 
     layers = [read(set_id) for set_id in spec.activations]

@@ -42,7 +42,7 @@ def evaluate_energies(job_id: str, arguments: dict[str, Any], progress: SegmentP
     current, report_id = runtime(), arguments["report"]
     spec = EnergySpec(**{name: arguments[name] for name in EnergySpec.model_fields if name in arguments})
     target = current.artifact(report_id)
-    layers, queries = read_layers(spec, current.settings, current.catalog) if spec.activations else ([], None)
+    layers, queries = read_layers(spec, current) if spec.activations else ([], None)
     total = max(1, sum(layer.summary.n for layer in layers))
     if arguments["alone"]:
         current.write(lambda connection: jobs.plan(connection, job_id, total, "rows"))

@@ -37,8 +37,7 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
     """Compute and publish the report `arguments["report"]`; one that is there already is kept."""
     current, report_id = runtime(), arguments["report"]
     spec = RadiusSpec(**{name: arguments[name] for name in RadiusSpec.model_fields if name in arguments})
-    with current.catalog.read() as connection:
-        summary, statistics = activations.get(connection, spec.activations)
+    summary, statistics = current.read(lambda connection: activations.get(connection, spec.activations))
     if arguments["alone"]:
         current.write(lambda connection: jobs.plan(connection, job_id, summary.n, "rows"))
     target = current.artifact(report_id)

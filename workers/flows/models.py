@@ -50,8 +50,8 @@ def _open(spec: ExtractionSpec, current: Runtime, device: torch.device, dtype: s
 
 
 def _sha256(named: RunModel, current: Runtime) -> str:
-    with current.catalog.read() as connection:
-        kept = {checkpoint.step: checkpoint.sha256 for checkpoint in catalog.checkpoints(connection, named.run)}
+    checkpoints = current.read(lambda connection: catalog.checkpoints(connection, named.run))
+    kept = {checkpoint.step: checkpoint.sha256 for checkpoint in checkpoints}
     if named.step not in kept:
         raise InvalidInput("the run has kept no such model, or was deleted", field="spec.model")
     return kept[named.step]

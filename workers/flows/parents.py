@@ -128,9 +128,8 @@ def _is_large(set_id: str, options: Spec) -> bool:
     if options["engine"] not in ("auto", "exact"):
         return False
     current, other = runtime(), options.get("reference")  # an analysis has none
-    with current.catalog.read() as connection:
-        asking, _ = activations.get(connection, set_id)
-        searched = asking if other is None else activations.get(connection, other)[0]
+    asking, _ = current.read(lambda connection: activations.get(connection, set_id))
+    searched = asking if other is None else current.read(lambda connection: activations.get(connection, other))[0]
     rows = searched.n * options["fractions"][-1]
     pairs = rows * asking.n if other not in (None, set_id) else rows**2 / 2
     return pairs * asking.d_model >= current.settings.search_split_work

@@ -63,9 +63,7 @@ def use_finished(
     if maker is None:
         return None
     key = _key(spec, note, maker)
-    with current.catalog.read() as connection:
-        candidates = reuse.find(connection, job_id, key, spec.sites, others=spec.reuse)
-    for found in candidates:
+    for found in current.read(lambda connection: reuse.find(connection, job_id, key, spec.sites, others=spec.reuse)):
         sets = [set_id for set_id, _ in found]
         if all(_is_sound(current.artifact(set_id), sha256, progress) for set_id, sha256 in found) and current.write(
             partial(_link, progress, sets)

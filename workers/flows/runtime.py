@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -48,11 +48,20 @@ class Runtime:
         Raises:
             Unavailable: it was away for ten minutes.
         """
+        return self._patiently(self.catalog.begin, change)
+
+    def read(self, query: Callable[[Connection], Result]) -> Result:
+        """Run `query`, as patiently."""
+        return self._patiently(self.catalog.read, query)
+
+    def _patiently(
+        self, connect: Callable[[], AbstractContextManager[Connection]], work: Callable[[Connection], Result]
+    ) -> Result:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                with self.catalog.begin() as connection:
-                    return change(connection)
+                with connect() as connection:
+                    return work(connection)
             except Unavailable:
                 if time.monotonic() > deadline:
                     raise

@@ -52,8 +52,7 @@ def sample_chunks(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
     if not (folder / SAMPLE_NOTE).exists():
         sizes, tokenizer = open_tokenizer(spec, current)
         check_against(spec, sizes)
-        with current.catalog.read() as connection:
-            corpus = corpora.find(connection, spec.corpus)
+        corpus = current.read(lambda connection: corpora.find(connection, spec.corpus))
         sample = _draw(spec, read_documents(corpus.source, current.settings), tokenizer, progress)
         shards = _stage(sample.chunks, folder, current.settings.shard_tokens // spec.chunk_tokens or 1)
         note = {

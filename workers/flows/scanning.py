@@ -12,8 +12,7 @@ from workers.flows.runtime import runtime
 def scan_corpus(arguments: dict[str, Any]) -> dict[str, Any]:
     """Read the corpus `arguments["corpus"]` once and record its counts."""
     current = runtime()
-    with current.catalog.read() as connection:
-        corpus = corpora.find(connection, arguments["corpus"])
+    corpus = current.read(lambda connection: corpora.find(connection, arguments["corpus"]))
     counts = count_documents(read_documents(corpus.source, current.settings))
     current.write(lambda connection: corpora.record_counts(connection, corpus.id, counts))
     return {"documents": counts.documents}

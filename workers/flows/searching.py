@@ -142,13 +142,13 @@ def search(given: SearchInput, spec: RadiusSpec, settings: Settings, tick: Tick)
 def sets_of(spec: RadiusSpec) -> tuple[ActivationSet, ActivationSet | None]:
     """The folders of the set that asks and, where there is one, of the set searched in."""
     current = runtime()
-    with current.catalog.read() as connection:
-        source, _ = activations.get(connection, spec.activations)
-        if spec.reference is None or spec.reference == spec.activations:
-            return ActivationSet(current.artifact(source.id), source.sha256), None
-        reference, _ = activations.get(connection, spec.reference)
-    asking, searched = (ActivationSet(current.artifact(found.id), found.sha256) for found in (source, reference))
-    return asking, searched
+
+    def stored(set_id: str) -> ActivationSet:
+        summary, _ = current.read(lambda connection: activations.get(connection, set_id))
+        return ActivationSet(current.artifact(summary.id), summary.sha256)
+
+    alone = spec.reference is None or spec.reference == spec.activations
+    return stored(spec.activations), None if alone else stored(spec.reference or "")
 
 
 def means_of(settings: Settings, given: SearchInput) -> Means:

@@ -14,8 +14,10 @@ from typing import Any
 from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
 
 from service.catalog import segments
-from service.errors import RadiusError
+from service.catalog.engine import Connection
+from service.errors import RadiusError, Superseded
 from service.jobs.engine import SEGMENT_WORKFLOW
+from workers.devices.memory import free_memory
 from workers.flows.calibrating import calibrate_device
 from workers.flows.evaluating import evaluate_energies
 from workers.flows.extracting import extract_shard, publish_sets
@@ -58,26 +60,50 @@ def segment(job_id: str, name: str, function: str, arguments: Arguments) -> Argu
     return _run(job_id, name, function, arguments)
 
 
+@DBOS.step(name="run")
+def _run(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
+    while True:
+        outcome = _outcome(job_id, name, function, arguments)
+        if not isinstance(outcome, PortableWorkflowError):
+            return outcome
+        free_memory()  # outside the handling of the error, whose traceback would keep what the segment held
+        if outcome.name != Superseded.code or not _is_ours():
+            raise outcome
+        # One that froze before it had claimed the segment woke up, and counted as the later owner for a moment.
+
+
+def _outcome(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments | PortableWorkflowError:
+    try:
+        return _owned(job_id, name, function, arguments)
+    except RadiusError as error:
+        logger.warning("segment %s of %s failed: %s", name, job_id, error.code)
+        return PortableWorkflowError(error.detail, error.code, data={**error.as_dict()})
+    except Exception as error:
+        logger.exception("segment %s of %s failed unexpectedly", name, job_id)
+        detail = f"unexpected {type(error).__name__} in segment {name}; the worker's log has the trace"
+        return PortableWorkflowError(detail, "internal", data={"code": "internal", "detail": detail})
+
+
 def _owned(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
     """Run a segment as its owner; what belongs to no job has none."""
     if function in UNOWNED:
         return UNOWNED[function](arguments)
     current = runtime()
-    attempt = current.write(partial(segments.claim, job_id=job_id, name=name, stage=function, worker=current.worker))
+
+    def claim(connection: Connection) -> int:
+        if not _is_ours():  # asked again when the database was away
+            raise Superseded(f"segment {name} has another owner")
+        return segments.claim(connection, job_id=job_id, name=name, stage=function, worker=current.worker)
+
+    attempt = current.write(claim)
     try:
         return SEGMENTS[function](job_id, arguments, SegmentProgress(job_id, name, attempt))
     finally:
         current.write(partial(segments.release, job_id=job_id, name=name, attempt=attempt))
 
 
-@DBOS.step(name="run")
-def _run(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
-    try:
-        return _owned(job_id, name, function, arguments)
-    except RadiusError as error:
-        logger.warning("segment %s of %s failed: %s", name, job_id, error.code)
-        raise PortableWorkflowError(error.detail, error.code, data={**error.as_dict()}) from error
-    except Exception as error:
-        logger.exception("segment %s of %s failed unexpectedly", name, job_id)
-        detail = f"unexpected {type(error).__name__} in segment {name}; the worker's log has the trace"
-        raise PortableWorkflowError(detail, "internal", data={"code": "internal", "detail": detail}) from error
+def _is_ours() -> bool:
+    """Whether the engine has given this workflow to this worker, and to no other one since."""
+    assert DBOS.workflow_id is not None
+    status = DBOS.get_workflow_status(DBOS.workflow_id)
+    return status is not None and status.executor_id == runtime().worker

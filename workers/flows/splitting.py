@@ -61,8 +61,8 @@ _kept = Kept[Prepared](_KEPT_S)
 def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
     """Plan the search of a report; returns `{"plan", "search", "count"}`, its checksum and the numbers of parts."""
     current, spec, given = runtime(), _spec(arguments), _input(arguments)
-    with current.catalog.read() as connection:
-        living = workers.count_alive(connection, "compute-", current.settings.lease_s)
+    lease_s = current.settings.lease_s
+    living = current.read(lambda connection: workers.count_alive(connection, "compute-", lease_s))
     if arguments["alone"]:
         current.write(lambda connection: jobs.plan(connection, job_id, len(given.queries), "rows"))
 

@@ -1,0 +1,70 @@
+"""Which workers live, and what becomes of the work of those that do not."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Literal
+
+from service.catalog import workers
+from service.catalog.engine import Catalog
+from service.catalog.locks import worker_lock
+from service.jobs.engine import JobEngine
+from service.settings import Settings
+
+
+class Liveness:
+    """What one worker thinks of the others; looks at them every `takeover_interval_s`."""
+
+    def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
+        self.catalog, self.engine, self.settings = catalog, engine, settings
+        self._suspected: set[str] = set()
+
+    def lives(self, worker: str) -> bool:
+        """It holds its lock, and was seen within the lease."""
+        return self._state(worker) == "alive"
+
+    def take_over(self, worker: str) -> None:
+        """Say that `worker` lives, and put the workflows of those that do not back on their queues.
+
+        Who has no lock is dead at the second look: locks go with the database's server, and their holders take them
+        again before that. A look that fails says nothing of anybody.
+        """
+        before, self._suspected = self._suspected, set()
+        with self.catalog.begin() as connection:
+            workers.seen(connection, worker)
+        states = {other: self._state(other) for other in self.engine.held_by_others(worker)}
+        dead = {other for other, state in states.items() if state == "dead"}
+        for other, state in states.items():
+            if state == "frozen" or other in dead & before:
+                self._give_back(other)
+        self._suspected = dead
+
+    def _state(self, worker: str) -> Literal["alive", "dead", "frozen"]:
+        with self._lock(worker) as free:
+            if free:
+                return "dead"
+        return "frozen" if self._is_missing(worker) else "alive"
+
+    def _give_back(self, worker: str) -> None:
+        """Put back all that a worker has, unless it is back, or another one is at this already.
+
+        While the lock of a dead one is held here, none of its name begins and takes new work that would be put back
+        too; a frozen one holds its lock itself.
+        """
+        with self._lock(worker) as dead:
+            if dead:
+                return self._return_work(worker)
+        with self._lock(f"frozen {worker}") as first:
+            if first and self._is_missing(worker):
+                self._return_work(worker)
+
+    def _return_work(self, worker: str) -> None:
+        for workflow_id, queue in self.engine.held_by(worker):
+            self.engine.give_back(workflow_id, queue)
+
+    def _is_missing(self, worker: str) -> bool:
+        with self.catalog.read() as connection:
+            return workers.is_missing(connection, worker, self.settings.lease_s)
+
+    def _lock(self, name: str) -> AbstractContextManager[bool]:
+        return worker_lock(self.catalog, self.settings.locks, name)

@@ -1,0 +1,106 @@
+"""Whose work is put back on the queues: the dead's at the second look, the frozen's at once, nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+
+from service.catalog import workers
+from service.catalog.engine import Catalog
+from service.catalog.locks import WorkerLock, worker_lock
+from service.errors import Unavailable
+from service.jobs.engine import JobEngine
+from service.jobs.liveness import Liveness
+from service.settings import Settings
+
+ME, OTHER = "compute-me", "compute-other"
+WORK = [("job-1.part", "compute")]
+
+
+class Engine:
+    """What the job engine says of one other worker, and what it is told."""
+
+    def __init__(self) -> None:
+        self.away, self.given_back = False, []
+
+    def held_by_others(self, worker: str) -> set[str]:
+        if self.away:
+            raise Unavailable("away")
+        return {OTHER}
+
+    def held_by(self, worker: str) -> list[tuple[str, str]]:
+        return WORK
+
+    def give_back(self, workflow_id: str, queue: str) -> None:
+        self.given_back.append((workflow_id, queue))
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def liveness(catalog: Catalog, settings: Settings, engine: Engine) -> Liveness:
+    return Liveness(catalog, cast(JobEngine, engine), settings)
+
+
+@contextmanager
+def living(settings: Settings, **seen: Any) -> Iterator[None]:
+    catalog = Catalog(settings.resolved_database_url)
+    with worker_lock(catalog, settings.locks, OTHER) as held:
+        assert held
+        with catalog.begin() as connection:
+            workers.seen(connection, OTHER)
+        yield
+    catalog.close()
+
+
+def test_a_dead_worker_is_looked_at_twice(liveness: Liveness, engine: Engine):
+    liveness.take_over(ME)
+    assert engine.given_back == []
+    liveness.take_over(ME)
+    assert engine.given_back == WORK
+
+
+def test_a_look_that_failed_was_none(liveness: Liveness, engine: Engine):
+    liveness.take_over(ME)
+    engine.away = True
+    with pytest.raises(Unavailable):
+        liveness.take_over(ME)
+    engine.away = False
+    liveness.take_over(ME)
+    assert engine.given_back == []
+
+
+def test_a_lock_that_came_back_in_between_saves_its_worker(liveness: Liveness, engine: Engine, settings: Settings):
+    liveness.take_over(ME)
+    with living(settings):
+        for _ in range(3):
+            liveness.take_over(ME)
+            assert liveness.lives(OTHER)
+    assert engine.given_back == []
+
+
+def test_a_frozen_worker_has_its_lock_and_loses_its_work(catalog: Catalog, engine: Engine, settings: Settings):
+    impatient = settings.model_copy(update={"lease_s": 1e-6})
+    with living(settings):
+        Liveness(catalog, cast(JobEngine, engine), impatient).take_over(ME)
+    assert engine.given_back == WORK
+
+
+def test_one_at_a_time_puts_work_back(liveness: Liveness, engine: Engine, settings: Settings):
+    liveness.take_over(ME)
+    liveness.take_over(ME)
+    restarted = WorkerLock(Catalog(settings.resolved_database_url), settings.locks, OTHER)
+
+    def held_by(worker: str) -> list[tuple[str, str]]:
+        assert not restarted.take(), "a process of that name began while its work was put back"
+        return WORK
+
+    engine.held_by = held_by
+    liveness.take_over(ME)
+    assert engine.given_back == 2 * WORK

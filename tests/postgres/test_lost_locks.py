@@ -1,0 +1,65 @@
+"""A server that crashed takes all locks along: their holders live on, and keep their work."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from service.catalog.engine import Catalog
+from service.catalog.locks import WorkerLock
+from service.catalog.tables import segments
+from service.errors import Unavailable
+from service.settings import Settings
+from tests.databases.server import Server
+from tests.faults.conftest import OPTIONS
+from tests.faults.fleet import Fleet, running, wait_until
+from tests.faults.products import publish_set
+
+ROWS = 8_000  # counted within a radius in the bulk: seconds, many looks at the locks
+
+
+@pytest.fixture
+def fleet(settings: Settings, tiny_model: Path) -> Iterator[Fleet]:
+    shutil.copytree(tiny_model, settings.models_root / "tiny")
+    with running(settings.model_copy(update=OPTIONS)) as fleet:
+        yield fleet
+
+
+def test_a_lock_is_taken_again(settings: Settings, server: Server):
+    catalog, other = Catalog(settings.resolved_database_url), Catalog(settings.resolved_database_url)
+    lock, second = (WorkerLock(each, settings.locks, "compute-a") for each in (catalog, other))
+    assert lock.take()
+    server.stop_hard()
+    with pytest.raises(Unavailable):
+        lock.keep()
+    server.start()
+    assert lock.keep()
+    assert not second.take()
+    server.stop_hard()
+    server.start()
+    assert second.take(), "the lock went with the server"
+    assert not lock.keep(), "another process has the name now"
+    lock.release()
+    second.release()
+    catalog.close()
+    other.close()
+
+
+def test_a_long_segment_outlives_the_server(fleet: Fleet, server: Server):
+    spec = {"activations": publish_set(fleet, ROWS, d_model=64), "radii": [9.0]}
+    handle = fleet.client.submit("radius", spec)
+    wait_until(lambda: (owner := fleet.owner(handle.id)) is not None and owner.done > 0, "the search has begun")
+    server.stop_hard()
+    server.start()
+    done = fleet.wait_for_end(handle.id)
+    assert (done.state, done.error) == ("succeeded", None)
+    with fleet.catalog.read() as connection:
+        owners = connection.execute(sa.select(segments.c.attempt, segments.c.deaths).where(segments.c.job == handle.id))
+        assert [tuple(row) for row in owners] == [(1, 0)]
+    assert done.started_at is not None
+    assert done.finished_at is not None
+    assert (done.finished_at - done.started_at).total_seconds() > 4 * OPTIONS["takeover_interval_s"]
