@@ -45,10 +45,11 @@ _LOOKS = 4  # at its own lock, while others look once
 _PATIENCE_S = 3.0
 _REPLACED = 70  # exit code
 # A parent only waits, in a thread; scans and short jobs must not wait for trainings, nor a sweep's runs for sweeps.
+# How many at once, and how often it is looked at: a look costs milliseconds, and trainings can wait half a second.
 _QUEUES = {
-    "control": {CONTROL_QUEUE: 192, TRAININGS_QUEUE: 96, RUNS_QUEUE: 96},
-    "compute": {COMPUTE_QUEUE: 1},
-    "train": {TRAIN_QUEUE: 1},
+    "control": {CONTROL_QUEUE: (192, 1), TRAININGS_QUEUE: (96, 5), RUNS_QUEUE: (96, 5)},
+    "compute": {COMPUTE_QUEUE: (1, 1)},
+    "train": {TRAIN_QUEUE: (1, 1)},
 }
 
 
@@ -104,11 +105,11 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
         _introduce(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
     DBOS.launch()
-    for queue, at_once in _QUEUES[role].items():
+    for queue, (at_once, pace) in _QUEUES[role].items():
         DBOS.register_queue(
             queue,
             worker_concurrency=at_once,
-            polling_interval_sec=settings.poll_interval_s,
+            polling_interval_sec=pace * settings.poll_interval_s,
             on_conflict="always_update",
         )
     logger.info("ready")
