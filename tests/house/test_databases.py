@@ -30,7 +30,8 @@ JOBS_AND_CATALOG = {
     "limits liveness problems published_reports radius radius_options radius_partition radius_queries "
     "radius_requests random_json retention reuse segment_owners training worker_locks",
     "end_to_end": "budget energy_jobs estimates job_control kill main_job radius_jobs retention reuse sweep training",
-    "faults": "cancel_against_finish control_deaths frozen_worker full_disk hard_writing hostile_imports random_kills",
+    "faults": "cancel_against_finish control_deaths frozen_worker full_disk hard_writing hostile_imports random_kills "
+    "staged_bytes",
 }
 LISTED = [TESTS / room / f"test_{name}.py" for room, names in JOBS_AND_CATALOG.items() for name in names.split()]
 

@@ -1,7 +1,12 @@
-"""Segments: the chunks of one shard → its vectors; all shards → published activation sets."""
+"""Segments: the chunks of one shard → its vectors; all shards → published activation sets.
+
+Between the two the files lie unpublished. What each segment wrote is told by its SHA-256 to the one that publishes, so
+that a set never vouches for a file that was changed meanwhile.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from functools import partial
@@ -13,15 +18,15 @@ import torch
 from safetensors.numpy import load_file
 
 from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_tensors, shard_name
-from service.artifacts.atomic import atomic_path, publish_folder
-from service.artifacts.manifest import MANIFEST
+from service.artifacts.atomic import atomic_path, publish_folder, sha256_file
+from service.artifacts.manifest import MANIFEST, read_manifest
 from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import activations, jobs
 from service.catalog.engine import Connection
 from service.contracts.base import Notice
 from service.contracts.extraction import NOT_IN_VECTORS, ExtractionSpec
 from service.contracts.sites import Site
-from service.errors import NonFiniteData
+from service.errors import CorruptArtifact, NonFiniteData
 from service.ids import derived_id
 from service.provenance import provenance
 from workers.activations.extraction import extract
@@ -39,7 +44,10 @@ _PARITY_CHUNKS = 4
 
 
 def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Vectors of shard `arguments["shard"]` at every site; a shard that is there already is kept."""
+    """Vectors of shard `arguments["shard"]` at every site; a shard that is there already is kept.
+
+    Returns `{"rows", "sha256"}`, the latter of the shard's files.
+    """
     current, spec, shard = runtime(), extraction_spec(arguments), arguments["shard"]
     folder = current.staging(job_id)
     tokens = load_file(folder / rows_name(shard))["tokens"]
@@ -57,11 +65,16 @@ def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
         if extracted.halvings:
             _warn_halved(current, job_id, extracted.halvings)
     progress(len(tokens), final=True)
-    return {"rows": len(tokens)}
+    files = [folder / rows_name(shard), *targets]
+    return {"rows": len(tokens), "sha256": digest_of([sha256_file(path) for path in files])}
 
 
 def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Complete and publish one activation set per site; returns `{"sets": [ids]}`."""
+    """Complete and publish one activation set per site; returns `{"sets": [ids]}`.
+
+    Raises:
+        CorruptArtifact: a file is not what its segment wrote; nothing of the extraction is kept then.
+    """
     current, spec = runtime(), extraction_spec(arguments)
     staging = current.staging(job_id)
     ids = [derived_id("act", job_id, position) for position in range(len(spec.sites))]
@@ -72,12 +85,32 @@ def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
             _link(staging, folder, [rows_name(i) for i in range(arguments["shards"])])
             finish_set(folder, about | {"id": ids[position]})
             publish_folder(folder, current.artifact(ids[position]))
+    if _published_digest(current, ids, arguments["shards"]) != arguments["sha256"]:
+        for folder in (staging, *map(current.artifact, ids)):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise CorruptArtifact("an unpublished file of the extraction was changed after it was written")
     for set_id in ids:
         row = catalog_row(current.artifact(set_id))
         current.write(partial(_record, progress, row))
         collect_staging(current.settings.staging_root, set_id)
     shutil.rmtree(staging, ignore_errors=True)
     return {"sets": ids}
+
+
+def digest_of(digests: list[str]) -> str:
+    """One SHA-256 for several."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _published_digest(current: Runtime, ids: list[str], shards: int) -> str:
+    """What `extract_shard` told of all shards, from the manifests of the sets."""
+    manifests = [read_manifest(current.artifact(set_id)) for set_id in ids]
+    hashes = [{entry["name"]: entry["sha256"] for entry in manifest["files"]} for manifest in manifests]
+    of_shards = [
+        digest_of([hashes[0][rows_name(shard)], *(of_site[shard_name(shard)] for of_site in hashes)])
+        for shard in range(shards)
+    ]
+    return digest_of(of_shards)
 
 
 def _load(

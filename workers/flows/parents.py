@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from dbos import DBOS
 
 from service.catalog import activations, corpora
@@ -79,7 +81,9 @@ def _extract(job_id: str, spec: Spec) -> list[str]:
     names = [f"extract-{index:05d}" for index in range(sample["shards"])]
     handles = [segment(job_id, name, "extract", spec | {"shard": index}) for index, name in enumerate(names)]
     gather(handles)
-    published = result_of(segment(job_id, "publish", "publish", spec | {"shards": sample["shards"]}))
+    written = sha256("".join(result_of(handle)["sha256"] for handle in handles).encode()).hexdigest()
+    whole = {"shards": sample["shards"], "sha256": written}
+    published = result_of(segment(job_id, "publish", "publish", spec | whole))
     return published["sets"]
 
 
