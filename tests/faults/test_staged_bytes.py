@@ -32,7 +32,7 @@ def test_what_was_changed_meanwhile_is_never_published(fleet: Fleet, name: str, 
     failed = fleet.job(handle.id)
     assert failed.error is not None
     assert (failed.error["code"], failed.results) == ("corrupt_artifact", [])
-    handle.retry()
+    fleet.client.retry(handle.id)
     again = handle.wait(timeout_s=120)
     assert again.job.state == "succeeded"
     unbroken = fleet.run("extraction", SPEC | {"reuse": False})
