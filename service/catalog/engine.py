@@ -13,7 +13,6 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, Programming
 from service.errors import Unavailable
 
 Connection = sa.Connection
-DuplicateKey = IntegrityError
 
 
 class Catalog:
