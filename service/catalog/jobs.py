@@ -45,6 +45,11 @@ def get(connection: sa.Connection, job_id: str) -> Job:
     return _jobs(connection, [row])[0]
 
 
+def state(connection: sa.Connection, job_id: str) -> str | None:
+    """The state of a job; None when there is no such job."""
+    return connection.execute(sa.select(jobs.c.state).where(jobs.c.id == job_id)).scalar()
+
+
 def page(
     connection: sa.Connection, limit: int, after: str | None, *, kind: str | None = None, state: str | None = None
 ) -> tuple[list[Job], str | None]:
