@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     leftover_age_s: float = Field(
         default=86_400.0,
         ge=0,
-        description="unpublished files that no job has and nobody has written in for this long are of a dead process; "
+        description="files that no job and no row has and nobody has written in for this long are of a dead process; "
         "an import writes every few seconds",
     )
     index_cache_bytes: int = Field(
