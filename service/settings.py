@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -14,6 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 MIB = 2**20
 GIB = 2**30
 _LONGEST_SOCKET = 100
+# A connection that waits for an answer sees after 25 s that the server's machine has gone, instead of after hours.
+_KEEP_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 
 class Settings(BaseSettings):
@@ -32,6 +35,15 @@ class Settings(BaseSettings):
         ge=0,
         description="PostgreSQL ends a session that is idle within a transaction for this long: a frozen worker would "
         "keep its locks; 0: never, for a pooler that takes no options of a session",
+    )
+    database_connect_s: int = Field(
+        default=5, ge=2, description="how long a connection to PostgreSQL may take; the driver knows none under 2 s"
+    )
+    database_answer_s: float = Field(
+        default=20.0,
+        gt=0,
+        description="how long the API waits for PostgreSQL to answer before it says 503, and any process for a network "
+        "that loses what is sent; above IDLE_TRANSACTION_S, after which a frozen worker's lock falls free",
     )
     database_password_file: Path | None = Field(
         default=None, description="file with the password for DATABASE_URL, so that no environment shows it"
@@ -149,7 +161,7 @@ class Settings(BaseSettings):
     leftover_age_s: float = Field(
         default=86_400.0,
         ge=0,
-        description="unpublished files that no job has and nobody has written in for this long are of a dead process; "
+        description="files that no job and no row has and nobody has written in for this long are of a dead process; "
         "an import writes every few seconds",
     )
     index_cache_bytes: int = Field(
@@ -175,7 +187,9 @@ class Settings(BaseSettings):
         url = self.database_url or f"sqlite:///{self.data_dir / 'radius.db'}"
         if self.database_password_file is not None:
             url = _with_password(url, self.database_password_file.read_text().strip())
-        return _with_idle_limit(url, self.idle_transaction_s)
+        url = _with_idle_limit(url, self.idle_transaction_s)
+        network = {"connect_timeout": self.database_connect_s, "tcp_user_timeout": round(1000 * self.database_answer_s)}
+        return _with_parameters(url, network | _KEEP_ALIVE)
 
     @property
     def models_root(self) -> Path:
@@ -234,11 +248,19 @@ def _with_idle_limit(url: str, seconds: float) -> str:
 
     In the URL, because the job engine opens sessions too, and a frozen worker may hold locks in either.
     """
-    given = {part.partition("=")[0] for part in urlsplit(url).query.split("&")}
-    if not url.startswith("postgresql") or "options" in given or not seconds:
+    if not seconds:
         return url
-    option = quote(f"-c idle_in_transaction_session_timeout={max(1, round(1000 * seconds))}")
-    return f"{url}{'&' if given - {''} else '?'}options={option}"
+    return _with_parameters(url, {"options": f"-c idle_in_transaction_session_timeout={max(1, round(1000 * seconds))}"})
+
+
+def _with_parameters(url: str, parameters: Mapping[str, object]) -> str:
+    """A PostgreSQL URL with those parameters of the session, but for those that it has already."""
+    if not url.startswith("postgresql"):
+        return url
+    parts = urlsplit(url)
+    given = {part.partition("=")[0] for part in parts.query.split("&")}
+    added = [f"{name}={quote(str(value))}" for name, value in parameters.items() if name not in given]
+    return f"{url}{'&' if parts.query else '?'}{'&'.join(added)}" if added else url
 
 
 def _with_password(url: str, password: str) -> str:

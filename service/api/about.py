@@ -60,15 +60,15 @@ def get_limits(services: ServicesDep) -> dict[str, int]:
 
 
 @router.get("/healthz")
-def get_health() -> Health:
+async def get_health() -> Health:
     """200 while the process serves."""
     return Health(status="ok")
 
 
 @router.get("/readyz")
-def get_readiness(services: ServicesDep) -> Health:
-    """200 while jobs can be taken; 503 with the cause otherwise."""
-    services.catalog.check()
+async def get_readiness(services: ServicesDep) -> Health:
+    """200 while jobs can be taken; 503 with the cause otherwise, within a second."""
+    await services.readiness.check()
     return Health(status="ready")
 
 

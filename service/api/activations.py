@@ -42,6 +42,7 @@ def import_activations(
     staging = services.settings.staging_root / set_id
     upload = services.settings.uploads_root / f"{set_id}.upload"
     folder = services.settings.artifacts_root / set_id
+    recorded = False
     try:
         save_upload(file, upload)
         about = {"id": set_id, "name": name, "provenance": provenance(("numpy", "safetensors"))}
@@ -49,8 +50,10 @@ def import_activations(
         publish_folder(staging, folder)
         with services.catalog.begin() as connection:
             activations.publish(connection, catalog_row(folder))
+            recorded = True
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not recorded:  # else it may have been committed all the same; what no row names is swept
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
         upload.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from fastapi import Depends, Query, Request
 from pydantic import AfterValidator
 
 from service.api.query_proxy import QueryProxy
+from service.api.readiness import Readiness
 from service.artifacts.activation_set import ActivationSet
 from service.catalog import activations
 from service.catalog.engine import Catalog
@@ -24,7 +25,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, catalog, jobs in and after submission, and the way to the query worker."""
+    """Settings, catalog, jobs in and after submission, the way to the query worker, and whether we are ready."""
 
     settings: Settings
     catalog: Catalog
@@ -32,6 +33,7 @@ class Services:
     estimation: Estimation
     control: JobControl
     queries: QueryProxy
+    readiness: Readiness
 
     def stored_set(self, set_id: str) -> tuple[ActivationSummary, ActivationStatistics, ActivationSet]:
         """A published activation set: its row, its statistics, its folder; raises `NotFound`."""
@@ -41,13 +43,14 @@ class Services:
 
     def close(self) -> None:
         self.queries.close()
+        self.readiness.close()
         self.submission.engine.close()
         self.catalog.close()
 
 
 def build_services(settings: Settings) -> Services:
     """Connections are made on first use, so this succeeds while the database is away."""
-    catalog = Catalog(settings.resolved_database_url)
+    catalog = Catalog(settings.resolved_database_url, settings.database_answer_s)
     engine = JobEngine(settings.resolved_database_url)
     submission = Submission(catalog, engine, settings)
     return Services(
@@ -57,10 +60,11 @@ def build_services(settings: Settings) -> Services:
         submission.estimation,
         JobControl(catalog, engine, settings),
         QueryProxy(settings),
+        Readiness(settings.resolved_database_url),
     )
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     return request.app.state.services
 
 

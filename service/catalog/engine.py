@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError, TimeoutError
 
 from service.errors import Unavailable
 
 Connection = sa.Connection
-DuplicateKey = IntegrityError
+
+
+logger = logging.getLogger(__name__)
+_NO_TABLES = ("42P01", "42703", "3F000")  # SQLSTATE: undefined table, undefined column, no such schema
+_NOT_MIGRATED = "the metadata database lacks this version's tables; `radius db upgrade` makes them"
 
 
 class Catalog:
-    """The metadata database. Build one per process and hand it down."""
+    """The metadata database. Build one per process and hand it down.
 
-    def __init__(self, url: str) -> None:
-        self.engine = make_engine(url)
+    With `answer_s`, nothing waits longer for an answer of PostgreSQL, or for a free connection.
+    """
+
+    def __init__(self, url: str, answer_s: float | None = None) -> None:
+        self.engine = make_engine(url, answer_s)
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
@@ -45,24 +53,43 @@ class Catalog:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Errors that are the database's, and not ours, as `Unavailable`."""
+    """What the database is at fault for becomes `Unavailable`, and its message a line in the log."""
     try:
         yield
-    except (IntegrityError, DataError, ProgrammingError):
-        raise
-    except DatabaseError as error:
-        raise Unavailable("the metadata database cannot be reached") from error
+    except (IntegrityError, DataError):
+        raise  # ours, not the database's
+    except (DatabaseError, InterfaceError, TimeoutError) as error:
+        cause = getattr(error, "orig", None) or error  # the driver's words, without our statement and its values
+        lacking = getattr(cause, "sqlstate", None) in _NO_TABLES or str(cause).startswith("no such ")
+        if isinstance(error, ProgrammingError) and not lacking:
+            raise
+        logger.warning("the metadata database: %s", str(cause).strip())
+        raise Unavailable(_NOT_MIGRATED if lacking else "the metadata database cannot be reached") from error
 
 
-def make_engine(url: str) -> sa.Engine:
+def make_engine(url: str, answer_s: float | None = None) -> sa.Engine:
     """An engine for `url`; on SQLite in WAL mode, with writing transactions that take the lock at once."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return _postgresql(parsed.set(drivername="postgresql+psycopg"), answer_s)
     # Opening a file is cheap, and a pooled connection would go on with a file that has been replaced.
     engine = sa.create_engine(parsed, connect_args={"timeout": 30}, poolclass=sa.NullPool)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _postgresql(url: sa.URL, answer_s: float | None) -> sa.Engine:
+    if answer_s is None:
+        return sa.create_engine(url, pool_pre_ping=True)
+    from service.catalog import deadline  # here, so that a service on SQLite does not load the driver
+
+    engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=answer_s)
+
+    def connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> deadline.BoundedConnection:
+        return deadline.connect(answer_s, *arguments, **parameters)
+
+    event.listen(engine, "do_connect", connect)
     return engine
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from service.catalog import events
 from service.catalog import segments as segments_catalog
@@ -16,14 +18,24 @@ from service.contracts.base import Notice
 from service.contracts.jobs import FINAL_STATES, Job, JobResult, Progress
 from service.errors import Conflict, NotFound
 
+# How PostgreSQL and SQLite name the constraint.
+_KEY_TAKEN = re.compile(r'unique constraint "uq_jobs_idempotency_key"|UNIQUE constraint failed: jobs\.idempotency_key$')
 _HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")} | {"sweep": "/v1/sweeps/"}
 
 
+class DuplicateKey(Exception):
+    """A job was submitted under this idempotency key already."""
+
+
 def insert(connection: sa.Connection, row: Row) -> None:
-    """Add a queued job."""
-    connection.execute(
-        jobs.insert().values(**row, state="queued", warnings=[], unit="rows", created_at=moment(connection))
-    )
+    """Add a queued job; raises `DuplicateKey`, after which the transaction is over."""
+    try:
+        row = row | {"state": "queued", "warnings": [], "unit": "rows", "created_at": moment(connection)}
+        connection.execute(jobs.insert().values(**row))
+    except IntegrityError as error:
+        if _KEY_TAKEN.search(str(error.orig)):
+            raise DuplicateKey from error
+        raise
     events.record(connection, row["id"], "queued")
 
 
@@ -33,6 +45,11 @@ def get(connection: sa.Connection, job_id: str) -> Job:
     if row is None:
         raise NotFound("no such job")
     return _jobs(connection, [row])[0]
+
+
+def state(connection: sa.Connection, job_id: str) -> str | None:
+    """The state of a job; None when there is no such job."""
+    return connection.execute(sa.select(jobs.c.state).where(jobs.c.id == job_id)).scalar()
 
 
 def page(

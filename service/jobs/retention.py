@@ -1,20 +1,23 @@
-"""How long things are kept: ended jobs, files of imports whose process died, the cache of indices."""
+"""How long things are kept: ended jobs, files that a dead process has left, the cache of indices."""
 
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from service.artifacts.sweeping import remove_stale, trim_cache
-from service.catalog import jobs
+from service.catalog import jobs, products
+from service.contracts.jobs import FINAL_STATES
 from service.errors import Conflict, NotFound
 from service.jobs.control import JobControl
 from service.settings import Settings
 
 KEEP = ("keep", "true")  # the label of a job that is never deleted by age
 _DIGITS = 26  # of a job's id; its products have them too, and two more
+_PRODUCT = re.compile(rf"(act|radius|energy|run|sweep)-[0-9a-f]{{{_DIGITS},}}")
 logger = logging.getLogger(__name__)
 
 
@@ -27,7 +30,9 @@ class Retention:
     def sweep(self, moment: datetime) -> None:
         """Remove all that is past its time at `moment`."""
         self._delete_expired(moment)
-        self._remove_leftovers(moment - timedelta(seconds=self.settings.leftover_age_s))
+        before = moment - timedelta(seconds=self.settings.leftover_age_s)
+        self._remove_leftovers(before)
+        self._remove_orphans(before)
         trim_cache(self.settings.index_cache, self.settings.index_cache_bytes)
 
     def _delete_expired(self, moment: datetime) -> None:
@@ -56,13 +61,33 @@ class Retention:
         for path in gone + remove_stale(uploads + partial, before):
             logger.info("%s was removed: a process has left it", path.name)
 
+    def _remove_orphans(self, before: datetime) -> None:
+        """Published folders that no row names: of jobs deleted halfway or ended before they listed them, of imports.
+
+        A catalog without any product is more likely the wrong one than the store's: nothing is removed then.
+        """
+        found = [path for path in self.settings.artifacts_root.iterdir() if _PRODUCT.fullmatch(path.name)]
+        with self.control.catalog.read() as connection:  # after the folders: a row that came meanwhile counts
+            named = products.ids(connection)
+        for path in found if named else []:
+            if path.name not in named and self._has_ended(path) and remove_stale([path], before):
+                logger.info("%s was removed: nothing leads to it", path.name)
+
+    def _has_ended(self, product: Path) -> bool:
+        """No job is at a product: it is of none, or of one that has ended."""
+        with self.control.catalog.read() as connection:
+            return jobs.state(connection, _job_of(product)) in (None, *FINAL_STATES)
+
     def _is_read(self, upload: Path) -> bool:
         """An import is under way: it goes on writing in its own folder."""
         return (self.settings.staging_root / upload.stem).exists()
 
     def _is_of_a_job(self, staged: Path) -> bool:
-        _, _, digits = staged.name.partition("-")
-        with self.control.catalog.read() as connection, suppress(NotFound):
-            jobs.get(connection, f"job-{digits[:_DIGITS]}")
-            return True
-        return False
+        with self.control.catalog.read() as connection:
+            return jobs.state(connection, _job_of(staged)) is not None
+
+
+def _job_of(path: Path) -> str:
+    """The id of the job whose digits a folder carries."""
+    _, _, digits = path.name.partition("-")
+    return f"job-{digits[:_DIGITS]}"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+import json
 
 import sqlalchemy as sa
 
 from service.artifacts.manifest import canonical_json
 from service.catalog import corpora, jobs
-from service.catalog.engine import Catalog, DuplicateKey
+from service.catalog.engine import Catalog
 from service.contracts.base import Notice
 from service.contracts.corpora import CorpusSource
 from service.contracts.jobs import Job, JobRequest, JobSpec
 from service.contracts.presets import read_spec
-from service.errors import Conflict
+from service.errors import Conflict, InvalidInput, Unavailable
 from service.ids import new_id
 from service.jobs.engine import SCAN_WORKFLOW, JobEngine, scan_run_id
 from service.jobs.estimation import Estimation
@@ -40,22 +40,23 @@ class Submission:
             TooLarge: more chunks than the limit.
             Conflict: the key was used for another request.
         """
-        spec = name_step(self.catalog, read_spec(request.kind, request.spec))
-        job_id = new_id("job")
-        stored = spec.model_dump(mode="json")
-        asked = _sha256([request.kind, stored, request.priority, request.labels, request.timeout_s])
+        asked = None if key is None else _received(request)  # before what it names is looked up: that changes
         if key is not None and (found := self._submitted(key, asked)) is not None:
             return found
+        spec = name_step(self.catalog, read_spec(request.kind, request.spec))
+        job_id = new_id("job")
         try:
-            self._insert(request, spec, job_id, stored, key, asked)
-        except DuplicateKey:  # another request with this key came between
-            found = self._submitted(key or "", asked)
-            assert found is not None
+            self._insert(request, spec, job_id, key, asked)
+        except jobs.DuplicateKey:  # another request with this key came between
+            assert key is not None
+            found = self._submitted(key, asked)
+            if found is None:
+                raise Unavailable("the job of this Idempotency-Key has just been deleted; send it again") from None
             return found
         with self.catalog.read() as connection:
             return jobs.get(connection, job_id)
 
-    def _submitted(self, key: str, asked: str) -> Job | None:
+    def _submitted(self, key: str, asked: str | None) -> Job | None:
         with self.catalog.read() as connection:
             found = jobs.find_by_key(connection, key)
             if found is None:
@@ -64,23 +65,22 @@ class Submission:
                 raise Conflict("this Idempotency-Key was used for another request")
             return jobs.get(connection, found[0])
 
-    def _insert(
-        self, request: JobRequest, spec: JobSpec, job_id: str, stored: dict[str, Any], key: str | None, asked: str
-    ) -> None:
+    def _insert(self, request: JobRequest, spec: JobSpec, job_id: str, key: str | None, asked: str | None) -> None:
+        stored = spec.model_dump(mode="json")
+        row = {
+            "id": job_id,
+            "kind": request.kind,
+            "spec": stored,
+            "spec_sha256": hashlib.sha256(canonical_json(stored)).hexdigest(),
+            "priority": request.priority,
+            "labels": request.labels,
+            "timeout_s": request.timeout_s,
+            "idempotency_key": key,
+            "request_sha256": asked,
+        }
         with self.catalog.begin() as connection:
             check_references(connection, spec, self.settings)
             self.estimation.refuse_unfit(connection, spec)
-            row = {
-                "id": job_id,
-                "kind": request.kind,
-                "spec": stored,
-                "spec_sha256": _sha256(stored),
-                "priority": request.priority,
-                "labels": request.labels,
-                "timeout_s": request.timeout_s,
-                "idempotency_key": key,
-                "request_sha256": asked,
-            }
             jobs.insert(connection, row)
             self.engine.enqueue(connection, request.kind, job_id, request.priority, job_id)
 
@@ -111,5 +111,10 @@ def lacking(asked: int, found: int, unit: str) -> list[Notice]:
     return [Notice(code=f"fewer_{unit}", message=f"{asked} {unit} were asked for; the corpus gives {found}")]
 
 
-def _sha256(content: Any) -> str:
-    return hashlib.sha256(canonical_json(content)).hexdigest()
+def _received(request: JobRequest) -> str:
+    """SHA-256 of a request as it came; its spec may be any JSON yet."""
+    try:
+        body = json.dumps(request.model_dump(), sort_keys=True)
+    except (RecursionError, ValueError) as error:
+        raise InvalidInput("the spec is nested too deeply", field="spec") from error
+    return hashlib.sha256(body.encode()).hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from safetensors.numpy import save
 from starlette.testclient import TestClient
 
+from service.catalog.engine import Catalog
 from service.errors import Unavailable
 from service.settings import Settings
 from tests.api.support import CANARY, files_below, import_array, import_file, npy_bytes, problem_of
@@ -152,6 +155,31 @@ def test_an_import_that_fails_half_way_leaves_no_file(
     problem_of(import_file(api, npy_bytes(VECTORS)), 503, "unavailable")
     assert kept(settings) == []
     assert api.get("/v1/activations").json()["data"] == []
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_an_import_whose_commit_may_have_happened_keeps_its_files(
+    api: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, committed: bool
+):
+    begin = Catalog.begin
+
+    @contextmanager
+    def cut_off(self: Catalog) -> Iterator[Any]:
+        with begin(self) as connection:
+            yield connection
+            if not committed:
+                connection.rollback()
+        raise Unavailable("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "begin", cut_off)
+        problem_of(import_file(api, npy_bytes(VECTORS)), 503, "unavailable")
+    listed = [found["id"] for found in api.get("/v1/activations").json()["data"]]
+    assert len(listed) == committed
+    for set_id in listed:
+        assert api.get(f"/v1/activations/{set_id}/rows").status_code == 200
+    assert {name.partition("/")[0] for name in kept(settings)} >= set(listed)
+    assert len(kept(settings)) == 3
 
 
 def test_an_import_leaves_nothing_but_the_set(api: TestClient, settings: Settings):

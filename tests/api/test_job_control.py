@@ -1,4 +1,4 @@
-"""Cancel, retry, delete, events and idempotency keys, without workers."""
+"""Cancel, retry, delete and events, without workers."""
 
 from __future__ import annotations
 
@@ -69,18 +69,6 @@ def test_a_failed_job_is_retried_under_its_own_id(api: TestClient, catalog: Cata
     assert post(api, f"/v1/jobs/{job_id}/cancel").json()["state"] == "cancelled"
     assert post(api, f"/v1/jobs/{job_id}/retry").json()["retries"] == 2
     assert types(api, job_id).count("queued") == 3
-
-
-def test_the_same_key_and_body_is_the_same_job(api: TestClient):
-    headers = {"Idempotency-Key": "mine"}
-    first, again = (api.post("/v1/jobs", json=BODY, headers=headers) for _ in range(2))
-    assert first.status_code == again.status_code == 202
-    assert first.json() == again.json()
-    other = api.post("/v1/jobs", json=BODY | {"priority": 7}, headers=headers)
-    problem_of(other, 409, "conflict")
-    assert api.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "yours"}).json()["id"] != first.json()["id"]
-    assert len(api.get("/v1/jobs").json()["data"]) == 2
-    assert api.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "x" * 201}).status_code == 422
 
 
 def test_events_are_paged_and_streamed_in_order(api: TestClient, catalog: Catalog, job_id: str):

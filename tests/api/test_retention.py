@@ -17,6 +17,7 @@ from service.catalog import jobs, reuse
 from service.catalog.engine import Catalog
 from service.catalog.tables import jobs as jobs_table
 from service.contracts.base import now
+from service.ids import derived_id
 from service.jobs.control import JobControl
 from service.jobs.engine import JobEngine
 from service.jobs.retention import Retention
@@ -173,6 +174,66 @@ def test_leftovers_of_a_dead_import_go_and_all_else_stays(
     sweep(days=2)
     assert [path for path in alive[:2] if path.exists()] == []
     assert all(path.exists() for path in alive[2:])
+
+
+def orphan(settings: Settings, name: str, shard: str = "shard-00000.safetensors") -> Path:
+    """A published folder, written in two days ago."""
+    folder = settings.artifacts_root / name
+    (folder / "kept-0000010").mkdir(parents=True)
+    for path in (folder / shard, folder / "kept-0000010" / "model.safetensors"):
+        path.write_bytes(b"x")
+    age(folder, now() - timedelta(days=2))
+    return folder
+
+
+def test_what_no_row_names_goes_unless_a_job_is_at_it(
+    settings: Settings, api: TestClient, catalog: Catalog, sweep: Sweep
+):
+    made = publish_report(settings)
+    imported = import_array(api, np.eye(3, dtype=np.float32))
+    for name in (made.activations, made.report, imported):
+        age(settings.artifacts_root / name, now() - timedelta(days=2))
+    queued, under_way, failed = insert_job(catalog, {}), insert_job(catalog, {}), ended(catalog, "failed")
+    with catalog.begin() as connection:
+        jobs.start(connection, under_way)
+    kinds = ("act", "radius", "energy", "run", "sweep")
+    gone = [orphan(settings, f"{kind}-{'0' * 26}{ending}") for kind in kinds for ending in ("00", "01", "100")]
+    gone += [orphan(settings, derived_id(kind, failed)) for kind in kinds] + [orphan(settings, f"act-{'1' * 26}")]
+    kept = [orphan(settings, derived_id(kind, job, 1)) for kind in kinds for job in (queued, under_way)]
+    kept += [orphan(settings, name) for name in ("lost+found", "mine-0123", "act-0123")]
+    fresh = orphan(settings, f"act-{'2' * 26}")
+    (fresh / "kept-0000010" / "more").write_bytes(b"x")
+    sweep()
+    assert [path for path in gone if path.exists()] == []
+    assert [path for path in (*kept, fresh) if not path.exists()] == []
+    for path in (f"activations/{imported}/rows", f"activations/{made.activations}/rows", f"radius/{made.report}"):
+        assert api.get(f"/v1/{path}").status_code == 200
+    sweep(days=2)
+    assert not fresh.exists()
+
+
+def test_a_deletion_that_was_cut_off_is_ended_by_a_sweep(
+    settings: Settings, api: TestClient, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+):
+    made, other = publish_report(settings), publish_report(settings)
+
+    def die(*_: Any) -> None:
+        raise RuntimeError("the power went")
+
+    monkeypatch.setattr(JobEngine, "forget", die)
+    assert api.delete(f"/v1/jobs/{made.job}").status_code == 500
+    assert listed(api) == [other.job]
+    sweep(days=0.9)
+    assert (settings.artifacts_root / made.report).exists()
+    sweep(days=1.1)
+    names = {path.name for path in settings.artifacts_root.glob("*-*")}
+    assert names == {other.activations, other.report}
+
+
+def test_a_catalog_without_products_is_not_believed(settings: Settings, sweep: Sweep):
+    left = orphan(settings, f"act-{'0' * 26}")
+    sweep()
+    assert left.exists()
 
 
 def test_the_least_recently_used_indices_go(settings: Settings, sweep: Sweep):

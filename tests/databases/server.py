@@ -6,11 +6,12 @@ import secrets
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import psutil
 import sqlalchemy as sa
 
 with warnings.catch_warnings():
@@ -54,6 +55,21 @@ class Server:
     def start(self) -> None:
         options = f'-k "{self.folder}" -h ""'
         self._control("start", "-w", "-o", options, "-l", str(self.folder / "again.log"))
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Every process of the server stands still within the block: it accepts connections, and answers nothing."""
+        postmaster = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
+        postmaster.suspend()  # first, so that it starts no other
+        stopped = [postmaster, *postmaster.children(recursive=True)]
+        try:
+            for process in stopped:
+                process.suspend()
+            yield
+        finally:
+            for process in reversed(stopped):
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     @cached_property
     def _engine(self) -> sa.Engine:
