@@ -36,8 +36,12 @@ def test_every_run_of_the_grid_is_there(sweep: Sweep):
 
 def test_the_table_is_of_the_runs_own_losses(service: Running, sweep: Sweep):
     assert sweep.tables is not None
-    assert set(sweep.tables) <= {"before", "after"}
-    assert [row.model for row in sweep.tables["before"].rows] == ["S1"]
+    assert set(sweep.tables) == {"before", "after"}
+    for table in sweep.tables.values():
+        assert [(row.model, [cell.tokens for cell in row.cells]) for row in table.rows] == [("S1", [20_000, 40_000])]
+        for run, cell in zip(sweep.runs, table.rows[0].cells, strict=True):
+            side = run.stopping and (run.stopping.before if table is sweep.tables["before"] else run.stopping.after)
+            assert (cell.mse, cell.reason is None) == ((side.mse, True) if side else (None, False))
     run = sweep.runs[0]
     assert run.stopping is not None
     assert run.stopping.before is not None
