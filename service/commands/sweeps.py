@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from service.commands.output import console
-from service.contracts.sweeps import Exponent, StoppingCell, StoppingTable, Sweep
+from service.contracts.sweeps import GENERALISED, Exponent, SeedAccuracies, StoppingCell, StoppingTable, Sweep
 
 _RULES = {
     "strict": "<",
@@ -17,13 +17,14 @@ _RULES = {
 
 
 def print_sweep(sweep: Sweep) -> None:
-    """Runs of one D: their losses; of several: a table for each side of the least validation loss."""
+    """Of Question-Formation what each seed learned; of runs at one D their losses; of several D Table 3, by side."""
     ended = sum(run.step == run.steps for run in sweep.runs)
     console.print(f"{sweep.name} ({sweep.id}): {ended} of {len(sweep.runs)} runs at their end", highlight=False)
-    if sweep.tables is None:
+    if sweep.seeds is not None:
+        _print_seeds(sweep.seeds)
+    elif sweep.tables is None:
         _print_runs(sweep)
-        return
-    for side, found in sweep.tables.items():
+    for side, found in (sweep.tables or {}).items():
         _print_cells(side, found)
         _print_stopping(found)
     for note in sweep.notes:
@@ -35,6 +36,33 @@ def _print_runs(sweep: Sweep) -> None:
     for run in sweep.runs:
         losses = [_number(run.losses.get(name), ".4f") for name in ("train_loss", "val_loss")]
         table.add_row(f"{run.model}, seed {run.seed}", f"{run.step:,}", *losses)
+    console.print(table)
+
+
+def _print_seeds(seeds: list[SeedAccuracies]) -> None:
+    """Shares of questions whose first word is right, i.i.d. and of the withheld kind, at the newest evaluation."""
+    heads = (
+        "step",
+        "val loss",
+        "i.i.d. right",
+        "withheld right",
+        "at best",
+        "move-first",
+        f"≥ {GENERALISED:.0%} at step",
+    )
+    table = Table("run", *heads, box=None)
+    several = len({seed.model for seed in seeds}) > 1
+    for seed in seeds:
+        table.add_row(
+            f"{seed.model}, seed {seed.seed}" if several else f"seed {seed.seed}",
+            _number(seed.step, ","),
+            _number(seed.val_loss, ".4f"),
+            _number(seed.val_first_auxiliary, ".1%"),
+            _number(seed.gen_first_word, ".1%"),
+            _number(seed.best_gen_first_word, ".1%"),
+            _number(seed.gen_move_first, ".1%"),
+            _number(seed.generalised_at, ","),
+        )
     console.print(table)
 
 

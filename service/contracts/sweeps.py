@@ -15,6 +15,8 @@ from service.contracts.training import EXPERIMENTS, Experiment, TrainingSpec
 
 Tokens = Annotated[int, Field(ge=2)]
 _MOST_RUNS = 1_000
+SHARES = ("val_first_auxiliary", "gen_first_word", "gen_move_first")  # of lines, among what an evaluation measures
+GENERALISED = 0.99  # of the withheld questions: the rule was learned
 
 
 class SweepModel(RequestContract):
@@ -173,6 +175,23 @@ class StoppingTable(Contract):
     laws: list[Law]
 
 
+class SeedAccuracies(Contract):
+    """One run of Question-Formation by its evaluations so far: shares of lines, and nats; null before the first one."""
+
+    run: Identifier
+    model: str
+    seed: int
+    step: int | None = Field(description="of the newest evaluation, which these are of")
+    val_loss: float | None
+    val_first_auxiliary: float | None = Field(description="i.i.d. questions whose first word is right")
+    gen_first_word: float | None = Field(description="questions of the withheld kind whose first word is right")
+    gen_move_first: float | None = Field(
+        description="those that begin with the first auxiliary of the sentence instead"
+    )
+    best_gen_first_word: float | None = Field(description="the largest gen_first_word of all evaluations")
+    generalised_at: int | None = Field(description=f"first step with gen_first_word ≥ {GENERALISED}; null: none yet")
+
+
 class Sweep(Contract):
     """`GET /v1/sweeps/{id}`: filled as its runs end."""
 
@@ -185,6 +204,7 @@ class Sweep(Contract):
     tables: dict[str, StoppingTable] | None = Field(
         description="by side of the least validation loss (before, after); null until a run has ended"
     )
+    seeds: list[SeedAccuracies] | None = Field(description="run by run, which rule it learned; of question_formation")
     notes: list[str]
     created_at: datetime
     finished_at: datetime | None

@@ -97,4 +97,9 @@ def test_seeds_of_question_formation_learn_the_same_lines(service: Running):
     assert first.spec["data"]["seed"] == second.spec["data"]["seed"] == 3
     assert first.data["sha256"] == second.data["sha256"]
     assert first.losses["train_loss"] != second.losses["train_loss"]
+    assert found.seeds is not None
+    for seed, run in zip(found.seeds, (first, second), strict=True):
+        names = ("val_loss", "val_first_auxiliary", "gen_first_word", "gen_move_first")
+        assert (seed.run, seed.step) == (run.id, 10)
+        assert {name: getattr(seed, name) for name in names} == {name: run.losses[name] for name in names}
     assert service.client.figure(found.id).startswith(b"\x89PNG")

@@ -31,7 +31,7 @@ def run(
 
 def sweep(runs: Iterable[SweepRun], **values: Any) -> Sweep:
     """A sweep of these runs with σ² = 0.04, without tables."""
-    given = {"experiment": "openelm", "tables": None, "notes": [], "finished_at": None} | values
+    given = {"experiment": "openelm", "tables": None, "seeds": None, "notes": [], "finished_at": None} | values
     return Sweep(
         id="sweep-00", job="job-00", name="by hand", spec={"sigma_sq": 0.04}, runs=list(runs), created_at=now(), **given
     )
