@@ -1,4 +1,4 @@
-"""A sweep of Question-Formation over REST and on the command line: which rule every seed learned."""
+"""Runs of Question-Formation over REST and on the command line: losses, shares, and which rule every seed learned."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from starlette.testclient import TestClient
 from service.catalog import sweeps, training
 from service.commands.output import console
 from service.commands.sweeps import print_sweep
+from service.commands.training import print_training_run
 from service.contracts.base import now
 from service.contracts.sweeps import Sweep
-from service.contracts.training import MetricsRow
+from service.contracts.training import MetricsRow, TrainingRun
 from tests.api.support import catalog_of
 
 # By seed: (step, val_loss, i.i.d., withheld, move-first), an evaluation each; seed 2 was not evaluated yet.
@@ -79,3 +80,34 @@ def test_the_report_shows_them(api: TestClient, sweep: str, monkeypatch: pytest.
         ["1,000", "0.9980", "100.0%", "0.0%", "2.0%", "100.0%", "–"],
         ["–"] * 7,
     ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "heads"), [("line", {"nats per target"}), ("sum", {"nats per line", "nats per target"})]
+)
+def test_the_report_of_a_run_has_no_share_among_its_nats(api: TestClient, sweep: str, loss: str, heads: set[str]):
+    assert sweep
+    losses = {
+        "train_loss": 1.25,
+        "val_loss": 1.125,
+        "val_output": 0.5,
+        "val_first_auxiliary": 0.75,
+        "gen_first_word": 0.25,
+    }
+    with catalog_of(api).begin() as connection:
+        training.record(connection, "run-0", [], losses=losses, spec={"loss": loss}, reference_lines={"unit": 1.0})
+    with console.capture() as captured:
+        print_training_run(TrainingRun.model_validate(api.get("/v1/training/run-0").json()))
+    lines = [line.strip() for line in captured.get().splitlines()]
+    under, head = dict[str, str](), ""
+    for line in lines[1:]:
+        head = line if line.startswith(("nats", "share")) else head
+        under[line.split()[0]] = f"{head}: {line.split()[-1]}"
+    assert {line for line in lines if line.startswith("nats")} == heads
+    whole = "nats per line" if loss == "sum" else "nats per target"
+    assert (under["train_loss"], under["val_loss"], under["unit"]) == (
+        f"{whole}: 1.2500", f"{whole}: 1.1250", f"{whole}: 1.0000",
+    )  # fmt: skip
+    assert under["val_output"] == "nats per target: 0.5000"
+    assert under["val_first_auxiliary"] == "share of lines: 75.0%"
+    assert under["gen_first_word"] == "share of lines: 25.0%"
