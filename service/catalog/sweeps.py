@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.catalog.rows import Row, get_row, insert_once, page_rows
-from service.catalog.tables import sweeps, training_runs
-from service.contracts.sweeps import Stopping, Sweep, SweepRun, SweepSummary
+from service.catalog.tables import sweeps, training_metrics, training_runs
+from service.contracts.sweeps import GENERALISED, SHARES, SeedAccuracies, Stopping, Sweep, SweepRun, SweepSummary
 from service.errors import NotFound
 
 _HIDDEN = {"cells", "view_step", "view_sha256"}
@@ -31,7 +31,8 @@ def get(connection: sa.Connection, sweep_id: str) -> Sweep:
     query = sa.select(training_runs).where(training_runs.c.id.in_(ids))
     runs = {run["id"]: run for run in connection.execute(query).mappings()}
     shown = {name: value for name, value in row.items() if name not in _HIDDEN}
-    return Sweep(**shown, runs=[_run(cell, runs[cell["run"]]) for cell in row["cells"]])
+    seeds = _seeds(connection, row["cells"]) if row["experiment"] == "question_formation" else None
+    return Sweep(**shown, runs=[_run(cell, runs[cell["run"]]) for cell in row["cells"]], seeds=seeds)
 
 
 def view(connection: sa.Connection, sweep_id: str) -> tuple[int, str]:
@@ -61,6 +62,25 @@ def _run(cell: dict[str, Any], run: sa.RowMapping) -> SweepRun:
         stopping=None if stopping is None else Stopping.model_validate(stopping),
         href=f"/v1/training/{cell['run']}",
     )
+
+
+def _seeds(connection: sa.Connection, cells: list[dict[str, Any]]) -> list[SeedAccuracies]:
+    """What the evaluations of each run say of the rule that it learned."""
+    empty: dict[str, Any] = dict.fromkeys(SeedAccuracies.model_fields)
+    found = {cell["run"]: empty | cell for cell in cells}
+    table = training_metrics.c
+    query = sa.select(table.run, table.step, table.val_loss, table.details)
+    query = query.where(table.run.in_(found), table.val_loss.is_not(None)).order_by(table.run, table.step)
+    for run, step, val_loss, details in connection.execute(query):
+        seed = found[run]
+        seed |= {"step": step, "val_loss": val_loss} | {name: details.get(name) for name in SHARES}
+        share = details.get("gen_first_word")
+        if share is None:
+            continue
+        seed["best_gen_first_word"] = max(share, seed["best_gen_first_word"] or 0.0)
+        if share >= GENERALISED and seed["generalised_at"] is None:
+            seed["generalised_at"] = step
+    return [SeedAccuracies(**{name: seed[name] for name in SeedAccuracies.model_fields}) for seed in found.values()]
 
 
 def _row(connection: sa.Connection, sweep_id: str) -> Row:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import statistics
-
 from rich.table import Table
 
 from service.commands.output import console
-from service.contracts.sweeps import Exponent, StoppingTable, Sweep, SweepRun
+from service.contracts.sweeps import GENERALISED, Exponent, SeedAccuracies, StoppingCell, StoppingTable, Sweep
+
+_RULES = {
+    "strict": "<",
+    "at_most": "≤",
+    "printed_strict": "rounded <",
+    "printed_at_most": "rounded ≤",
+    "interpolated": "interpolated",
+}
 
 
 def print_sweep(sweep: Sweep) -> None:
-    """Runs of one D: their losses; of several: a table for each side of the least validation loss."""
+    """Of Question-Formation what each seed learned; of runs at one D their losses; of several D Table 3, by side."""
     ended = sum(run.step == run.steps for run in sweep.runs)
     console.print(f"{sweep.name} ({sweep.id}): {ended} of {len(sweep.runs)} runs at their end", highlight=False)
-    if sweep.tables is None:
+    if sweep.seeds is not None:
+        _print_seeds(sweep.seeds)
+    elif sweep.tables is None:
         _print_runs(sweep)
-        return
-    for side, found in sweep.tables.items():
-        _print_cells(sweep, side, found.threshold)
+    for side, found in (sweep.tables or {}).items():
+        _print_cells(side, found)
         _print_stopping(found)
     for note in sweep.notes:
         console.print(f"· {note}", highlight=False)
@@ -32,43 +39,73 @@ def _print_runs(sweep: Sweep) -> None:
     console.print(table)
 
 
-def _print_cells(sweep: Sweep, side: str, threshold: float) -> None:
-    """MSE as gap² + variance, mean over seeds; bold below the threshold."""
-    tokens = sorted({run.tokens for run in sweep.runs if run.tokens is not None})
-    title = f"MSE {side} the least validation loss = gap² + variance (nats²); σ² = {threshold:g}"
-    console.print(title, highlight=False)
-    table = Table("model", "N", *(f"D = {_short(size)}" for size in tokens), box=None)
-    for model in dict.fromkeys(run.model for run in sweep.runs):
-        runs = [run for run in sweep.runs if run.model == model]
-        cells = [_cell([run for run in runs if run.tokens == size], side, threshold) for size in tokens]
-        table.add_row(model, _short(runs[0].parameters), *cells)
+def _print_seeds(seeds: list[SeedAccuracies]) -> None:
+    """Shares of questions whose first word is right, i.i.d. and of the withheld kind, at the newest evaluation."""
+    heads = (
+        "step",
+        "val loss",
+        "i.i.d. right",
+        "withheld right",
+        "at best",
+        "move-first",
+        f"≥ {GENERALISED:.0%} at step",
+    )
+    table = Table("run", *heads, box=None)
+    several = len({seed.model for seed in seeds}) > 1
+    for seed in seeds:
+        table.add_row(
+            f"{seed.model}, seed {seed.seed}" if several else f"seed {seed.seed}",
+            _number(seed.step, ","),
+            _number(seed.val_loss, ".4f"),
+            _number(seed.val_first_auxiliary, ".1%"),
+            _number(seed.gen_first_word, ".1%"),
+            _number(seed.best_gen_first_word, ".1%"),
+            _number(seed.gen_move_first, ".1%"),
+            _number(seed.generalised_at, ","),
+        )
     console.print(table)
 
 
-def _cell(runs: list[SweepRun], side: str, threshold: float) -> str:
-    windows = [window for run in runs if (window := getattr(run.stopping, side, None)) is not None]
-    if not windows:
+def _print_cells(side: str, found: StoppingTable) -> None:
+    """MSE as gap² + variance, mean over seeds; bold below the threshold; under it, what was not measured."""
+    tokens = sorted({cell.tokens for row in found.rows for cell in row.cells})
+    title = f"MSE {side} the least validation loss = gap² + variance (nats²); σ² = {found.threshold:g}"
+    console.print(title, highlight=False)
+    table = Table("model", "N", *(f"D = {_short(size)}" for size in tokens), box=None)
+    reasons: dict[str, list[str]] = {}
+    for row in found.rows:
+        by_tokens = {cell.tokens: cell for cell in row.cells}
+        table.add_row(row.model, _short(row.parameters), *(_cell(by_tokens[size], found.threshold) for size in tokens))
+        for cell in row.cells:
+            if cell.reason is not None:
+                reasons.setdefault(cell.reason, []).append(f"{row.model} at {_short(cell.tokens)}")
+    console.print(table)
+    for reason, places in reasons.items():
+        console.print(f"not measured, {reason}: {', '.join(places)}", highlight=False)
+
+
+def _cell(cell: StoppingCell, threshold: float) -> str:
+    if cell.mse is None:
         return "–"
-    mse, gap_sq, variance = (
-        statistics.fmean(values) for values in zip(*((w.mse, w.mean_gap**2, w.variance) for w in windows), strict=True)
-    )
-    text = f"{mse:.4f}\n{gap_sq:.4f}+{variance:.4f}"
-    return f"[bold]{text}[/bold]" if mse < threshold else text
+    text = f"{cell.mse:.4f}\n{cell.mean_gap_sq:.4f}+{cell.variance:.4f}"
+    return f"[bold]{text}[/bold]" if cell.mse < threshold else text
 
 
 def _print_stopping(found: StoppingTable) -> None:
-    table = Table("model", "D* (<)", "D* (≤)", "D* interpolated", "95 %", "N/D*²", box=None)
+    heads = [f"D* ({_RULES[rule]})" for rule in _RULES]
+    table = Table("model", *heads, "95 %", "of", "N/D*²", box=None)
     for row in found.rows:
         interval = "–" if row.interval is None else f"{_short(row.interval[0])} – {_short(row.interval[1])}"
-        rules = [_short(row.optimal_tokens[rule]) for rule in ("strict", "at_most", "interpolated")]
+        rules = [_short(row.optimal_tokens[rule]) for rule in _RULES]
         ratio = row.parameters_per_token_squared["interpolated"]
-        table.add_row(row.model, *rules, interval, _number(ratio, ".3g"))
+        table.add_row(row.model, *rules, interval, row.interval_of or "–", _number(ratio, ".3g"))
     console.print(table)
     for row in found.rows:
-        if row.reason is not None:
-            console.print(f"{row.model}: {row.reason}", highlight=False)
+        for reason in dict.fromkeys(row.reasons.values()):
+            rules = ", ".join(_RULES[rule] for rule, other in row.reasons.items() if other == reason)
+            console.print(f"{row.model}, {rules}: {reason}", highlight=False)
     for name, exponent in found.exponents.items():
-        console.print(f"N ∝ D*^p, {name}: p = {_exponent(exponent)}", highlight=False)
+        console.print(f"N ∝ D*^p, {_RULES.get(name, 'plane of log MSE')}: p = {_exponent(exponent)}", highlight=False)
     for law in found.laws:
         if law.spread is not None:
             console.print(f"{law.law}: N/D*^{law.power:g} varies by a factor {law.spread:.2f}", highlight=False)
@@ -77,8 +114,10 @@ def _print_stopping(found: StoppingTable) -> None:
 def _exponent(exponent: Exponent) -> str:
     if exponent.value is None:
         return "– (a D* is missing)"
-    interval = "" if exponent.interval is None else f" ({exponent.interval[0]:.2f} to {exponent.interval[1]:.2f})"
-    return f"{exponent.value:.2f}{interval}"
+    if exponent.interval is None:
+        return f"{exponent.value:.2f}"
+    low, high = exponent.interval
+    return f"{exponent.value:.2f} ({low:.2f} to {high:.2f}, 95 % of {exponent.interval_of})"
 
 
 def _short(value: float | None) -> str:

@@ -5,22 +5,35 @@ from __future__ import annotations
 from rich.table import Table
 
 from service.commands.output import console
+from service.contracts.sweeps import SHARES
 from service.contracts.training import TrainingRun
 
 
 def print_training_run(run: TrainingRun) -> None:
-    """Losses beside the lines they are to be compared with, accuracies of the end, kept models."""
+    """Losses beside the lines they are to be compared with, shares of lines, accuracies of the end, kept models."""
     console.print(f"{run.name} ({run.id}): step {run.step:,} of {run.steps:,}, {run.tokens:,} tokens", highlight=False)
-    table = Table("nats per target", "", title=None, box=None)
-    for name, value in {**run.losses, **run.reference_lines}.items():
-        table.add_row(name, "–" if value is None else f"{value:.4f}")
-    console.print(table)
+    losses = {name: value for name, value in run.losses.items() if name not in SHARES}
+    if run.spec.get("loss") == "sum":  # of a line; the parts of the validation loss are means all the same
+        whole = {name: losses.pop(name) for name in ("train_loss", "val_loss") if name in losses}
+        _print_numbers("nats per line", {**whole, **run.reference_lines}, ".4f")
+        _print_numbers("nats per target", losses, ".4f")
+    else:
+        _print_numbers("nats per target", {**losses, **run.reference_lines}, ".4f")
+    _print_numbers("share of lines", {name: run.losses[name] for name in SHARES if name in run.losses}, ".1%")
     if run.trajectory:
         _print_trajectory(run)
     for line in _shares(run.evaluation):
         console.print(line, highlight=False)
     for kept in run.checkpoints[-3:]:
         console.print(f"kept {kept.model}", highlight=False)
+
+
+def _print_numbers(head: str, values: dict[str, float | None], form: str) -> None:
+    table = Table(head, "", box=None)
+    for name, value in values.items():
+        table.add_row(name, "–" if value is None else format(value, form))
+    if values:
+        console.print(table)
 
 
 def _print_trajectory(run: TrainingRun) -> None:

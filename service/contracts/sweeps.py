@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,8 @@ from service.contracts.training import EXPERIMENTS, Experiment, TrainingSpec
 
 Tokens = Annotated[int, Field(ge=2)]
 _MOST_RUNS = 1_000
+SHARES = ("val_first_auxiliary", "gen_first_word", "gen_move_first")  # of lines, among what an evaluation measures
+GENERALISED = 0.99  # of the withheld questions: the rule was learned
 
 
 class SweepModel(RequestContract):
@@ -111,16 +113,40 @@ class SweepRun(Contract):
     href: str
 
 
+IntervalOf = Literal["seeds", "window"]
+_INTERVAL_OF = (
+    "what the 95 % interval knows: seeds, the spread between the runs of a cell; window, in at least one cell only the "
+    "noise of its one run's window"
+)
+
+
+class StoppingCell(Contract):
+    """One (N, D): means over its measured runs, mse = mean_gap_sq + variance in nats²; null where there are none."""
+
+    tokens: int
+    runs: int
+    measured: int = Field(description="of the runs: those that have an MSE on this side")
+    mse: float | None
+    mean_gap_sq: float | None
+    variance: float | None
+    reason: str | None = Field(description="why runs were not measured")
+
+
 class StoppingRow(Contract):
-    """One model's D*; `interval` holds 95 % of the bootstrap, null where more than 5 % of it has no D*."""
+    """One model's cells and D*; `interval` is null where more than 5 % of its draws have no D*."""
 
     model: str
     parameters: float
-    optimal_tokens: dict[str, float | None] = Field(description="by rule: strict (<), at_most (≤), interpolated")
-    interval: list[float] | None
-    crossing_share: float = Field(description="of the bootstrap's draws that have an interpolated D*")
+    cells: list[StoppingCell]
+    optimal_tokens: dict[str, float | None] = Field(
+        description="by rule: strict (<) and at_most (≤) of the MSE as measured; printed_strict and printed_at_most of "
+        "the MSE rounded to the paper's two decimals; interpolated"
+    )
+    interval: list[float] | None = Field(description="of the interpolated D*")
+    interval_of: IntervalOf | None = Field(description=_INTERVAL_OF)
+    crossing_share: float = Field(description="of the draws: those that have an interpolated D*")
     parameters_per_token_squared: dict[str, float | None]
-    reason: str | None = Field(description="why there is no D*, or none between two cells")
+    reasons: dict[str, str] = Field(description="by rule: why there is no D*, or why it may be less")
 
 
 class Exponent(Contract):
@@ -128,6 +154,7 @@ class Exponent(Contract):
 
     value: float | None
     interval: list[float] | None
+    interval_of: IntervalOf | None = Field(description=_INTERVAL_OF)
 
 
 class Law(Contract):
@@ -148,6 +175,23 @@ class StoppingTable(Contract):
     laws: list[Law]
 
 
+class SeedAccuracies(Contract):
+    """One run of Question-Formation by its evaluations so far: shares of lines, and nats; null before the first one."""
+
+    run: Identifier
+    model: str
+    seed: int
+    step: int | None = Field(description="of the newest evaluation, which these are of")
+    val_loss: float | None
+    val_first_auxiliary: float | None = Field(description="i.i.d. questions whose first word is right")
+    gen_first_word: float | None = Field(description="questions of the withheld kind whose first word is right")
+    gen_move_first: float | None = Field(
+        description="those that begin with the first auxiliary of the sentence instead"
+    )
+    best_gen_first_word: float | None = Field(description="the largest gen_first_word of all evaluations")
+    generalised_at: int | None = Field(description=f"first step with gen_first_word ≥ {GENERALISED}; null: none yet")
+
+
 class Sweep(Contract):
     """`GET /v1/sweeps/{id}`: filled as its runs end."""
 
@@ -158,8 +202,9 @@ class Sweep(Contract):
     spec: dict[str, Any]
     runs: list[SweepRun]
     tables: dict[str, StoppingTable] | None = Field(
-        description="by side of the least validation loss (before, after); null until a run with an MSE has ended"
+        description="by side of the least validation loss (before, after); null until a run has ended"
     )
+    seeds: list[SeedAccuracies] | None = Field(description="run by run, which rule it learned; of question_formation")
     notes: list[str]
     created_at: datetime
     finished_at: datetime | None

@@ -18,7 +18,7 @@ from service.errors import InvalidInput
 from service.theory.domain import check
 
 WINDOW = 1000
-_BLOCKS = 10
+BLOCKS = 10  # stretches of a window whose means give its error
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,11 @@ def balance_exponent(parameters: Sequence[float], tokens: Sequence[float]) -> fl
 
 
 def _batch_means_error(values: np.ndarray) -> float | None:
-    """Standard error of a mean over steps that are alike when near: that of the means of `_BLOCKS` stretches."""
-    if len(values) < 2 * _BLOCKS:
+    """Standard error of a mean over steps that are alike when near: that of the means of `BLOCKS` stretches."""
+    if len(values) < 2 * BLOCKS:
         return None
-    means = np.array([stretch.mean() for stretch in np.array_split(values, _BLOCKS)])
-    return float(means.std(ddof=1) / math.sqrt(_BLOCKS))
+    means = np.array([stretch.mean() for stretch in np.array_split(values, BLOCKS)])
+    return float(means.std(ddof=1) / math.sqrt(BLOCKS))
 
 
 def _series(name: str, steps: ArrayLike, losses: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import numpy as np
 from service.theory.stopping import Cell, balance_exponent, optimal_tokens
 
 PRINTED_THRESHOLD = 0.04  # σ², appendix F.3
+PRINTED_DECIMALS = 2  # of an MSE in the table
 
 
 @dataclass(frozen=True)

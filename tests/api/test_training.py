@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.contracts.presets import find_preset, read_spec
+from service.contracts.presets import read_spec
 from service.contracts.sweeps import SweepSpec
 from service.theory.stopping_table import TABLE_3
 from tests.api.support import CANARY, problem_of
@@ -83,10 +83,3 @@ def test_a_run_that_is_not_there(refusing: TestClient):
         problem_of(refusing.get(f"/v1/sweeps/sweep-none{path}"), 404)
     for noun in ("training", "sweeps"):
         assert refusing.get(f"/v1/{noun}").json() == {"data": [], "next": None}
-
-
-def test_the_papers_presets_have_the_papers_sizes():
-    ten = find_preset("paper/f2-10l").spec
-    assert ten["model"]["n_layers"] == 10
-    batch = find_preset("paper/f3-40m").spec
-    assert batch["batch"] * 1024 == 491_520

@@ -36,8 +36,12 @@ def test_every_run_of_the_grid_is_there(sweep: Sweep):
 
 def test_the_table_is_of_the_runs_own_losses(service: Running, sweep: Sweep):
     assert sweep.tables is not None
-    assert set(sweep.tables) <= {"before", "after"}
-    assert [row.model for row in sweep.tables["before"].rows] == ["S1"]
+    assert set(sweep.tables) == {"before", "after"}
+    for table in sweep.tables.values():
+        assert [(row.model, [cell.tokens for cell in row.cells]) for row in table.rows] == [("S1", [20_000, 40_000])]
+        for run, cell in zip(sweep.runs, table.rows[0].cells, strict=True):
+            side = run.stopping and (run.stopping.before if table is sweep.tables["before"] else run.stopping.after)
+            assert (cell.mse, cell.reason is None) == ((side.mse, True) if side else (None, False))
     run = sweep.runs[0]
     assert run.stopping is not None
     assert run.stopping.before is not None
@@ -93,4 +97,9 @@ def test_seeds_of_question_formation_learn_the_same_lines(service: Running):
     assert first.spec["data"]["seed"] == second.spec["data"]["seed"] == 3
     assert first.data["sha256"] == second.data["sha256"]
     assert first.losses["train_loss"] != second.losses["train_loss"]
+    assert found.seeds is not None
+    for seed, run in zip(found.seeds, (first, second), strict=True):
+        names = ("val_loss", "val_first_auxiliary", "gen_first_word", "gen_move_first")
+        assert (seed.run, seed.step) == (run.id, 10)
+        assert {name: getattr(seed, name) for name in names} == {name: run.losses[name] for name in names}
     assert service.client.figure(found.id).startswith(b"\x89PNG")

@@ -16,6 +16,7 @@ import pytest
 from tensorboard.backend.event_processing import event_file_loader
 
 from service.contracts.jobs import Job
+from service.contracts.sweeps import SHARES
 from service.errors import InvalidInput
 from tests.end_to_end.conftest import PATIENCE_S, Running
 
@@ -45,6 +46,8 @@ def test_a_run_reports_its_losses_beside_the_entropy_of_its_data(service: Runnin
     assert 0.8 < run.reference_lines["grammar_entropy"] < 1.1
     assert run.losses["val_loss"] is not None
     assert run.losses["val_loss"] < 4.5
+    assert set(SHARES) < set(run.losses)  # a report shows these as shares, the others as nats
+    assert set(run.losses) - set(SHARES) == {"train_loss", "val_loss", "val_declarative", "val_task", "val_output"}
     assert run.data["splits"]["train"]["lines"] == 2_000
     beyond = run.evaluation["generalisation"]["all"]["first_word"]
     assert beyond["lines"] == 40

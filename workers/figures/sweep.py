@@ -20,19 +20,19 @@ Curves = Mapping[str, Sequence[MetricsRow]]
 _MOST_POINTS = 1_000  # of a curve: more than a panel has pixels
 
 
-def draw_sweep_figure(sweep: Sweep, curves: Curves, sigma_sq: float, stem: Path) -> list[Path]:
+def draw_sweep_figure(sweep: Sweep, curves: Curves, stem: Path) -> list[Path]:
     """Draw the runs as far as they are and write the figure beside `stem`; returns the paths.
 
     Args:
         curves: logged steps of each run, by its id; a run that has not begun has none.
     """
-    figure = _grid(sweep, curves, sigma_sq) if sweep.experiment == "openelm" else _seeds(sweep, curves)
+    figure = _grid(sweep, curves) if sweep.experiment == "openelm" else _seeds(sweep, curves)
     FigureCanvasAgg(figure)
     figure.suptitle(sweep.name, fontsize=11)
     return save_figure(figure, stem)
 
 
-def _grid(sweep: Sweep, curves: Curves, sigma_sq: float) -> Figure:
+def _grid(sweep: Sweep, curves: Curves) -> Figure:
     models = list(dict.fromkeys(run.model for run in sweep.runs))
     tokens = list(dict.fromkeys(run.tokens for run in sweep.runs))
     several = len(tokens) > 1
@@ -49,7 +49,7 @@ def _grid(sweep: Sweep, curves: Curves, sigma_sq: float) -> Figure:
             axes.label_outer()
             axes.set_title(model if size is None else f"{model}, D = {size:,}", fontsize=8)
     if several:
-        _errors(figure.add_subplot(places[-1, :]), sweep, models, sigma_sq)
+        _errors(figure.add_subplot(places[-1, :]), sweep)
     figure.supylabel("loss (nats per token)", fontsize=9)
     return figure
 
@@ -70,14 +70,15 @@ def _panel(axes: Axes, runs: Sequence[SweepRun], curves: Curves) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _errors(axes: Axes, sweep: Sweep, models: Sequence[str], sigma_sq: float) -> None:
-    """MSE against D by model, before (line) and after (dashes) the least validation loss."""
-    for index, model in enumerate(models):
-        for side, dashes in (("before", "-"), ("after", ":")):
-            measured = [(run.tokens, getattr(run.stopping, side, None)) for run in sweep.runs if run.model == model]
-            found = [(tokens, window.mse) for tokens, window in measured if tokens is not None and window is not None]
-            label = f"{model}, {side} the least validation loss" if found else None
-            axes.plot([d for d, _ in found], [mse for _, mse in found], f"C{index}.{dashes}", lw=1, label=label)
+def _errors(axes: Axes, sweep: Sweep) -> None:
+    """Mean MSE against D by model, before (line) and after (dots) the least validation loss; a gap breaks the line."""
+    tables = sweep.tables or {}
+    for side, dashes in (("before", "-"), ("after", ":")):
+        for index, row in enumerate(tables[side].rows if side in tables else []):
+            errors = [np.nan if cell.mse is None else cell.mse for cell in row.cells]
+            label = None if np.isnan(errors).all() else f"{row.model}, {side} the least validation loss"
+            axes.plot([cell.tokens for cell in row.cells], errors, f"C{index}.{dashes}", lw=1, label=label)
+    sigma_sq = sweep.spec["sigma_sq"]
     axes.axhline(sigma_sq, color="C3", lw=1, ls="--", label=f"σ² = {sigma_sq:g}")
     axes.set(xscale="log", yscale="log", xlabel="D (tokens)", ylabel="MSE (nats²)")
     axes.spines[["top", "right"]].set_visible(False)

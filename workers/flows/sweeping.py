@@ -13,13 +13,13 @@ from service.catalog import sweeps as catalog
 from service.catalog import training as runs_catalog
 from service.catalog.engine import Connection
 from service.contracts.base import now
-from service.contracts.sweeps import Sweep, SweepCell, SweepRun, SweepSpec
+from service.contracts.sweeps import Sweep, SweepCell, SweepSpec
 from service.contracts.training import QuestionFormationSpec
 from service.ids import derived_id
-from service.theory.measured_stopping import MeasuredCell, MeasuredModel, measured_stopping
 from workers.figures.sweep import draw_sweep_figure
 from workers.flows.publishing import collect_leftovers, publish_view
 from workers.flows.runtime import SegmentProgress, runtime
+from workers.flows.sweep_tables import stopping_tables
 from workers.flows.training import run_row
 from workers.flows.training_data import make_task, prepare_data, read_training
 
@@ -27,11 +27,16 @@ _DRAWN_EVERY_S = 300.0
 NOTES = [
     "MSE is of the training loss (whole batch, dropout on) against the least validation loss, mean_gap² + variance; "
     "the variance holds the noise of a batch, which a larger batch would not have.",
+    "The least validation loss is the least of many evaluations, each with noise of its own, so biased low: below "
+    "what new held-out text would give for that model. The gap and the MSE have that bias too.",
     "`before` and `after` are the steps on that side of the least validation loss; the paper's 'proceeding' says "
-    "neither. A side with less than half of the window's steps is left out: a run whose validation loss is least at "
-    "its end has no MSE after it.",
-    "Interpolated D* is where log MSE, linear in log D, crosses σ²; its interval is a bootstrap over seeds, or with "
-    "one seed per cell over the error of the window alone, which leaves out the spread between seeds.",
+    "neither. A run with less than half of the window's steps on a side has no MSE there: one whose validation loss is "
+    "least at its end has none after it.",
+    "strict (<) and at_most (≤) differ only where an MSE is σ² to the last bit; the paper's own table, printed to two "
+    "decimals, depends on which is meant: printed_strict and printed_at_most are of the MSE rounded like that.",
+    "Interpolated D* is where log MSE, linear in log D between neighbouring cells, crosses σ². `interval_of` says what "
+    "its 95 % interval knows: `seeds`, a Student interval over the runs of every cell; `window`, the error of the one "
+    "run's window alone, which leaves out the spread between seeds and is too narrow.",
     "D* is where a gap of two losses falls below √σ², not where the loss is least for given compute.",
 ]
 
@@ -83,42 +88,18 @@ def tabulate_sweep(job_id: str, arguments: dict[str, Any], progress: SegmentProg
     current, sweep_id = runtime(), derived_id("sweep", job_id)
     with current.catalog.read() as connection:
         sweep = catalog.get(connection, sweep_id)
-    threshold = sweep.spec["sigma_sq"]
-    tables = {side: _table(sweep, side, threshold) for side in ("before", "after")}
+    sweep = sweep.model_copy(update={"tables": stopping_tables(sweep)})
+    tables = sweep.model_dump(mode="json")["tables"]
     last = arguments["last"]
-    drawn = _draw(sweep, threshold, progress) if last or _is_stale(current.artifact(sweep_id)) else {}
+    drawn = _draw(sweep, progress) if last or _is_stale(current.artifact(sweep_id)) else {}
 
     def record(connection: Connection) -> None:
         progress.check(connection)
-        shown = {side: table for side, table in tables.items() if table is not None}
-        catalog.record(connection, sweep_id, tables=shown or None, finished_at=now() if last else None, **drawn)
+        catalog.record(connection, sweep_id, tables=tables, finished_at=now() if last else None, **drawn)
 
     current.write(record)
     collect_leftovers(sweep_id, int(drawn.get("view_step", 0)), progress)
     return {"sweep": sweep_id}
-
-
-def measured_models(sweep: Sweep, side: str) -> list[MeasuredModel]:
-    """The ended runs with an MSE on that side, by model and D."""
-    found: dict[str, dict[int, list[SweepRun]]] = {}
-    for run in sweep.runs:
-        if run.tokens is not None and run.stopping is not None and getattr(run.stopping, side) is not None:
-            found.setdefault(run.model, {}).setdefault(run.tokens, []).append(run)
-    models = []
-    for name, by_tokens in found.items():
-        cells = []
-        for tokens, runs in sorted(by_tokens.items()):
-            windows = [getattr(run.stopping, side) for run in runs]
-            errors = tuple(window.mse_error for window in windows)
-            cells.append(MeasuredCell(tokens, tuple(window.mse for window in windows), errors))
-        parameters = next(iter(by_tokens.values()))[0].parameters
-        models.append(MeasuredModel(name, parameters, tuple(cells)))
-    return models
-
-
-def _table(sweep: Sweep, side: str, threshold: float) -> dict[str, Any] | None:
-    models = measured_models(sweep, side)
-    return measured_stopping(models, threshold) if models else None
 
 
 def _is_stale(artifact: Path) -> bool:
@@ -127,13 +108,13 @@ def _is_stale(artifact: Path) -> bool:
     return not drawn or time.time() - max(drawn) > _DRAWN_EVERY_S
 
 
-def _draw(sweep: Sweep, threshold: float, progress: SegmentProgress) -> dict[str, Any]:
+def _draw(sweep: Sweep, progress: SegmentProgress) -> dict[str, Any]:
     with runtime().catalog.read() as connection:
         curves = {run.run: runs_catalog.metrics(connection, run.run)[0] for run in sweep.runs if run.step > 0}
     step = sum(run.step + (run.stopping is not None) for run in sweep.runs)  # grows with all that is drawn
 
     def draw(folder: Path) -> list[Path]:
-        return draw_sweep_figure(sweep, curves, threshold, folder / "figure")
+        return draw_sweep_figure(sweep, curves, folder / "figure")
 
     return publish_view(sweep.id, step, progress, draw)
 
