@@ -1,6 +1,7 @@
 """Files of a run: the newest state to go on from, and kept models. Safetensors and JSON, written atomically.
 
-No state of a random generator is needed: the loop seeds each step by (seed, step).
+No state of a random generator is needed: the loop seeds each step by (seed, step). What is written has no padding, so
+that a run begun where rows are stored wider (`width_multiple`) goes on, and is read, wherever it may be.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch.nn import functional
 
 from service.artifacts.atomic import atomic_path, write_bytes
 from service.artifacts.manifest import (
@@ -21,7 +23,8 @@ from service.artifacts.manifest import (
     verify_file,
     write_manifest,
 )
-from workers.training.loop import Trainer
+from workers.models.trainable import TrainableModel
+from workers.training.loop import Experiment, Trainer
 
 RESUME = "resume.safetensors"
 MODEL, ABOUT = "model.safetensors", "model.json"
@@ -33,17 +36,20 @@ def kept_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def save_state(folder: Path, trainer: Trainer[Any]) -> None:
+def save_state(folder: Path, trainer: Trainer[Experiment]) -> None:
     """Write model, optimiser and position to `folder`, over the state before."""
-    tensors = {f"model.{name}": value for name, value in trainer.task.model.state_dict().items()}
-    for name, parameter in trainer.task.model.named_parameters():
-        moments = trainer.optimizer.state.get(parameter, {})
-        tensors |= {f"{key}.{name}": moments[key] for key in _MOMENTS if key in moments}
+    model, tensors = trainer.task.model, {}
+    kinds: dict[str, dict[str, torch.Tensor]] = {"model": model.state_dict()}
+    for key in _MOMENTS:
+        moments = {name: trainer.optimizer.state.get(parameter, {}) for name, parameter in model.named_parameters()}
+        kinds[key] = {name: found[key] for name, found in moments.items() if key in found}
+    for kind, found in kinds.items():
+        tensors |= {f"{kind}.{name}": value for name, value in _unpadded(model, found).items()}
     with atomic_path(folder / RESUME) as temporary:
         save_file(_contiguous(tensors), temporary, metadata={"step": str(trainer.step), "tokens": str(trainer.tokens)})
 
 
-def load_state(folder: Path, trainer: Trainer[Any]) -> bool:
+def load_state(folder: Path, trainer: Trainer[Experiment]) -> bool:
     """Put `trainer` where `save_state` left it; False when nothing was saved."""
     path = folder / RESUME
     if not path.exists():
@@ -52,18 +58,19 @@ def load_state(folder: Path, trainer: Trainer[Any]) -> bool:
         trainer.step, trainer.tokens = (int(file.metadata()[name]) for name in ("step", "tokens"))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     model = trainer.task.model
-    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    load_weights(model, _under("model", tensors))
+    moments = {key: _padded(model, _under(key, tensors)) for key in _MOMENTS}
     for name, parameter in model.named_parameters():
-        if f"exp_avg.{name}" in tensors:
-            moments = {key: tensors[f"{key}.{name}"] for key in _MOMENTS}
-            trainer.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in moments.items()}
+        if name in moments["step"]:
+            of_one = {key: found[name].to(parameter.device) for key, found in moments.items()}
+            trainer.optimizer.state[parameter] = of_one
     return True
 
 
-def write_model(folder: Path, model: torch.nn.Module, about: dict[str, Any]) -> str:
+def write_model(folder: Path, model: TrainableModel, about: dict[str, Any]) -> str:
     """Write a model to `folder`, with what is needed to build it again; returns its manifest's SHA-256."""
     with atomic_path(folder / MODEL) as temporary:
-        save_file(_contiguous(model.state_dict()), temporary)
+        save_file(_contiguous(_unpadded(model, model.state_dict())), temporary)
     write_bytes(folder / ABOUT, canonical_json(about))
     files = [describe_file(folder / name) for name in (ABOUT, MODEL)]
     return write_manifest(folder, {"kind": "checkpoint", "files": files})
@@ -74,6 +81,35 @@ def read_kept(folder: Path, sha256: str) -> tuple[dict[str, torch.Tensor], dict[
     entries = {entry["name"]: entry for entry in read_manifest(folder, sha256)["files"]}
     paths = {name: verify_file(folder, entries[name]) for name in (MODEL, ABOUT)}
     return load_file(paths[MODEL]), json.loads(paths[ABOUT].read_bytes())
+
+
+def load_weights(model: TrainableModel, weights: dict[str, torch.Tensor]) -> None:
+    """Put weights that were written without padding into a model, however wide it stores them."""
+    model.load_state_dict(_padded(model, weights))
+
+
+def _under(kind: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(f"{kind}."): t for name, t in tensors.items() if name.startswith(f"{kind}.")}
+
+
+def _unpadded(model: TrainableModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors by the names of parameters, of their shape, or scalars, without what they are filled up with."""
+    shapes = model.unpadded_shapes()
+    return {
+        name: value[tuple(slice(size) for size in shapes[name])] if value.dim() else value
+        for name, value in tensors.items()
+    }
+
+
+def _padded(model: TrainableModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Undoes `_unpadded`, for the widths that this model has."""
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    return {name: _filled_up(value, shapes[name]) if value.dim() else value for name, value in tensors.items()}
+
+
+def _filled_up(tensor: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    missing = [(0, wide - size) for size, wide in zip(tensor.shape, shape, strict=True)]
+    return functional.pad(tensor, [number for pair in reversed(missing) for number in pair])
 
 
 def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from service.errors import NonFiniteData
+from workers.models.trainable import TrainableModel
 from workers.training.optimizer import adamw
 from workers.training.ranks import ALONE, Ranks
 
@@ -65,6 +66,11 @@ class Task(Protocol):
 
 class Experiment(Task, Protocol):
     """A task that can be measured, and whose model is kept."""
+
+    @property
+    def model(self) -> TrainableModel:
+        """See `Task.model`."""
+        ...
 
     @property
     def about(self) -> dict[str, Any]:

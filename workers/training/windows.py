@@ -25,6 +25,7 @@ from workers.training.overlap import STRETCH, first_occurrences, without_repeats
 Array = np.ndarray
 _TOGETHER = 1_000  # documents tokenised at once
 _BYTE_END = 0  # between documents, for the byte vocabulary
+_GPU_WIDTH = 32  # rows of 954 numbers are not aligned for products in bfloat16; 1216 and 1440 stay as they are
 _NOTE = "tokens.json"
 NOTES = [
     "train_loss is the mean over the whole batch with dropout on, before the update; val_loss has dropout off and is "
@@ -89,16 +90,22 @@ def _share_before(places: list[int], tokens: int) -> float | None:
 
 
 class WindowTask:
-    """The prepared tokens in `folder` and an OpenELM on `device`."""
+    """The prepared tokens in `folder` and an OpenELM on `device`.
 
-    def __init__(self, spec: OpenELMSpec, folder: Path, device: torch.device) -> None:
+    Args:
+        width_multiple: how rows are stored, which changes no number but by rounding; default: as the device likes it.
+    """
+
+    def __init__(
+        self, spec: OpenELMSpec, folder: Path, device: torch.device, *, width_multiple: int | None = None
+    ) -> None:
         self.spec, self.device = spec, device
         note = json.loads((folder / _NOTE).read_bytes())
         tokens = np.memmap(folder / "tokens.bin", dtype=np.dtype(note["dtype"]), mode="r")
         train, self._validation = split_tail(tokens, spec.data.validation_share)
         self._train = train[: spec.data.tokens]
         torch.manual_seed(spec.seed)
-        width = 64 if device.type == "cuda" else 1  # rows of 954 numbers are not aligned for products in bfloat16
+        width = width_multiple or (_GPU_WIDTH if device.type == "cuda" else 1)
         options = spec.model.model_dump() | {"d_vocab": note["d_vocab"], "width_multiple": width}
         self.config = OpenELMConfig(**options)
         self.model = OpenELM(self.config).to(device)
@@ -106,7 +113,8 @@ class WindowTask:
     @property
     def about(self) -> dict[str, Any]:
         """What is needed to build the model again and to read its tokens."""
-        return {"family": "openelm", "config": asdict(self.config), "tokenizer": self.spec.data.tokenizer}
+        config = asdict(self.config) | {"width_multiple": 1}  # models are kept without padding
+        return {"family": "openelm", "config": config, "tokenizer": self.spec.data.tokenizer}
 
     def micro_batches(self, step: int) -> list[torch.Tensor]:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.spec.seed, step])))
