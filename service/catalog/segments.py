@@ -42,12 +42,14 @@ def claim(connection: sa.Connection, *, job_id: str, name: str, stage: str, work
 def check(connection: sa.Connection, job_id: str, name: str, attempt: int) -> None:
     """Raise unless the owner with this `attempt` may still write.
 
+    The row stays locked until the transaction ends: the next owner comes after what is written in it.
+
     Raises:
         Cancelled: the job is no longer running.
         Superseded: another worker has taken the segment over.
     """
     _check_running(connection, job_id)
-    held = connection.execute(sa.select(segments.c.attempt).where(_here(job_id, name))).scalar()
+    held = connection.execute(sa.select(segments.c.attempt).where(_here(job_id, name)).with_for_update()).scalar()
     if held != attempt:
         raise Superseded(f"segment {name} has another owner")
 

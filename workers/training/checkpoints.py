@@ -1,4 +1,6 @@
-"""Files of a run: the newest state to go on from, and kept models. Safetensors and JSON, written atomically.
+"""Files of a run: the state to go on from, and kept models. Safetensors and JSON, written atomically.
+
+Every owner of a segment writes states of its own names; the catalog's row of the run says which one counts.
 
 No state of a random generator is needed: the loop seeds each step by (seed, step). What is written has no padding, so
 that a run begun where rows are stored wider (`width_multiple`) goes on, and is read, wherever it may be.
@@ -7,6 +9,7 @@ that a run begun where rows are stored wider (`width_multiple`) goes on, and is 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from service.artifacts.atomic import atomic_path, write_bytes
+from service.artifacts.atomic import atomic_path, sha256_file, write_bytes
 from service.artifacts.manifest import (
     canonical_json,
     describe_file,
@@ -23,11 +26,13 @@ from service.artifacts.manifest import (
     verify_file,
     write_manifest,
 )
+from service.errors import CorruptArtifact
 from workers.models.trainable import TrainableModel
 from workers.training.loop import Experiment, Trainer
 
-RESUME = "resume.safetensors"
 MODEL, ABOUT = "model.safetensors", "model.json"
+_STATE = "state-"
+_AT = "step, tokens"  # one entry: the order of several is random, and equal states are equal files
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -36,8 +41,21 @@ def kept_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def save_state(folder: Path, trainer: Trainer[Experiment]) -> None:
-    """Write model, optimiser and position to `folder`, over the state before."""
+@dataclass(frozen=True)
+class SavedState:
+    """A state's file in the run's folder, and its SHA-256."""
+
+    file: str
+    sha256: str
+
+
+def state_name(step: int, segment: str, attempt: int) -> str:
+    """The file of the state at `step` that this owner of a segment writes, and nobody else."""
+    return f"{_STATE}{step:08d}-{segment}-{attempt:04d}.safetensors"
+
+
+def save_state(path: Path, trainer: Trainer[Experiment]) -> SavedState:
+    """Write model, optimiser and position to `path`."""
     model, tensors = trainer.task.model, {}
     kinds: dict[str, dict[str, torch.Tensor]] = {"model": model.state_dict()}
     for key in _MOMENTS:
@@ -45,17 +63,24 @@ def save_state(folder: Path, trainer: Trainer[Experiment]) -> None:
         kinds[key] = {name: found[key] for name, found in moments.items() if key in found}
     for kind, found in kinds.items():
         tensors |= {f"{kind}.{name}": value for name, value in _unpadded(model, found).items()}
-    with atomic_path(folder / RESUME) as temporary:
-        save_file(_contiguous(tensors), temporary, metadata={"step": str(trainer.step), "tokens": str(trainer.tokens)})
+    with atomic_path(path) as temporary:
+        save_file(_contiguous(tensors), temporary, metadata={_AT: json.dumps([trainer.step, trainer.tokens])})
+    return SavedState(path.name, sha256_file(path))
 
 
-def load_state(folder: Path, trainer: Trainer[Experiment]) -> bool:
-    """Put `trainer` where `save_state` left it; False when nothing was saved."""
-    path = folder / RESUME
+def load_state(folder: Path, saved: SavedState, trainer: Trainer[Experiment]) -> None:
+    """Put `trainer` where `save_state` left it.
+
+    Raises:
+        CorruptArtifact: the file is missing, or is not what was written.
+    """
+    path = folder / saved.file
     if not path.exists():
-        return False
+        raise CorruptArtifact("the state of a run is missing")
+    if sha256_file(path) != saved.sha256:
+        raise CorruptArtifact("the state of a run does not have its recorded SHA-256")
     with safe_open(path, "pt") as file:
-        trainer.step, trainer.tokens = (int(file.metadata()[name]) for name in ("step", "tokens"))
+        trainer.step, trainer.tokens = json.loads(file.metadata()[_AT])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     model = trainer.task.model
     load_weights(model, _under("model", tensors))
@@ -64,7 +89,18 @@ def load_state(folder: Path, trainer: Trainer[Experiment]) -> bool:
         if name in moments["step"]:
             of_one = {key: found[name].to(parameter.device) for key, found in moments.items()}
             trainer.optimizer.state[parameter] = of_one
-    return True
+
+
+def remove_other_states(folder: Path, saved: SavedState) -> None:
+    """Remove the states up to the step of the recorded one. Later ones may be of an owner that has taken over."""
+    step = _step_of(saved.file)
+    for path in [*folder.glob(f"{_STATE}*"), *folder.glob(f".{_STATE}*.tmp")]:
+        if path.name != saved.file and _step_of(path.name) <= step:
+            path.unlink(missing_ok=True)
+
+
+def _step_of(name: str) -> int:
+    return int(name.removeprefix(".").removeprefix(_STATE).split("-")[0])
 
 
 def write_model(folder: Path, model: TrainableModel, about: dict[str, Any]) -> str:
