@@ -119,7 +119,9 @@ class TokenData(RequestContract):
     tokens: int | None = Field(default=None, ge=2, description="D: the first tokens of the training part; null: all")
     deduplicate: bool = Field(default=False, description="leave out paragraphs that stood before, wherever they did")
     validation_share: float = Field(default=0.05, gt=0, lt=1)
-    validation_batches: int = Field(default=20, ge=1, description="batches of whole windows per evaluation")
+    validation_windows: int = Field(
+        default=320, ge=1, le=10_000_000, description="per evaluation, at most: spread over the tail without overlap"
+    )
 
 
 class OpenELMModel(RequestContract):

@@ -113,7 +113,7 @@ def _books(size: str, d_model: int, heads: list[int], d_mlp: list[int], tokens: 
             "log_every": 1,
             "eval_every": 250,
             "checkpoint_every": 1_000,
-            "data": {"corpus": "spgc", "tokens": tokens, "validation_batches": 200},
+            "data": {"corpus": "spgc", "tokens": tokens, "validation_windows": 2_400},
             "model": {
                 "d_model": d_model,
                 "query_heads": heads,

@@ -156,6 +156,6 @@ def training_work(
 def _evaluated(spec: TrainingSpec) -> float:
     """Tokens that one evaluation reads."""
     if isinstance(spec, OpenELMSpec):
-        return float(spec.data.validation_batches * spec.batch * spec.model.n_ctx)
+        return float(2 * spec.data.validation_windows * spec.model.n_ctx)
     tokens, _ = run_tokens(spec)
     return tokens / spec.batch * (2 * spec.data.val + spec.decode)

@@ -17,6 +17,7 @@ from service.artifacts.manifest import canonical_json
 from service.contracts.training import QuestionFormationSpec
 from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
 from workers.training.cross_entropy import linear_cross_entropy
+from workers.training.data import Tick, no_tick
 from workers.training.question_formation.checks import check_splits
 from workers.training.question_formation.entropy import data_entropy, memorisation_floor
 from workers.training.question_formation.evaluation import Tally, generalisation, in_distribution, losses
@@ -46,15 +47,15 @@ NOTES = [
 ]
 
 
-def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: Path) -> None:
+def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: Path, tick: Tick = no_tick) -> None:
     """Make or read the lines, check them, store them in `folder`.
 
     Raises:
         InvalidInput: fewer distinct lines than asked for, or a file that is not of the language.
     """
     grammar = Grammar(LEXICONS[spec.data.lexicon]())
-    splits = _splits(spec, grammar, corpora_root)
-    report = check_splits(splits, grammar)
+    splits = _splits(spec, grammar, corpora_root, tick)
+    report = check_splits(splits, grammar, tick)
     for name, lines in splits.named().items():
         write_bytes(folder / f"{name}.txt", "".join(f"{line.text}\n" for line in lines).encode())
     train = encode(splits.train, Vocabulary(grammar.lexicon))
@@ -154,11 +155,16 @@ class SentenceTask:
         return self.model.logits(tokens.to(self.device))
 
 
-def _splits(spec: QuestionFormationSpec, grammar: Grammar, corpora_root: Path) -> Splits:
+def _splits(spec: QuestionFormationSpec, grammar: Grammar, corpora_root: Path, tick: Tick) -> Splits:
     if spec.data.folder is not None:
-        return read_folder(corpora_root / spec.data.folder, grammar).splits
+        return read_folder(corpora_root / spec.data.folder, grammar, tick).splits
     sizes = SplitSizes(spec.data.train, spec.data.val, spec.data.test, spec.data.generalisation)
-    return generate(grammar, sizes, spec.seed if spec.data.seed is None else spec.data.seed)
+    return generate(grammar, sizes, data_seed(spec), tick=tick)
+
+
+def data_seed(spec: QuestionFormationSpec) -> int:
+    """Seed of the lines, and of the samples of them that are measured: runs of a sweep share it."""
+    return spec.seed if spec.data.seed is None else spec.data.seed
 
 
 def _read(path: Path, grammar: Grammar) -> list[Line]:
