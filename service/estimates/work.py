@@ -8,7 +8,7 @@ from math import ceil
 from service.contracts.energy import EnergyOptions
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions
-from service.contracts.training import OpenELMSpec, TrainingSpec
+from service.contracts.training import PUBLISHED_LINES, OpenELMSpec, TrainingSpec
 from service.estimates.pricing import Work
 from service.estimates.shapes import ModelShape, SampleShape, depth_of, run_tokens
 from service.settings import MIB, Settings
@@ -158,4 +158,4 @@ def _evaluated(spec: TrainingSpec) -> float:
     if isinstance(spec, OpenELMSpec):
         return float(2 * spec.data.validation_windows * spec.model.n_ctx)
     tokens, _ = run_tokens(spec)
-    return tokens / spec.batch * (2 * spec.data.val + spec.decode)
+    return tokens / spec.batch * (3 * (spec.data.val or PUBLISHED_LINES["val"]) + spec.decode)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from service.contracts.presets import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
-from workers.training.loop import Trainer, TrainingConfig, evaluate
+from workers.training.loop import Experiment, Trainer, TrainingConfig, evaluate
 from workers.training.ranks import ALONE, Ranks, own_ranks
 from workers.training.sentences import SentenceTask, prepare_sentences
 from workers.training.windows import WindowTask, prepare_windows
@@ -32,7 +32,7 @@ OVER: dict[str, dict[str, Any]] = {
 }
 
 
-def trainer(preset: str, folder: Path, ranks: Ranks, micro: int) -> Trainer[SentenceTask | WindowTask]:
+def trainer(preset: str, folder: Path, ranks: Ranks, micro: int) -> Trainer[Experiment]:
     spec = read_spec("training", {"preset": preset, "batch": 8, "micro_batch": micro} | OVER[preset])
     if isinstance(spec, QuestionFormationSpec):
         return Trainer(SentenceTask(spec, folder, CPU), CONFIG, ranks)

@@ -25,7 +25,7 @@ from workers.training.tokenising import in_groups, token_arrays
 from workers.training.windows import WindowTask, prepare_windows
 
 CPU = torch.device("cpu")
-BOOKS = {"PG10_tokens.txt": "call me ishmael\n" * 60, "PG2_tokens.txt": "the cat sat\n" * 40}
+BOOKS = {"PG10_tokens.txt": "call\nme\nishmael\n" * 60, "PG2_tokens.txt": "the\ncat\nsat\n" * 40}
 
 
 @pytest.mark.parametrize(("length", "window", "count"), [(1_000, 8, 10), (1_000, 8, 10_000), (9, 8, 3), (81, 8, 10)])
