@@ -42,6 +42,8 @@ def claim(connection: sa.Connection, *, job_id: str, name: str, stage: str, work
 def check(connection: sa.Connection, job_id: str, name: str, attempt: int) -> None:
     """Raise unless the owner with this `attempt` may still write; none can come after it before the transaction's end.
 
+    The row stays locked until the transaction ends: the next owner comes after what is written in it.
+
     Raises:
         Cancelled: the job is no longer running.
         Superseded: another worker has taken the segment over.

@@ -188,6 +188,8 @@ training_runs = sa.Table(
     sa.Column("provenance", sa.JSON, nullable=False),
     sa.Column("view_step", sa.BigInteger),
     sa.Column("view_sha256", sa.String(64)),
+    sa.Column("state_file", sa.String(128)),
+    sa.Column("state_sha256", sa.String(64)),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
 )

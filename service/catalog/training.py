@@ -11,7 +11,7 @@ from service.catalog.tables import training_checkpoints, training_metrics, train
 from service.contracts.training import Checkpoint, MetricsRow, TrainingRun, TrainingSummary, TrajectoryPoint
 from service.errors import NotFound
 
-_HIDDEN = {"view_step", "view_sha256"}
+_HIDDEN = {"view_step", "view_sha256", "state_file", "state_sha256"}
 
 
 def register(connection: sa.Connection, row: Row) -> None:
@@ -57,6 +57,12 @@ def view(connection: sa.Connection, run_id: str) -> tuple[int, str]:
     if row["view_step"] is None:
         raise NotFound("the run has no figure yet")
     return row["view_step"], row["view_sha256"]
+
+
+def state(connection: sa.Connection, run_id: str) -> tuple[str, str] | None:
+    """Name and SHA-256 of the file that the run goes on from; None before the first. Raises `NotFound`."""
+    row = _row(connection, run_id)
+    return None if row["state_file"] is None else (row["state_file"], row["state_sha256"])
 
 
 def checkpoints(connection: sa.Connection, run_id: str) -> list[Checkpoint]:

@@ -11,7 +11,7 @@ from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
 from service.contracts.sweep_presets import SWEEP_PRESETS
 from service.contracts.sweeps import SweepSpec
-from service.contracts.training import EXPERIMENTS, QuestionFormationSpec, TrainingSpec
+from service.contracts.training import EXPERIMENTS, PUBLISHED_LINES, QuestionFormationSpec, TrainingSpec
 from service.contracts.training_presets import TRAINING_PRESETS
 from service.errors import InvalidInput, NotAvailable
 
@@ -167,7 +167,15 @@ def _over_preset(kind: JobKind, given: dict[str, Any], prefix: str) -> dict[str,
     preset = find_preset(preset_id, f"{prefix}preset")
     if preset.kind != kind:
         raise InvalidInput(f"this preset is for jobs of kind {preset.kind}", field=f"{prefix}preset")
-    return merge(preset.spec, given)
+    return merge(_without_lines(preset.spec, given), given)
+
+
+def _without_lines(spec: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """A preset's numbers of generated lines say nothing where the lines come from a folder."""
+    data = given.get("data")
+    if not isinstance(data, dict) or data.get("folder") is None or "data" not in spec:
+        return spec
+    return spec | {"data": {name: value for name, value in spec["data"].items() if name not in PUBLISHED_LINES}}
 
 
 def _read_training(given: dict[str, Any], prefix: str) -> TrainingSpec:

@@ -48,7 +48,7 @@ _SMALL: dict[str, Any] = _training("small/f3") | {
     "eval_every": 50,
     "checkpoint_every": None,
     "window_steps": 200,
-    "data": _training("small/f3")["data"] | {"validation_batches": 25},
+    "data": _training("small/f3")["data"] | {"validation_windows": 400},
     "optimisation": _training("small/f3")["optimisation"] | {"peak_lr": 4e-3, "schedule": "constant"},
     "model": _small_model("", 32)["model"] | {"d_head": 16, "n_ctx": 64},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from service.contracts.base import Contract, Identifier, Notice, RequestContract, Seed, Text
 from service.contracts.extraction import SiteName, distinct
@@ -14,6 +14,8 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 Layers = Annotated[list[Width], Field(min_length=1, max_length=256)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Lexicon = Literal["standard", "half_nouns", "one_noun", "nouns_x2", "nouns_x10", "nouns_x100"]
+Lines = Annotated[int | None, Field(ge=1, le=1_000_000)]
+PUBLISHED_LINES = {"train": 100_000, "val": 1_000, "test": 10_000, "generalisation": 10_000}
 BYTES = "bytes"  # the name of the vocabulary of bytes, instead of a tokenizer's
 Experiment = Literal["question_formation", "openelm"]
 
@@ -72,13 +74,26 @@ class RunOptions(RequestContract):
 class SentenceData(RequestContract):
     """Lines of the question-formation language: generated, or the original files in a folder of the corpora root."""
 
-    folder: Text | None = Field(default=None, description="of question.train, .val/.dev, .test, .gen")
+    folder: Text | None = Field(
+        default=None, description="of question.train, .val/.dev, .test, .gen; then no number of lines is given"
+    )
     lexicon: Lexicon = Field(default="standard", description="the 68 words, or a control whose entropy is another")
-    train: int = Field(default=100_000, ge=1, le=10_000_000)
-    val: int = Field(default=1_000, ge=1, le=1_000_000)
-    test: int = Field(default=10_000, ge=1, le=1_000_000, description="i.i.d.")
-    generalisation: int = Field(default=10_000, ge=1, le=1_000_000, description="questions of a withheld kind")
+    train: Lines = Field(default=None, validate_default=True, description="generated lines; null: 100,000")
+    val: Lines = Field(default=None, validate_default=True, description="null: 1,000")
+    test: Lines = Field(default=None, validate_default=True, description="i.i.d.; null: 10,000")
+    generalisation: Lines = Field(
+        default=None, validate_default=True, description="questions of a withheld kind; null: 10,000"
+    )
     seed: Seed | None = Field(default=None, description="of the lines; null: the run's")
+
+    @field_validator(*PUBLISHED_LINES)
+    @classmethod
+    def _files_say_how_many(cls, lines: int | None, about: ValidationInfo) -> int | None:
+        if about.data.get("folder") is None:
+            return PUBLISHED_LINES[str(about.field_name)] if lines is None else lines
+        if lines is not None:
+            raise ValueError("the files of data.folder say how many lines there are")
+        return None
 
 
 class SentenceModel(RequestContract):
@@ -106,7 +121,9 @@ class QuestionFormationSpec(RunOptions):
     loss: Literal["line", "declarative", "output", "sum"] = Field(
         default="line", description="line: mean over all tokens of a line (the paper's); sum: per line"
     )
-    decode: int = Field(default=1_000, ge=1, description="lines of each split whose output is decoded at the end")
+    decode: int = Field(
+        default=1_000, ge=1, description="lines of the withheld kind that each evaluation samples; the end takes all"
+    )
 
 
 class TokenData(RequestContract):
@@ -119,7 +136,9 @@ class TokenData(RequestContract):
     tokens: int | None = Field(default=None, ge=2, description="D: the first tokens of the training part; null: all")
     deduplicate: bool = Field(default=False, description="leave out paragraphs that stood before, wherever they did")
     validation_share: float = Field(default=0.05, gt=0, lt=1)
-    validation_batches: int = Field(default=20, ge=1, description="batches of whole windows per evaluation")
+    validation_windows: int = Field(
+        default=320, ge=1, le=10_000_000, description="per evaluation, at most: spread over the tail without overlap"
+    )
 
 
 class OpenELMModel(RequestContract):

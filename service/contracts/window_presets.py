@@ -45,7 +45,7 @@ PAPER_ASSUMED = [
     "tied embeddings, RoPE with base 10000, norms with ε 1e-6, gated feed-forward, no biases: OpenELM's, not stated",
     "every matrix and embedding from N(0, 0.02²), residual projections not scaled down; no other dropout, no z-loss",
     "7,000 iterations: the minimum, stated near 6,000 for the first model, and 1,000 after it",
-    "evaluation every 250 iterations on the first 200 batches of 12 whole windows of the tail (2.46M tokens), dropout "
+    "evaluation every 250 iterations on 2,400 windows spread evenly over the tail (2.46M tokens), dropout "
     "off; the training loss is the mean over all 480 sequences, dropout on, logged at every iteration",
     "the tail is that of the whole array, the same for every D; the training part's first D tokens are used",
     "<|endoftext|> after every book; windows cross borders of books; nothing is deduplicated",
@@ -70,7 +70,7 @@ def _paper(
             "log_every": 1,
             "eval_every": 250,
             "checkpoint_every": 1_000,
-            "data": {"corpus": "spgc", "tokens": tokens, "validation_batches": 200},
+            "data": {"corpus": "spgc", "tokens": tokens, "validation_windows": 2_400},
             "model": {
                 "d_model": d_model,
                 "query_heads": heads,

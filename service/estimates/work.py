@@ -8,7 +8,7 @@ from math import ceil
 from service.contracts.energy import EnergyOptions
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions
-from service.contracts.training import OpenELMSpec, TrainingSpec
+from service.contracts.training import PUBLISHED_LINES, OpenELMSpec, TrainingSpec
 from service.estimates.pricing import Work
 from service.estimates.shapes import ModelShape, SampleShape, depth_of, run_tokens
 from service.settings import MIB, Settings
@@ -156,6 +156,6 @@ def training_work(
 def _evaluated(spec: TrainingSpec) -> float:
     """Tokens that one evaluation reads."""
     if isinstance(spec, OpenELMSpec):
-        return float(spec.data.validation_batches * spec.batch * spec.model.n_ctx)
+        return float(2 * spec.data.validation_windows * spec.model.n_ctx)
     tokens, _ = run_tokens(spec)
-    return tokens / spec.batch * (2 * spec.data.val + spec.decode)
+    return tokens / spec.batch * (3 * (spec.data.val or PUBLISHED_LINES["val"]) + spec.decode)

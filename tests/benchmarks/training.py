@@ -69,7 +69,7 @@ def _data_rate(batch: int) -> float:
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "tokens.bin").write_bytes(words.tobytes())
-        note = {"d_vocab": 2**16, "dtype": "uint16", "tokens": TOKENS, "sha256": ""}
+        note = {"d_vocab": 2**16, "dtype": "uint16", "tokens": TOKENS}
         (folder / "tokens.json").write_text(json.dumps(note))
         task = WindowTask(spec, folder, torch.device("cpu"))
         began = time.perf_counter()

@@ -50,7 +50,9 @@ def test_a_run_reports_its_losses_beside_the_entropy_of_its_data(service: Runnin
     assert set(run.losses) - set(SHARES) == {"train_loss", "val_loss", "val_declarative", "val_task", "val_output"}
     assert run.data["splits"]["train"]["lines"] == 2_000
     beyond = run.evaluation["generalisation"]["all"]["first_word"]
-    assert beyond["lines"] == 40
+    assert beyond["lines"] == 99
+    assert run.evaluation["in_distribution"]["split"] == "test"
+    assert run.losses["train_loss_eval"] is not None
     assert [kept.step for kept in run.checkpoints] == [20, 40]
     assert run.finished_at is not None
 

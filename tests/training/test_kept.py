@@ -14,7 +14,7 @@ from service.contracts.sites import parse_site
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from service.errors import CorruptArtifact, InvalidInput
 from workers.training.checkpoints import kept_name, write_model
-from workers.training.kept import byte_tokenizer, load_kept, word_tokenizer
+from workers.training.kept import LineReader, byte_tokenizer, load_kept, word_tokenizer
 from workers.training.sentences import SentenceTask, prepare_sentences
 from workers.training.windows import WindowTask, prepare_windows
 
@@ -57,6 +57,29 @@ def test_a_decoder_of_lines_reads_every_sequence_after_the_start_token(tmp_path:
     whole = task.model.read(torch.from_numpy(line)[None], [site])[site]
     assert torch.equal(loaded.model.read(tokens, [site])[site], whole[:, 1:])
     assert loaded.model.sizes.n_ctx == task.model.sizes.n_ctx - 1
+
+
+@pytest.mark.parametrize("preset", ["smoke/f2", "smoke/f3"])
+def test_positions_stay_exact_in_a_model_of_low_precision(preset: str, tmp_path: Path):
+    spec = read_spec("training", {"preset": preset})
+    if isinstance(spec, QuestionFormationSpec):
+        prepare_sentences(spec, tmp_path, tmp_path)
+        task = SentenceTask(spec, tmp_path, CPU)
+    else:
+        assert isinstance(spec, OpenELMSpec)
+        prepare_windows(spec.data, [TEXT], None, tmp_path, {})
+        task = WindowTask(spec, tmp_path, CPU)
+    load_kept.cache_clear()
+    loaded = load_kept(NAME, keep(task, tmp_path), tmp_path, tmp_path, CPU, "bfloat16").model
+    made = loaded.model if isinstance(loaded, LineReader) else loaded
+    assert {parameter.dtype for parameter in made.parameters()} == {torch.bfloat16}
+    for (name, table), (_, own) in zip(made.named_buffers(), task.model.named_buffers(), strict=True):
+        assert torch.equal(table, own), name
+    site = parse_site("final_norm_out", 2 if preset == "smoke/f3" else 1)
+    tokens = torch.arange(1, 13)[None]
+    low, exact = loaded.read(tokens, [site])[site], task.model.read(tokens, [site])[site]
+    assert low.dtype == torch.bfloat16
+    assert low.shape == exact.shape
 
 
 def test_the_byte_vocabulary_knows_where_each_token_is():

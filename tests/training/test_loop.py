@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from service.contracts.presets import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
-from workers.training.checkpoints import load_state, read_kept, save_state, write_model
-from workers.training.loop import Experiment, Trainer, TrainingConfig, learning_rate
+from service.errors import NonFiniteData
+from workers.training.checkpoints import load_state, load_weights, read_kept, save_state, write_model
+from workers.training.loop import Experiment, Trainer, TrainingConfig, evaluate, learning_rate
 from workers.training.sentences import SentenceTask, prepare_sentences
 from workers.training.windows import WindowTask, prepare_windows
 
@@ -41,10 +44,10 @@ def test_a_run_taken_up_again_is_the_unbroken_one_to_the_last_bit(make_task, tmp
     expected = losses(unbroken, 12)
     first = Trainer(make_task(4), CONFIG)
     before = losses(first, 5)
-    save_state(tmp_path, first)
+    saved = save_state(tmp_path / "state", first)
     torch.manual_seed(99)  # another process has another state
     second = Trainer(make_task(4), CONFIG)
-    assert load_state(tmp_path, second)
+    load_state(tmp_path, saved, second)
     assert (second.step, second.tokens) == (5, first.tokens)
     assert before + losses(second, 7) == expected
     for name, value in unbroken.task.model.state_dict().items():
@@ -68,12 +71,6 @@ def test_compiled_blocks_make_the_same_steps(make_task):
     assert graphs
 
 
-def test_there_is_nothing_to_go_on_from_at_first(make_task, tmp_path: Path):
-    trainer = Trainer(make_task(None), CONFIG)
-    assert not load_state(tmp_path, trainer)
-    assert trainer.step == 0
-
-
 def test_micro_batches_are_the_same_step_but_for_rounding(make_task):
     whole, parts = make_task(None), make_task(4)
     for task in (whole, parts):
@@ -88,6 +85,45 @@ def test_micro_batches_are_the_same_step_but_for_rounding(make_task):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
+@pytest.fixture(scope="module")
+def make_padded(tmp_path_factory: pytest.TempPathFactory):
+    """A function that makes an OpenELM of width 24 whose rows are stored in multiples of a number; without dropout."""
+    folder = tmp_path_factory.mktemp("data")
+    model = {"d_model": 24, "attention_dropout": 0.0, "embedding_dropout": 0.0}
+    spec = read_spec("training", {"preset": "smoke/f3", "model": model})
+    assert isinstance(spec, OpenELMSpec)
+    prepare_windows(spec.data, [TEXT] * 3, None, folder, {})
+    return lambda width: WindowTask(spec, folder, CPU, width_multiple=width)
+
+
+@pytest.mark.parametrize(("one", "other"), [(64, 1), (1, 64)])
+def test_a_run_goes_on_where_rows_are_stored_otherwise(make_padded, tmp_path: Path, one: int, other: int):
+    """Zeros change no product but the order it is summed in: a relative 1e-7 a step, that Adam may enlarge."""
+    unbroken = Trainer(make_padded(one), CONFIG)
+    losses(unbroken, 4)
+    saved = save_state(tmp_path / "state", unbroken)
+    moved, back = Trainer(make_padded(other), CONFIG), Trainer(make_padded(one), CONFIG)
+    load_state(tmp_path, saved, moved)
+    assert save_state(tmp_path / "again", moved).sha256 == saved.sha256
+    load_state(tmp_path, saved, back)
+    for name, value in unbroken.task.model.state_dict().items():
+        assert torch.equal(value, back.task.model.state_dict()[name]), name
+    expected = losses(unbroken, 8)
+    assert losses(back, 8) == expected
+    assert losses(moved, 8) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_model_is_kept_as_if_its_rows_were_stored_exactly(make_padded, tmp_path: Path):
+    kept = [make_padded(width) for width in (64, 1)]
+    first, second = (write_model(tmp_path / str(at), task.model, task.about) for at, task in enumerate(kept))
+    assert first == second
+    weights, _ = read_kept(tmp_path / "0", first)
+    wide = make_padded(64)
+    load_weights(wide.model, weights)
+    for name, value in kept[0].model.state_dict().items():
+        assert torch.equal(wide.model.state_dict()[name], value), name
+
+
 def test_training_lowers_the_loss(make_task):
     trainer = Trainer(make_task(None), TrainingConfig(steps=60, peak_lr=1e-2, warmup_steps=5))
     before, _ = trainer.task.evaluate()
@@ -95,6 +131,46 @@ def test_training_lowers_the_loss(make_task):
     after, details = trainer.task.evaluate()
     assert after < before - 0.5
     assert all(value >= 0 for value in details.values())
+
+
+def test_a_gradient_that_is_not_finite_moves_no_weight(make_task):
+    trainer = Trainer(make_task(4), CONFIG)
+    losses(trainer, 2)
+    before = {name: value.clone() for name, value in trainer.task.model.state_dict().items()}
+    trainer.task.model.output_weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(NonFiniteData, match="norm of the gradient is not finite at step 3"):
+        trainer.advance()
+    for name, value in trainer.task.model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_model_whose_validation_loss_is_not_finite_is_refused(make_task):
+    trainer = Trainer(make_task(None), CONFIG)
+    with torch.no_grad():
+        next(trainer.task.model.parameters()).fill_(float("nan"))
+    with pytest.raises(NonFiniteData, match="val_loss is not finite at step 0"):
+        evaluate(trainer)
+
+
+def test_a_run_is_measured_in_the_precision_it_is_trained_in(make_task):
+    low, plain = (Trainer(make_task(None), replace(CONFIG, bfloat16=given)) for given in (True, False))
+    seen = []
+    for trainer in (low, plain):
+        part = next(module for module in trainer.task.model.modules() if isinstance(module, nn.Linear))
+        part.register_forward_hook(lambda _, __, made: seen.append(made.dtype))
+        evaluate(trainer)
+    assert set(seen[: len(seen) // 2]) == {torch.bfloat16}
+    assert set(seen[len(seen) // 2 :]) == {torch.float32}
+
+
+def test_a_step_reads_the_device_once(make_task, monkeypatch: pytest.MonkeyPatch):
+    """`item` and `tolist` wait for a GPU to finish; micro-batches must not."""
+    trainer, read = Trainer(make_task(4), CONFIG), []
+    tolist = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: read.append(tensor.shape) or tolist(tensor))
+    assert len(trainer.task.micro_batches(0)) > 1
+    trainer.advance()
+    assert read == [(2,)]
 
 
 def test_a_kept_model_is_the_model(make_task, tmp_path: Path):

@@ -92,7 +92,7 @@ def test_the_openelm_runs_have_the_hyperparameters_of_the_appendix(size: str):
     assert (found.beta1, found.beta2, found.eps) == (0.9, 0.95, 1e-8)
     assert (found.peak_lr, found.weight_decay, found.clip, found.warmup_steps) == (6e-4, 0.1, 1.0, 2_000)
     assert (found.schedule, found.decay_steps, found.final_lr_share) == ("cosine", 600_000, 0.1)
-    assert (spec.steps, spec.eval_every, spec.data.validation_batches) == (7_000, 250, 200)
+    assert (spec.steps, spec.eval_every, spec.data.validation_windows) == (7_000, 250, 2_400)
 
 
 @pytest.mark.parametrize("preset_id", ["paper/table3", "paper/f3-seeds", "paper/f2-seeds"])

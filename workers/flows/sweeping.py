@@ -45,7 +45,7 @@ def prepare_sweep(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
     """Make the data that all runs share, and register the runs; returns `{"sweep", "runs"}`, the arguments of each."""
     current, spec, sweep_id = runtime(), _spec(arguments), derived_id("sweep", job_id)
     base, cells, name = read_training(spec.training), list(spec.runs()), spec.preset or "sweep"
-    prepare_data(base, current.artifact(sweep_id), current)
+    prepare_data(base, sweep_id, progress)
     runs = [derived_id("run", job_id, position) for position in range(len(cells))]
     counted: dict[str, dict[str, int]] = {}
     rows = []
@@ -79,6 +79,7 @@ def prepare_sweep(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
             jobs.add_result(connection, job_id, "training", None, run["id"])
 
     current.write(record)
+    collect_leftovers(sweep_id, 0, progress)
     given = [{"run": run_id} | cell.spec.model_dump(mode="json") for run_id, cell in zip(runs, cells, strict=True)]
     return {"sweep": sweep_id, "runs": given}
 

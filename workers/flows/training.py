@@ -29,7 +29,7 @@ from workers.flows.publishing import collect_leftovers
 from workers.flows.runtime import SegmentProgress, runtime
 from workers.flows.training_data import describe_data, make_task, notes_on, prepare_data, read_training
 from workers.flows.training_log import TrainingLog, draw_view
-from workers.training.checkpoints import load_state, save_state
+from workers.training.checkpoints import SavedState, load_state
 from workers.training.loop import Experiment, Trainer, TrainingConfig
 from workers.training.ranks import own_ranks
 
@@ -41,7 +41,7 @@ _PACKAGES = ("torch", "numpy", "tokenizers", "safetensors")
 def prepare_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Make the data and register the run; returns `{"run", "steps"}`."""
     current, spec, run_id = runtime(), read_training(arguments), derived_id("run", job_id)
-    prepare_data(spec, current.artifact(run_id), current)
+    prepare_data(spec, run_id, progress)
     row = run_row(job_id, run_id, run_id, spec, _name(spec))
 
     def record(connection: Connection) -> None:
@@ -50,17 +50,18 @@ def prepare_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgres
         jobs.add_result(connection, job_id, "training", None, run_id)
 
     current.write(record)
+    collect_leftovers(run_id, 0, progress)
     return {"run": run_id, "steps": spec.steps}
 
 
 def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Train until the segment's time is over, the worker stops or the run ends; returns `{"step"}`."""
     current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
-    ranks = own_ranks()
-    ranks.tell(arguments)
+    ranks, state = own_ranks(), _state(run_id)
+    ranks.tell(arguments | {"state": None if state is None else asdict(state)})
     try:
-        trainer = _trainer(spec, run_id, arguments["owner"])
-        log = TrainingLog(run_id, spec, trainer, progress)
+        trainer = _trainer(spec, run_id, arguments["owner"], state)
+        log = TrainingLog(run_id, spec, trainer, progress, state)
         began = time.monotonic()
         while trainer.step < spec.steps and not current.draining.is_set():
             ranks.tell(_GO)
@@ -70,8 +71,7 @@ def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress)
                 break
     finally:
         ranks.tell(_STOP)
-    log.flush()
-    save_state(current.artifact(run_id), trainer)
+    log.save()
     collect_leftovers(run_id, draw_view(run_id, progress), progress)
     progress(trainer.step - arguments["start"], final=True)
     return {"step": trainer.step}
@@ -82,7 +82,8 @@ def follow() -> None:
     ranks = own_ranks()
     while True:
         arguments = ranks.hear()
-        trainer = _trainer(read_training(arguments), arguments["run"], arguments["owner"])
+        state = None if arguments["state"] is None else SavedState(**arguments["state"])
+        trainer = _trainer(read_training(arguments), arguments["run"], arguments["owner"], state)
         while ranks.hear() == _GO:
             with suppress(NonFiniteData):  # rank 0 has met it too, and fails the run
                 trainer.advance()
@@ -91,7 +92,9 @@ def follow() -> None:
 def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Measure what is measured once, at the end; returns `{"kept"}`, the steps of the kept models."""
     current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
-    evaluation = _trainer(spec, run_id, arguments["owner"]).task.final()
+    trainer = _trainer(spec, run_id, arguments["owner"], _state(run_id))
+    with trainer.autocast():
+        evaluation = trainer.task.final()
     if isinstance(spec, OpenELMSpec):
         with current.catalog.read() as connection:
             rows, _ = catalog.metrics(connection, run_id)
@@ -158,8 +161,19 @@ def _stopping(rows: list[MetricsRow], window: int) -> Stopping:
     return Stopping(step=step, min_val_loss=least, **sides)
 
 
-def _trainer(spec: TrainingSpec, run_id: str, owner: str) -> Trainer[Experiment]:
-    """The run on this worker's device, where it was left."""
+def _state(run_id: str) -> SavedState | None:
+    """What the run goes on from; nothing at its beginning."""
+    with runtime().catalog.read() as connection:
+        state = catalog.state(connection, run_id)
+    return None if state is None else SavedState(*state)
+
+
+def _trainer(spec: TrainingSpec, run_id: str, owner: str, state: SavedState | None) -> Trainer[Experiment]:
+    """The run on this worker's device, where it was left.
+
+    Raises:
+        CorruptArtifact: the state is missing, or is not what was written.
+    """
     current, ranks = runtime(), own_ranks()
     device = choose_device(current.settings.device)
     dealt = -(-spec.batch // ranks.world)  # each rank has a part of every batch
@@ -168,7 +182,8 @@ def _trainer(spec: TrainingSpec, run_id: str, owner: str) -> Trainer[Experiment]
     if spec.compile:
         task.model.compile_blocks()
     trainer: Trainer[Experiment] = Trainer(task, _config(spec, device), ranks)
-    load_state(current.artifact(run_id), trainer)
+    if state is not None:
+        load_state(current.artifact(run_id), state, trainer)
     return trainer
 
 

@@ -7,16 +7,20 @@ from typing import Any
 
 import torch
 
+from service.artifacts.manifest import describe_file, write_manifest
 from service.catalog import corpora
+from service.contracts.corpora import CorpusSource
 from service.contracts.training import BYTES, EXPERIMENTS, QuestionFormationSpec, TrainingSpec
 from workers.corpora.sources import read_documents
-from workers.flows.runtime import Runtime
+from workers.flows.publishing import publish_part
+from workers.flows.runtime import Runtime, SegmentProgress, runtime
 from workers.models.loading import load_tokenizer
 from workers.training import sentences, windows
+from workers.training.data import Tick
 from workers.training.sentences import SentenceTask, describe_sentences, prepare_sentences
 from workers.training.windows import WindowTask, describe_windows, prepare_windows
 
-_DATA, _READY = "data", "ready"
+_DATA = "data"
 
 
 def read_training(arguments: dict[str, Any]) -> TrainingSpec:
@@ -25,24 +29,36 @@ def read_training(arguments: dict[str, Any]) -> TrainingSpec:
     return kind.model_validate({name: arguments[name] for name in kind.model_fields if name in arguments})
 
 
-def prepare_data(spec: TrainingSpec, artifact: Path, current: Runtime) -> None:
-    """Make the data in the folder of a run or a sweep, unless they are there."""
-    folder = artifact / _DATA
-    if (folder / _READY).exists():
+def prepare_data(spec: TrainingSpec, owner: str, progress: SegmentProgress) -> None:
+    """Make the data in the folder of a run or a sweep, unless they are there; complete or not at all."""
+    current = runtime()
+    if (current.artifact(owner) / _DATA).exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
+
+    def write(folder: Path) -> None:
+        _make_data(spec, folder, current, lambda: progress(0))
+        files = [describe_file(path) for path in sorted(folder.iterdir())]
+        write_manifest(folder, {"kind": "training data", "files": files})
+
+    publish_part(owner, _DATA, progress, write)
+
+
+def _make_data(spec: TrainingSpec, folder: Path, current: Runtime, tick: Tick) -> None:
     if isinstance(spec, QuestionFormationSpec):
-        prepare_sentences(spec, folder, current.settings.corpora_root)
+        prepare_sentences(spec, folder, current.settings.corpora_root, tick)
     else:
         with current.catalog.read() as connection:
             corpus = corpora.find(connection, spec.data.corpus)
         texts = (document.text for document in read_documents(corpus.source, current.settings))
         named = spec.data.tokenizer
         tokenizer = None if named == BYTES else load_tokenizer(named, None, current.settings.models_root)
-        prepare_windows(
-            spec.data, texts, tokenizer, folder, corpus.source.model_dump(mode="json", exclude_defaults=True)
-        )
-    (folder / _READY).touch()
+        prepare_windows(spec.data, texts, tokenizer, folder, _described(corpus.source), tick)
+
+
+def _described(source: CorpusSource) -> dict[str, Any]:
+    """Where a corpus comes from; of SPGC how words are joined too, since that decides what a token is."""
+    described = source.model_dump(mode="json", exclude_defaults=True)
+    return described | {"join": source.join} if source.format == "spgc" else described
 
 
 def describe_data(spec: TrainingSpec, artifact: Path) -> dict[str, Any]:

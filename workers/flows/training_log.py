@@ -12,20 +12,31 @@ from service.contracts.training import MetricsRow, TrainingSpec
 from workers.figures.training import draw_training_figure
 from workers.flows.publishing import publish_part, publish_view
 from workers.flows.runtime import SegmentProgress, runtime
-from workers.training.checkpoints import kept_name, save_state, write_model
-from workers.training.loop import Experiment, StepRecord, Trainer
+from workers.training.checkpoints import (
+    SavedState,
+    kept_name,
+    remove_other_states,
+    save_state,
+    state_name,
+    write_model,
+)
+from workers.training.loop import Experiment, StepRecord, Trainer, evaluate
 from workers.training.metrics_file import write_metrics
 
 
 class TrainingLog:
-    """Rows of the metrics since the last flush. Rows are written before the state that follows them: a run that is
-    taken up again writes the same rows once more, and none is missing.
-    """
+    """Rows of the metrics since the last save. They become visible with the state after them, both or neither."""
 
     def __init__(
-        self, run_id: str, spec: TrainingSpec, trainer: Trainer[Experiment], progress: SegmentProgress
+        self,
+        run_id: str,
+        spec: TrainingSpec,
+        trainer: Trainer[Experiment],
+        progress: SegmentProgress,
+        saved: SavedState | None,
     ) -> None:
-        self.run_id, self.spec, self.trainer, self.progress = run_id, spec, trainer, progress
+        self.run_id, self.spec, self.trainer, self.progress, self.saved = run_id, spec, trainer, progress, saved
+        self._saved_step = trainer.step
         with runtime().catalog.read() as connection:
             self._before = catalog.get(connection, run_id)
         self.rows: list[MetricsRow] = []
@@ -36,7 +47,7 @@ class TrainingLog:
         spec, step = self.spec, made.step
         last = step == spec.steps
         evaluates = last or step % spec.eval_every == 0
-        val_loss, details = self.trainer.task.evaluate() if evaluates else (None, {})
+        val_loss, details = evaluate(self.trainer) if evaluates else (None, {})
         if evaluates or step % spec.log_every == 0:
             row = MetricsRow(
                 step=step,
@@ -51,11 +62,15 @@ class TrainingLog:
         if last or (spec.checkpoint_every is not None and step % spec.checkpoint_every == 0):
             self._keep(step)
         if evaluates:
-            self.flush()
-            save_state(runtime().artifact(self.run_id), self.trainer)
+            self.save()
 
-    def flush(self) -> None:
-        """Write what was logged, and the newest losses, if this worker still owns the segment."""
+    def save(self) -> None:
+        """Write what was logged, the newest losses and the state, unless they are, if this worker owns the segment."""
+        if self.trainer.step == self._saved_step:
+            return
+        folder, progress = runtime().artifact(self.run_id), self.progress
+        path = folder / state_name(self.trainer.step, progress.name, progress.attempt)
+        saved = save_state(path, self.trainer)
         spent = self._before.timing["train_s"] + time.monotonic() - self._began
         losses = dict(self._before.losses)
         for row in self.rows:
@@ -64,7 +79,7 @@ class TrainingLog:
                 losses |= {"val_loss": row.val_loss, **row.details}
 
         def record(connection: Connection) -> None:
-            self.progress.check(connection)
+            progress.check(connection)
             catalog.record(
                 connection,
                 self.run_id,
@@ -73,11 +88,14 @@ class TrainingLog:
                 tokens=self.trainer.tokens,
                 losses=losses,
                 timing={"train_s": spent},
+                state_file=saved.file,
+                state_sha256=saved.sha256,
             )
 
         runtime().write(record)
+        remove_other_states(folder, saved)
         self._before = self._before.model_copy(update={"losses": losses})
-        self.rows = []
+        self.rows, self.saved, self._saved_step = [], saved, self.trainer.step
 
     def _keep(self, step: int) -> None:
         about = self.trainer.task.about | {"step": step, "run": self.run_id}

@@ -21,7 +21,7 @@ from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.null_model import covariance_spectrum, gaussian_null
 from workers.neighbors.statistics import nearest_statistics
 from workers.neighbors.stored import StoredRows
-from workers.training.checkpoints import kept_name, read_kept
+from workers.training.checkpoints import kept_name, load_weights, read_kept
 
 Array = np.ndarray
 
@@ -36,7 +36,7 @@ def measure_kept(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
     device = choose_device(current.settings.device)
     task = make_task(spec, current.artifact(arguments["owner"]), device)
     weights, _ = read_kept(current.artifact(run_id) / kept_name(step), sha256)
-    task.model.load_state_dict(weights)
+    load_weights(task.model, weights)
     sites = [parse_site(name, task.model.sizes.n_layers) for name in spec.radius.sites]
     sequences = task.sample(spec.radius.rows, spec.radius.tokens)
     found = extract(task.model, sequences, sites, "last", default_batch_tokens(device), lambda _: progress(0))

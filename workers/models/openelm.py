@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -124,6 +125,11 @@ class OpenELM(TrainableModel):
     def parameter_counts(self) -> dict[str, int]:
         size = openelm_size(self.config)
         return {"total": size.total, "without_embeddings": size.transformer}
+
+    def unpadded_shapes(self) -> dict[str, torch.Size]:
+        with torch.device("meta"):
+            exact = OpenELM(replace(self.config, width_multiple=1))
+        return {name: parameter.shape for name, parameter in exact.named_parameters()}
 
     def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
         resid_BTD = functional.dropout(self.embedding(tokens), self.config.embedding_dropout, self.training)

@@ -129,7 +129,8 @@ class SentenceDecoder(TrainableModel):
 
     def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
         scaled_BTD = self.embedding(tokens) * math.sqrt(self.config.d_model)
-        resid_BTD = self.dropout(scaled_BTD + self.positions[: tokens.shape[1]])
+        placed_BTD = scaled_BTD + self.positions[: tokens.shape[1]]
+        resid_BTD = self.dropout(placed_BTD.to(scaled_BTD.dtype))
         for layer, block in enumerate(self.blocks):
             assert isinstance(block, Block)
             yield Site(layer, "resid_pre"), resid_BTD

@@ -43,6 +43,10 @@ class TrainableModel(nn.Module, ABC):
     def parameter_counts(self) -> dict[str, int]:
         """`total`, and `without_embeddings`: without the embedding and the output map (a final norm counts)."""
 
+    def unpadded_shapes(self) -> dict[str, torch.Size]:
+        """Of every parameter, the shape without the zeros it is filled up with."""
+        return {name: parameter.shape for name, parameter in self.named_parameters()}
+
     @abstractmethod
     def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
         """(B, T, D) at every site in the order of the forward pass; `final_norm_out` comes last."""

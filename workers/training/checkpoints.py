@@ -1,19 +1,24 @@
-"""Files of a run: the newest state to go on from, and kept models. Safetensors and JSON, written atomically.
+"""Files of a run: the state to go on from, and kept models. Safetensors and JSON, written atomically.
 
-No state of a random generator is needed: the loop seeds each step by (seed, step).
+Every owner of a segment writes states of its own names; the catalog's row of the run says which one counts.
+
+No state of a random generator is needed: the loop seeds each step by (seed, step). What is written has no padding, so
+that a run begun where rows are stored wider (`width_multiple`) goes on, and is read, wherever it may be.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch.nn import functional
 
-from service.artifacts.atomic import atomic_path, write_bytes
+from service.artifacts.atomic import atomic_path, sha256_file, write_bytes
 from service.artifacts.manifest import (
     canonical_json,
     describe_file,
@@ -21,10 +26,13 @@ from service.artifacts.manifest import (
     verify_file,
     write_manifest,
 )
-from workers.training.loop import Trainer
+from service.errors import CorruptArtifact
+from workers.models.trainable import TrainableModel
+from workers.training.loop import Experiment, Trainer
 
-RESUME = "resume.safetensors"
 MODEL, ABOUT = "model.safetensors", "model.json"
+_STATE = "state-"
+_AT = "step, tokens"  # one entry: the order of several is random, and equal states are equal files
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -33,37 +41,72 @@ def kept_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def save_state(folder: Path, trainer: Trainer[Any]) -> None:
-    """Write model, optimiser and position to `folder`, over the state before."""
-    tensors = {f"model.{name}": value for name, value in trainer.task.model.state_dict().items()}
-    for name, parameter in trainer.task.model.named_parameters():
-        moments = trainer.optimizer.state.get(parameter, {})
-        tensors |= {f"{key}.{name}": moments[key] for key in _MOMENTS if key in moments}
-    with atomic_path(folder / RESUME) as temporary:
-        save_file(_contiguous(tensors), temporary, metadata={"step": str(trainer.step), "tokens": str(trainer.tokens)})
+@dataclass(frozen=True)
+class SavedState:
+    """A state's file in the run's folder, and its SHA-256."""
+
+    file: str
+    sha256: str
 
 
-def load_state(folder: Path, trainer: Trainer[Any]) -> bool:
-    """Put `trainer` where `save_state` left it; False when nothing was saved."""
-    path = folder / RESUME
+def state_name(step: int, segment: str, attempt: int) -> str:
+    """The file of the state at `step` that this owner of a segment writes, and nobody else."""
+    return f"{_STATE}{step:08d}-{segment}-{attempt:04d}.safetensors"
+
+
+def save_state(path: Path, trainer: Trainer[Experiment]) -> SavedState:
+    """Write model, optimiser and position to `path`."""
+    model, tensors = trainer.task.model, {}
+    kinds: dict[str, dict[str, torch.Tensor]] = {"model": model.state_dict()}
+    for key in _MOMENTS:
+        moments = {name: trainer.optimizer.state.get(parameter, {}) for name, parameter in model.named_parameters()}
+        kinds[key] = {name: found[key] for name, found in moments.items() if key in found}
+    for kind, found in kinds.items():
+        tensors |= {f"{kind}.{name}": value for name, value in _unpadded(model, found).items()}
+    with atomic_path(path) as temporary:
+        save_file(_contiguous(tensors), temporary, metadata={_AT: json.dumps([trainer.step, trainer.tokens])})
+    return SavedState(path.name, sha256_file(path))
+
+
+def load_state(folder: Path, saved: SavedState, trainer: Trainer[Experiment]) -> None:
+    """Put `trainer` where `save_state` left it.
+
+    Raises:
+        CorruptArtifact: the file is missing, or is not what was written.
+    """
+    path = folder / saved.file
     if not path.exists():
-        return False
+        raise CorruptArtifact("the state of a run is missing")
+    if sha256_file(path) != saved.sha256:
+        raise CorruptArtifact("the state of a run does not have its recorded SHA-256")
     with safe_open(path, "pt") as file:
-        trainer.step, trainer.tokens = (int(file.metadata()[name]) for name in ("step", "tokens"))
+        trainer.step, trainer.tokens = json.loads(file.metadata()[_AT])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     model = trainer.task.model
-    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    load_weights(model, _under("model", tensors))
+    moments = {key: _padded(model, _under(key, tensors)) for key in _MOMENTS}
     for name, parameter in model.named_parameters():
-        if f"exp_avg.{name}" in tensors:
-            moments = {key: tensors[f"{key}.{name}"] for key in _MOMENTS}
-            trainer.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in moments.items()}
-    return True
+        if name in moments["step"]:
+            of_one = {key: found[name].to(parameter.device) for key, found in moments.items()}
+            trainer.optimizer.state[parameter] = of_one
 
 
-def write_model(folder: Path, model: torch.nn.Module, about: dict[str, Any]) -> str:
+def remove_other_states(folder: Path, saved: SavedState) -> None:
+    """Remove the states up to the step of the recorded one. Later ones may be of an owner that has taken over."""
+    step = _step_of(saved.file)
+    for path in [*folder.glob(f"{_STATE}*"), *folder.glob(f".{_STATE}*.tmp")]:
+        if path.name != saved.file and _step_of(path.name) <= step:
+            path.unlink(missing_ok=True)
+
+
+def _step_of(name: str) -> int:
+    return int(name.removeprefix(".").removeprefix(_STATE).split("-")[0])
+
+
+def write_model(folder: Path, model: TrainableModel, about: dict[str, Any]) -> str:
     """Write a model to `folder`, with what is needed to build it again; returns its manifest's SHA-256."""
     with atomic_path(folder / MODEL) as temporary:
-        save_file(_contiguous(model.state_dict()), temporary)
+        save_file(_contiguous(_unpadded(model, model.state_dict())), temporary)
     write_bytes(folder / ABOUT, canonical_json(about))
     files = [describe_file(folder / name) for name in (ABOUT, MODEL)]
     return write_manifest(folder, {"kind": "checkpoint", "files": files})
@@ -74,6 +117,35 @@ def read_kept(folder: Path, sha256: str) -> tuple[dict[str, torch.Tensor], dict[
     entries = {entry["name"]: entry for entry in read_manifest(folder, sha256)["files"]}
     paths = {name: verify_file(folder, entries[name]) for name in (MODEL, ABOUT)}
     return load_file(paths[MODEL]), json.loads(paths[ABOUT].read_bytes())
+
+
+def load_weights(model: TrainableModel, weights: dict[str, torch.Tensor]) -> None:
+    """Put weights that were written without padding into a model, however wide it stores them."""
+    model.load_state_dict(_padded(model, weights))
+
+
+def _under(kind: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(f"{kind}."): t for name, t in tensors.items() if name.startswith(f"{kind}.")}
+
+
+def _unpadded(model: TrainableModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors by the names of parameters, of their shape, or scalars, without what they are filled up with."""
+    shapes = model.unpadded_shapes()
+    return {
+        name: value[tuple(slice(size) for size in shapes[name])] if value.dim() else value
+        for name, value in tensors.items()
+    }
+
+
+def _padded(model: TrainableModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Undoes `_unpadded`, for the widths that this model has."""
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    return {name: _filled_up(value, shapes[name]) if value.dim() else value for name, value in tensors.items()}
+
+
+def _filled_up(tensor: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    missing = [(0, wide - size) for size, wide in zip(tensor.shape, shape, strict=True)]
+    return functional.pad(tensor, [number for pair in reversed(missing) for number in pair])
 
 
 def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 
 Array = np.ndarray
+Tick = Callable[[], None]  # called now and then in long work; it raises to end it
+
+
+def no_tick() -> None:
+    """Nobody wants to know."""
 
 
 def split_tail(tokens: Array, share: float) -> tuple[Array, Array]:
@@ -19,6 +24,12 @@ def split_tail(tokens: Array, share: float) -> tuple[Array, Array]:
 def windows_at(tokens: Array, starts: Iterable[int], window: int) -> torch.Tensor:
     """(rows, window + 1) int64 from each start; the window is input, shifted by one the target."""
     return torch.from_numpy(np.stack([tokens[start : start + window + 1] for start in starts]).astype(np.int64))
+
+
+def spread_starts(length: int, window: int, count: int) -> Array:
+    """(starts,) of up to `count` windows without overlap, spread evenly over an array of that length."""
+    places = (length - 1) // window
+    return np.unique(np.linspace(0, places - 1, min(count, places), dtype=np.int64)) * window
 
 
 def random_windows(tokens: Array, window: int, batch: int, seed: int) -> Iterator[torch.Tensor]:

@@ -56,7 +56,9 @@ def load_kept(
     weights, about = read_kept(artifacts_root / name.run / kept_name(name.step), sha256)
     made, tokenizer = _build(about, models_root)
     made.load_state_dict(weights)
-    made.to(device, DTYPES[dtype]).eval()
+    made.to(device).eval()
+    for parameter in made.parameters():  # tables of positions stay in float32
+        parameter.data = parameter.data.to(DTYPES[dtype])
     identity = {
         "model": str(name),
         "revision": None,

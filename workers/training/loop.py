@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from service.errors import NonFiniteData
+from workers.models.trainable import TrainableModel
 from workers.training.optimizer import adamw
 from workers.training.ranks import ALONE, Ranks
 
@@ -65,6 +66,11 @@ class Task(Protocol):
 
 class Experiment(Task, Protocol):
     """A task that can be measured, and whose model is kept."""
+
+    @property
+    def model(self) -> TrainableModel:
+        """See `Task.model`."""
+        ...
 
     @property
     def about(self) -> dict[str, Any]:
@@ -119,7 +125,11 @@ class Trainer(Generic[AnyTask]):
         )
 
     def advance(self) -> StepRecord:
-        """Make one step."""
+        """Make one step.
+
+        Raises:
+            NonFiniteData: the loss or the norm of the gradient is not finite; the weights are those before the step.
+        """
         config, model = self.config, self.task.model
         lr = learning_rate(self.step, config)
         for group in self.optimizer.param_groups:
@@ -128,19 +138,40 @@ class Trainer(Generic[AnyTask]):
         model.train()
         batches = self.task.micro_batches(self.step)
         targets = sum(self.task.targets(batch) for batch in batches)
-        total = 0.0
+        total = torch.zeros((), device=next(model.parameters()).device)  # read once: reading waits for a GPU
         for batch in self.ranks.share(batches):
-            with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=config.bfloat16):
+            with self.autocast():
                 loss = self.task.loss(batch, 1 / targets)
             loss.backward()
-            total += loss.item()
-        total = self.ranks.sum(total)
-        if not math.isfinite(total):
-            raise NonFiniteData(f"the loss is not finite at step {self.step + 1}; a lower peak_lr may help")
+            total += loss.detach()
         self.ranks.sum_gradients(model.parameters())
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        own_loss, grad_norm = torch.stack([total, norm]).tolist()
+        mean_loss = self.ranks.sum(own_loss)
+        for name, value in (("loss", mean_loss), ("norm of the gradient", grad_norm)):
+            if not math.isfinite(value):
+                raise NonFiniteData(f"the {name} is not finite at step {self.step + 1}; a lower peak_lr may help")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.tokens += sum(self.task.tokens(batch) for batch in batches)
-        return StepRecord(self.step, total, lr, norm.item())
+        return StepRecord(self.step, mean_loss, lr, grad_norm)
+
+    def autocast(self) -> torch.autocast:
+        """The precision of forward passes, in training as in evaluations."""
+        device = next(self.task.model.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.config.bfloat16)
+
+
+def evaluate(trainer: Trainer[Experiment]) -> tuple[float, dict[str, float]]:
+    """What the experiment measures now, in the precision that it is trained in.
+
+    Raises:
+        NonFiniteData: a loss is not finite.
+    """
+    with trainer.autocast():
+        val_loss, details = trainer.task.evaluate()
+    for name, value in {"val_loss": val_loss, **details}.items():
+        if not math.isfinite(value):
+            raise NonFiniteData(f"{name} is not finite at step {trainer.step}; a lower peak_lr may help")
+    return val_loss, details

@@ -7,6 +7,8 @@ from hashlib import blake2b
 
 import numpy as np
 
+from workers.training.data import Tick, no_tick
+
 Array = np.ndarray
 STRETCH = 32  # tokens
 _SAMPLED = 1_000
@@ -28,7 +30,7 @@ def without_repeats(texts: Iterable[str]) -> Iterator[str]:
             yield "\n\n".join(kept)
 
 
-def first_occurrences(training: Array, held_out: Array) -> Array:
+def first_occurrences(training: Array, held_out: Array, tick: Tick = no_tick) -> Array:
     """Where evenly spaced stretches of `STRETCH` held-out tokens first stand in the training part.
 
     Args:
@@ -44,6 +46,7 @@ def first_occurrences(training: Array, held_out: Array) -> Array:
     ranked = np.argsort(wanted)
     first = np.full(len(starts), -1, dtype=np.int64)
     for begin in range(0, len(training) - STRETCH + 1, _AT_ONCE):
+        tick()
         hashes = _hashes(training[begin : begin + _AT_ONCE + STRETCH - 1])
         places = np.searchsorted(wanted, hashes, sorter=ranked).clip(max=len(wanted) - 1)
         for at in np.flatnonzero(wanted[ranked[places]] == hashes):

@@ -14,12 +14,13 @@ from safetensors.numpy import load_file
 from service.artifacts.activation_set import save_tensors
 from service.artifacts.atomic import sha256_file, write_bytes
 from service.artifacts.manifest import canonical_json
-from service.contracts.training import QuestionFormationSpec
+from service.contracts.training import PUBLISHED_LINES, QuestionFormationSpec
 from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
 from workers.training.cross_entropy import linear_cross_entropy
+from workers.training.data import Tick, no_tick
 from workers.training.question_formation.checks import check_splits
 from workers.training.question_formation.entropy import data_entropy, memorisation_floor
-from workers.training.question_formation.evaluation import Tally, generalisation, in_distribution, losses
+from workers.training.question_formation.evaluation import Losses, Tally, generalisation, in_distribution, losses
 from workers.training.question_formation.grammar import Grammar, Line
 from workers.training.question_formation.lexicon import LEXICONS
 from workers.training.question_formation.original_files import read_folder
@@ -35,6 +36,8 @@ from workers.training.question_formation.vocabulary import (
 
 Array = np.ndarray
 _TRAIN, _NOTE = "train.safetensors", "lines.json"
+_SAMPLES = 1  # another stream than that of the lines
+_BATCH = 256  # lines measured at once
 _ARRAYS = ("tokens", "parts", "offsets")
 NOTES = [
     "The plateau near 1 nat per token is the entropy of the language: about 23 nats a line, half of whose 23 tokens "
@@ -42,19 +45,20 @@ NOTES = [
     "L ≥ 1 (Prop. 4) is tried by the controls: the entropy is about .914 with half of the nouns and .693 with one "
     "noun, and 1,000 lines by heart cost about .3; a run that comes below 1 contradicts it.",
     "train_loss has dropout on, val_loss off; both are means over all targets of the lines, the end of line included, "
-    "unless `loss` says otherwise.",
+    "unless `loss` says otherwise. train_loss_eval is of as many training lines as are validated on, dropout off.",
+    "in_distribution is of the i.i.d. test lines, or where there are none of the validation lines (`split`).",
 ]
 
 
-def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: Path) -> None:
+def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: Path, tick: Tick = no_tick) -> None:
     """Make or read the lines, check them, store them in `folder`.
 
     Raises:
         InvalidInput: fewer distinct lines than asked for, or a file that is not of the language.
     """
     grammar = Grammar(LEXICONS[spec.data.lexicon]())
-    splits = _splits(spec, grammar, corpora_root)
-    report = check_splits(splits, grammar)
+    splits = _splits(spec, grammar, corpora_root, tick)
+    report = check_splits(splits, grammar, tick)
     for name, lines in splits.named().items():
         write_bytes(folder / f"{name}.txt", "".join(f"{line.text}\n" for line in lines).encode())
     train = encode(splits.train, Vocabulary(grammar.lexicon))
@@ -62,9 +66,12 @@ def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: P
     entropy = data_entropy(grammar, splits.train).expected
     hashes = {name: sha256_file(folder / f"{name}.txt") for name in splits.named()}
     kind = {"line": "whole"}.get(spec.loss, spec.loss)
-    reference = {"unit": 1.0, "grammar_entropy": entropy.floor(kind)}  # pyright: ignore[reportArgumentType]
-    if spec.loss == "line":
-        reference["memorisation"] = memorisation_floor(len(splits.train), entropy.tokens_per_line)
+    reference = {"grammar_entropy": entropy.floor(kind)}  # pyright: ignore[reportArgumentType]
+    if spec.loss != "sum":  # 1 nat per token
+        reference["unit"] = 1.0
+    if spec.loss in ("line", "sum"):
+        per_line = entropy.tokens_per_line if spec.loss == "line" else 1.0
+        reference["memorisation"] = memorisation_floor(len(splits.train), per_line)
     note = {"data": asdict(report) | {"sha256": hashes}, "reference_lines": reference}
     write_bytes(folder / _NOTE, canonical_json(note))
 
@@ -85,6 +92,10 @@ class SentenceTask:
         self._batches = ShuffledBatches(train, spec.batch, spec.seed)
         self._lines = {name: _read(folder / f"{name}.txt", grammar) for name in ("val", "test", "gen")}
         self._val = encode(self._lines["val"], self.vocabulary)
+        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([data_seed(spec), _SAMPLES])))
+        self._train = train.only(_sample(generator, len(train), len(self._val)))
+        gen = self._lines["gen"]  # sorted by kind in the published file
+        self._gen = [gen[at] for at in _sample(generator, len(gen), spec.decode)]
         torch.manual_seed(spec.seed)
         config = SentenceDecoderConfig(**spec.model.model_dump(), d_vocab=self.vocabulary.size)
         self.model = SentenceDecoder(config).to(device)
@@ -114,30 +125,40 @@ class SentenceTask:
         return linear_cross_entropy(hidden_BTD.flatten(0, 1), *output, targets_N, weights_N=weights_N, reduction="sum")
 
     def evaluate(self) -> tuple[float, dict[str, float]]:
-        """Loss of the run's own kind on the validation lines, dropout off; parts of it and first-word accuracies."""
+        """Loss of the run's own kind on the validation lines, dropout off; parts of it, the same loss of as many
+        training lines, and first-word accuracies where there are questions.
+        """
         self.model.eval()
-        found = losses(self._logits, self._val)
-        kinds = {"line": found.whole.mean, "sum": found.per_line}
-        kinds |= {"declarative": found.declarative.mean, "output": found.output.mean}
+        found = losses(self._logits, self._val, _BATCH)
         named = {"declarative": found.declarative, "task": found.task, "output": found.output}
         parts = {f"val_{name}": part.mean for name, part in named.items()}
-        accuracy = in_distribution(self._logits, self._lines["val"], self.vocabulary)
-        beyond = generalisation(self._logits, self._lines["gen"][: self.spec.decode], self.vocabulary)
+        parts["train_loss_eval"] = self._of_kind(losses(self._logits, self._train, _BATCH))
+        accuracy = in_distribution(self._logits, self._lines["val"], self.vocabulary, _BATCH)
+        beyond = generalisation(self._logits, self._gen, self.vocabulary, _BATCH)
         shares = {
             "val_first_auxiliary": accuracy.first_auxiliary,
             "gen_first_word": beyond.all.first_word,
             "gen_move_first": beyond.all.move_first,
         }
-        return kinds[self.spec.loss], parts | {name: tally.share or 0.0 for name, tally in shares.items()}
+        measured = {name: tally.share for name, tally in shares.items() if tally.share is not None}
+        return self._of_kind(found), parts | measured
 
     def final(self) -> dict[str, Any]:
-        """Accuracies on the i.i.d. lines and on the withheld kind of questions, with their counts."""
+        """Accuracies with their counts on all lines of the withheld kind and all i.i.d. ones, and the loss of these."""
         self.model.eval()
-        lines = {name: held[: self.spec.decode] for name, held in self._lines.items()}
-        found: dict[str, Any] = {"generalisation": asdict(generalisation(self._logits, lines["gen"], self.vocabulary))}
-        if lines["test"]:
-            found["in_distribution"] = asdict(in_distribution(self._logits, lines["test"], self.vocabulary))
+        split = "test" if self._lines["test"] else "val"
+        lines = self._lines[split]
+        beyond = generalisation(self._logits, self._lines["gen"], self.vocabulary, _BATCH)
+        within = in_distribution(self._logits, lines, self.vocabulary, _BATCH)
+        loss = self._of_kind(losses(self._logits, encode(lines, self.vocabulary), _BATCH))
+        found = {"generalisation": asdict(beyond), "in_distribution": {"split": split, "loss": loss} | asdict(within)}
         return _with_shares(found)
+
+    def _of_kind(self, found: Losses) -> float:
+        """The run's own loss."""
+        kinds = {"line": found.whole.mean, "sum": found.per_line}
+        kinds |= {"declarative": found.declarative.mean, "output": found.output.mean}
+        return kinds[self.spec.loss]
 
     def sample(self, rows: int, tokens: int) -> list[Array]:
         """The first distinct i.i.d. lines, whole, each after its start token."""
@@ -154,11 +175,21 @@ class SentenceTask:
         return self.model.logits(tokens.to(self.device))
 
 
-def _splits(spec: QuestionFormationSpec, grammar: Grammar, corpora_root: Path) -> Splits:
+def _splits(spec: QuestionFormationSpec, grammar: Grammar, corpora_root: Path, tick: Tick) -> Splits:
     if spec.data.folder is not None:
-        return read_folder(corpora_root / spec.data.folder, grammar).splits
-    sizes = SplitSizes(spec.data.train, spec.data.val, spec.data.test, spec.data.generalisation)
-    return generate(grammar, sizes, spec.seed if spec.data.seed is None else spec.data.seed)
+        return read_folder(corpora_root / spec.data.folder, grammar, tick).splits
+    sizes = SplitSizes(*(getattr(spec.data, name) for name in PUBLISHED_LINES))
+    return generate(grammar, sizes, data_seed(spec), tick=tick)
+
+
+def _sample(generator: np.random.Generator, lines: int, wanted: int) -> Array:
+    """Numbers of up to `wanted` of the lines, each as likely as any other, in order."""
+    return np.sort(generator.choice(lines, min(lines, wanted), replace=False))
+
+
+def data_seed(spec: QuestionFormationSpec) -> int:
+    """Seed of the lines, and of the samples of them that are measured: runs of a sweep share it."""
+    return spec.seed if spec.data.seed is None else spec.data.seed
 
 
 def _read(path: Path, grammar: Grammar) -> list[Line]:

@@ -6,9 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from service.errors import InvalidInput
+from workers.training.data import Tick, no_tick
 from workers.training.question_formation.frames import Modifier
 from workers.training.question_formation.grammar import Grammar, Line
 from workers.training.question_formation.splits import SplitName, Splits, belongs_in_gen, is_withheld
+
+_TICK_LINES = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class DataReport:
     gen_by_clause: dict[Modifier, int]
 
 
-def check_splits(splits: Splits, grammar: Grammar) -> DataReport:
+def check_splits(splits: Splits, grammar: Grammar, tick: Tick = no_tick) -> DataReport:
     """Check every line and count.
 
     Every line's text parses to the line itself (so it has words of the lexicon only, agreement, a shape of the
@@ -63,6 +66,8 @@ def check_splits(splits: Splits, grammar: Grammar) -> DataReport:
     for name, lines in splits.named().items():
         texts = [line.text for line in lines]
         for number, (line, text) in enumerate(zip(lines, texts, strict=True), start=1):
+            if number % _TICK_LINES == 0:
+                tick()
             _check_line(line, text, grammar, name, number)
             if found_in.setdefault(text, name) != name:
                 raise _violation(name, number, f"the line is also in {found_in[text]}")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from service.errors import InvalidInput
+from workers.training.data import Tick, no_tick
 from workers.training.question_formation.grammar import Grammar, Line
 from workers.training.question_formation.splits import MAX_LINES, SplitName, Splits
 
@@ -27,6 +28,7 @@ FILES: Final[dict[Layout, dict[SplitName, str]]] = {
     "mccoy": {"train": "question.train", "val": "question.dev", "test": "question.test", "gen": "question.gen"},
     "murty": {"train": "question.train", "val": "question.val", "gen": "question.test"},
 }
+_TICK_LINES = 10_000
 _MAX_LINE_BYTES = 4_096  # a line of the standard lexicon has at most 35 tokens of at most 15 bytes
 
 
@@ -38,7 +40,7 @@ class OriginalFiles:
     layout: Layout
 
 
-def read_folder(folder: Path, grammar: Grammar) -> OriginalFiles:
+def read_folder(folder: Path, grammar: Grammar, tick: Tick = no_tick) -> OriginalFiles:
     """Read and parse every file of the layout that the folder has; other files are ignored.
 
     Each file is regular, in ASCII, with lines that end in one line feed (the last may lack it), at most 1,000,000 of
@@ -49,7 +51,7 @@ def read_folder(folder: Path, grammar: Grammar) -> OriginalFiles:
             too long, not ASCII, or not a line of the grammar.
     """
     layout = _layout(folder)
-    read = {name: _read_file(folder / file, grammar) for name, file in FILES[layout].items()}
+    read = {name: _read_file(folder / file, grammar, tick) for name, file in FILES[layout].items()}
     splits = Splits(train=read["train"], val=read["val"], test=read.get("test", ()), gen=read["gen"])
     return OriginalFiles(splits, layout)
 
@@ -68,11 +70,11 @@ def _layout(folder: Path) -> Layout:
     return "mccoy" if mccoy else "murty"
 
 
-def _read_file(path: Path, grammar: Grammar) -> tuple[Line, ...]:
+def _read_file(path: Path, grammar: Grammar, tick: Tick) -> tuple[Line, ...]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InvalidInput(f"{path.name} is not a regular file", field="folder")
-        lines = _parse_file(path, grammar)
+        lines = _parse_file(path, grammar, tick)
     except OSError as error:
         raise InvalidInput(f"{path.name} cannot be read: {error.strerror}", field="folder") from None
     if not lines:
@@ -80,10 +82,12 @@ def _read_file(path: Path, grammar: Grammar) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def _parse_file(path: Path, grammar: Grammar) -> list[Line]:
+def _parse_file(path: Path, grammar: Grammar, tick: Tick) -> list[Line]:
     lines: list[Line] = []
     with path.open("rb") as file:
         while raw := file.readline(_MAX_LINE_BYTES + 1):
+            if len(lines) % _TICK_LINES == 0:
+                tick()
             where = f"{path.name}, line {len(lines) + 1}"
             if len(lines) == MAX_LINES:
                 raise InvalidInput(f"{path.name} has more than {MAX_LINES:,} lines", field="folder")

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 
 from service.errors import InvalidInput
+from workers.training.data import Tick, no_tick
 from workers.training.question_formation.frames import FRAMES, QUESTION_GR, TRAINING, Modifier, StructureProbabilities
 from workers.training.question_formation.grammar import Grammar, Line, Sentence
 from workers.training.question_formation.lexicon import TASKS
@@ -87,6 +88,7 @@ def generate(
     seed: int,
     structure: StructureProbabilities = TRAINING,
     gen_structure: StructureProbabilities = QUESTION_GR,
+    tick: Tick = no_tick,
 ) -> Splits:
     """All splits. No line occurs twice in or among them.
 
@@ -100,13 +102,13 @@ def generate(
     total = sizes.train + sizes.val + sizes.test
     _require(total, available_lines(grammar, structure), "train")
     _require(sizes.gen, available_gen_lines(grammar, gen_structure), "gen")
-    ordinary = _draw_ordinary(grammar, total, ordinary_seed, structure)
+    ordinary = _draw_ordinary(grammar, total, ordinary_seed, structure, tick)
     val_end = sizes.train + sizes.val
     return Splits(
         train=tuple(ordinary[: sizes.train]),
         val=tuple(ordinary[sizes.train : val_end]),
         test=tuple(ordinary[val_end:]),
-        gen=tuple(_draw_gen(grammar, sizes.gen, gen_seed, gen_structure)),
+        gen=tuple(_draw_gen(grammar, sizes.gen, gen_seed, gen_structure, tick)),
     )
 
 
@@ -130,9 +132,15 @@ def _require(asked: int, available: int, field: SplitName) -> None:
 
 
 def _sentences(
-    grammar: Grammar, generator: np.random.Generator, lines: int, structure: StructureProbabilities, field: SplitName
+    grammar: Grammar,
+    generator: np.random.Generator,
+    lines: int,
+    structure: StructureProbabilities,
+    field: SplitName,
+    tick: Tick,
 ) -> Iterator[Sentence]:
     for _ in range(0, max(lines * _MAX_DRAWS_PER_LINE, _DRAWS_AT_ONCE), _DRAWS_AT_ONCE):
+        tick()
         yield from grammar.draw(generator, _DRAWS_AT_ONCE, structure)
     raise InvalidInput(
         f"{_MAX_DRAWS_PER_LINE} draws per line did not give {lines:,} distinct lines: too many for this lexicon",
@@ -141,13 +149,13 @@ def _sentences(
 
 
 def _draw_ordinary(
-    grammar: Grammar, count: int, seed: np.random.SeedSequence, structure: StructureProbabilities
+    grammar: Grammar, count: int, seed: np.random.SeedSequence, structure: StructureProbabilities, tick: Tick
 ) -> list[Line]:
     sentence_seed, task_seed = seed.spawn(2)
     tasks = _coins(np.random.Generator(np.random.PCG64(task_seed)))
     lines: dict[Line, None] = {}  # a set in the order of insertion
     generator = np.random.Generator(np.random.PCG64(sentence_seed))
-    for sentence in _sentences(grammar, generator, count, structure, "train"):
+    for sentence in _sentences(grammar, generator, count, structure, "train", tick):
         line = Line(sentence, TASKS[next(tasks)])
         if not is_withheld(line):
             lines[line] = None
@@ -162,13 +170,13 @@ def _coins(generator: np.random.Generator) -> Iterator[int]:
 
 
 def _draw_gen(
-    grammar: Grammar, count: int, seed: np.random.SeedSequence, structure: StructureProbabilities
+    grammar: Grammar, count: int, seed: np.random.SeedSequence, structure: StructureProbabilities, tick: Tick
 ) -> list[Line]:
     """Drawn until both quotas are full, then shuffled (what comes late would else be object relatives only)."""
     generator = np.random.Generator(np.random.PCG64(seed))
     quotas = {True: count // 3, False: count - count // 3}  # by: is it an object relative?
     lines: dict[Line, None] = {}
-    for sentence in _sentences(grammar, generator, count, _withheld_part(structure), "gen"):
+    for sentence in _sentences(grammar, generator, count, _withheld_part(structure), "gen", tick):
         line = Line(sentence, "quest")
         kind = sentence.frame.subject.is_object_relative
         if quotas[kind] and belongs_in_gen(line) and line not in lines:

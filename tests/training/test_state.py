@@ -1,0 +1,136 @@
+"""The state of a run belongs to who owns the segment, and is what was written, or the run does not go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from service.catalog.engine import Catalog
+from service.errors import CorruptArtifact, Superseded
+from service.settings import Settings
+from tests.training.segments import TrainingJob, begun, own, prepared, running_here
+from workers.flows import training, training_data
+from workers.flows.training import prepare_run
+from workers.flows.training_log import TrainingLog
+from workers.training import checkpoints
+
+SPEC = {
+    "preset": "smoke/f2",
+    "steps": 12,
+    "eval_every": 4,
+    "checkpoint_every": 12,
+    "log_every": 1,
+    "data": {"train": 200, "val": 20, "test": 20, "generalisation": 21},
+}
+
+
+def states(settings: Settings, job: TrainingJob) -> list[str]:
+    return sorted(path.name for path in (settings.artifacts_root / job.run).glob("*state-*"))
+
+
+def until(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Segments end at that step."""
+    add = TrainingLog.add
+
+    def counted(log: TrainingLog, made: Any) -> None:
+        add(log, made)
+        if made.step == step:
+            training.runtime().draining.set()
+
+    monkeypatch.setattr(TrainingLog, "add", counted)
+
+
+def test_segments_of_several_owners_are_the_unbroken_run(settings: Settings, catalog: Catalog):
+    whole, parts = (prepared_here(settings, catalog) for _ in range(2))
+    with running_here(settings, catalog):
+        assert whole.train(whole.own()) == 12
+    for part, step in enumerate((3, 9)):
+        with running_here(settings, catalog), pytest.MonkeyPatch.context() as patch:
+            until(patch, step)
+            assert parts.train(parts.own(part)) == step
+            assert states(settings, parts) == [parts.state().file]
+    with running_here(settings, catalog):
+        assert parts.train(parts.own(2)) == 12
+    assert parts.rows() == whole.rows()
+    assert len(whole.rows()) == 12
+    assert parts.state().sha256 == whole.state().sha256
+    assert states(settings, parts) == [parts.state().file]
+
+
+def prepared_here(settings: Settings, catalog: Catalog) -> TrainingJob:
+    with running_here(settings, catalog):
+        return prepared(catalog, SPEC)
+
+
+def test_an_owner_that_was_replaced_changes_nothing(
+    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+):
+    job = prepared_here(settings, catalog)
+    first, save_state = job.own(), checkpoints.save_state
+
+    def frozen(path: Path, trainer: Any) -> checkpoints.SavedState:
+        """Meanwhile another one takes the segment and trains it to its end; then this one wakes."""
+        monkeypatch.setattr("workers.flows.training_log.save_state", save_state)
+        job.train(job.own())
+        with torch.no_grad():
+            next(trainer.task.model.parameters()).add_(1.0)  # another device gives other numbers
+        return save_state(path, trainer)
+
+    monkeypatch.setattr("workers.flows.training_log.save_state", frozen)
+    with running_here(settings, catalog):
+        with pytest.raises(Superseded):
+            job.train(first)
+        recorded = job.state()
+        assert recorded.file.startswith("state-00000012-train-00000-0002")
+        assert checkpoints.sha256_file(settings.artifacts_root / job.run / recorded.file) == recorded.sha256
+        assert [row.step for row in job.rows()] == list(range(1, 13))
+        assert job.finish().step == 12
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone"])
+def test_a_state_that_is_not_what_was_written_is_found(
+    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, damage: str
+):
+    job = prepared_here(settings, catalog)
+    until(monkeypatch, 5)
+    with running_here(settings, catalog):
+        job.train(job.own())
+    path = settings.artifacts_root / job.run / job.state().file
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.unlink()
+    if damage == "flipped":
+        path.write_bytes(content)
+    with running_here(settings, catalog):
+        for go_on in (lambda: job.train(job.own(1), 5), job.finish):
+            with pytest.raises(CorruptArtifact, match="the state of a run"):
+                go_on()
+
+
+def test_data_of_an_owner_that_was_replaced_are_not_in_the_way(
+    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+):
+    make = training_data.prepare_sentences
+    with running_here(settings, catalog):
+        job, arguments = begun(catalog, SPEC)
+        first, seen = own(catalog, job, "prepare"), list[str]()
+
+        def frozen(spec: Any, folder: Path, *given: Any) -> None:
+            """It stands still in the middle of its files; the other finishes; it wakes and goes on."""
+            monkeypatch.setattr(training_data, "prepare_sentences", make)
+            (folder / "train.txt").write_text("half of a li")
+            seen.append(prepare_run(job, arguments, own(catalog, job, "prepare"))["run"])
+            folder.mkdir(exist_ok=True)  # the other has removed it
+            (folder / "val.txt").write_text("half of a li")
+
+        monkeypatch.setattr(training_data, "prepare_sentences", frozen)
+        with pytest.raises(Superseded):
+            prepare_run(job, arguments, first)
+        data = settings.artifacts_root / seen[0] / "data"
+        assert "half of a li" not in {path.read_text() for path in data.glob("*.txt")}
+        assert TrainingJob(catalog, job, arguments | {"run": seen[0], "owner": seen[0]}).train(
+            own(catalog, job, "train-00000")
+        )

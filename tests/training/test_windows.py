@@ -1,0 +1,113 @@
+"""Windows of a token array: what an evaluation reads, how documents become tokens, and what a result says of both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from service.catalog import corpora, jobs, training
+from service.catalog.engine import Catalog
+from service.contracts.corpora import CorpusSource
+from service.contracts.presets import read_spec
+from service.contracts.training import OpenELMSpec
+from service.errors import Cancelled
+from service.ids import derived_id
+from service.settings import Settings
+from tests.training.segments import begun, own, prepared, running_here
+from workers.flows.sweeping import prepare_sweep
+from workers.flows.training import prepare_run
+from workers.training.data import spread_starts
+from workers.training.tokenising import in_groups, token_arrays
+from workers.training.windows import WindowTask, prepare_windows
+
+CPU = torch.device("cpu")
+BOOKS = {"PG10_tokens.txt": "call\nme\nishmael\n" * 60, "PG2_tokens.txt": "the\ncat\nsat\n" * 40}
+
+
+@pytest.mark.parametrize(("length", "window", "count"), [(1_000, 8, 10), (1_000, 8, 10_000), (9, 8, 3), (81, 8, 10)])
+def test_windows_are_spread_over_the_whole_array_and_do_not_overlap(length: int, window: int, count: int):
+    starts, places = spread_starts(length, window, count), (length - 1) // window
+    assert len(starts) == min(count, places)
+    assert (np.diff(starts) >= window).all()
+    assert starts[0] == 0
+    assert starts[-1] + window < length
+    if len(starts) > 1:
+        assert starts[-1] == (places - 1) * window
+        assert np.ptp(np.diff(starts)) <= window
+
+
+def test_a_validation_loss_is_of_the_same_windows_however_they_are_batched(tmp_path: Path):
+    """But for float32 summation over at most 25 · 32 losses."""
+    spec = read_spec("training", {"preset": "smoke/f3", "data": {"validation_windows": 25}})
+    assert isinstance(spec, OpenELMSpec)
+    generator = np.random.default_rng(0)
+    texts = ["".join(generator.choice(list("abcdefg "), 4_000)), "a" * 40_000, "b" * 2_000]  # a tail with two parts
+    prepare_windows(spec.data, texts, None, tmp_path, {})
+    found = []
+    for micro in (1, 3, 8, None):
+        task = WindowTask(spec.model_copy(update={"micro_batch": micro}), tmp_path, CPU)
+        val_loss, details = task.evaluate()
+        found.append((val_loss, details["train_loss_eval"]))
+    assert found[1:] == [pytest.approx(found[0], rel=1e-6)] * 3
+
+
+def test_documents_are_grouped_by_their_bytes():
+    texts = ["a" * 3, "é" * 2, "b" * 2, "c" * 50, "d", "e" * 9]
+    assert list(in_groups(texts, 10)) == [["aaa", "éé", "bb"], ["c" * 50], ["d", "e" * 9]]
+    assert list(in_groups([], 10)) == []
+
+
+def test_tokens_do_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch):
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1, "<|endoftext|>": 2, "?": 3}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    texts = ["a b", "b", "a " * 50, "x"]
+    whole = [part.tolist() for part in token_arrays(texts, tokenizer)]
+    assert whole == [[0, 1, 2], [1, 2], [0] * 50 + [2], [3, 2]]
+    monkeypatch.setattr("workers.training.tokenising.in_groups", lambda texts: in_groups(texts, 4))
+    assert [part.tolist() for part in token_arrays(texts, tokenizer)] == whole
+
+
+@pytest.mark.parametrize(
+    ("options", "join"), [({}, "newline"), ({"join": "newline"}, "newline"), ({"join": "space"}, "space")]
+)
+def test_a_run_on_spgc_says_how_its_words_are_joined(
+    settings: Settings, catalog: Catalog, options: dict[str, str], join: str
+):
+    folder = settings.corpora_root / "spgc"
+    folder.mkdir(parents=True)
+    for name, content in BOOKS.items():
+        (folder / name).write_text(content)
+    source = CorpusSource.model_validate({"path": "spgc", "format": "spgc", **options})
+    with catalog.begin() as connection:
+        corpora.register(connection, "corpus-spgc", "spgc", source, state="ready")
+    spec = {"preset": "smoke/f3", "data": {"corpus": "spgc", "deduplicate": False, "validation_share": 0.2}}
+    with running_here(settings, catalog):
+        job = prepared(catalog, spec)
+    with catalog.read() as connection:
+        data = training.get(connection, job.run).data
+    assert data["source"]["join"] == join
+    assert data["end_of_document"] == {"token": "byte 0", "id": 0}
+    tokens = bytes(np.fromfile(settings.artifacts_root / job.run / "data" / "tokens.bin", np.uint16).tolist())
+    separator = {"newline": b"\n", "space": b" "}[join]
+    assert tokens.startswith(separator.join([b"the", b"cat", b"sat", b"the"]))
+    assert tokens.count(b"\0") == 2
+
+
+@pytest.mark.parametrize("preset", ["smoke/f2", "smoke/f3"])
+def test_a_job_that_is_cancelled_while_data_are_made_is_left_then(settings: Settings, catalog: Catalog, preset: str):
+    with running_here(settings, catalog):
+        job, arguments = begun(catalog, {"preset": preset})
+        owner, sweeper = own(catalog, job, "prepare"), own(catalog, job, "sweep")
+        with catalog.begin() as connection:
+            jobs.request_cancel(connection, job)
+        with pytest.raises(Cancelled):
+            prepare_run(job, arguments, owner)
+        sweep = {"training": arguments, "models": [], "tokens": [], "seeds": [0], "preset": None}
+        with pytest.raises(Cancelled):
+            prepare_sweep(job, sweep, sweeper)
+    for product in ("run", "sweep"):
+        assert not (settings.artifacts_root / derived_id(product, job) / "data").exists()

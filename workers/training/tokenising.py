@@ -1,0 +1,50 @@
+"""Documents as arrays of tokens: by a tokenizer, or one token per byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from service.settings import MIB
+
+Array = np.ndarray
+_TOGETHER = 8 * MIB  # of text tokenised at once: what the tokenizer says of it takes forty times that
+_END = "<|endoftext|>"
+_BYTE_END = 0  # for the byte vocabulary
+
+
+def end_of_document(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
+    """What stands after each document, `{"token", "id"}`; None where the tokenizer has nothing for it."""
+    if tokenizer is None:
+        return {"token": f"byte {_BYTE_END}", "id": _BYTE_END}
+    end = tokenizer.token_to_id(_END)
+    return None if end is None else {"token": _END, "id": end}
+
+
+def token_arrays(texts: Iterable[str], tokenizer: Tokenizer | None) -> Iterator[Array]:
+    """The tokens of each document, an end of document after it."""
+    if tokenizer is None:
+        for text in texts:
+            yield np.frombuffer(text.encode() + bytes([_BYTE_END]), dtype=np.uint8)
+        return
+    end = tokenizer.token_to_id(_END)
+    for group in in_groups(texts):
+        for encoding in tokenizer.encode_batch_fast(group, add_special_tokens=False):
+            yield np.asarray([*encoding.ids, *([] if end is None else [end])])
+
+
+def in_groups(texts: Iterable[str], most: int = _TOGETHER) -> Iterator[list[str]]:
+    """Texts in groups of at most `most` bytes; one that is longer is a group of its own."""
+    group, size = list[str](), 0
+    for text in texts:
+        added = len(text.encode())
+        if group and size + added > most:
+            yield group
+            group, size = [], 0
+        group.append(text)
+        size += added
+    if group:
+        yield group
