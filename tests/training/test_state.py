@@ -12,7 +12,7 @@ from service.catalog.engine import Catalog
 from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
 from tests.training.segments import TrainingJob, begun, own, prepared, running_here
-from workers.flows import training, training_data
+from workers.flows import trainers, training, training_data
 from workers.flows.training import prepare_run
 from workers.flows.training_log import TrainingLog
 from workers.training import checkpoints
@@ -58,6 +58,33 @@ def test_segments_of_several_owners_are_the_unbroken_run(settings: Settings, cat
     assert len(whole.rows()) == 12
     assert parts.state().sha256 == whole.state().sha256
     assert states(settings, parts) == [parts.state().file]
+
+
+def test_the_next_segment_of_a_worker_goes_on_with_its_trainer(
+    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+):
+    whole, parts, others = (prepared_here(settings, catalog) for _ in range(3))
+    brief = settings.model_copy(update={"training_segment_s": 1e-6})
+    loaded: list[str] = []
+
+    def load_state(folder: Path, state: checkpoints.SavedState, trainer: Any) -> None:
+        loaded.append(state.file)
+        checkpoints.load_state(folder, state, trainer)
+
+    monkeypatch.setattr(trainers, "load_state", load_state)
+    with running_here(settings, catalog):
+        assert whole.train(whole.own()) == 12
+    with running_here(brief, catalog):
+        for step in range(1, 13):
+            assert parts.train(parts.own(step), step - 1) == step
+    assert loaded == []
+    assert parts.rows() == whole.rows()
+    assert parts.state().sha256 == whole.state().sha256
+    with running_here(brief, catalog):
+        others.train(others.own(1))
+        parts.finish()  # another run's: what was kept is gone
+        others.train(others.own(2), 1)
+    assert len(loaded) == 2
 
 
 def prepared_here(settings: Settings, catalog: Catalog) -> TrainingJob:

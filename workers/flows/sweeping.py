@@ -87,8 +87,7 @@ def prepare_sweep(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
 def tabulate_sweep(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Table 3 of the runs that have ended, and the figure, if it is not of a few minutes ago; at the end, always."""
     current, sweep_id = runtime(), derived_id("sweep", job_id)
-    with current.catalog.read() as connection:
-        sweep = catalog.get(connection, sweep_id)
+    sweep = current.read(lambda connection: catalog.get(connection, sweep_id))
     sweep = sweep.model_copy(update={"tables": stopping_tables(sweep)})
     tables = sweep.model_dump(mode="json")["tables"]
     last = arguments["last"]
@@ -110,8 +109,8 @@ def _is_stale(artifact: Path) -> bool:
 
 
 def _draw(sweep: Sweep, progress: SegmentProgress) -> dict[str, Any]:
-    with runtime().catalog.read() as connection:
-        curves = {run.run: runs_catalog.metrics(connection, run.run)[0] for run in sweep.runs if run.step > 0}
+    begun = [run.run for run in sweep.runs if run.step > 0]
+    curves = runtime().read(lambda connection: {run: runs_catalog.metrics(connection, run)[0] for run in begun})
     step = sum(run.step + (run.stopping is not None) for run in sweep.runs)  # grows with all that is drawn
 
     def draw(folder: Path) -> list[Path]:

@@ -27,10 +27,10 @@ from service.theory.stopping import stopping_gap
 from workers.devices.device import choose_device, describe_device
 from workers.flows.publishing import collect_leftovers
 from workers.flows.runtime import SegmentProgress, runtime
+from workers.flows.trainers import keep_trainer, saved_state, trainer_of
 from workers.flows.training_data import describe_data, make_task, notes_on, prepare_data, read_training
 from workers.flows.training_log import TrainingLog, draw_view
-from workers.training.checkpoints import SavedState, load_state
-from workers.training.loop import Experiment, Trainer, TrainingConfig
+from workers.training.checkpoints import SavedState
 from workers.training.ranks import own_ranks
 
 _MOST_REPEATED = 0.01
@@ -57,10 +57,10 @@ def prepare_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgres
 def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Train until the segment's time is over, the worker stops or the run ends; returns `{"step"}`."""
     current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
-    ranks, state = own_ranks(), _state(run_id)
+    ranks, state = own_ranks(), saved_state(run_id)
     ranks.tell(arguments | {"state": None if state is None else asdict(state)})
     try:
-        trainer = _trainer(spec, run_id, arguments["owner"], state)
+        trainer = trainer_of(spec, run_id, arguments["owner"], state)
         log = TrainingLog(run_id, spec, trainer, progress, state)
         began = time.monotonic()
         while trainer.step < spec.steps and not current.draining.is_set():
@@ -74,6 +74,8 @@ def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress)
     log.save()
     collect_leftovers(run_id, draw_view(run_id, progress), progress)
     progress(trainer.step - arguments["start"], final=True)
+    if not current.draining.is_set():
+        keep_trainer(run_id, log.saved, trainer)
     return {"step": trainer.step}
 
 
@@ -83,7 +85,7 @@ def follow() -> None:
     while True:
         arguments = ranks.hear()
         state = None if arguments["state"] is None else SavedState(**arguments["state"])
-        trainer = _trainer(read_training(arguments), arguments["run"], arguments["owner"], state)
+        trainer = trainer_of(read_training(arguments), arguments["run"], arguments["owner"], state)
         while ranks.hear() == _GO:
             with suppress(NonFiniteData):  # rank 0 has met it too, and fails the run
                 trainer.advance()
@@ -92,12 +94,11 @@ def follow() -> None:
 def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Measure what is measured once, at the end; returns `{"kept"}`, the steps of the kept models."""
     current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
-    trainer = _trainer(spec, run_id, arguments["owner"], _state(run_id))
+    trainer = trainer_of(spec, run_id, arguments["owner"], saved_state(run_id))
     with trainer.autocast():
         evaluation = trainer.task.final()
     if isinstance(spec, OpenELMSpec):
-        with current.catalog.read() as connection:
-            rows, _ = catalog.metrics(connection, run_id)
+        rows, _ = current.read(lambda connection: catalog.metrics(connection, run_id))
         evaluation |= {"stopping": _stopping(rows, spec.window_steps).model_dump()}
 
     def record(connection: Connection) -> None:
@@ -105,8 +106,7 @@ def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress
         catalog.record(connection, run_id, [], evaluation=evaluation, finished_at=now())
 
     current.write(record)
-    with current.catalog.read() as connection:
-        kept = catalog.checkpoints(connection, run_id)
+    kept = current.read(lambda connection: catalog.checkpoints(connection, run_id))
     return {"kept": [checkpoint.step for checkpoint in kept]}
 
 
@@ -159,51 +159,6 @@ def _stopping(rows: list[MetricsRow], window: int) -> Stopping:
             gap = asdict(stopping_gap(*zip(*train, strict=True), *validation, window=window, side=side))
             sides[side] = StoppingWindow(**{name: gap[name] for name in StoppingWindow.model_fields})
     return Stopping(step=step, min_val_loss=least, **sides)
-
-
-def _state(run_id: str) -> SavedState | None:
-    """What the run goes on from; nothing at its beginning."""
-    with runtime().catalog.read() as connection:
-        state = catalog.state(connection, run_id)
-    return None if state is None else SavedState(*state)
-
-
-def _trainer(spec: TrainingSpec, run_id: str, owner: str, state: SavedState | None) -> Trainer[Experiment]:
-    """The run on this worker's device, where it was left.
-
-    Raises:
-        CorruptArtifact: the state is missing, or is not what was written.
-    """
-    current, ranks = runtime(), own_ranks()
-    device = choose_device(current.settings.device)
-    dealt = -(-spec.batch // ranks.world)  # each rank has a part of every batch
-    spec = spec.model_copy(update={"micro_batch": min(spec.micro_batch or spec.batch, dealt)})
-    task = make_task(spec, current.artifact(owner), device)
-    if spec.compile:
-        task.model.compile_blocks()
-    trainer: Trainer[Experiment] = Trainer(task, _config(spec, device), ranks)
-    if state is not None:
-        load_state(current.artifact(run_id), state, trainer)
-    return trainer
-
-
-def _config(spec: TrainingSpec, device: torch.device) -> TrainingConfig:
-    given = spec.optimisation
-    low = spec.precision == "bfloat16" or (spec.precision == "auto" and device.type == "cuda")
-    return TrainingConfig(
-        steps=spec.steps,
-        peak_lr=given.peak_lr,
-        warmup_steps=given.warmup_steps,
-        schedule=given.schedule,
-        decay_steps=given.decay_steps,
-        final_lr_share=given.final_lr_share,
-        weight_decay=given.weight_decay,
-        betas=(given.beta1, given.beta2),
-        eps=given.eps,
-        clip=given.clip,
-        seed=spec.seed,
-        bfloat16=low,
-    )
 
 
 def _name(spec: TrainingSpec) -> str:

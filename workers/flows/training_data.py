@@ -47,8 +47,8 @@ def _make_data(spec: TrainingSpec, folder: Path, current: Runtime, tick: Tick) -
     if isinstance(spec, QuestionFormationSpec):
         prepare_sentences(spec, folder, current.settings.corpora_root, tick)
     else:
-        with current.catalog.read() as connection:
-            corpus = corpora.find(connection, spec.data.corpus)
+        name = spec.data.corpus
+        corpus = current.read(lambda connection: corpora.find(connection, name))
         texts = (document.text for document in read_documents(corpus.source, current.settings))
         named = spec.data.tokenizer
         tokenizer = None if named == BYTES else load_tokenizer(named, None, current.settings.models_root)

@@ -37,8 +37,7 @@ class TrainingLog:
     ) -> None:
         self.run_id, self.spec, self.trainer, self.progress, self.saved = run_id, spec, trainer, progress, saved
         self._saved_step = trainer.step
-        with runtime().catalog.read() as connection:
-            self._before = catalog.get(connection, run_id)
+        self._before = runtime().read(lambda connection: catalog.get(connection, run_id))
         self.rows: list[MetricsRow] = []
         self._began = time.monotonic()
 
@@ -112,9 +111,8 @@ class TrainingLog:
 def draw_view(run_id: str, progress: SegmentProgress) -> int:
     """The figure and the table of metrics as they are now; returns the view's number."""
     current = runtime()
-    with current.catalog.read() as connection:
-        run = catalog.get(connection, run_id)
-        rows, _ = catalog.metrics(connection, run_id)
+    run = current.read(lambda connection: catalog.get(connection, run_id))
+    rows, _ = current.read(lambda connection: catalog.metrics(connection, run_id))
     step = run.step + len(run.trajectory)  # grows with all that is drawn
     if not rows:
         return step

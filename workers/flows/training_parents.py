@@ -89,5 +89,4 @@ def _failure(handle: WorkflowHandle[Any]) -> Exception | None:
 @DBOS.step(name="_trainer_lives")
 def _trainer_lives() -> bool:
     current = runtime()
-    with current.catalog.read() as connection:
-        return workers.any_alive(connection, "train-", current.settings.lease_s)
+    return current.read(lambda connection: workers.any_alive(connection, "train-", current.settings.lease_s))

@@ -31,8 +31,8 @@ def measure_kept(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
     current, run_id, step = runtime(), arguments["run"], arguments["step"]
     spec = read_training(arguments)
     assert spec.radius is not None
-    with current.catalog.read() as connection:
-        sha256 = next(kept.sha256 for kept in catalog.checkpoints(connection, run_id) if kept.step == step)
+    checkpoints = current.read(lambda connection: catalog.checkpoints(connection, run_id))
+    sha256 = next(kept.sha256 for kept in checkpoints if kept.step == step)
     device = choose_device(current.settings.device)
     task = make_task(spec, current.artifact(arguments["owner"]), device)
     weights, _ = read_kept(current.artifact(run_id) / kept_name(step), sha256)
