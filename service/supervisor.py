@@ -49,6 +49,8 @@ class Supervisor:
     _listening: socket.socket | None = None
     _watcher: threading.Thread | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _starting: threading.Lock = field(default_factory=threading.Lock)
+    _ended: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
         """Migrate the database, open the API's socket, start everything.
@@ -81,9 +83,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """SIGTERM to all, SIGKILL to what is left after 8 seconds."""
-        self._stopping.set()
-        if self._watcher is not None:
-            self._watcher.join()
+        with self._starting:
+            self._stopping.set()
         living = [child.process for child in self.children if child.process is not None]
         for process in living:
             process.terminate()  # does nothing to one that has ended
@@ -94,6 +95,9 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._ended.set()
+        if self._watcher is not None:
+            self._watcher.join()
         if self._listening is not None:
             self._listening.close()
 
@@ -123,16 +127,22 @@ class Supervisor:
     def _watch(self) -> None:
         while not self._stopping.wait(self.settings.restart_delay_s):
             for child in self.children:
-                if child.process is None or child.process.poll() is None or self._stopping.is_set():
-                    continue
-                if time.monotonic() - child.started > _STEADY_S:
-                    child.starts = 1
-                if time.monotonic() - child.started < self._pause(child):
-                    continue
-                try:
-                    self._spawn(child)
-                except OSError:  # no memory or descriptor to fork with: this thread must live, its children die with it
-                    logger.exception("%s could not be started again", child.name)
+                with self._starting:
+                    if not self._stopping.is_set():
+                        self._revive(child)
+        self._ended.wait()  # the end of this thread is that of a parent to the children it has started
+
+    def _revive(self, child: Child) -> None:
+        if child.process is None or child.process.poll() is None:
+            return
+        if time.monotonic() - child.started > _STEADY_S:
+            child.starts = 1
+        if time.monotonic() - child.started < self._pause(child):
+            return
+        try:
+            self._spawn(child)
+        except OSError:  # no memory or descriptor to fork with: the watcher must live, its children die with it
+            logger.exception("%s could not be started again", child.name)
 
     def _pause(self, child: Child) -> float:
         """Twice as long for every start that did not last, up to 30 s."""

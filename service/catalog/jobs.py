@@ -235,11 +235,11 @@ def _progress(row: Row, ticks: list[Row]) -> Progress:
     done, total = sum(tick["done"] for tick in ticks), row["total"]
     if row["state"] == "succeeded" and total is not None:
         done = total
-    last = max(ticks, key=lambda tick: tick["updated_at"], default=None)
-    rate = None
-    if last is not None:
-        elapsed = (last["updated_at"] - min(tick["started_at"] for tick in ticks)).total_seconds()
-        rate = done / elapsed if elapsed > 0 and done else None
+    last, rate = max(ticks, key=lambda tick: tick["updated_at"], default=None), None
+    if last is not None and row["started_at"] is not None:  # what a retry found finished took no time of this run's
+        elapsed = (last["updated_at"] - row["started_at"]).total_seconds()
+        lately = sum(tick["done"] for tick in ticks if tick["updated_at"] > row["started_at"])
+        rate = lately / elapsed if elapsed > 0 and lately else None
     running = row["state"] == "running"
     return Progress(
         done=done,

@@ -8,13 +8,18 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
 import pyarrow.parquet as parquet
 import pytest
+import sqlalchemy as sa
 from tensorboard.backend.event_processing import event_file_loader
 
+from service.catalog import training
+from service.catalog.engine import Catalog
+from service.catalog.tables import segments
 from service.contracts.jobs import Job
 from service.contracts.sweeps import SHARES
 from service.errors import InvalidInput
@@ -99,8 +104,16 @@ def test_a_killed_run_ends_with_the_same_numbers(service: Running, unbroken: str
     job = handle.wait(timeout_s=PATIENCE_S).job
     assert curve(service, run_of(job)) == curve(service, unbroken)
     first, second = service.client.training(unbroken), service.client.training(run_of(job))
-    assert [kept.sha256 for kept in first.checkpoints] != []
     assert first.evaluation == second.evaluation
+    with closing(Catalog(service.settings.resolved_database_url)) as catalog, catalog.read() as connection:
+        hit = sa.select(segments.c.attempt, segments.c.deaths).where(
+            segments.c.job == job.id, segments.c.stage == "train"
+        )
+        assert [tuple(row) for row in connection.execute(hit)] == [(2, 1)], "the kill hit no segment of the training"
+        states = [training.state(connection, run.id) for run in (first, second)]
+    assert states[0] is not None
+    assert states[1] is not None
+    assert states[0][1] == states[1][1], "weights and optimiser end with the same bits"
 
 
 def test_the_other_experiment_runs_too(service: Running):

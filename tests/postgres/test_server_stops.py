@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from starlette.testclient import TestClient
@@ -13,21 +15,24 @@ from service.catalog.engine import Catalog
 from service.settings import Settings
 from tests.api.support import EXTRACTION
 from tests.databases.server import Server
+from tests.faults.profile import SEED
 
 SUBMISSIONS, STOPS = 300, 5
 BODY = {"kind": "extraction", "spec": EXTRACTION}
 
 
-def test_300_submissions_over_5_hard_stops(settings: Settings, server: Server):
+def test_300_submissions_over_5_hard_stops(
+    settings: Settings, server: Server, record_property: Callable[[str, object], None]
+):
     acknowledged: dict[str, str] = {}
     refused = 0
-    stopped = threading.Event()
+    stopped, chance = threading.Event(), random.Random(SEED)
 
     def stop_and_start() -> None:
         for _ in range(STOPS):
-            time.sleep(0.4)
+            time.sleep(chance.uniform(0.2, 0.6))
             server.stop_hard()
-            time.sleep(0.3)
+            time.sleep(chance.uniform(0.1, 0.5))
             server.start()
         stopped.set()
 
@@ -57,6 +62,8 @@ def test_300_submissions_over_5_hard_stops(settings: Settings, server: Server):
         stored = {row.idempotency_key: row.id for row in connection.execute(sa.text("SELECT * FROM jobs"))}
         queued = connection.execute(sa.text("SELECT workflow_uuid FROM dbos.workflow_status")).scalars().all()
     catalog.close()
+    record_property("refused", refused)
+    print(f"{len(stored)} of {SUBMISSIONS} kept, {refused} refused over {STOPS} stops")
     assert stored == acknowledged  # none lost, none doubled
     assert sorted(queued) == sorted(acknowledged.values())
 

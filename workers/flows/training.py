@@ -131,7 +131,7 @@ def run_row(
         "losses": {},
         "evaluation": {},
         "warnings": [notice.model_dump() for notice in _warnings(described["data"])],
-        "notes": notes_on(spec),
+        "notes": notes_on(spec, described["reference_lines"]),
         "timing": {"train_s": 0.0},
         "provenance": _provenance(spec),
         "created_at": now(),

@@ -15,9 +15,9 @@ from workers.corpora.sources import read_documents
 from workers.flows.publishing import publish_part
 from workers.flows.runtime import Runtime, SegmentProgress, runtime
 from workers.models.loading import load_tokenizer
-from workers.training import sentences, windows
+from workers.training import windows
 from workers.training.data import Tick
-from workers.training.sentences import SentenceTask, describe_sentences, prepare_sentences
+from workers.training.sentences import SentenceTask, describe_sentences, notes_on_sentences, prepare_sentences
 from workers.training.windows import WindowTask, describe_windows, prepare_windows
 
 _DATA = "data"
@@ -75,6 +75,8 @@ def make_task(spec: TrainingSpec, artifact: Path, device: torch.device) -> Sente
     return WindowTask(spec, artifact / _DATA, device)
 
 
-def notes_on(spec: TrainingSpec) -> list[str]:
+def notes_on(spec: TrainingSpec, reference_lines: dict[str, float]) -> list[str]:
     """What the numbers of such a run mean."""
-    return sentences.NOTES if isinstance(spec, QuestionFormationSpec) else windows.NOTES
+    if isinstance(spec, QuestionFormationSpec):
+        return notes_on_sentences(spec, reference_lines)
+    return windows.NOTES

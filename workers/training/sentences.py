@@ -39,11 +39,7 @@ _TRAIN, _NOTE = "train.safetensors", "lines.json"
 _SAMPLES = 1  # another stream than that of the lines
 _BATCH = 256  # lines measured at once
 _ARRAYS = ("tokens", "parts", "offsets")
-NOTES = [
-    "The plateau near 1 nat per token is the entropy of the language: about 23 nats a line, half of whose 23 tokens "
-    "are free once the sentence is known. A model that learned the lines by heart would fall to `memorisation`.",
-    "L ≥ 1 (Prop. 4) is tried by the controls: the entropy is about .914 with half of the nouns and .693 with one "
-    "noun, and 1,000 lines by heart cost about .3; a run that comes below 1 contradicts it.",
+_NOTES = [
     "train_loss has dropout on, val_loss off; both are means over all targets of the lines, the end of line included, "
     "unless `loss` says otherwise. train_loss_eval is of as many training lines as are validated on, dropout off.",
     "in_distribution is of the i.i.d. test lines, or where there are none of the validation lines (`split`).",
@@ -74,6 +70,19 @@ def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: P
         reference["memorisation"] = memorisation_floor(len(splits.train), per_line)
     note = {"data": asdict(report) | {"sha256": hashes}, "reference_lines": reference}
     write_bytes(folder / _NOTE, canonical_json(note))
+
+
+def notes_on_sentences(spec: QuestionFormationSpec, lines: dict[str, float]) -> list[str]:
+    """What the numbers of a run mean, beside its own reference `lines`."""
+    unit = "line" if spec.loss == "sum" else "target"
+    told = [
+        f"The least mean loss of this run's language is its entropy, {lines['grammar_entropy']:.4f} nats per {unit}."
+    ]
+    if "memorisation" in lines:
+        told.append(f"Knowing all its training lines by heart would cost {lines['memorisation']:.4f}.")
+    if "unit" in lines and min(lines.values()) < 1:
+        told.append("L ≥ 1 (Prop. 4) is contradicted where the loss comes below 1: a plateau is at the entropy.")
+    return [" ".join(told), *_NOTES]
 
 
 def describe_sentences(folder: Path) -> dict[str, Any]:
