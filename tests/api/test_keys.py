@@ -126,7 +126,7 @@ def test_the_password_of_the_database_comes_from_a_file(tmp_path: Path):
     )
     url, _, session = settings.resolved_database_url.partition("?")
     assert url == "postgresql://radius:p%40ss%2Fword@db/radius"
-    assert session == "options=-c%20idle_in_transaction_session_timeout%3D15000"
+    assert session.startswith("options=-c%20idle_in_transaction_session_timeout%3D15000&connect_timeout=5&")
     assert "p@ss" not in settings.model_dump_json()
     for url in (None, "postgresql://radius:other@db/radius"):
         bad = Settings(database_url=url, database_password_file=tmp_path / "password", data_dir=tmp_path)

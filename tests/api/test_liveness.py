@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, cast
+from contextlib import closing, contextmanager
+from typing import cast
 
 import pytest
 
@@ -49,7 +49,7 @@ def liveness(catalog: Catalog, settings: Settings, engine: Engine) -> Liveness:
 
 
 @contextmanager
-def living(settings: Settings, **seen: Any) -> Iterator[None]:
+def living(settings: Settings) -> Iterator[None]:
     catalog = Catalog(settings.resolved_database_url)
     with worker_lock(catalog, settings.locks, OTHER) as held:
         assert held
@@ -95,12 +95,13 @@ def test_a_frozen_worker_has_its_lock_and_loses_its_work(catalog: Catalog, engin
 def test_one_at_a_time_puts_work_back(liveness: Liveness, engine: Engine, settings: Settings):
     liveness.take_over(ME)
     liveness.take_over(ME)
-    restarted = WorkerLock(Catalog(settings.resolved_database_url), settings.locks, OTHER)
 
     def held_by(worker: str) -> list[tuple[str, str]]:
         assert not restarted.take(), "a process of that name began while its work was put back"
         return WORK
 
     engine.held_by = held_by
-    liveness.take_over(ME)
+    with closing(Catalog(settings.resolved_database_url)) as catalog:
+        restarted = WorkerLock(catalog, settings.locks, OTHER)
+        liveness.take_over(ME)
     assert engine.given_back == 2 * WORK

@@ -171,7 +171,7 @@ def test_what_the_paper_leaves_open_is_said_to_be_assumed(preset: Preset):
             "mean over all",
         ]
     else:
-        open_here = ["6e-4", "7,000", "feed-forward widths", "tied", "<|endoftext|>", "200 batches", "order", "0.02²"]
+        open_here = ["6e-4", "7,000", "feed-forward widths", "tied", "<|endoftext|>", "2,400 windows", "order", "0.02²"]
         assert any("180M words: not bounded here" in line for line in preset.stated)
     assert [words for words in [*shared, *open_here] if words not in text] == []
     if preset.id == "paper/f3-60m":

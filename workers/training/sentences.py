@@ -75,9 +75,7 @@ def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: P
 def notes_on_sentences(spec: QuestionFormationSpec, lines: dict[str, float]) -> list[str]:
     """What the numbers of a run mean, beside its own reference `lines`."""
     unit = "line" if spec.loss == "sum" else "target"
-    told = [
-        f"The least mean loss of this run's language is its entropy, {lines['grammar_entropy']:.4f} nats per {unit}."
-    ]
+    told = [f"The least mean loss in this language is its entropy, {lines['grammar_entropy']:.4f} nats per {unit}."]
     if "memorisation" in lines:
         told.append(f"Knowing all its training lines by heart would cost {lines['memorisation']:.4f}.")
     if "unit" in lines and min(lines.values()) < 1:
