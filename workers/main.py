@@ -172,7 +172,7 @@ def _keep_taking_over(jobs: JobControl, name: str, stop: threading.Event) -> Non
             jobs.liveness.take_over(name)
         except Exception:
             logger.exception("looking for dead workers failed; it is tried again")
-        if stop.wait(jobs.settings.takeover_interval_s):
+        if stop.wait(jobs.settings.takeover_interval_s / (2 if jobs.liveness.doubts else 1)):
             return
 
 

@@ -19,6 +19,11 @@ class Liveness:
         self.catalog, self.engine, self.settings = catalog, engine, settings
         self._suspected: set[str] = set()
 
+    @property
+    def doubts(self) -> bool:
+        """Whether the last look left somebody to look at again."""
+        return bool(self._suspected)
+
     def lives(self, worker: str) -> bool:
         """It holds its lock, and was seen within the lease."""
         return self._state(worker) == "alive"
@@ -26,8 +31,8 @@ class Liveness:
     def take_over(self, worker: str) -> None:
         """Say that `worker` lives, and put the workflows of those that do not back on their queues.
 
-        Who has no lock is dead at the second look: locks go with the database's server, and their holders take them
-        again before that. A look that fails says nothing of anybody.
+        Who has no lock is dead at the second look, half an interval later at least: locks go with the database's
+        server, and their holders take them again before that. A look that fails says nothing of anybody.
         """
         before, self._suspected = self._suspected, set()
         with self.catalog.begin() as connection:
