@@ -115,7 +115,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
     jobs = JobControl(catalog, engine, settings)
-    threading.Thread(target=_keep_taking_over, args=(jobs, name, stop), name="takeover", daemon=True).start()
+    threading.Thread(target=_keep_taking_over, args=(jobs, name), name="takeover", daemon=True).start()
     if role == "control":
         retention = Retention(jobs, settings)
         threading.Thread(target=_keep_sweeping, args=(retention, stop), name="sweep", daemon=True).start()
@@ -166,14 +166,14 @@ def _introduce(runtime: Runtime) -> None:
         logger.warning("the database is away; estimates will not know of this worker's device")
 
 
-def _keep_taking_over(jobs: JobControl, name: str, stop: threading.Event) -> None:
+def _keep_taking_over(jobs: JobControl, name: str) -> None:
+    """Until the process ends: one that is ending its segment is alive, however short the lease."""
     while True:
         try:
             jobs.liveness.take_over(name)
         except Exception:
             logger.exception("looking for dead workers failed; it is tried again")
-        if stop.wait(jobs.settings.takeover_interval_s / (2 if jobs.liveness.doubts else 1)):
-            return
+        time.sleep(jobs.settings.takeover_interval_s / (2 if jobs.liveness.doubts else 1))
 
 
 def _drain(seconds: float, hurry: threading.Event) -> None:

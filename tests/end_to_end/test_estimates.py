@@ -19,9 +19,7 @@ SPEC = ANALYSIS | {"chunks": 90, "seed": 4242, "energy": {}}
 @pytest.fixture(scope="module")
 def estimate(service: Running) -> Estimate:
     deadline = time.monotonic() + PATIENCE_S
-    while (
-        found := service.client.estimate("analysis", SPEC)
-    ).calibration is None:  # torch is imported, the device timed
+    while (found := service.client.estimate("analysis", SPEC)).calibration is None:  # torch is imported first
         assert time.monotonic() < deadline
         time.sleep(0.2)
     return found
