@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,11 @@ FORMAT_VERSION = 1
 def describe_file(path: Path) -> dict[str, Any]:
     """`{"name", "bytes", "sha256"}` of a finished file."""
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+
+
+def digest_of(digests: Iterable[str]) -> str:
+    """One SHA-256 for several, in their order."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def canonical_json(content: Any) -> bytes:

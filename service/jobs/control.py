@@ -97,9 +97,7 @@ class JobControl:
 
     def settle_versions(self) -> None:
         """Run anew what another version of the workflows began, as nobody goes on with it; what is finished is kept."""
-        with self.catalog.read() as connection:
-            open_jobs = {run_id(job_id, retry): job_id for job_id, retry in jobs.unfinished(connection)}
-            scans = {scan_run_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
+        open_jobs, scans = self._open_runs()
         for scan_id in self.engine.of_other_versions(list(scans)):
             self._fail_scan(scans[scan_id], "another version of the service began to count it; register it again")
         for job_id in (open_jobs[run] for run in self.engine.of_other_versions(list(open_jobs))):
@@ -111,16 +109,20 @@ class JobControl:
 
     def settle_lost(self) -> None:
         """Fail jobs and scans that the engine gave up on without telling us (its own limit on restarts)."""
-        with self.catalog.read() as connection:
-            open_jobs = {run_id(job_id, retry): job_id for job_id, retry in jobs.unfinished(connection)}
+        open_jobs, scans = self._open_runs()
         for job_id in (open_jobs[run] for run in self.engine.ended_badly(list(open_jobs))):
             error = {"code": "lost", "detail": "the job ended without a result; its workers kept dying"}
             with self.catalog.begin() as connection:
                 jobs.finish(connection, job_id, "failed", error)
-        with self.catalog.read() as connection:
-            scans = {scan_run_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
         for scan_id in self.engine.ended_badly(list(scans)):
             self._fail_scan(scans[scan_id], "the corpus was not counted; its workers kept dying")
+
+    def _open_runs(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Jobs that have not ended, and corpora that are being counted, by the workflow that is at each."""
+        with self.catalog.read() as connection:
+            open_jobs = {run_id(job_id, retry): job_id for job_id, retry in jobs.unfinished(connection)}
+            scans = {scan_run_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
+        return open_jobs, scans
 
     def _fail_scan(self, corpus_id: str, detail: str) -> None:
         with self.catalog.begin() as connection:

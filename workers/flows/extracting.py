@@ -6,7 +6,6 @@ that a set never vouches for a file that was changed meanwhile.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from functools import partial
@@ -19,7 +18,7 @@ from safetensors.numpy import load_file
 
 from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_tensors, shard_name
 from service.artifacts.atomic import atomic_path, publish_folder, sha256_file
-from service.artifacts.manifest import MANIFEST, read_manifest
+from service.artifacts.manifest import MANIFEST, digest_of, read_manifest
 from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import activations, jobs
 from service.catalog.engine import Connection
@@ -66,7 +65,7 @@ def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
             _warn_halved(current, job_id, extracted.halvings)
     progress(len(tokens), final=True)
     files = [folder / rows_name(shard), *targets]
-    return {"rows": len(tokens), "sha256": digest_of([sha256_file(path) for path in files])}
+    return {"rows": len(tokens), "sha256": digest_of(map(sha256_file, files))}
 
 
 def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
@@ -95,11 +94,6 @@ def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
         collect_staging(current.settings.staging_root, set_id)
     shutil.rmtree(staging, ignore_errors=True)
     return {"sets": ids}
-
-
-def digest_of(digests: list[str]) -> str:
-    """One SHA-256 for several."""
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _published_digest(current: Runtime, ids: list[str], shards: int) -> str:

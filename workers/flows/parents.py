@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from dbos import DBOS
 
+from service.artifacts.manifest import digest_of
 from service.catalog import activations, corpora
 from service.ids import derived_id
 from service.jobs.engine import CALIBRATE_WORKFLOW, SCAN_WORKFLOW
@@ -81,7 +80,7 @@ def _extract(job_id: str, spec: Spec) -> list[str]:
     names = [f"extract-{index:05d}" for index in range(sample["shards"])]
     handles = [segment(job_id, name, "extract", spec | {"shard": index}) for index, name in enumerate(names)]
     gather(handles)
-    written = sha256("".join(result_of(handle)["sha256"] for handle in handles).encode()).hexdigest()
+    written = digest_of(result_of(handle)["sha256"] for handle in handles)
     whole = {"shards": sample["shards"], "sha256": written}
     published = result_of(segment(job_id, "publish", "publish", spec | whole))
     return published["sets"]

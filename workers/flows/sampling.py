@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from tokenizers import Encoding, Tokenizer
 
 from service.artifacts.activation_set import rows_name, save_chunks
 from service.artifacts.atomic import sha256_file, write_bytes
-from service.artifacts.manifest import canonical_json
+from service.artifacts.manifest import canonical_json, digest_of
 from service.catalog import corpora
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import Site, parse_site
@@ -101,8 +100,7 @@ def _draw(
 
 def _staged_sha256(folder: Path, shards: int) -> str:
     """Of all that is known of the chunks: tokens, documents, offsets and texts."""
-    hashes = [sha256_file(folder / rows_name(index)) for index in range(shards)]
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return digest_of(sha256_file(folder / rows_name(index)) for index in range(shards))
 
 
 def _stage(chunks: list[Chunk], folder: Path, per_shard: int) -> int:
