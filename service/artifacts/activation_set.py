@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from service.artifacts.atomic import atomic_path, sha256_file
@@ -24,6 +25,7 @@ from service.artifacts.manifest import MANIFEST, ArtifactFolder, describe_file, 
 from service.artifacts.statistics import RunningStatistics
 from service.artifacts.strings import pack_strings, unpack_string
 from service.contracts.activations import ActivationRow
+from service.errors import CorruptArtifact
 
 Array = np.ndarray
 
@@ -43,6 +45,14 @@ def save_tensors(target: Path, tensors: dict[str, Array]) -> None:
     content = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
     with atomic_path(target) as temporary:
         temporary.write_bytes(content)
+
+
+def load_tensors(path: Path) -> dict[str, Array]:
+    """The tensors of a file that no manifest vouches for yet; raises `CorruptArtifact` where they cannot be read."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CorruptArtifact("an unpublished file of tensors is missing or cannot be read") from error
 
 
 def _map_tensor(path: Path, name: str) -> Array:
@@ -69,13 +79,14 @@ def finish_set(folder: Path, about: dict[str, Any]) -> None:
     """Complete a folder that holds all its shards: statistics, moments, and last the manifest.
 
     Raises:
+        CorruptArtifact: a shard cannot be read.
         NonFiniteData: naming the first row that is not finite.
     """
     shards = [folder / shard_name(index) for index in range(len(list(folder.glob("shard-*.safetensors"))))]
-    first = load_file(shards[0])["vectors"]
+    first = load_tensors(shards[0])["vectors"]
     running, counts = RunningStatistics(first.shape[1]), []
     for path in shards:
-        vectors = load_file(path)["vectors"]
+        vectors = load_tensors(path)["vectors"]
         running.add(vectors)
         counts.append(len(vectors))
     save_tensors(

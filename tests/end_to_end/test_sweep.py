@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import time
+from contextlib import closing
 
 import httpx2
 import pyarrow.parquet as parquet
 import pytest
+import sqlalchemy as sa
 
+from service.catalog.engine import Catalog
+from service.catalog.tables import segments
 from service.contracts.sweeps import Sweep
 from tests.end_to_end.conftest import PATIENCE_S, Running
 
@@ -74,16 +78,27 @@ def test_figures_and_parquet_are_served(service: Running, sweep: Sweep):
     assert table.column("train_loss_eval").null_count == 16
 
 
+def wait_for_row(catalog: Catalog, job_id: str, wanted: sa.ColumnElement[bool]) -> None:
+    """Until a segment of the job is as wanted."""
+    query, deadline = sa.select(segments.c.name).where(segments.c.job == job_id, wanted), time.monotonic() + PATIENCE_S
+    while True:
+        with catalog.read() as connection:
+            if connection.execute(query).first() is not None:
+                return
+        assert time.monotonic() < deadline, f"no segment of {job_id} is {wanted}"
+        time.sleep(0.01)
+
+
 def test_a_killed_worker_changes_no_number(service: Running, sweep: Sweep):
-    handle = service.client.submit("sweep", SPEC)
-    deadline = time.monotonic() + PATIENCE_S
-    while (job := handle.get()).progress.done < 12:
-        assert job.state not in ("failed", "succeeded"), job
-        assert time.monotonic() < deadline
-    process = service.supervisor.child("compute").process
-    assert process is not None
-    process.kill()
-    again = service.client.sweep(handle.wait(timeout_s=PATIENCE_S).job.results[0].id)
+    handle, here = service.client.submit("sweep", SPEC), segments.c.stage == "train"
+    with closing(Catalog(service.settings.resolved_database_url)) as catalog:
+        wait_for_row(catalog, handle.id, here & segments.c.running & (segments.c.done >= 5))
+        process = service.supervisor.child("compute").process
+        assert process is not None
+        process.kill()
+        finished = handle.wait(timeout_s=PATIENCE_S)
+        wait_for_row(catalog, handle.id, here & (segments.c.deaths == 1) & (segments.c.attempt == 2))
+    again = service.client.sweep(finished.job.results[0].id)
     assert again.tables == sweep.tables
     assert [run.stopping for run in again.runs] == [run.stopping for run in sweep.runs]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,9 +21,11 @@ from tensorboard.backend.event_processing import event_file_loader
 from service.catalog import training
 from service.catalog.engine import Catalog
 from service.catalog.tables import segments
+from service.client import Finished
 from service.contracts.jobs import Job
 from service.contracts.sweeps import SHARES
 from service.errors import InvalidInput
+from service.jobs.engine import COMPUTE_QUEUE, JobEngine
 from tests.end_to_end.conftest import PATIENCE_S, Running
 
 SPEC = {"preset": "smoke/f2", "eval_every": 10, "steps": 40}
@@ -115,6 +118,31 @@ def test_a_killed_run_ends_with_the_same_numbers(service: Running, unbroken: str
     assert states[0] is not None
     assert states[1] is not None
     assert states[0][1] == states[1][1], "weights and optimiser end with the same bits"
+
+
+def test_a_radius_goes_before_a_training(service: Running, analysis: Finished, unbroken: str):
+    """Both wait while the worker is busy; the radius came later and goes first, so it waits for one segment at most."""
+    process = service.supervisor.child("compute").process
+    assert process is not None
+    engine = JobEngine(service.settings.resolved_database_url)
+    with closing(engine), closing(Catalog(service.settings.resolved_database_url)) as catalog:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            handles = []
+            for kind, spec in (("training", SPEC), ("radius", {"activations": analysis.activations[0]})):
+                handles.append(service.client.submit(kind, spec))
+                deadline = time.monotonic() + PATIENCE_S
+                while not any(at.startswith(handles[-1].id) for at in engine.waiting(COMPUTE_QUEUE)):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        ids = [handle.wait(timeout_s=PATIENCE_S).job.id for handle in handles]
+        begun = sa.select(segments.c.job).where(segments.c.job.in_(ids)).order_by(segments.c.started_at)
+        with catalog.read() as connection:
+            order = list(connection.execute(begun).scalars())
+    assert order[0] == ids[1]
+    assert set(order[1:]) == {ids[0]}
 
 
 def test_the_other_experiment_runs_too(service: Running):

@@ -39,6 +39,14 @@ def test_runs_of_one_token_are_found_at_their_start():
     assert set(first_occurrences(training, np.zeros(64, dtype=np.int64)).tolist()) == {100}
 
 
+def test_a_hash_that_many_stretches_share_proves_nothing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(overlap, "_BASE", np.uint64(0))  # the last token alone decides
+    generator = np.random.Generator(np.random.PCG64(5))
+    training = generator.integers(0, 3, 2_000).astype(np.uint16)
+    held_out = np.concatenate([training[700:800], generator.integers(0, 3, 60).astype(np.uint16)])
+    assert first_occurrences(training, held_out).tolist() == slowly(training, held_out)
+
+
 def test_too_little_text_has_no_stretch():
     assert len(first_occurrences(np.arange(100), np.arange(STRETCH - 1))) == 0
     assert first_occurrences(np.arange(5), np.arange(STRETCH)).tolist() == [-1]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file
 
-from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_tensors, shard_name
+from service.artifacts.activation_set import catalog_row, finish_set, load_tensors, rows_name, save_tensors, shard_name
 from service.artifacts.atomic import atomic_path, publish_folder, sha256_file
 from service.artifacts.manifest import MANIFEST, digest_of, read_manifest
 from service.artifacts.staging import collect_staging, own_staging
@@ -46,10 +47,14 @@ def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
     """Vectors of shard `arguments["shard"]` at every site; a shard that is there already is kept.
 
     Returns `{"rows", "sha256"}`, the latter of the shard's files.
+
+    Raises:
+        CorruptArtifact: the shard's chunks cannot be read; nothing of the extraction is kept then.
     """
     current, spec, shard = runtime(), extraction_spec(arguments), arguments["shard"]
     folder = current.staging(job_id)
-    tokens = load_file(folder / rows_name(shard))["tokens"]
+    with _all_or_nothing(folder):
+        tokens = load_tensors(folder / rows_name(shard))["tokens"]
     targets = [folder / f"site-{i:02d}" / shard_name(shard) for i in range(len(spec.sites))]
     if not all(target.exists() for target in targets):
         loaded, sites = _load(current, spec)
@@ -77,23 +82,33 @@ def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
     current, spec = runtime(), extraction_spec(arguments)
     staging = current.staging(job_id)
     ids = [derived_id("act", job_id, position) for position in range(len(spec.sites))]
-    missing = [i for i, set_id in enumerate(ids) if not (current.artifact(set_id) / MANIFEST).exists()]
-    for position, about in (_describe(current, spec, job_id, staging, missing) if missing else {}).items():
-        with own_staging(current.settings.staging_root, ids[position], progress.attempt) as folder:
-            _link(staging / f"site-{position:02d}", folder, [shard_name(i) for i in range(arguments["shards"])])
-            _link(staging, folder, [rows_name(i) for i in range(arguments["shards"])])
-            finish_set(folder, about | {"id": ids[position]})
-            publish_folder(folder, current.artifact(ids[position]))
-    if _published_digest(current, ids, arguments["shards"]) != arguments["sha256"]:
-        for folder in (staging, *map(current.artifact, ids)):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise CorruptArtifact("an unpublished file of the extraction was changed after it was written")
+    with _all_or_nothing(staging, *map(current.artifact, ids)):
+        missing = [i for i, set_id in enumerate(ids) if not (current.artifact(set_id) / MANIFEST).exists()]
+        for position, about in (_describe(current, spec, job_id, staging, missing) if missing else {}).items():
+            with own_staging(current.settings.staging_root, ids[position], progress.attempt) as folder:
+                _link(staging / f"site-{position:02d}", folder, [shard_name(i) for i in range(arguments["shards"])])
+                _link(staging, folder, [rows_name(i) for i in range(arguments["shards"])])
+                finish_set(folder, about | {"id": ids[position]})
+                publish_folder(folder, current.artifact(ids[position]))
+        if _published_digest(current, ids, arguments["shards"]) != arguments["sha256"]:
+            raise CorruptArtifact("an unpublished file of the extraction was changed after it was written")
     for set_id in ids:
         row = catalog_row(current.artifact(set_id))
         current.write(partial(_record, progress, row))
         collect_staging(current.settings.staging_root, set_id)
     shutil.rmtree(staging, ignore_errors=True)
     return {"sets": ids}
+
+
+@contextmanager
+def _all_or_nothing(*folders: Path) -> Iterator[None]:
+    """Remove what an extraction has made when a part of it turns out to be damaged: a retry makes it all anew."""
+    try:
+        yield
+    except CorruptArtifact:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _published_digest(current: Runtime, ids: list[str], shards: int) -> str:
@@ -124,9 +139,9 @@ def _record(progress: SegmentProgress, row: dict[str, Any], connection: Connecti
 def _parity(current: Runtime, spec: ExtractionSpec, staging: Path, positions: list[int]) -> dict[int, dict[str, Any]]:
     """Deviation of the first stored rows of each site from a float32 forward of one chunk at a time."""
     loaded, sites = _load(current, spec, "float32")
-    chunks = list(load_file(staging / rows_name(0))["tokens"][:_PARITY_CHUNKS])
+    chunks = list(load_tensors(staging / rows_name(0))["tokens"][:_PARITY_CHUNKS])
     rows = len(chunks) * (spec.chunk_tokens if spec.position == "all" else 1)
-    stored = {sites[i]: load_file(staging / f"site-{i:02d}" / shard_name(0))["vectors"][:rows] for i in positions}
+    stored = {sites[i]: load_tensors(staging / f"site-{i:02d}" / shard_name(0))["vectors"][:rows] for i in positions}
     deviations = relative_deviation(loaded.model, chunks, spec.position, stored)
     return {i: {"chunks": len(chunks), "max_relative_deviation": deviations[sites[i]]} for i in positions}
 

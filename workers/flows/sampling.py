@@ -17,7 +17,7 @@ from service.artifacts.manifest import canonical_json, digest_of
 from service.catalog import corpora
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import Site, parse_site
-from service.errors import InvalidInput
+from service.errors import CorruptArtifact, InvalidInput
 from workers.corpora.documents import Document
 from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
 from workers.corpora.sources import read_documents
@@ -75,8 +75,11 @@ def sample_chunks(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
 
 
 def read_sample_note(folder: Path) -> dict[str, Any]:
-    """What is known of a staged sample."""
-    return json.loads((folder / SAMPLE_NOTE).read_bytes())
+    """What is known of a staged sample; raises `CorruptArtifact` where it is gone."""
+    try:
+        return json.loads((folder / SAMPLE_NOTE).read_bytes())
+    except FileNotFoundError as error:
+        raise CorruptArtifact("the unpublished sample of the extraction is missing") from error
 
 
 def _draw(

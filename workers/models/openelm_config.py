@@ -70,8 +70,8 @@ _M1, _M2, _M3 = (OPENELM[f"openelm-{name}"].config for name in ("m1", "m2", "m3"
 PAPER: dict[str, OpenELMConfig] = {
     "m1": trainable(_M1),
     "m1-padded": trainable(_M1, width_multiple=64),
-    "m2": trainable(_heads_b(_M2)),
-    "m2-heads-a": trainable(_M2),
+    "m2": trainable(_M2),
+    "m2-heads-b": trainable(_heads_b(_M2)),
     "m2-printed": OpenELMConfig(1280, _M2.query_heads, _M2.kv_heads, (1497,) * 8),
     "m3": trainable(_M3),
 }

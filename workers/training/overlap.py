@@ -42,20 +42,24 @@ def first_occurrences(training: Array, held_out: Array, tick: Tick = no_tick) ->
     if len(held_out) < STRETCH:
         return np.empty(0, dtype=np.int64)
     starts = np.unique(np.linspace(0, len(held_out) - STRETCH, _SAMPLED, dtype=np.int64))
-    wanted = _hashes(np.concatenate([held_out[start : start + STRETCH] for start in starts]))[::STRETCH]
-    ranked = np.argsort(wanted)
-    first = np.full(len(starts), -1, dtype=np.int64)
+    distinct, of = np.unique(held_out[starts[:, None] + np.arange(STRETCH)], axis=0, return_inverse=True)
+    wanted = _hashes(distinct.ravel())[::STRETCH]
+    ranked = np.sort(wanted)
+    first = np.full(len(distinct), -1, dtype=np.int64)
     for begin in range(0, len(training) - STRETCH + 1, _AT_ONCE):
         tick()
         hashes = _hashes(training[begin : begin + _AT_ONCE + STRETCH - 1])
-        places = np.searchsorted(wanted, hashes, sorter=ranked).clip(max=len(wanted) - 1)
-        for at in np.flatnonzero(wanted[ranked[places]] == hashes):
-            for stretch in np.flatnonzero(wanted == hashes[at]):
-                found = training[begin + at : begin + at + STRETCH]
-                same = np.array_equal(found, held_out[starts[stretch] : starts[stretch] + STRETCH])
-                if first[stretch] < 0 and same:
-                    first[stretch] = begin + at
-    return first
+        hits = np.flatnonzero(ranked[np.searchsorted(ranked, hashes).clip(max=len(ranked) - 1)] == hashes)
+        for value in np.unique(hashes[hits]):
+            for stretch in np.flatnonzero((wanted == value) & (first < 0)):
+                places = begin + hits[hashes[hits] == value]
+                first[stretch] = _first_equal(training, places, distinct[stretch])
+    return first[of]
+
+
+def _first_equal(training: Array, places: Array, stretch: Array) -> int:
+    """The first of the places where the stretch stands, −1 where it does at none: equal hashes are no proof."""
+    return next((int(at) for at in places if np.array_equal(training[at : at + STRETCH], stretch)), -1)
 
 
 def _hashes(tokens: Array) -> Array:
