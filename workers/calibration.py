@@ -14,7 +14,6 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tokenizers import ByteLevelBPETokenizer
-from transformers import GPT2Config, GPT2Model
 
 from service.artifacts.atomic import sha256_file, write_bytes
 from service.contracts.base import now
@@ -101,6 +100,8 @@ def _tokenising(documents: list[Document]) -> float:
 
 
 def _forward(width: int, device: torch.device) -> Rate:
+    from transformers import GPT2Config, GPT2Model
+
     config = GPT2Config(n_layer=_LAYERS, n_embd=width, n_head=width // 64, n_positions=_CONTEXT, vocab_size=_VOCABULARY)
     model = GPT2(GPT2Model(config).to(device))  # pyright: ignore[reportArgumentType]
     sequences = max(1, default_batch_tokens(device) // _CONTEXT)

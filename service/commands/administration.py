@@ -9,12 +9,8 @@ import httpx2
 import typer
 
 from service.binding import url_at
-from service.catalog import workers
-from service.catalog.engine import Catalog
-from service.catalog.migrate import migrate
 from service.commands.output import console
 from service.errors import InvalidInput, Unavailable
-from service.jobs.engine import migrate_engine
 from service.keys import create_key, read_keys, remove_key
 from service.settings import Settings
 
@@ -26,6 +22,9 @@ _HEALTH_S = 5.0
 @db_app.command("upgrade")
 def upgrade() -> None:
     """Bring the database to this version's schema; safe to repeat."""
+    from service.catalog.migrate import migrate
+    from service.jobs.engine import migrate_engine
+
     settings = Settings()
     settings.make_folders()
     migrate(settings.resolved_database_url)
@@ -65,6 +64,9 @@ def check_health(role: str | None, settings: Settings) -> None:
         transport = httpx2.HTTPTransport(uds=str(settings.query_socket))
         _expect_200(httpx2.Client(transport=transport, timeout=_HEALTH_S), "http://query/healthz")
     else:
+        from service.catalog import workers
+        from service.catalog.engine import Catalog
+
         name = f"{role}-{settings.worker_name}"
         with Catalog(settings.resolved_database_url).read() as connection:
             if not workers.is_alive(connection, name, settings.lease_s):

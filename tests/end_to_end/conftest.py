@@ -50,15 +50,15 @@ class Running:
 OPTIONS = {
     "port": 0,
     "torch_threads": 1,
-    "shard_tokens": 256,
+    "shard_tokens": 1024,
     "batch_tokens": 64,
-    "poll_interval_s": 0.05,
+    "poll_interval_s": 0.1,
     "progress_interval_s": 0,
     "restart_delay_s": 0.1,
     "takeover_interval_s": 0.5,
     "lease_s": 3,
-    "settle_interval_s": 0.2,
-    "sweep_interval_s": 0.5,
+    "settle_interval_s": 0.3,
+    "sweep_interval_s": 1,
     "corpus_scan_wait_s": 5,
 }
 

@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 from service.client import Finished
-from tests.end_to_end.conftest import Running
+from tests.end_to_end.conftest import ON_SQLITE, Running
+
+pytestmark = ON_SQLITE
 
 
 def sets_of(analysis: Finished) -> list[str]:

@@ -129,7 +129,7 @@ def damage_by_a_byte(file: Path) -> None:
 def test_a_damaged_set_is_computed_anew(service: Running, damage: Any, seed: int):
     spec = {"seed": seed, "sites": ["final_norm_out"]}
     broken = extract(service, **spec)
-    damage(service.settings.artifacts_root / broken.activations[0] / shard_name(1))
+    damage(service.settings.artifacts_root / broken.activations[0] / shard_name(0))
     done = extract(service, **spec)
     assert done.activations != broken.activations
     assert codes(done) == []

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from service.catalog.engine import Catalog
 from service.catalog.tables import segments
 from service.contracts.sweeps import Sweep
-from tests.end_to_end.conftest import PATIENCE_S, Running
+from tests.end_to_end.conftest import ON_SQLITE, PATIENCE_S, Running
 
 SPEC = {
     "preset": "smoke/table3",
@@ -68,6 +68,7 @@ def test_runs_share_the_sweeps_data_and_are_runs_like_others(service: Running, s
     assert not (service.settings.artifacts_root / first.id / "data").exists()
 
 
+@ON_SQLITE
 def test_figures_and_parquet_are_served(service: Running, sweep: Sweep):
     assert service.client.figure(sweep.id).startswith(b"\x89PNG")
     assert [found["id"] for found in httpx2.get(f"{service.url}/v1/sweeps").json()["data"]][-1:] == [sweep.id]
@@ -103,6 +104,7 @@ def test_a_killed_worker_changes_no_number(service: Running, sweep: Sweep):
     assert [run.stopping for run in again.runs] == [run.stopping for run in sweep.runs]
 
 
+@ON_SQLITE
 def test_seeds_of_question_formation_learn_the_same_lines(service: Running):
     training = {"preset": "smoke/f2", "steps": 10, "eval_every": 5, "seed": 3}
     job = service.run("sweep", {"training": training, "seeds": [0, 1]}).job

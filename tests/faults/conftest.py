@@ -19,11 +19,11 @@ OPTIONS = {
     "batch_tokens": 64,
     "torch_threads": 1,
     "null_queries": 10,
-    "poll_interval_s": 0.05,
+    "poll_interval_s": 0.1,
     "progress_interval_s": 0.05,
-    "takeover_interval_s": 0.3,
+    "takeover_interval_s": 0.5,
     "lease_s": 4,
-    "settle_interval_s": 0.2,
+    "settle_interval_s": 0.3,
 }
 _told: list[str] = []
 

@@ -112,7 +112,11 @@ class Fleet:
 
     def wait_for(self, job_id: str, ready: Callable[[Job], bool]) -> Job:
         """The job, once it is as wanted."""
-        wait_until(lambda: ready(self.job(job_id)), f"job {job_id} gets that far")
+        try:
+            wait_until(lambda: ready(self.job(job_id)), f"job {job_id} gets that far")
+        except AssertionError as late:
+            late.add_note(f"{self.job(job_id)}\n{self.owner(job_id)}")
+            raise
         return self.job(job_id)
 
     def log(self, name: str) -> str:

@@ -24,6 +24,7 @@ _PRELOADED = [
     "_sqlite3",
     "dbos",
     "service.server",
+    "transformers.models.gpt2.modeling_gpt2",
     "workers.activations.extraction",
     "workers.activations.parity",
     "workers.energy",

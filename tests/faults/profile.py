@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """Counts of one profile. Boundaries of system calls and hostile files are always tried all."""
+    """Counts of one profile. Hostile files are always tried all."""
 
     kill_jobs: int  # finished while compute and control workers are killed at random
     kill_pause_s: float  # mean time between two kills
     freezes: int  # of a worker past its lease, woken while another has its segment, and after
-    every_place: bool  # a writer is frozen at every system call of its publish (or at six), and tries again after each
+    every_place: bool  # a writer dies and is frozen at every system call of its publish, and tries again after each
     frozen_pairs: int  # of places of two writers of one publish
     control_deaths: int  # of the control worker, during one job
     flips: int  # of one byte, in sets and in reports each
@@ -24,15 +24,15 @@ class Profile:
 
 SOAK = os.environ.get("RADIUS_SOAK") == "1"
 SHORT_PROFILE = Profile(
-    kill_jobs=12,
-    kill_pause_s=0.3,
+    kill_jobs=6,
+    kill_pause_s=1.0,
     freezes=1,
     every_place=False,
     frozen_pairs=6,
-    control_deaths=5,
-    flips=200,
-    races=15,
-    writing_s=4,
+    control_deaths=3,
+    flips=100,
+    races=8,
+    writing_s=3,
     submit_p99_s=10,
 )
 SOAK_PROFILE = Profile(

@@ -24,14 +24,14 @@ from tests.faults.fleet import COMPUTE, Fleet, running, wait_until
 from tests.faults.outcomes import outcome
 from tests.faults.products import publish_set
 
-ROWS, D = 12_000, 24
+ROWS, D = 8_000, 24
 SPEC = {"fractions": [0.5, 1.0], "exclude": "same_document", "radii": [2.0, 4.0], "k": 2}
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Fleet]:
     """Every search is large here, and a part of it short."""
-    changes = {"progress_interval_s": 0.01, "search_split_work": 1, "search_segment_s": 0.03}
+    changes = {"progress_interval_s": 0.01, "search_split_work": 1, "search_segment_s": 0.03, "shard_tokens": 8_192}
     settings = sqlite_settings(tmp_path_factory.mktemp("parts"), **OPTIONS | changes)
     shutil.copytree(tiny_model, settings.models_root / "tiny")
     with running(settings) as fleet:
@@ -136,7 +136,7 @@ def test_cancelling_stops_the_parts_and_deleting_removes_them(fleet: Fleet, set_
 
 
 def test_the_searches_of_an_analysis_are_split_too(fleet: Fleet):
-    spec = {"model": "tiny", "corpus": "python-docs", "chunk_tokens": 4, "chunks": 9_000, "chunks_per_document": "all"}
+    spec = {"model": "tiny", "corpus": "python-docs", "chunk_tokens": 4, "chunks": 6_000, "chunks_per_document": "all"}
     job = fleet.client.submit("analysis", spec | {"sites": ["final_norm_out"]}).wait().job
     assert [result.type for result in job.results] == ["activations", "radius"]
     assert len(parts_of(fleet, job.id, "search")) > 1

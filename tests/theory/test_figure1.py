@@ -73,17 +73,17 @@ def run(*command: str, out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", *command, "--out", str(out)], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_the_command_prints_the_minima_and_draws(tmp_path: Path, ending: str, magic: bytes):
-    done = run("service.cli", "theory", "figure1", out=tmp_path / f"f.{ending}")
+def test_the_command_prints_the_minima_and_draws(tmp_path: Path):
+    done = run("service.cli", "theory", "figure1", out=tmp_path / "f.pdf")
     assert (done.returncode, done.stderr) == (0, "")
     assert "-1.95694921, 0.493618759" in done.stdout
-    assert (tmp_path / f"f.{ending}").read_bytes().startswith(magic)
+    assert (tmp_path / "f.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_with_json_nothing_else_is_printed(tmp_path: Path):
     done = run("service.cli", "theory", "figure1", "--json", out=tmp_path / "f.svg")
     assert json.loads(done.stdout) == figure1_theory()
+    assert (tmp_path / "f.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_a_file_that_cannot_be_written_is_named_without_a_trace(tmp_path: Path):

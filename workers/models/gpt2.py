@@ -7,15 +7,16 @@ language model) 50,257 logits per position, none of which a site below needs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import GPT2Model
-from transformers.activations import NewGELUActivation
 
 from service.contracts.sites import FINAL_NORM, Site
 from workers.models.interface import ModelSizes
+
+if TYPE_CHECKING:
+    from transformers import GPT2Model  # seconds, which only whoever has such a model spends
 
 
 def sizes_of(config: Any) -> ModelSizes:
@@ -72,5 +73,7 @@ class GPT2:
 
 def _fuse_activation(block: Any) -> None:
     """The same tanh approximation of GELU in one kernel, where Hugging Face composes it of eight."""
+    from transformers.activations import NewGELUActivation
+
     if isinstance(block.mlp.act, NewGELUActivation):
         block.mlp.act = nn.GELU(approximate="tanh")

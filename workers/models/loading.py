@@ -1,4 +1,8 @@
-"""Loading a model and its tokenizer: a folder under the models root, or a hub id at a revision. Safetensors only."""
+"""Loading a model and its tokenizer: a folder under the models root, or a hub id at a revision. Safetensors only.
+
+`transformers` takes seconds to import, so it is left to those who load: a worker is there sooner, and one that trains
+never needs it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoTokenizer, GPT2Model, PreTrainedTokenizerFast
 
 from service.artifacts.atomic import sha256_file
 from service.artifacts.manifest import canonical_json
@@ -54,6 +57,8 @@ def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokeni
     Raises:
         InvalidInput: there is none beside the model.
     """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
     where, options = _locate(name, revision, models_root)
     try:
         wrapped = AutoTokenizer.from_pretrained(where, use_fast=True, trust_remote_code=False, **options)
@@ -89,6 +94,8 @@ def load_model(
 def _load_model(
     name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str, _state: FolderState
 ) -> LoadedModel[GPT2]:
+    from transformers import GPT2Model
+
     where, options = _locate(name, revision, models_root)
     config = _read_config(where, options)
     try:
@@ -130,6 +137,8 @@ def _locate(name: str, revision: str | None, models_root: Path) -> tuple[str, di
 
 
 def _read_config(where: str, options: dict[str, Any]) -> Any:
+    from transformers import AutoConfig
+
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:

@@ -1,0 +1,124 @@
+"""Files of an extraction are changed after their segment wrote them and before anything is published."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.artifacts.activation_set import ActivationSet
+from service.artifacts.manifest import digest_of
+from service.catalog import activations, corpora, jobs
+from service.catalog.engine import Catalog
+from service.contracts.corpora import CorpusSource
+from service.contracts.presets import read_spec
+from service.errors import CorruptArtifact
+from service.settings import Settings
+from tests.api.products import insert_job
+from tests.training.segments import own, running_here
+from workers.flows.extracting import extract_shard, publish_sets
+from workers.flows.sampling import SAMPLE_NOTE, sample_chunks
+
+SITES = ["blocks.0.hook_resid_post", "final_norm_out"]
+VECTORS, CHUNKS = "site-00/shard-00001.safetensors", "rows-00001.safetensors"
+
+
+def flip_last_byte(path: Path) -> None:
+    with path.open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        last = stream.read(1)[0]
+        stream.seek(-1, os.SEEK_END)
+        stream.write(bytes([last ^ 1]))
+
+
+def cut_to_half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def remove_all(path: Path) -> None:
+    """As an owner does that found damage, before it was thought dead and its segment was given to the next one."""
+    shutil.rmtree(path.parent)
+
+
+class Extraction:
+    """The segments of one extraction, run here and now."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, spec: dict[str, Any]) -> None:
+        self.settings, self.catalog = settings, catalog
+        self.job = insert_job(catalog, spec, "extraction")
+        self.arguments = spec | {"priority": 50, "retry": 0}
+        with catalog.begin() as connection:
+            jobs.start(connection, self.job)
+
+    @property
+    def staging(self) -> Path:
+        return self.settings.staging_root / self.job
+
+    def extract(self) -> dict[str, Any]:
+        """All but the publishing; returns what the segment that publishes is told."""
+        sample = sample_chunks(self.job, self.arguments, own(self.catalog, self.job, "sample"))
+        assert sample["shards"] > 1
+        digests = [self._extract_shard(shard)["sha256"] for shard in range(sample["shards"])]
+        return {"shards": sample["shards"], "sha256": digest_of(digests)}
+
+    def _extract_shard(self, shard: int) -> dict[str, Any]:
+        progress = own(self.catalog, self.job, f"extract-{shard}")
+        return extract_shard(self.job, self.arguments | {"shard": shard}, progress)
+
+    def publish(self, whole: dict[str, Any]) -> list[bytes]:
+        """The bytes of the published vectors."""
+        made = publish_sets(self.job, self.arguments | whole, own(self.catalog, self.job, "publish"))["sets"]
+        with self.catalog.read() as connection:
+            found = {set_id: activations.get(connection, set_id)[0].sha256 for set_id in made}
+        sets = [ActivationSet(self.settings.artifacts_root / set_id, sha256) for set_id, sha256 in found.items()]
+        return [stored.vectors().tobytes() for stored in sets]
+
+
+@pytest.fixture
+def extraction(settings: Settings, catalog: Catalog, tiny_model: Path) -> Iterator[Callable[[], Extraction]]:
+    """Makes extractions that are all of the same vectors."""
+    shutil.copytree(tiny_model, settings.models_root / "tiny")
+    book = settings.corpora_root / "book" / "one.txt"
+    book.parent.mkdir()
+    book.write_text("The walrus does giggle. " * 200)
+    given = settings.model_copy(update={"shard_tokens": 64, "torch_threads": 1})
+    with catalog.begin() as connection:
+        source = CorpusSource.model_validate({"path": "book"})
+        corpora.register(connection, "corpus-book", "book", source, state="ready")
+    spec = {"model": "tiny", "corpus": "book", "sites": SITES, "chunk_tokens": 16, "chunks": 12, "reuse": False}
+    full = read_spec("extraction", spec | {"chunks_per_document": "all"}).model_dump(mode="json")
+    with running_here(given, catalog):
+        yield lambda: Extraction(given, catalog, full)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [(flip_last_byte, VECTORS), (flip_last_byte, CHUNKS), (cut_to_half, VECTORS), (remove_all, SAMPLE_NOTE)],
+)
+def test_what_was_changed_meanwhile_is_never_published(
+    extraction: Callable[[], Extraction], change: Callable[[Path], None], name: str
+):
+    expected = (unbroken := extraction()).publish(unbroken.extract())
+    broken = extraction()
+    whole = broken.extract()
+    change(broken.staging / name)
+    with pytest.raises(CorruptArtifact):
+        broken.publish(whole)
+    with broken.catalog.read() as connection:
+        assert jobs.get(connection, broken.job).results == []
+    assert not broken.staging.exists()
+    assert broken.publish(broken.extract()) == expected  # as a retry does
+
+
+def test_chunks_that_cannot_be_read_fail_their_shard(extraction: Callable[[], Extraction]):
+    expected = (unbroken := extraction()).publish(unbroken.extract())
+    broken = extraction()
+    sample_chunks(broken.job, broken.arguments, own(broken.catalog, broken.job, "sample"))
+    cut_to_half(broken.staging / CHUNKS)
+    with pytest.raises(CorruptArtifact):
+        broken.extract()
+    assert broken.publish(broken.extract()) == expected
