@@ -27,7 +27,7 @@ test-fused: $(READY)
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_fused_tile.py
 
 soak: $(READY)
-	RADIUS_SOAK=1 $(BIN)/python -m pytest tests/faults tests/postgres
+	RADIUS_SOAK=1 $(BIN)/python -m pytest tests/faults tests/postgres tests/end_to_end
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -22,12 +22,11 @@ _HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 def create_app(settings: Settings) -> FastAPI:
     """The application for `settings`; the database must have been migrated."""
-    services = build_services(settings)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        services.close()
+        app.state.services.close()
 
     app = FastAPIOffline(  # its documentation pages load nothing from another host
         title="Radius",
@@ -36,7 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
     )
-    app.state.services = services
+    app.state.services = build_services(settings)
     for part in (jobs, radius, theory, training, sweeps, about):
         app.include_router(part.router, max_body_size=settings.max_json_bytes)
     for part in (energy, queries):

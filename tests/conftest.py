@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from service.api.services import build_services
 from service.app import create_app
 from service.catalog.engine import Catalog
 from service.settings import Settings
@@ -64,10 +66,19 @@ def catalog(settings: Settings) -> Iterator[Catalog]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def application(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    """The routes, which take longest to make and are the same for all settings but those of limits and keys."""
+    made = create_app(Settings(data_dir=tmp_path_factory.mktemp("application")))
+    made.state.services.close()
+    return made
+
+
 @pytest.fixture
-def api(settings: Settings) -> Iterator[TestClient]:
+def api(settings: Settings, application: FastAPI) -> Iterator[TestClient]:
     """The REST application without workers: what is submitted stays queued."""
-    with TestClient(create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    application.state.services = build_services(settings)
+    with TestClient(application, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 

@@ -14,6 +14,7 @@ from service.client import Client, Finished
 from service.settings import Settings
 from service.supervisor import Supervisor
 from tests.databases.migrated import DATABASES, Databases
+from tests.faults.profile import SOAK
 
 ANALYSIS = {
     "model": "tiny",
@@ -63,6 +64,8 @@ OPTIONS = {
 }
 
 
+# What is about numbers and files, and tried on both databases by `make soak`.
+ONCE = pytest.mark.parametrize("service", DATABASES if SOAK else ["sqlite"], indirect=True)
 ON_SQLITE = pytest.mark.parametrize("service", ["sqlite"], indirect=True)  # of what has no share in the database
 
 

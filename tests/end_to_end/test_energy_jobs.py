@@ -12,9 +12,9 @@ import pytest
 
 from service.client import Finished
 from service.theory import energy
-from tests.end_to_end.conftest import ANALYSIS, ON_SQLITE, Running
+from tests.end_to_end.conftest import ANALYSIS, ONCE, Running
 
-pytestmark = ON_SQLITE
+pytestmark = ONCE
 
 LAYERS = ["blocks.0.hook_resid_pre", *(f"blocks.{block}.hook_resid_post" for block in range(3))]
 

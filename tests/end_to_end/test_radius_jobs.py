@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 from service.client import Finished
-from tests.end_to_end.conftest import ON_SQLITE, Running
+from tests.end_to_end.conftest import ONCE, Running
 
-pytestmark = ON_SQLITE
+pytestmark = ONCE
 
 
 def sets_of(analysis: Finished) -> list[str]:

@@ -32,7 +32,7 @@ JOBS_AND_CATALOG = {
     "worker_locks",
     "end_to_end": "budget energy_jobs estimates job_control kill main_job radius_jobs retention reuse sweep training",
     "faults": "cancel_against_finish control_deaths frozen_worker full_disk hard_writing hostile_imports random_kills "
-    "poison staged_bytes stopped_worker",
+    "poison stopped_worker",
 }
 LISTED = [TESTS / room / f"test_{name}.py" for room, names in JOBS_AND_CATALOG.items() for name in names.split()]
 
