@@ -13,6 +13,8 @@ from service.contracts.radius import FIGURE_FORMATS
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write `figure` beside `stem` in every format; returns the paths. The same figure gives the same files."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)  # laid out once; else each format does it again, in twice the time
     paths = [stem.with_suffix(f".{ending}") for ending in FIGURE_FORMATS]
     with rc_context({"svg.hashsalt": "radius"}):  # else the names within an SVG are drawn by chance
         for path in paths:
