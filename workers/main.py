@@ -35,6 +35,7 @@ from service.jobs.engine import (
     JobEngine,
     engine_url,
 )
+from service.jobs.outages import wait_out_outages
 from service.jobs.retention import Retention
 from service.jobs.submission import Submission
 from service.settings import Settings
@@ -132,6 +133,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
 
 def _launch(settings: Settings, role: str, name: str) -> None:
     """Import the role's workflows (only a compute worker needs torch) and configure the engine."""
+    wait_out_outages()
     DBOS(
         config={
             "name": APP_NAME,

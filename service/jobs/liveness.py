@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager
 from typing import Literal
 
@@ -18,6 +19,7 @@ class Liveness:
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
         self._suspected: set[str] = set()
+        self._watching_since = time.monotonic()
 
     @property
     def doubts(self) -> bool:
@@ -32,17 +34,21 @@ class Liveness:
         """Say that `worker` lives, and put the workflows of those that do not back on their queues.
 
         Who has no lock is dead at the second look, half an interval later at least: locks go with the database's
-        server, and their holders take them again before that. A look that fails says nothing of anybody.
+        server, and their holders take them again before that. Who has one and was not seen is frozen, when all looks
+        for a lease have succeeded: none is seen while the database is away. A look that fails says nothing of anybody.
         """
         before, self._suspected = self._suspected, set()
+        watching_since, self._watching_since = self._watching_since, float("inf")
         with self.catalog.begin() as connection:
             workers.seen(connection, worker)
         states = {other: self._state(other) for other in self.engine.held_by_others(worker)}
         dead = {other for other, state in states.items() if state == "dead"}
+        now = time.monotonic()
+        watched_s = max(0.0, now - watching_since)
         for other, state in states.items():
-            if state == "frozen" or other in dead & before:
+            if (state == "frozen" and watched_s >= self.settings.lease_s) or other in dead & before:
                 self._give_back(other)
-        self._suspected = dead
+        self._suspected, self._watching_since = dead, now - watched_s
 
     def _state(self, worker: str) -> Literal["alive", "dead", "frozen"]:
         with self._lock(worker) as free:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import cast
@@ -89,6 +90,22 @@ def test_a_frozen_worker_has_its_lock_and_loses_its_work(catalog: Catalog, engin
     impatient = settings.model_copy(update={"lease_s": 1e-6})
     with living(settings):
         Liveness(catalog, cast(JobEngine, engine), impatient).take_over(ME)
+    assert engine.given_back == WORK
+
+
+def test_after_an_outage_nobody_is_frozen_for_a_lease(catalog: Catalog, engine: Engine, settings: Settings):
+    """All were unseen while the database was away; they need time to say that they live."""
+    liveness = Liveness(catalog, cast(JobEngine, engine), settings.model_copy(update={"lease_s": 0.5}))
+    with living(settings):
+        time.sleep(0.6)
+        engine.away = True
+        with pytest.raises(Unavailable):
+            liveness.take_over(ME)
+        engine.away = False
+        liveness.take_over(ME)
+        assert engine.given_back == []
+        time.sleep(0.6)
+        liveness.take_over(ME)
     assert engine.given_back == WORK
 
 
