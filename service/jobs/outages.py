@@ -11,7 +11,7 @@ from sqlalchemy.engine import ExceptionContext
 
 
 def wait_out_outages() -> None:
-    """From now on, a failure to connect counts in this process as a lost connection; the engine tries again after it."""
+    """From now on, a failure to connect counts here as a lost connection, after which the engine tries again."""
     if not sa.event.contains(sa.Engine, "handle_error", _as_lost_connection):
         sa.event.listen(sa.Engine, "handle_error", _as_lost_connection)
 
