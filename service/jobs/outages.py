@@ -7,13 +7,14 @@ a container is started again, ended a waiting job in a state that nobody could r
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 
 
 def wait_out_outages() -> None:
     """From now on, a failure to connect counts here as a lost connection, after which the engine tries again."""
-    if not sa.event.contains(sa.Engine, "handle_error", _as_lost_connection):
-        sa.event.listen(sa.Engine, "handle_error", _as_lost_connection)
+    if not event.contains(sa.Engine, "handle_error", _as_lost_connection):
+        event.listen(sa.Engine, "handle_error", _as_lost_connection)
 
 
 def _as_lost_connection(context: ExceptionContext) -> None:

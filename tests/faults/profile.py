@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -49,3 +50,8 @@ SOAK_PROFILE = Profile(
 )
 PROFILE = SOAK_PROFILE if SOAK else SHORT_PROFILE
 SEED = int(os.environ.get("RADIUS_SEED", "0"))
+
+
+def tried(places: Sequence[int], kind: str) -> Sequence[int]:
+    """System calls of a publish that are tried: in the short profile every other one of a report's, and its last."""
+    return places[::-1] if PROFILE.every_place or kind != "report" else places[::-2]

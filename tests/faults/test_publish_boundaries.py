@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Tally
-from tests.faults.profile import PROFILE
+from tests.faults.profile import PROFILE, tried
 from tests.faults.publishes import NEW, OLD, attempt, visible
 from tests.faults.store import Template
 from tests.faults.system_calls import Fault
@@ -48,7 +48,7 @@ def test_a_reader_sees_old_new_or_nothing(template: Template, kind: str, tally: 
     assert told.error is None
     unbroken = visible(kind, folder)
     with ThreadPoolExecutor(2) as pool:
-        places = range(len(told.seen) - 1, -1, -1 if PROFILE.every_place or kind != "report" else -2)
+        places = tried(range(len(told.seen)), kind)
         deaths = [pool.submit(kill_at, template, kind, at, unbroken) for at in places]
         seen = Counter(death.result() for death in deaths)
     tally(boundaries=len(deaths), **seen)
