@@ -14,6 +14,9 @@ from service.settings import Settings
 from service.theory import energy
 from service.theory.energy_global import energy_global
 from tests.api.products import evaluate, insert_job, publish_texts
+from tests.api.support import ONCE
+
+pytestmark = ONCE
 
 Array = np.ndarray
 D = 5

@@ -14,6 +14,9 @@ from service.catalog.engine import Catalog
 from service.contracts.radius import RadiusReport
 from service.settings import Settings
 from tests.api.products import insert_job, measure, nearest_distances, publish_texts, sample_vectors
+from tests.api.support import ONCE
+
+pytestmark = ONCE
 
 Array = np.ndarray
 

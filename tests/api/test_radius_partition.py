@@ -18,6 +18,9 @@ from service.settings import Settings
 from service.theory.partition import partition_of_radii
 from tests.api.products import D_MODEL, insert_job, measure, nearest_distances, publish_report, publish_texts
 from tests.api.products import sample_vectors as sample
+from tests.api.support import ONCE
+
+pytestmark = ONCE
 
 Array = np.ndarray
 

@@ -15,7 +15,9 @@ from service.catalog.engine import Catalog
 from service.client import Finished, JobFailed
 from service.contracts.jobs import FINAL_STATES, Job
 from service.supervisor import environment
-from tests.end_to_end.conftest import EXTRACTION, PATIENCE_S, Running
+from tests.end_to_end.conftest import EXTRACTION, ON_POSTGRESQL, PATIENCE_S, Running
+
+pytestmark = ON_POSTGRESQL
 
 
 def wait_for(service: Running, job_id: str, ready: Callable[[Job], bool]) -> Job:

@@ -9,7 +9,9 @@ import time
 import pytest
 
 from service.client import Finished, Handle
-from tests.end_to_end.conftest import EXTRACTION, PATIENCE_S, Running
+from tests.end_to_end.conftest import EXTRACTION, ON_POSTGRESQL, PATIENCE_S, Running
+
+pytestmark = ON_POSTGRESQL
 
 
 def wait_for_progress(handle: Handle, share: float) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.databases.migrated import DATABASES, Databases
 from tests.faults.fleet import Fleet, running
+from tests.faults.profile import SOAK
 from tests.faults.store import Template, make_template
 
 Tally = Callable[..., None]
@@ -26,6 +27,11 @@ OPTIONS = {
     "settle_interval_s": 0.3,
 }
 _told: list[str] = []
+
+
+def on(database: str) -> pytest.MarkDecorator:
+    """A fault that the short profile tries on one database, and the long one on both."""
+    return pytest.mark.parametrize("fleet", DATABASES if SOAK else [database], indirect=True)
 
 
 @pytest.fixture

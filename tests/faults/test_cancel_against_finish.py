@@ -24,7 +24,7 @@ from service.jobs.retention import Retention
 from service.settings import Settings
 from tests.api.products import insert_job, publish_texts, sample_vectors
 from tests.api.support import client_of
-from tests.faults.conftest import Tally
+from tests.faults.conftest import Tally, on
 from tests.faults.fleet import Fleet, wait_until
 from tests.faults.outcomes import outcome, published_by, unlisted
 from tests.faults.products import publish_set
@@ -89,6 +89,7 @@ def check_products(fleet: Fleet, job: Job, unbroken: list[Any]) -> None:
     assert outcome(fleet.settings, job) in (([], unbroken) if job.state == "cancelled" else (unbroken,))
 
 
+@on("sqlite")
 def test_a_cancelled_job_ends_one_way(fleet: Fleet, spec: dict[str, Any], unbroken: list[Any], tally: Tally):
     before = unlisted(fleet.settings, fleet.catalog)
     done = run_races(fleet, spec)

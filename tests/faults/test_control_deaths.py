@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from service.catalog.tables import segments
-from tests.faults.conftest import Tally
+from tests.faults.conftest import Tally, on
 from tests.faults.fleet import Fleet, wait_until
 from tests.faults.outcomes import published_by
 from tests.faults.profile import PROFILE
@@ -20,6 +20,7 @@ SPEC = {
 }
 
 
+@on("sqlite")
 def test_a_job_outlives_every_death_of_the_control_worker(fleet: Fleet, tally: Tally):
     handle = fleet.client.submit("extraction", SPEC)
     deaths = 0

@@ -18,7 +18,7 @@ from service.catalog.engine import Catalog
 from service.catalog.tables import segments
 from service.client import Handle
 from service.contracts.jobs import Job
-from tests.faults.conftest import Tally
+from tests.faults.conftest import Tally, on
 from tests.faults.fleet import Fleet, Owner, wait_until
 from tests.faults.outcomes import outcome, published_by, unlisted
 from tests.faults.products import publish_set
@@ -112,6 +112,7 @@ def check_end(fleet: Fleet, handle: Handle, owner: Owner, unbroken: list[Any]) -
     return done
 
 
+@on("postgresql")
 def test_a_worker_that_wakes_too_late_is_refused(fleet: Fleet, spec: dict[str, Any], unbroken: list[Any], tally: Tally):
     """In turns it wakes while another worker has its segment, and after that one has finished."""
     before, began = unlisted(fleet.settings, fleet.catalog), time.monotonic()

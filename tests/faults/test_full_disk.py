@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.api.support import npy_bytes, problem_of
-from tests.faults.conftest import Tally
+from tests.faults.conftest import Tally, on
 from tests.faults.fleet import Fleet
 from tests.faults.outcomes import unlisted
 from tests.faults.products import publish_set
@@ -68,6 +68,7 @@ def check_works_again(fleet: Fleet, spec: dict[str, Any], failed: list[str]) -> 
         assert fleet.wait_for_end(job_id).state == "succeeded"
 
 
+@on("sqlite")
 def test_a_full_disk_fails_jobs_and_nothing_else(fleet: Fleet, spec: dict[str, Any], report: str, tally: Tally):
     before, failed, began = unlisted(fleet.settings, fleet.catalog), [], time.monotonic()
     for free_bytes in FREE:
@@ -80,6 +81,7 @@ def test_a_full_disk_fails_jobs_and_nothing_else(fleet: Fleet, spec: dict[str, A
     tally(full=len(FREE), storage_full=len(failed), retried=len(failed), seconds=f"{time.monotonic() - began:.1f}")
 
 
+@on("sqlite")
 def test_a_read_only_disk_fails_jobs_and_nothing_else(fleet: Fleet, spec: dict[str, Any], report: str):
     before = unlisted(fleet.settings, fleet.catalog)
     with fleet.disk.read_only():

@@ -7,13 +7,14 @@ import signal
 import pytest
 
 from service.client import JobFailed
-from tests.faults.conftest import Tally
+from tests.faults.conftest import Tally, on
 from tests.faults.fleet import Fleet, wait_until
 from tests.faults.test_control_deaths import SPEC
 
 DEATHS = 3
 
 
+@on("postgresql")
 def test_three_deaths_at_one_place_are_a_verdict(fleet: Fleet, tally: Tally):
     # A sample of the whole corpus is drawn before the job knows how large it is: no progress to count.
     handle = fleet.client.submit("extraction", SPEC | {"chunks": 100_000, "reuse": False})

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.catalog.tables import segments
-from tests.faults.conftest import Tally
+from tests.faults.conftest import Tally, on
 from tests.faults.fleet import COMPUTE, WORKERS, Fleet
 from tests.faults.outcomes import outcome, published_by, unlisted
 from tests.faults.products import publish_set
@@ -97,6 +97,7 @@ def unbroken(fleet: Fleet, kinds: list[tuple[str, dict[str, Any]]]) -> list[list
     return [outcome(fleet.settings, handle.wait(timeout_s=PATIENCE_S).job) for handle in handles]
 
 
+@on("postgresql")
 def test_every_job_ends_once_and_as_if_nobody_had_died(
     fleet: Fleet, kinds: list[tuple[str, dict[str, Any]]], unbroken: list[list[Any]], tally: Tally
 ):

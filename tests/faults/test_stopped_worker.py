@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from service.catalog.tables import segments
 from service.client import Handle
-from tests.faults.conftest import Tally
+from tests.faults.conftest import Tally, on
 from tests.faults.fleet import Fleet, Owner, wait_until
 from tests.faults.products import publish_set
 
@@ -52,6 +52,7 @@ def deaths(fleet: Fleet, job_id: str) -> int:
         ).scalar_one()
 
 
+@on("sqlite")
 def test_a_stopped_worker_ends_in_time_and_its_job_goes_on(fleet: Fleet, busy: tuple[Handle, Owner], tally: Tally):
     handle, owner = busy
     process, began = fleet.running[owner.worker], time.monotonic()
@@ -64,6 +65,7 @@ def test_a_stopped_worker_ends_in_time_and_its_job_goes_on(fleet: Fleet, busy: t
     tally(exit_code=code, seconds=f"{took:.1f}")
 
 
+@on("sqlite")
 def test_a_second_signal_ends_it_at_once(fleet: Fleet, busy: tuple[Handle, Owner]):
     handle, owner = busy
     process = fleet.running[owner.worker]
