@@ -18,18 +18,21 @@ from service.app import create_app
 from service.catalog.engine import Catalog
 from service.settings import Settings
 from tests.databases.migrated import DATABASES, Databases
+from tests.faults.profile import SOAK
 from tests.scheduling import ROOMS, ByService
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead of looking for a hub
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that need a GPU, or Triton's interpreter, are not collected without; shared out, the longest are first."""
+    """What needs a GPU, Triton's interpreter or an hour is not collected without; shared out, the longest are first."""
     import torch
 
     missing = {"gpu"} if not torch.cuda.is_available() else set()
     if os.environ.get("TRITON_INTERPRET") != "1":
         missing.add("triton")
+    if not SOAK:
+        missing.add("long")
     left_out = [item for item in items if missing & set(item.keywords)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]

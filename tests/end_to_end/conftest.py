@@ -64,14 +64,10 @@ OPTIONS = {
 }
 
 
-# What is about numbers and files, and tried on both databases by `make soak`.
-ONCE = pytest.mark.parametrize("service", DATABASES if SOAK else ["sqlite"], indirect=True)
-# What kills and stops real processes; `tests/faults` does so on both.
-ON_POSTGRESQL = pytest.mark.parametrize("service", DATABASES if SOAK else ["postgresql"], indirect=True)
 ON_SQLITE = pytest.mark.parametrize("service", ["sqlite"], indirect=True)  # of what has no share in the database
 
 
-@pytest.fixture(scope="package", params=DATABASES)
+@pytest.fixture(scope="package", params=DATABASES if SOAK else ["sqlite"])
 def service(
     request: pytest.FixtureRequest,
     databases: Databases,

@@ -8,7 +8,7 @@ import sys
 import psutil
 
 from service.client import Finished
-from tests.end_to_end.conftest import ONCE, Running
+from tests.end_to_end.conftest import Running
 
 FORBIDDEN = ("torch", "faiss", "transformers", "matplotlib", "tokenizers", "pyarrow", "workers")
 LIMIT_MIB = 160
@@ -26,7 +26,6 @@ def test_importing_the_application_loads_no_accelerator_library():
     assert int(memory) < LIMIT_MIB * 2**20
 
 
-@ONCE
 def test_the_api_is_still_light_after_it_served(service: Running, analysis: Finished):
     """A job, its report, a figure, rows with vectors, pairs and a theory call."""
     http = service.client._http

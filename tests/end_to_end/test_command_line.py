@@ -81,6 +81,7 @@ def test_a_service_that_is_away_exits_with_3(monkeypatch: pytest.MonkeyPatch):
     assert exit_code(monkeypatch, "jobs", "--url", "http://127.0.0.1:9") == 3
 
 
+@pytest.mark.long
 def test_doctor_checks_devices_and_a_search():
     found = {row["check"]: row for row in json.loads(radius("doctor", "--json").stdout)}
     assert found["search of 100 vectors"]["ok"]
@@ -98,6 +99,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str], monkeypatch: pytest.Monk
     assert exit_code(monkeypatch, *arguments) == 2
 
 
+@pytest.mark.long
 @ON_SQLITE
 def test_an_estimate_is_shown_and_says_what_does_not_fit(service: Running):
     asked = ["estimate", "training", "--preset", "smoke/f2"]

@@ -12,9 +12,9 @@ import pytest
 
 from service.client import Finished
 from service.theory import energy
-from tests.end_to_end.conftest import ANALYSIS, ONCE, Running
+from tests.end_to_end.conftest import ANALYSIS, Running
 
-pytestmark = ONCE
+pytestmark = pytest.mark.long
 
 LAYERS = ["blocks.0.hook_resid_pre", *(f"blocks.{block}.hook_resid_post" for block in range(3))]
 

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from service.catalog.engine import Catalog
 from service.catalog.tables import segments
 from service.contracts.estimates import Estimate
-from tests.end_to_end.conftest import ANALYSIS, ONCE, PATIENCE_S, Running
+from tests.end_to_end.conftest import ANALYSIS, PATIENCE_S, Running
 
-pytestmark = ONCE
+pytestmark = pytest.mark.long
 
 SPEC = ANALYSIS | {"chunks": 90, "seed": 4242, "energy": {}}
 

@@ -15,9 +15,7 @@ from service.catalog.engine import Catalog
 from service.client import Finished, JobFailed
 from service.contracts.jobs import FINAL_STATES, Job
 from service.supervisor import environment
-from tests.end_to_end.conftest import EXTRACTION, ON_POSTGRESQL, PATIENCE_S, Running
-
-pytestmark = ON_POSTGRESQL
+from tests.end_to_end.conftest import EXTRACTION, PATIENCE_S, Running
 
 
 def wait_for(service: Running, job_id: str, ready: Callable[[Job], bool]) -> Job:
@@ -90,6 +88,7 @@ def held_by_second(service: Running, catalog: Catalog, job_id: str) -> bool:
         return "compute-second" in segments.running(connection, job_id)
 
 
+@pytest.mark.long
 def test_another_worker_takes_over(service: Running, second_worker: subprocess.Popen[bytes]):
     """A dead worker's lock is free. (A frozen one's is not: `tests/faults/test_frozen_worker.py`.)"""
     catalog = Catalog(service.settings.resolved_database_url)

@@ -9,9 +9,7 @@ import time
 import pytest
 
 from service.client import Finished, Handle
-from tests.end_to_end.conftest import EXTRACTION, ON_POSTGRESQL, PATIENCE_S, Running
-
-pytestmark = ON_POSTGRESQL
+from tests.end_to_end.conftest import EXTRACTION, PATIENCE_S, Running
 
 
 def wait_for_progress(handle: Handle, share: float) -> None:
@@ -46,6 +44,7 @@ def test_a_killed_worker_leaves_the_set_bit_identical(service: Running, unbroken
     assert shards(service, done) == shards(service, unbroken)
 
 
+@pytest.mark.long
 def test_a_killed_control_worker_loses_nothing(service: Running, unbroken: Finished):
     handle = service.client.submit("extraction", EXTRACTION)
     wait_for_progress(handle, 0.3)

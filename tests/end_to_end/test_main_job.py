@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, GPT2Model
 
 from service.client import Finished, JobFailed
 from service.errors import InvalidInput
-from tests.end_to_end.conftest import ANALYSIS, ONCE, Running
+from tests.end_to_end.conftest import ANALYSIS, Running
 from workers.neighbors.permutation import seeded_permutation
 from workers.neighbors.reference import nearest_reference
 
@@ -28,7 +28,6 @@ def test_every_product_is_listed_and_the_first_is_the_result(analysis: Finished)
     assert job.finished_at is not None
 
 
-@ONCE
 def test_the_report_is_what_the_reference_finds_in_the_stored_vectors(service: Running, analysis: Finished):
     for report_id in analysis.reports:
         report = service.client.radius(report_id)
@@ -48,7 +47,6 @@ def test_the_report_is_what_the_reference_finds_in_the_stored_vectors(service: R
         assert all(null.nn_distance is not None for null in report.null_model.fractions)
 
 
-@ONCE
 def test_a_stored_row_is_what_hugging_face_computes_from_its_text(service: Running, analysis: Finished):
     """From the row's own document, offset and text, through the tokenizer, by a plain forward."""
     folder = service.settings.models_root / "tiny"
@@ -68,7 +66,6 @@ def test_a_stored_row_is_what_hugging_face_computes_from_its_text(service: Runni
     assert checked >= 10
 
 
-@ONCE
 def test_neighbors_are_readable(service: Running, analysis: Finished):
     closest = service.client.neighbors(analysis.reports[0], limit=5)
     farthest = service.client.neighbors(analysis.reports[0], order="farthest", limit=5)
@@ -76,7 +73,6 @@ def test_neighbors_are_readable(service: Running, analysis: Finished):
     assert all(pair.a.text and pair.b.text and pair.a.document for pair in closest)
 
 
-@ONCE
 def test_figures_are_drawn_in_three_formats(service: Running, analysis: Finished):
     heads = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
     for ending, head in heads.items():
@@ -85,7 +81,6 @@ def test_figures_are_drawn_in_three_formats(service: Running, analysis: Finished
     assert width == 1200
 
 
-@ONCE
 def test_the_same_seed_gives_the_same_bits(service: Running, analysis: Finished):
     again = service.run("analysis", ANALYSIS | {"reuse": False})
     for one, other in zip(analysis.activations, again.activations, strict=True):
@@ -94,7 +89,6 @@ def test_the_same_seed_gives_the_same_bits(service: Running, analysis: Finished)
         assert service.client.radius(one).fractions == service.client.radius(other).fractions
 
 
-@ONCE
 def test_all_positions_give_a_row_each(service: Running):
     done = service.run("extraction", ANALYSIS | {"position": "all", "chunks": 10, "sites": ["blocks.0.hook_mlp_out"]})
     detail = service.client.activations(done.activations[0])
@@ -102,7 +96,6 @@ def test_all_positions_give_a_row_each(service: Running):
     assert detail.manifest["parity"]["max_relative_deviation"] < 1e-5
 
 
-@ONCE
 def test_lower_precision_records_its_deviation(service: Running):
     done = service.run("extraction", ANALYSIS | {"dtype": "bfloat16", "chunks": 16, "sites": ["final_norm_out"]})
     detail = service.client.activations(done.activations[0])
@@ -110,7 +103,6 @@ def test_lower_precision_records_its_deviation(service: Running):
     assert 1e-4 < detail.manifest["parity"]["max_relative_deviation"] < 0.2
 
 
-@ONCE
 def test_fewer_chunks_than_asked_is_a_warning_and_the_true_number(service: Running, tmp_path: Path):
     text = tmp_path / "short.txt"
     text.write_text("The quick brown fox jumps over the lazy dog. " * 20)
@@ -120,7 +112,6 @@ def test_fewer_chunks_than_asked_is_a_warning_and_the_true_number(service: Runni
     assert [warning.code for warning in done.job.warnings] == ["fewer_chunks"]
 
 
-@ONCE
 def test_your_own_vectors_get_a_report(service: Running):
     rows = np.random.default_rng(0).standard_normal((300, 20)).astype(np.float16)
     rows[7] = rows[3]
@@ -132,7 +123,6 @@ def test_your_own_vectors_get_a_report(service: Running):
     assert "sequence" not in report.theory["paper_literal"]
 
 
-@ONCE
 def test_two_rows_give_null_and_a_reason_below_two(service: Running):
     summary = service.client.import_vectors(np.eye(2), "pair")
     report = service.client.radius(service.run("radius", {"activations": summary.id}).reports[0])
@@ -142,7 +132,6 @@ def test_two_rows_give_null_and_a_reason_below_two(service: Running):
     assert report.fractions[-1].nn_distance.mean == pytest.approx(math.sqrt(2))
 
 
-@ONCE
 def test_excluding_the_document_is_farther(service: Running, analysis: Finished):
     own = service.client.radius(analysis.reports[0])
     other = service.run("radius", {"activations": own.activations, "exclude": "same_document"})
@@ -170,7 +159,6 @@ def test_a_site_that_the_model_does_not_have_is_refused_at_once(service: Running
     assert [error["field"] for error in caught.value.errors] == ["spec.sites"]
 
 
-@ONCE
 def test_a_damaged_shard_never_gives_a_number(service: Running):
     done = service.run("extraction", ANALYSIS | {"chunks": 40, "sites": ["final_norm_out"], "seed": 3})
     shard = service.settings.artifacts_root / done.activations[0] / "shard-00000.safetensors"
@@ -181,7 +169,6 @@ def test_a_damaged_shard_never_gives_a_number(service: Running):
         service.run("radius", {"activations": done.activations[0]})
 
 
-@ONCE
 def test_files_that_are_no_text_fail_with_the_byte(service: Running, tmp_path: Path):
     bad = tmp_path / "bad.txt"
     bad.write_bytes(b"good text \xff\xfe")
@@ -194,7 +181,6 @@ def test_files_that_are_no_text_fail_with_the_byte(service: Running, tmp_path: P
     assert service.client.upload_corpus(bad, errors="replace").replaced_documents == 1
 
 
-@ONCE
 def test_npy_files_are_imported_too(service: Running, tmp_path: Path):
     rows = np.random.default_rng(1).standard_normal((50, 3))
     np.save(tmp_path / "rows.npy", rows)

@@ -75,6 +75,7 @@ def test_what_cannot_be_asked(service: Running, analysis: Finished):
     assert any("radius job" in note for note in answer.notes)
 
 
+@pytest.mark.long
 def test_fig_1_is_drawn_outside_the_api(service: Running):
     for ending, magic in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
         answer = httpx2.get(f"{service.url}/v1/theory/figure1.{ending}", timeout=60)

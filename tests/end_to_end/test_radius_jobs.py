@@ -6,9 +6,7 @@ import subprocess
 import sys
 
 from service.client import Finished
-from tests.end_to_end.conftest import ONCE, Running
-
-pytestmark = ONCE
+from tests.end_to_end.conftest import Running
 
 
 def sets_of(analysis: Finished) -> list[str]:

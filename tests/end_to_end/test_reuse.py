@@ -16,7 +16,7 @@ from service.catalog.engine import Catalog
 from service.catalog.tables import segments
 from service.client import Finished
 from service.errors import Conflict
-from tests.end_to_end.conftest import ANALYSIS, ONCE, Running
+from tests.end_to_end.conftest import ANALYSIS, Running
 from tests.tiny import english
 
 SPEC = ANALYSIS | {"chunks": 60, "seed": 77}
@@ -77,7 +77,6 @@ def test_an_extraction_of_fewer_sites_uses_them_too(service: Running, catalog: C
     assert not (service.settings.staging_root / done.job.id).exists()
 
 
-@ONCE
 @pytest.mark.parametrize(
     "change",
     [{"reuse": False}, {"sites": ["final_norm_out", "blocks.0.hook_mlp_out"]}, {"position": 3}],
@@ -93,7 +92,7 @@ def test_what_is_asked_otherwise_is_computed(service: Running, catalog: Catalog,
             assert (service.client.vectors(one) == service.client.vectors(other)).all()
 
 
-@ONCE
+@pytest.mark.long
 def test_other_weights_under_the_same_name_are_another_model(service: Running):
     folder = service.settings.models_root / "changing"
     shutil.copytree(service.settings.models_root / "tiny", folder)
@@ -108,7 +107,6 @@ def test_other_weights_under_the_same_name_are_another_model(service: Running):
     assert moved == pytest.approx(1, abs=1e-5)
 
 
-@ONCE
 def test_another_text_under_the_same_name_is_another_corpus(service: Running):
     text = service.settings.corpora_root / "changing.txt"
     text.parent.mkdir(exist_ok=True)
@@ -128,7 +126,7 @@ def damage_by_a_byte(file: Path) -> None:
     file.write_bytes(content)
 
 
-@ONCE
+@pytest.mark.long
 @pytest.mark.parametrize(("damage", "seed"), [(damage_by_a_byte, 79), (Path.unlink, 80)], ids=["a byte", "a file"])
 def test_a_damaged_set_is_computed_anew(service: Running, damage: Any, seed: int):
     spec = {"seed": seed, "sites": ["final_norm_out"]}

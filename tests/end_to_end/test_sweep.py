@@ -14,7 +14,9 @@ import sqlalchemy as sa
 from service.catalog.engine import Catalog
 from service.catalog.tables import segments
 from service.contracts.sweeps import Sweep
-from tests.end_to_end.conftest import ONCE, PATIENCE_S, Running
+from tests.end_to_end.conftest import PATIENCE_S, Running
+
+pytestmark = pytest.mark.long
 
 SPEC = {
     "preset": "smoke/table3",
@@ -30,7 +32,6 @@ def sweep(service: Running) -> Sweep:
     return service.client.sweep(finished.job.results[0].id)
 
 
-@ONCE
 def test_every_run_of_the_grid_is_there(sweep: Sweep):
     assert [(run.model, run.tokens, run.seed) for run in sweep.runs] == [
         ("S1", tokens, 0) for tokens in (20_000, 40_000)
@@ -39,7 +40,6 @@ def test_every_run_of_the_grid_is_there(sweep: Sweep):
     assert sweep.finished_at is not None
 
 
-@ONCE
 def test_the_table_is_of_the_runs_own_losses(service: Running, sweep: Sweep):
     assert sweep.tables is not None
     assert set(sweep.tables) == {"before", "after"}
@@ -61,7 +61,6 @@ def test_the_table_is_of_the_runs_own_losses(service: Running, sweep: Sweep):
     assert run.stopping.before.mse == pytest.approx(run.stopping.before.mean_gap**2 + run.stopping.before.variance)
 
 
-@ONCE
 def test_runs_share_the_sweeps_data_and_are_runs_like_others(service: Running, sweep: Sweep):
     first, last = (service.client.training(sweep.runs[place].run) for place in (0, -1))
     assert first.data["sha256"] == last.data["sha256"]
@@ -71,7 +70,6 @@ def test_runs_share_the_sweeps_data_and_are_runs_like_others(service: Running, s
     assert not (service.settings.artifacts_root / first.id / "data").exists()
 
 
-@ONCE
 def test_figures_and_parquet_are_served(service: Running, sweep: Sweep):
     assert service.client.figure(sweep.id).startswith(b"\x89PNG")
     assert [found["id"] for found in httpx2.get(f"{service.url}/v1/sweeps").json()["data"]][-1:] == [sweep.id]
@@ -93,7 +91,6 @@ def wait_for_row(catalog: Catalog, job_id: str, wanted: sa.ColumnElement[bool]) 
         time.sleep(0.01)
 
 
-@ONCE
 def test_a_killed_worker_changes_no_number(service: Running, sweep: Sweep):
     handle, here = service.client.submit("sweep", SPEC), segments.c.stage == "train"
     with closing(Catalog(service.settings.resolved_database_url)) as catalog:
@@ -108,7 +105,6 @@ def test_a_killed_worker_changes_no_number(service: Running, sweep: Sweep):
     assert [run.stopping for run in again.runs] == [run.stopping for run in sweep.runs]
 
 
-@ONCE
 def test_seeds_of_question_formation_learn_the_same_lines(service: Running):
     training = {"preset": "smoke/f2", "steps": 10, "eval_every": 5, "seed": 3}
     job = service.run("sweep", {"training": training, "seeds": [0, 1]}).job

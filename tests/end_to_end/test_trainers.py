@@ -17,12 +17,11 @@ from service.catalog.tables import segments
 from service.supervisor import environment
 from tests.end_to_end.conftest import ON_SQLITE, PATIENCE_S, Running
 from tests.end_to_end.test_training import curve, run_of
-from tests.faults.profile import SOAK
 
 pytestmark = ON_SQLITE
 
 
-@pytest.mark.skipif(not SOAK, reason="`make soak`: the steps of two ranks are in tests/training/test_ranks.py")
+@pytest.mark.long
 def test_a_trainer_of_two_processes_takes_the_training(service: Running, tmp_path: Path):
     """`torchrun` on two processes, which sum their gradients by gloo; the losses are those of one but for rounding."""
     spec = {"preset": "smoke/f2", "steps": 20, "eval_every": 10, "model": {"dropout": 0.0}}

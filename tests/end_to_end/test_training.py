@@ -26,7 +26,7 @@ from service.contracts.jobs import Job
 from service.contracts.sweeps import SHARES
 from service.errors import InvalidInput
 from service.jobs.engine import COMPUTE_QUEUE, JobEngine
-from tests.end_to_end.conftest import ONCE, PATIENCE_S, Running
+from tests.end_to_end.conftest import PATIENCE_S, Running
 
 SPEC = {"preset": "smoke/f2", "eval_every": 10, "steps": 40}
 
@@ -77,7 +77,7 @@ def test_its_metrics_and_figure_are_served(service: Running, unbroken: str):
         assert service.client.figure(unbroken, ending).startswith(start)
 
 
-@ONCE
+@pytest.mark.long
 def test_metrics_are_saved_for_other_tools(service: Running, unbroken: str, tmp_path: Path):
     radius = [sys.executable, "-m", "service.cli", "metrics", unbroken, "--url", service.url]
     code = os.environ | {"PYTHONPATH": os.getcwd()}
@@ -146,7 +146,7 @@ def test_a_radius_goes_before_a_training(service: Running, analysis: Finished, u
     assert set(order[1:]) == {ids[0]}
 
 
-@ONCE
+@pytest.mark.long
 def test_the_other_experiment_runs_too(service: Running):
     run = service.client.training(run_of(service.run("training", {"preset": "smoke/f3", "steps": 20}).job))
     assert run.experiment == "openelm"
@@ -155,7 +155,6 @@ def test_the_other_experiment_runs_too(service: Running):
     assert run.parameters["without_embeddings"] < run.parameters["total"]
 
 
-@ONCE
 def test_a_kept_model_feeds_the_radius(service: Running, unbroken: str):
     sites = ["blocks.0.hook_resid_pre", "blocks.-1.hook_mlp_out", "final_norm_out"]
     spec = {"model": f"run:{unbroken}", "corpus": "python-docs", "sites": sites, "chunk_tokens": 8, "chunks": 60}
@@ -177,7 +176,7 @@ def test_a_model_that_was_not_kept_is_refused_by_name(service: Running, unbroken
         assert [error["field"] for error in caught.value.errors] == ["spec.model"]
 
 
-@ONCE
+@pytest.mark.long
 def test_the_radius_during_training(service: Running):
     run = service.client.training(run_of(service.run("training", {"preset": "smoke/f3-radius"}).job))
     sites = ["blocks.1.hook_resid_post", "final_norm_out"]

@@ -89,6 +89,7 @@ def check_products(fleet: Fleet, job: Job, unbroken: list[Any]) -> None:
     assert outcome(fleet.settings, job) in (([], unbroken) if job.state == "cancelled" else (unbroken,))
 
 
+@pytest.mark.long
 @on("sqlite")
 def test_a_cancelled_job_ends_one_way(fleet: Fleet, spec: dict[str, Any], unbroken: list[Any], tally: Tally):
     before = unlisted(fleet.settings, fleet.catalog)

@@ -20,7 +20,7 @@ SPEC = {
 }
 
 
-@on("sqlite")
+@on("postgresql")
 def test_a_job_outlives_every_death_of_the_control_worker(fleet: Fleet, tally: Tally):
     handle = fleet.client.submit("extraction", SPEC)
     deaths = 0

@@ -15,6 +15,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import psutil
+import pytest
 import sqlalchemy as sa
 
 from service.artifacts.report import ReportFolder
@@ -26,6 +27,8 @@ from tests.faults.profile import PROFILE, SEED
 from tests.faults.publishes import Told, attempt, begin, finish, settings_of
 from tests.faults.store import Template
 from tests.faults.system_calls import Fault
+
+pytestmark = pytest.mark.long
 
 
 def stopped(process: ForkServerProcess) -> bool:

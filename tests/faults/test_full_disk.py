@@ -68,7 +68,7 @@ def check_works_again(fleet: Fleet, spec: dict[str, Any], failed: list[str]) -> 
         assert fleet.wait_for_end(job_id).state == "succeeded"
 
 
-@on("sqlite")
+@on("postgresql")
 def test_a_full_disk_fails_jobs_and_nothing_else(fleet: Fleet, spec: dict[str, Any], report: str, tally: Tally):
     before, failed, began = unlisted(fleet.settings, fleet.catalog), [], time.monotonic()
     for free_bytes in FREE:
@@ -81,7 +81,7 @@ def test_a_full_disk_fails_jobs_and_nothing_else(fleet: Fleet, spec: dict[str, A
     tally(full=len(FREE), storage_full=len(failed), retried=len(failed), seconds=f"{time.monotonic() - began:.1f}")
 
 
-@on("sqlite")
+@on("postgresql")
 def test_a_read_only_disk_fails_jobs_and_nothing_else(fleet: Fleet, spec: dict[str, Any], report: str):
     before = unlisted(fleet.settings, fleet.catalog)
     with fleet.disk.read_only():

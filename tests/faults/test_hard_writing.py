@@ -18,6 +18,8 @@ from tests.faults.fleet import WORKERS, Fleet, wait_until
 from tests.faults.products import publish_set
 from tests.faults.profile import PROFILE
 
+pytestmark = pytest.mark.long
+
 SUBMITTERS = 3
 KEPT = 15  # one of so many jobs is left to the workers, the others are cancelled
 

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 
 from service.client import Client, Handle
 from tests.faults.conftest import Tally
 from tests.faults.fleet import wait_until
+
+pytestmark = pytest.mark.long
 
 ROWS = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
 CHILDREN = 4

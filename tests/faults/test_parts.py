@@ -23,7 +23,8 @@ from tests.faults.conftest import OPTIONS
 from tests.faults.fleet import COMPUTE, Fleet, running, wait_until
 from tests.faults.outcomes import outcome
 from tests.faults.products import publish_set
-from tests.faults.profile import SOAK
+
+pytestmark = pytest.mark.long
 
 ROWS, D = 8_000, 24
 SPEC = {"fractions": [0.5, 1.0], "exclude": "same_document", "radii": [2.0, 4.0], "k": 2}
@@ -136,7 +137,6 @@ def test_cancelling_stops_the_parts_and_deleting_removes_them(fleet: Fleet, set_
     assert finished_parts(fleet, handle.id) == []
 
 
-@pytest.mark.skipif(not SOAK, reason="`make soak`: the search of a radius job is the same")
 def test_the_searches_of_an_analysis_are_split_too(fleet: Fleet):
     spec = {"model": "tiny", "corpus": "python-docs", "chunk_tokens": 4, "chunks": 6_000, "chunks_per_document": "all"}
     job = fleet.client.submit("analysis", spec | {"sites": ["final_norm_out"]}).wait().job

@@ -14,7 +14,7 @@ from tests.faults.publishes import NEW, OLD, attempt, visible
 from tests.faults.store import Template
 from tests.faults.system_calls import Fault
 
-KINDS = ["file", "import", "report"]
+KINDS = ["file", "import", pytest.param("report", marks=pytest.mark.long)]
 
 
 def kill_at(template: Template, kind: str, at: int, unbroken: object) -> str:

@@ -14,7 +14,7 @@ from tests.faults.publishes import NEW, OLD, Told, attempt, visible
 from tests.faults.store import Template
 from tests.faults.system_calls import GROWING, Fault
 
-KINDS = ["file", "import", "report"]
+KINDS = ["file", "import", pytest.param("report", marks=pytest.mark.long)]
 
 
 def unbroken(template: Template, kind: str, name: str) -> Told:

@@ -52,7 +52,7 @@ def deaths(fleet: Fleet, job_id: str) -> int:
         ).scalar_one()
 
 
-@on("sqlite")
+@on("postgresql")
 def test_a_stopped_worker_ends_in_time_and_its_job_goes_on(fleet: Fleet, busy: tuple[Handle, Owner], tally: Tally):
     handle, owner = busy
     process, began = fleet.running[owner.worker], time.monotonic()
@@ -65,7 +65,7 @@ def test_a_stopped_worker_ends_in_time_and_its_job_goes_on(fleet: Fleet, busy: t
     tally(exit_code=code, seconds=f"{took:.1f}")
 
 
-@on("sqlite")
+@on("postgresql")
 def test_a_second_signal_ends_it_at_once(fleet: Fleet, busy: tuple[Handle, Owner]):
     handle, owner = busy
     process = fleet.running[owner.worker]

@@ -24,8 +24,16 @@ engines = pytest.mark.parametrize("engine", EXACT, ids=lambda engine: engine.__n
 
 @engines
 @pytest.mark.parametrize("make", HARD, ids=lambda make: make.__name__)
-@pytest.mark.parametrize("k", [1, 5])
-@pytest.mark.parametrize("by_document", [False, True], ids=["self", "same_document"])
+@pytest.mark.parametrize(
+    ("k", "by_document"),
+    [
+        (1, False),
+        (5, True),
+        pytest.param(1, True, marks=pytest.mark.long),
+        pytest.param(5, False, marks=pytest.mark.long),
+    ],
+    ids=["1-self", "5-same_document", "1-same_document", "5-self"],
+)
 def test_every_prefix_equals_the_reference(engine: Engine, make: Callable[[], Array], k: int, by_document: bool):
     rows = make()
     documents = np.arange(len(rows)) // 7 if by_document else None

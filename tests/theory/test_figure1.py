@@ -80,12 +80,14 @@ def test_the_command_prints_the_minima_and_draws(tmp_path: Path):
     assert (tmp_path / "f.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.long
 def test_with_json_nothing_else_is_printed(tmp_path: Path):
     done = run("service.cli", "theory", "figure1", "--json", out=tmp_path / "f.svg")
     assert json.loads(done.stdout) == figure1_theory()
     assert (tmp_path / "f.svg").read_bytes().startswith(b"<?xml")
 
 
+@pytest.mark.long
 def test_a_file_that_cannot_be_written_is_named_without_a_trace(tmp_path: Path):
     done = run("service.cli", "theory", "figure1", out=tmp_path / "none" / "f.svg")
     assert done.returncode == 1

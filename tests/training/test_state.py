@@ -60,6 +60,7 @@ def test_segments_of_several_owners_are_the_unbroken_run(settings: Settings, cat
     assert states(settings, parts) == [parts.state().file]
 
 
+@pytest.mark.long
 def test_the_next_segment_of_a_worker_goes_on_with_its_trainer(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
