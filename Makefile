@@ -12,7 +12,7 @@ venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev]"
 	touch $(READY)
 
 demo: $(READY)
@@ -23,10 +23,10 @@ test: $(READY)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-fused: $(READY)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,interpreter]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,interpreter]"
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_fused_tile.py
 
-soak: $(READY)
+soak: $(READY) test-fused
 	RADIUS_SOAK=1 $(BIN)/python -m pytest
 
 lint: $(READY)
@@ -47,7 +47,7 @@ up: $(READY)
 	$(BIN)/radius up
 
 bench: $(READY)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,bench]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,bench]"
 	$(BIN)/python -m tests.benchmarks
 
 openapi: $(READY)
