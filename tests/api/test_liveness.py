@@ -67,14 +67,19 @@ def test_a_dead_worker_is_looked_at_twice(liveness: Liveness, engine: Engine):
     assert engine.given_back == WORK
 
 
-def test_a_look_that_failed_was_none(liveness: Liveness, engine: Engine):
-    liveness.take_over(ME)
+def look_after_an_outage(liveness: Liveness, engine: Engine) -> None:
+    """A look that fails, and one that puts nothing back."""
     engine.away = True
     with pytest.raises(Unavailable):
         liveness.take_over(ME)
     engine.away = False
     liveness.take_over(ME)
     assert engine.given_back == []
+
+
+def test_a_look_that_failed_was_none(liveness: Liveness, engine: Engine):
+    liveness.take_over(ME)
+    look_after_an_outage(liveness, engine)
 
 
 def test_a_lock_that_came_back_in_between_saves_its_worker(liveness: Liveness, engine: Engine, settings: Settings):
@@ -98,12 +103,7 @@ def test_after_an_outage_nobody_is_frozen_for_a_lease(catalog: Catalog, engine: 
     liveness = Liveness(catalog, cast(JobEngine, engine), settings.model_copy(update={"lease_s": 0.5}))
     with living(settings):
         time.sleep(0.6)
-        engine.away = True
-        with pytest.raises(Unavailable):
-            liveness.take_over(ME)
-        engine.away = False
-        liveness.take_over(ME)
-        assert engine.given_back == []
+        look_after_an_outage(liveness, engine)
         time.sleep(0.6)
         liveness.take_over(ME)
     assert engine.given_back == WORK

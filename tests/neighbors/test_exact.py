@@ -19,7 +19,6 @@ from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
-long = pytest.mark.long
 engines = pytest.mark.parametrize("engine", EXACT, ids=lambda engine: engine.__name__)
 
 
