@@ -8,6 +8,7 @@ from typing import Annotated
 import httpx2
 import typer
 
+from service.api.query_proxy import query_transport
 from service.binding import url_at
 from service.commands.output import console
 from service.errors import InvalidInput, Unavailable
@@ -61,8 +62,7 @@ def check_health(role: str | None, settings: Settings) -> None:
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
         _expect_200(httpx2.Client(timeout=_HEALTH_S), f"{url_at(host, settings.port)}/readyz")
     elif role == "query":
-        transport = httpx2.HTTPTransport(uds=str(settings.query_socket))
-        _expect_200(httpx2.Client(transport=transport, timeout=_HEALTH_S), "http://query/healthz")
+        _expect_200(httpx2.Client(transport=query_transport(settings), timeout=_HEALTH_S), "http://query/healthz")
     else:
         from service.catalog import workers
         from service.catalog.engine import Catalog
