@@ -1,27 +1,94 @@
-"""Jobs that wait for their segments ask the database seldom when they are many."""
+"""Jobs that wait for their segments: one thread looks for all of them, seldom when that takes long."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
 from workers.flows.waiting import Waiting
 
-
-def test_few_look_at_the_full_rate_and_many_together_hardly_more_often():
-    waiting = Waiting()
-    with ExitStack() as stack:
-        pauses = [stack.enter_context(waiting.pause(0.1)) for _ in range(256)]
-    assert pauses[:4] == [0.1] * 4
-    assert pauses == sorted(pauses)
-    assert sum(1 / pause for pause in pauses) < 256  # looks in a second; each of them once a second would be as many
+SHORTEST_S = 0.01
 
 
-def test_who_has_waited_is_forgotten_whatever_came_of_it():
-    waiting = Waiting()
-    for _ in range(20):
-        with pytest.raises(RuntimeError), waiting.pause(0.1):
-            raise RuntimeError
-    with waiting.pause(0.1) as pause_s:
-        assert pause_s == 0.1
+class Workflows:
+    """Workflows that end when told; every look is noted, and may be slow or fail."""
+
+    def __init__(self) -> None:
+        self.ended: set[str] = set()
+        self.looks: list[list[str]] = []
+        self.look_s, self.failures = 0.0, 0
+
+    def ended_of(self, asked: list[str]) -> list[str]:
+        self.looks.append(asked)
+        time.sleep(self.look_s)
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("away")
+        return [workflow for workflow in asked if workflow in self.ended]
+
+
+@pytest.fixture
+def workflows() -> Workflows:
+    return Workflows()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(64) as made:
+        yield made
+
+
+def waiters(pool: ThreadPoolExecutor, waiting: Waiting, names: list[str]) -> dict[str, Future[None]]:
+    return {name: pool.submit(waiting.until_ended, name) for name in names}
+
+
+def test_each_waits_for_its_own(workflows: Workflows, pool: ThreadPoolExecutor):
+    waiting = Waiting(workflows.ended_of, SHORTEST_S)
+    found = waiters(pool, waiting, ["a", "b"])
+    workflows.ended.add("b")
+    found["b"].result(timeout=10)
+    assert not wait([found["a"]], timeout=0.2).done
+    workflows.ended.add("a")
+    found["a"].result(timeout=10)
+
+
+def test_two_may_wait_for_one_and_who_comes_late_does_not_wait_long(workflows: Workflows, pool: ThreadPoolExecutor):
+    waiting = Waiting(workflows.ended_of, SHORTEST_S)
+    both = [pool.submit(waiting.until_ended, "a") for _ in range(2)]
+    workflows.ended.add("a")
+    for future in both:
+        future.result(timeout=10)
+    pool.submit(waiting.until_ended, "a").result(timeout=10)
+
+
+def test_one_look_is_for_all_and_slow_looks_are_rare(workflows: Workflows, pool: ThreadPoolExecutor):
+    workflows.look_s = 0.02
+    names = [f"w{number}" for number in range(50)]
+    waiting = Waiting(workflows.ended_of, SHORTEST_S)
+    found = waiters(pool, waiting, names)
+    time.sleep(1.0)
+    looks = len(workflows.looks)
+    assert 2 <= looks <= 6  # a tenth of the time at most
+    assert sorted(workflows.looks[-1]) == sorted(names)
+    workflows.ended |= set(names)
+    for future in found.values():
+        future.result(timeout=10)
+    assert len(workflows.looks) <= looks + 5
+
+
+def test_who_waits_survives_looks_that_fail(workflows: Workflows, pool: ThreadPoolExecutor):
+    workflows.failures = 3
+    workflows.ended.add("a")
+    pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, "a").result(timeout=10)
+    assert len(workflows.looks) == 4
+
+
+def test_nobody_looks_while_nobody_waits(workflows: Workflows, pool: ThreadPoolExecutor):
+    workflows.ended.add("a")
+    pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, "a").result(timeout=10)
+    looks = len(workflows.looks)
+    time.sleep(0.2)
+    assert len(workflows.looks) == looks

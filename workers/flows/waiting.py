@@ -1,42 +1,82 @@
-"""A job waits for its segments: its thread asks the database again and again, the less often the more jobs wait."""
+"""A job waits for its segments: one thread of the process looks for all that wait, instead of each for itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from functools import cache
 from typing import Any
 
-from dbos import WorkflowHandle
+from dbos import DBOS, WorkflowHandle
 
 from workers.flows.runtime import runtime
 
-_UNDELAYED = 4  # so many ask at the full rate; a hundred jobs in a queue must not keep the database busy with it
+_LOG = logging.getLogger(__name__)
+_LONGEST_S = 1.0
+_SHARE_LOOKING = 0.1  # of the thread's time, where many wait or the database is slow
+_ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 
 class Waiting:
-    """How many wait in this process."""
+    """Who waits for which workflows.
 
-    def __init__(self) -> None:
-        self._lock, self._count = Lock(), 0
+    Args:
+        ended_of: of some workflows those that have ended; asked again after it has failed.
+        shortest_s: least pause between two looks.
+    """
 
-    @contextmanager
-    def pause(self, shortest_s: float) -> Iterator[float]:
-        """Wait within the block; yields the seconds between two looks, in proportion to those who wait already."""
-        with self._lock:
-            self._count += 1
-            pause_s = shortest_s * max(1.0, self._count / _UNDELAYED)
+    def __init__(self, ended_of: Callable[[list[str]], Collection[str]], shortest_s: float) -> None:
+        self._ended_of, self._shortest_s = ended_of, shortest_s
+        self._changed = threading.Condition()
+        self._waiting: dict[str, threading.Event] = {}
+        self._looker: threading.Thread | None = None
+
+    def until_ended(self, workflow_id: str) -> None:
+        """Block until that workflow has ended."""
+        with self._changed:
+            ended = self._waiting.setdefault(workflow_id, threading.Event())
+            if self._looker is None:
+                self._looker = threading.Thread(target=self._look_for_ever, name="waiting", daemon=True)
+                self._looker.start()
+            self._changed.notify()
+        ended.wait()
+
+    def _look_for_ever(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                asked = list(self._waiting)
+            began = time.monotonic()
+            self._release(self._look(asked))
+            looked_s = time.monotonic() - began
+            time.sleep(min(_LONGEST_S, max(self._shortest_s, looked_s * (1 / _SHARE_LOOKING - 1))))
+
+    def _look(self, asked: list[str]) -> Collection[str]:
         try:
-            yield pause_s
-        finally:
-            with self._lock:
-                self._count -= 1
+            return self._ended_of(asked)
+        except Exception:  # an outage that the engine does not wait out: those who wait must not wait for ever
+            _LOG.exception("cannot look for segments that have ended; looking again")
+            return []
 
-
-_waiting = Waiting()
+    def _release(self, ended: Collection[str]) -> None:
+        with self._changed:
+            for workflow_id in ended:
+                self._waiting.pop(workflow_id).set()
 
 
 def result_of(handle: WorkflowHandle[Any]) -> Any:
     """What a segment returned, or what it raised, once it has ended."""
-    with _waiting.pause(runtime().settings.poll_interval_s) as pause_s:
-        return handle.get_result(polling_interval_sec=pause_s)
+    _waiting().until_ended(handle.get_workflow_id())
+    return handle.get_result()
+
+
+@cache
+def _waiting() -> Waiting:
+    return Waiting(_ended_workflows, runtime().settings.poll_interval_s)
+
+
+def _ended_workflows(workflow_ids: list[str]) -> list[str]:
+    found = DBOS.list_workflows(workflow_ids=workflow_ids, status=_ENDED, load_input=False, load_output=False)
+    return [workflow.workflow_id for workflow in found]
