@@ -134,7 +134,7 @@ SENTENCE_PRESETS: tuple[Preset, ...] = (
             "batch": 32,
             "eval_every": 20,
             "checkpoint_every": 20,
-            "decode": 40,
+            "generalisation_lines": 40,
             "data": {"train": 2_000, "val": 100, "test": 100, "generalisation": 99},
             "model": {"n_layers": 1, "d_model": 32, "n_heads": 2, "d_mlp": 64},
             "optimisation": _SMALL["optimisation"] | {"warmup_steps": 10, "peak_lr": 3e-3},

@@ -121,7 +121,7 @@ class QuestionFormationSpec(RunOptions):
     loss: Literal["line", "declarative", "output", "sum"] = Field(
         default="line", description="line: mean over all tokens of a line (the paper's); sum: per line"
     )
-    decode: int = Field(
+    generalisation_lines: int = Field(
         default=1_000, ge=1, description="lines of the withheld kind that each evaluation samples; the end takes all"
     )
 

@@ -158,4 +158,4 @@ def _evaluated(spec: TrainingSpec) -> float:
     if isinstance(spec, OpenELMSpec):
         return float(2 * spec.data.validation_windows * spec.model.n_ctx)
     tokens, _ = run_tokens(spec)
-    return tokens / spec.batch * (3 * (spec.data.val or PUBLISHED_LINES["val"]) + spec.decode)
+    return tokens / spec.batch * (3 * (spec.data.val or PUBLISHED_LINES["val"]) + spec.generalisation_lines)

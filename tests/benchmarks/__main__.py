@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import api, energies, estimates, extraction, jobs, neighbors, scale_out, training
+from tests.benchmarks import api, energies, estimates, extraction, jobs, neighbors, scale_out, training, utilisation
 
 BENCHMARKS = {
     "api": api.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "neighbors": neighbors.main,
     "scale_out": scale_out.main,
     "training": training.main,
+    "utilisation": utilisation.main,
 }
 
 for name in sys.argv[1:] or BENCHMARKS:

@@ -60,22 +60,25 @@ def main() -> None:
 
 def _data_rate(batch: int) -> float:
     """Tokens per second of the batches of a run, drawn from a file that is mapped, without any training."""
-    generator = np.random.Generator(np.random.PCG64(0))
-    words = generator.integers(0, 2**16, TOKENS, dtype=np.uint16)
     spec = read_spec(
         "training", {"preset": "smoke/f3", "batch": batch, "micro_batch": None, "model": {"n_ctx": CONTEXT}}
     )
     assert isinstance(spec, OpenELMSpec)
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "tokens.bin").write_bytes(words.tobytes())
-        note = {"d_vocab": 2**16, "dtype": "uint16", "tokens": TOKENS}
-        (folder / "tokens.json").write_text(json.dumps(note))
-        task = WindowTask(spec, folder, torch.device("cpu"))
+        write_random_tokens(Path(name), TOKENS, 2**16)
+        task = WindowTask(spec, Path(name), torch.device("cpu"))
         began = time.perf_counter()
         for step in range(DATA_STEPS):
             task.micro_batches(step)
         return DATA_STEPS * batch * CONTEXT / (time.perf_counter() - began)
+
+
+def write_random_tokens(folder: Path, tokens: int, d_vocab: int) -> None:
+    """What a run on a corpus would have prepared, of random tokens."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    (folder / "tokens.bin").write_bytes(generator.integers(0, d_vocab, tokens, dtype=np.uint16).tobytes())
+    note = {"d_vocab": d_vocab, "dtype": "uint16", "tokens": tokens}
+    (folder / "tokens.json").write_text(json.dumps(note))
 
 
 def _steps(batch: int, seed: int = 0) -> tuple[Step, Step]:

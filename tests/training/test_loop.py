@@ -54,6 +54,16 @@ def test_a_run_taken_up_again_is_the_unbroken_one_to_the_last_bit(make_task, tmp
         assert torch.equal(value, second.task.model.state_dict()[name]), name
 
 
+def test_a_trainer_that_was_elsewhere_makes_the_steps_of_where_it_is_put(make_task, tmp_path: Path):
+    """A batch is drawn ahead of its step; one of another step is not used."""
+    first, elsewhere = Trainer(make_task(4), CONFIG), Trainer(make_task(4), CONFIG)
+    losses(first, 2)
+    saved = save_state(tmp_path / "state", first)
+    losses(elsewhere, 7)
+    load_state(tmp_path, saved, elsewhere)
+    assert losses(elsewhere, 3) == losses(first, 3)
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch.compile's own
 def test_compiled_blocks_make_the_same_steps(make_task):
     plain, compiled = (Trainer(make_task(None), CONFIG) for _ in range(2))

@@ -48,7 +48,7 @@ def write_files(folder: Path, layout: Layout) -> None:
 def test_files_of_a_folder_are_trained_on_and_measured_whole(tmp_path: Path, layout: Layout, split: str, lines: int):
     (tmp_path / "files").mkdir()
     write_files(tmp_path / "files", layout)
-    spec = spec_of(data={"folder": "files"}, decode=30)
+    spec = spec_of(data={"folder": "files"}, generalisation_lines=30)
     task = made(spec, tmp_path)
     assert {name: len(found) for name, found in task._lines.items()} == {
         "val": 40,
@@ -70,7 +70,7 @@ def test_files_of_a_folder_are_trained_on_and_measured_whole(tmp_path: Path, lay
 def test_an_evaluation_samples_all_of_a_sorted_file(tmp_path: Path):
     (tmp_path / "files").mkdir()
     write_files(tmp_path / "files", "mccoy")
-    task = made(spec_of(data={"folder": "files"}, decode=45), tmp_path)
+    task = made(spec_of(data={"folder": "files"}, generalisation_lines=45), tmp_path)
     kinds = [line.sentence.frame.subject.is_object_relative for line in task._gen]
     assert len(set(task._gen)) == 45
     assert 8 <= sum(kinds) <= 22  # 15 expected, a prefix has none; the standard deviation is 2.2

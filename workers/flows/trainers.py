@@ -54,13 +54,14 @@ def _build(spec: TrainingSpec, run_id: str, owner: str, state: SavedState | None
     task = make_task(spec, current.artifact(owner), device)
     if spec.compile:
         task.model.compile_blocks()
-    trainer: Trainer[Experiment] = Trainer(task, _config(spec, device), ranks)
+    trainer: Trainer[Experiment] = Trainer(task, config_of(spec, device), ranks)
     if state is not None:
         load_state(current.artifact(run_id), state, trainer)
     return trainer
 
 
-def _config(spec: TrainingSpec, device: torch.device) -> TrainingConfig:
+def config_of(spec: TrainingSpec, device: torch.device) -> TrainingConfig:
+    """How a run trains on a device."""
     given = spec.optimisation
     low = spec.precision == "bfloat16" or (spec.precision == "auto" and device.type == "cuda")
     return TrainingConfig(

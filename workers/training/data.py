@@ -15,6 +15,11 @@ def no_tick() -> None:
     """Nobody wants to know."""
 
 
+def ready_for(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """In memory from which a GPU copies while the CPU goes on; as it is for a CPU."""
+    return tensor.pin_memory() if device.type == "cuda" else tensor
+
+
 def split_tail(tokens: Array, share: float) -> tuple[Array, Array]:
     """`(training, validation)`: the last `share` of the array is held out."""
     cut = len(tokens) - int(len(tokens) * share)

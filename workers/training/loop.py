@@ -120,6 +120,7 @@ class Trainer(Generic[AnyTask]):
 
     def __init__(self, task: AnyTask, config: TrainingConfig, ranks: Ranks = ALONE) -> None:
         self.task, self.config, self.ranks, self.step, self.tokens = task, config, ranks, 0, 0
+        self._drawn: tuple[int, Sequence[Any]] | None = None
         self.optimizer = adamw(
             task.model, lr=config.peak_lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay
         )
@@ -136,7 +137,7 @@ class Trainer(Generic[AnyTask]):
             group["lr"] = lr
         torch.manual_seed((config.seed * 2**32 + self.step + self.ranks.rank * 2**24) % 2**64)  # dropout
         model.train()
-        batches = self.task.micro_batches(self.step)
+        batches = self._batches()
         targets = sum(self.task.targets(batch) for batch in batches)
         total = torch.zeros((), device=next(model.parameters()).device)  # read once: reading waits for a GPU
         for batch in self.ranks.share(batches):
@@ -146,6 +147,7 @@ class Trainer(Generic[AnyTask]):
             total += loss.detach()
         self.ranks.sum_gradients(model.parameters())
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        self._drawn = self.step + 1, self.task.micro_batches(self.step + 1)  # while a GPU computes
         own_loss, grad_norm = torch.stack([total, norm]).tolist()
         mean_loss = self.ranks.sum(own_loss)
         for name, value in (("loss", mean_loss), ("norm of the gradient", grad_norm)):
@@ -156,6 +158,11 @@ class Trainer(Generic[AnyTask]):
         self.step += 1
         self.tokens += sum(self.task.tokens(batch) for batch in batches)
         return StepRecord(self.step, mean_loss, lr, grad_norm)
+
+    def _batches(self) -> Sequence[Any]:
+        """Of the step to make: drawn ahead, unless the run was put elsewhere."""
+        drawn, self._drawn = self._drawn, None
+        return drawn[1] if drawn is not None and drawn[0] == self.step else self.task.micro_batches(self.step)
 
     def autocast(self) -> torch.autocast:
         """The precision of forward passes, in training as in evaluations."""

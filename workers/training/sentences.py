@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from service.artifacts.manifest import canonical_json
 from service.contracts.training import PUBLISHED_LINES, QuestionFormationSpec
 from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
 from workers.training.cross_entropy import linear_cross_entropy
-from workers.training.data import Tick, no_tick
+from workers.training.data import Tick, no_tick, ready_for
 from workers.training.question_formation.checks import check_splits
 from workers.training.question_formation.entropy import data_entropy, memorisation_floor
 from workers.training.question_formation.evaluation import Losses, Tally, generalisation, in_distribution, losses
@@ -66,8 +68,8 @@ def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: P
     if spec.loss != "sum":  # 1 nat per token
         reference["unit"] = 1.0
     if spec.loss in ("line", "sum"):
-        per_line = entropy.tokens_per_line if spec.loss == "line" else 1.0
-        reference["memorisation"] = memorisation_floor(len(splits.train), per_line)
+        tokens = fmean(len(line.tokens) + 1 for line in splits.train) if spec.loss == "line" else 1.0
+        reference["memorisation"] = memorisation_floor(Counter(splits.train).values(), tokens)
     note = {"data": asdict(report) | {"sha256": hashes}, "reference_lines": reference}
     write_bytes(folder / _NOTE, canonical_json(note))
 
@@ -102,7 +104,7 @@ class SentenceTask:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([data_seed(spec), _SAMPLES])))
         self._train = train.only(_sample(generator, len(train), len(self._val)))
         gen = self._lines["gen"]  # sorted by kind in the published file
-        self._gen = [gen[at] for at in _sample(generator, len(gen), spec.decode)]
+        self._gen = [gen[at] for at in _sample(generator, len(gen), spec.generalisation_lines)]
         torch.manual_seed(spec.seed)
         config = SentenceDecoderConfig(**spec.model.model_dump(), d_vocab=self.vocabulary.size)
         self.model = SentenceDecoder(config).to(device)
@@ -115,19 +117,21 @@ class SentenceTask:
     def micro_batches(self, step: int) -> list[Batch]:
         whole, size = self._batches.at(step), self.spec.micro_batch or self.spec.batch
         starts = range(0, len(whole.lengths), size)
-        parts = (whole.inputs, whole.targets, whole.parts, whole.lengths)
+        given = (whole.inputs, whole.targets, whole.parts)
+        parts = (*(ready_for(tensor, self.device) for tensor in given), whole.lengths)
         return [Batch(*(tensor[start : start + size] for tensor in parts)) for start in starts]
 
     def tokens(self, batch: Batch) -> int:
         return int(batch.lengths.sum())
 
     def targets(self, batch: Batch) -> int:
-        return len(batch.lengths) if self.spec.loss == "sum" else int(self._mask(batch).sum())
+        return len(batch.lengths) if self.spec.loss == "sum" else int(self._mask(batch.parts).sum())
 
     def loss(self, batch: Batch, weight: float) -> torch.Tensor:
-        hidden_BTD = self.model.hidden(batch.inputs.to(self.device))
-        weights_N = (self._mask(batch).flatten() * weight).to(self.device)
-        targets_N = batch.targets.flatten().to(self.device)
+        given = (batch.inputs, batch.targets, batch.parts)
+        inputs_BT, targets_BT, parts_BT = (tensor.to(self.device, non_blocking=True) for tensor in given)
+        hidden_BTD = self.model.hidden(inputs_BT)
+        targets_N, weights_N = targets_BT.flatten(), self._mask(parts_BT).flatten() * weight
         output = self.model.output_weight, self.model.output_bias
         return linear_cross_entropy(hidden_BTD.flatten(0, 1), *output, targets_N, weights_N=weights_N, reduction="sum")
 
@@ -173,9 +177,9 @@ class SentenceTask:
         ids = self.vocabulary.ids
         return [np.array([self.vocabulary.sos, *(ids[word] for word in line.split())]) for line in lines]
 
-    def _mask(self, batch: Batch) -> torch.Tensor:
+    def _mask(self, parts: torch.Tensor) -> torch.Tensor:
         only = {"declarative": Part.DECLARATIVE, "output": Part.OUTPUT}.get(self.spec.loss)
-        return batch.parts != Part.PADDING if only is None else batch.parts == only
+        return parts != Part.PADDING if only is None else parts == only
 
     @torch.inference_mode()
     def _logits(self, tokens: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from service.errors import InvalidInput
 from workers.models.openelm import OpenELM
 from workers.models.openelm_config import OpenELMConfig
 from workers.training.cross_entropy import linear_cross_entropy
-from workers.training.data import Tick, no_tick, split_tail, spread_starts, windows_at
+from workers.training.data import Tick, no_tick, ready_for, split_tail, spread_starts, windows_at
 from workers.training.overlap import STRETCH, first_occurrences, without_repeats
 from workers.training.tokenising import end_of_document, token_arrays
 
@@ -127,7 +127,7 @@ class WindowTask:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.spec.seed, step])))
         window, size = self.spec.model.n_ctx, self.spec.micro_batch or self.spec.batch
         starts = generator.integers(0, len(self._train) - window, size=self.spec.batch)
-        return list(windows_at(self._train, starts, window).split(size))
+        return list(ready_for(windows_at(self._train, starts, window), self.device).split(size))
 
     def tokens(self, batch: torch.Tensor) -> int:
         return batch[:, 1:].numel()

@@ -125,7 +125,7 @@ def test_the_published_floors(published_size: Splits, grammar: Grammar):
     assert train.per_line / (train.tokens_per_line - 1) == pytest.approx(1.042, abs=0.002)
     assert test.floor("sum") == pytest.approx(23.3, abs=0.25)
     assert train.tokens_per_line == pytest.approx(22.87, abs=0.1)
-    assert memorisation_floor(100_000, train.tokens_per_line) == pytest.approx(0.504, abs=0.003)
+    assert memorisation_floor([1] * 100_000, train.tokens_per_line) == pytest.approx(0.504, abs=0.003)
     assert grammar_entropy(grammar).floor("whole") == pytest.approx(0.9923, abs=0.0001)
     assert 0.03 < data_entropy(grammar, published_size.train).without_replacement < 0.06
 
@@ -153,6 +153,12 @@ def test_what_has_no_entropy(grammar: Grammar, published_size: Splits):
         data_entropy(grammar, [])
     with pytest.raises(InvalidInput, match="not of this lexicon"):
         data_entropy(TINY, published_size.train)
-    for lines, tokens in ((0, 22.0), (10, 0.0), (10, math.nan)):
+    for repeats, tokens in (([], 22.0), ([1] * 10, 0.0), ([1] * 10, math.nan)):
         with pytest.raises(InvalidInput):
-            memorisation_floor(lines, tokens)
+            memorisation_floor(repeats, tokens)
+
+
+def test_lines_that_stand_more_than_once_are_cheaper_by_heart():
+    assert memorisation_floor([1, 1, 1, 1], 2.0) == pytest.approx(math.log(4) / 2)
+    assert memorisation_floor([2, 1, 1], 1.0) == pytest.approx(1.5 * math.log(2))
+    assert memorisation_floor([7], 5.0) == 0

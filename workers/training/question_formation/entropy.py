@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -144,17 +144,22 @@ def data_entropy(grammar: Grammar, lines: Sequence[Line]) -> DataEntropy:
     return DataEntropy(_line_entropy(grammar, counts), saved / total, total)
 
 
-def memorisation_floor(lines: int, tokens_per_line: float) -> float:
-    """ln(n)/tokens: nats per target that n equally likely lines cost a model that knows them all by heart.
+def memorisation_floor(repeats: Collection[int], tokens_per_line: float) -> float:
+    """Nats per target that lines cost a model that knows them all by heart: ln(n)/tokens where all n are distinct.
 
     A training loss below `LineEntropy.per_token` is on the way there.
 
+    Args:
+        repeats: how often each distinct line stands among the lines; known too, where that is more than once.
+        tokens_per_line: targets of a line, on average over all of them.
+
     Raises:
-        InvalidInput: `lines` is below 1 or `tokens_per_line` is not positive.
+        InvalidInput: there are no lines, or `tokens_per_line` is not positive.
     """
-    if lines < 1 or not tokens_per_line > 0:
+    if not repeats or not tokens_per_line > 0:
         raise InvalidInput("there must be at least one line, and tokens in it", field="lines")
-    return math.log(lines) / tokens_per_line
+    total = sum(repeats)
+    return _entropy(count / total for count in repeats) / tokens_per_line
 
 
 def _saving(possible: int, seen: int) -> float:
