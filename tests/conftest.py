@@ -18,7 +18,7 @@ from service.app import create_app
 from service.catalog.engine import Catalog
 from service.settings import Settings
 from tests.databases.migrated import DATABASES, Databases
-from tests.faults.profile import SOAK
+from tests.databases.soak import SOAK
 from tests.scheduling import ROOMS, ByService
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead of looking for a hub

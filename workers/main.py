@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 from dbos import DBOS
 
-from service.catalog import segments, workers
+from service.catalog import errands, segments, workers
 from service.catalog.engine import Catalog
 from service.catalog.locks import WorkerLock
 from service.contracts.base import now
@@ -194,6 +194,7 @@ def _let_go(catalog: Catalog, name: str) -> None:
     try:
         with catalog.begin() as connection:
             segments.release_all(connection, name)
+            errands.let_go(connection, name)
     except Unavailable:
         logger.warning("the database is away; the stop will count as a death")
 

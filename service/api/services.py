@@ -51,7 +51,7 @@ class Services:
 def build_services(settings: Settings) -> Services:
     """Connections are made on first use, so this succeeds while the database is away."""
     catalog = Catalog(settings.resolved_database_url, settings.database_answer_s)
-    engine = JobEngine(settings.resolved_database_url)
+    engine = JobEngine(settings.resolved_database_url, settings.database_answer_s)
     submission = Submission(catalog, engine, settings)
     return Services(
         settings,

@@ -102,6 +102,15 @@ workers = sa.Table(
     sa.Column("device", sa.JSON),
 )
 
+errands = sa.Table(
+    "errands",
+    metadata,
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("worker", sa.String(128), nullable=False),
+    sa.Column("running", sa.Boolean, nullable=False),
+    sa.Column("deaths", sa.Integer, nullable=False),
+)
+
 calibrations = sa.Table(
     "calibrations",
     metadata,

@@ -7,6 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 
+from service.catalog.engine import database_errors, make_engine
+
 APP_NAME = "radius"
 APP_VERSION = "jobs-2"  # bump by hand when the order of steps in a workflow changes
 CONTROL_QUEUE = "control"
@@ -62,19 +64,35 @@ def _is_of(workflow_id: str, job_id: str) -> bool:
 
 
 class JobEngine:
-    """Enqueues workflows, inside the caller's transaction, and asks how they ended."""
+    """Enqueues workflows, inside the caller's transaction, and asks how they ended.
 
-    def __init__(self, url: str) -> None:
+    Every call raises `Unavailable` while the database is away or lacks the engine's tables. With `answer_s`, none waits
+    longer for an answer of PostgreSQL.
+    """
+
+    def __init__(self, url: str, answer_s: float | None = None) -> None:
+        self._engine = make_engine(url, answer_s) if sa.make_url(url).get_backend_name() == "postgresql" else None
         self._client = DBOSClient(
-            system_database_url=engine_url(url), application_name=APP_NAME, lazy=True, retry_connection_errors=False
+            system_database_url=engine_url(url),
+            system_database_engine=self._engine,
+            application_name=APP_NAME,
+            lazy=True,
+            retry_connection_errors=False,
         )
 
+    @database_errors()
+    def check(self) -> None:
+        """Raise `Unavailable` unless the database answers and has the engine's tables."""
+        self._client.list_workflows(workflow_ids=[""], load_input=False, load_output=False)
+
+    @database_errors()
     def enqueue(self, connection: sa.Connection, workflow: str, workflow_id: str, priority: int, *args: Any) -> None:
         """Enqueue on a queue of the control worker; it starts if and when `connection`'s transaction commits."""
         queue = TRAININGS_QUEUE if workflow in _LONG else CONTROL_QUEUE
         options = options_for(workflow, queue, workflow_id, priority)
         self._client.enqueue_in_transaction(connection, options, *args)
 
+    @database_errors()
     def cancel(self, job_id: str) -> None:
         """Stop dispatching anything of a job; what runs is told by its next progress write."""
         found = self._client.list_workflows(
@@ -82,21 +100,25 @@ class JobEngine:
         )
         self._client.cancel_workflows([status.workflow_id for status in found if _is_of(status.workflow_id, job_id)])
 
+    @database_errors()
     def forget(self, job_id: str) -> None:
         """Delete the engine's rows of a job that has ended."""
         found = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
         self._client.delete_workflows([status.workflow_id for status in found if _is_of(status.workflow_id, job_id)])
 
+    @database_errors()
     def held_by_others(self, worker: str) -> set[str]:
         """Executors other than `worker` that have workflows under way."""
         found = self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
         return {status.executor_id for status in found if status.executor_id and status.queue_name} - {worker}
 
+    @database_errors()
     def held_by(self, worker: str) -> list[tuple[str, str]]:
         """Workflows that `worker` has under way: (id, queue) of each."""
         found = self._client.list_workflows(status="PENDING", executor_id=worker, load_input=False, load_output=False)
         return [(status.workflow_id, status.queue_name) for status in found if status.queue_name is not None]
 
+    @database_errors()
     def of_other_versions(self, workflow_ids: list[str]) -> list[str]:
         """Those of `workflow_ids` that another version of the workflows began, and only its workers go on with."""
         if not workflow_ids:
@@ -104,15 +126,18 @@ class JobEngine:
         found = self._client.list_workflows(workflow_ids=workflow_ids, load_input=False, load_output=False)
         return [status.workflow_id for status in found if status.app_version != APP_VERSION]
 
+    @database_errors()
     def waiting(self, queue: str) -> list[str]:
         """Workflows that nobody has taken from a queue."""
         found = self._client.list_workflows(status="ENQUEUED", queue_name=queue, load_input=False, load_output=False)
         return [status.workflow_id for status in found]
 
+    @database_errors()
     def give_back(self, workflow_id: str, queue: str) -> None:
         """Put a dead worker's workflow back on its queue; the dead one, should it wake, no longer owns it."""
         self._client.resume_workflow(workflow_id, queue_name=queue)
 
+    @database_errors()
     def ended_badly(self, workflow_ids: list[str]) -> list[str]:
         """Those of `workflow_ids` that the engine has given up on."""
         if not workflow_ids:
@@ -127,3 +152,5 @@ class JobEngine:
 
     def close(self) -> None:
         self._client.destroy()
+        if self._engine is not None:
+            self._engine.dispose()

@@ -16,11 +16,10 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.catalog.engine import Catalog
 from service.settings import Settings
-from tests.databases.migrated import DATABASES
-from tests.faults.profile import SOAK
+from tests.databases.soak import in_soak_all
 
 # What is about numbers and tried on both databases by `make soak` alone.
-ONCE = pytest.mark.parametrize("settings", DATABASES if SOAK else ["sqlite"], indirect=True)
+ONCE = pytest.mark.parametrize("settings", in_soak_all("sqlite"), indirect=True)
 CANARY = "canaryQ7x"  # put into hostile input; must never come back
 JSON = {"content-type": "application/json"}
 EXTRACTION = {"model": "openai-community/gpt2", "corpus": "python-docs"}

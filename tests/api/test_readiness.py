@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from service.catalog.migrate import migrate
 from service.settings import Settings
 from tests.api.support import client_of, problem_of, submit
 from tests.databases.migrated import sqlite_settings
@@ -72,6 +73,15 @@ def test_a_database_that_was_never_migrated_is_not_ready(tmp_path: Path):
     settings.make_folders()
     with client_of(settings) as client:
         problem_of(client.get("/readyz"), 503, "unavailable")
+
+
+def test_a_database_without_the_tables_of_the_job_engine_is_not_ready(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path / "data")
+    settings.make_folders()
+    migrate(settings.resolved_database_url)
+    with client_of(settings) as client:
+        assert "radius db upgrade" in problem_of(client.get("/readyz"), 503, "unavailable")["detail"]
+        problem_of(submit(client), 503, "unavailable")
 
 
 def test_a_service_is_ready_again_when_its_database_is_back(tmp_path: Path):

@@ -48,16 +48,33 @@ class Databases:
         if kind == "sqlite":
             yield sqlite_settings(folder, **options)
             return
-        name = self._server.make_database(self._template)
+        with self._postgresql(self._template, folder, **options) as made:
+            yield made
+
+    @contextmanager
+    def empty(self, kind: str, folder: Path) -> Iterator[Settings]:
+        """The same on a database without any table."""
+        assert kind in DATABASES, kind
+        if kind == "sqlite":
+            made = Settings(data_dir=folder)
+            made.make_folders()
+            yield made
+            return
+        with self._postgresql("template1", folder) as made:
+            yield made
+
+    def close(self) -> None:
+        self._open.close()
+
+    @contextmanager
+    def _postgresql(self, template: str, folder: Path, **options: Any) -> Iterator[Settings]:
+        name = self._server.make_database(template)
         made = Settings(data_dir=folder, database_url=self._server.url(name), **{"corpus_scan_wait_s": 0, **options})
         made.make_folders()
         try:
             yield made
         finally:
             self._server.drop(name)
-
-    def close(self) -> None:
-        self._open.close()
 
     @cached_property
     def _server(self) -> Server:

@@ -13,8 +13,8 @@ import pytest
 from service.client import Client, Finished
 from service.settings import Settings
 from service.supervisor import Supervisor
-from tests.databases.migrated import DATABASES, Databases
-from tests.faults.profile import SOAK
+from tests.databases.migrated import Databases
+from tests.databases.soak import in_soak_all
 
 ANALYSIS = {
     "model": "tiny",
@@ -67,7 +67,7 @@ OPTIONS = {
 ON_SQLITE = pytest.mark.parametrize("service", ["sqlite"], indirect=True)  # of what has no share in the database
 
 
-@pytest.fixture(scope="package", params=DATABASES if SOAK else ["sqlite"])
+@pytest.fixture(scope="package", params=in_soak_all("sqlite"))
 def service(
     request: pytest.FixtureRequest,
     databases: Databases,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.databases.migrated import DATABASES, Databases
+from tests.databases.soak import in_soak_all
 from tests.faults.fleet import Fleet, running
-from tests.faults.profile import SOAK
 from tests.faults.store import Template, make_template
 
 Tally = Callable[..., None]
@@ -31,7 +31,7 @@ _told: list[str] = []
 
 def on(database: str) -> pytest.MarkDecorator:
     """A fault that the short profile tries on one database, and the long one on both."""
-    return pytest.mark.parametrize("fleet", DATABASES if SOAK else [database], indirect=True)
+    return pytest.mark.parametrize("fleet", in_soak_all(database), indirect=True)
 
 
 @pytest.fixture

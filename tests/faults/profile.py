@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.databases.soak import SOAK
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -23,7 +25,6 @@ class Profile:
     submit_p99_s: float  # 99 % of the submissions meanwhile take less
 
 
-SOAK = os.environ.get("RADIUS_SOAK") == "1"
 SHORT_PROFILE = Profile(
     kill_jobs=6,
     kill_pause_s=1.0,

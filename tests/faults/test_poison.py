@@ -1,17 +1,21 @@
-"""A segment whose worker dies three times before any progress fails its job, and no other one."""
+"""What kills three workers in a row has failed, a segment of a job or the counting of a corpus; nothing else has."""
 
 from __future__ import annotations
 
 import signal
 
 import pytest
+import sqlalchemy as sa
 
+from service.catalog import corpora
+from service.catalog.tables import errands
 from service.client import JobFailed
 from tests.faults.conftest import Tally, on
 from tests.faults.fleet import Fleet, wait_until
 from tests.faults.test_control_deaths import SPEC
 
 DEATHS = 3
+LINES = 3_000_000  # some seconds of counting
 
 
 @on("postgresql")
@@ -35,3 +39,31 @@ def test_three_deaths_at_one_place_are_a_verdict(fleet: Fleet, tally: Tally):
     assert failed.error["code"] == "poison"
     assert fleet.run("extraction", SPEC).job.state == "succeeded"
     tally(deaths=DEATHS, code=failed.error["code"])
+
+
+@on("sqlite")
+@pytest.mark.long
+def test_a_corpus_that_kills_whoever_counts_it_is_given_up(fleet: Fleet, tally: Tally):
+    (fleet.settings.corpora_root / "fatal.jsonl").write_text('{"text": "a line among many"}\n' * LINES)
+    corpus = fleet.client.register_corpus(name="fatal", path="fatal.jsonl")
+    for deaths in range(DEATHS):
+
+        def reader(deaths: int = deaths) -> str | None:
+            with fleet.catalog.read() as connection:
+                row = connection.execute(sa.select(errands).where(errands.c.id == f"scan-{corpus.id}")).first()
+            return row.worker if row is not None and row.deaths == deaths and row.running else None
+
+        wait_until(lambda: reader() is not None, f"it is counted after {deaths} deaths")
+        worker = reader()
+        assert worker is not None
+        fleet.kill(worker)
+
+    def error() -> dict[str, str] | None:
+        with fleet.catalog.read() as connection:
+            return corpora.find(connection, corpus.id).error
+
+    wait_until(lambda: error() is not None, "the corpus is given up")
+    told = error() or {}
+    assert told["code"] == "poison"
+    assert fleet.run("extraction", SPEC).job.state == "succeeded"
+    tally(deaths=DEATHS, code=told["code"])

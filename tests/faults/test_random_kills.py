@@ -14,11 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from service.catalog.tables import segments
+from tests.databases.soak import SOAK
 from tests.faults.conftest import Tally, on
 from tests.faults.fleet import COMPUTE, WORKERS, Fleet
 from tests.faults.outcomes import outcome, published_by, unlisted
 from tests.faults.products import publish_set
-from tests.faults.profile import PROFILE, SEED, SOAK
+from tests.faults.profile import PROFILE, SEED
 
 EXTRACTION = {
     "model": "tiny",

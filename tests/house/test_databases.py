@@ -26,7 +26,7 @@ ON_SQLITE = {
 }
 JOBS_AND_CATALOG = {
     "api": "activation_files activation_imports activation_rows async_client client corpora corpus_uploads "
-    "energy estimates event_stream hostile_corpora hostile_json hostile_parameters idempotency job_atomicity "
+    "energy errands estimates event_stream hostile_corpora hostile_json hostile_parameters idempotency job_atomicity "
     "job_control job_listing jobs limits liveness problems progress published_reports radius radius_options "
     "radius_partition radius_queries radius_requests random_json retention reuse segment_owners sweeps training "
     "worker_locks",
@@ -63,7 +63,7 @@ def decorators(function: ast.FunctionDef) -> str:
 
 def on_both(function: ast.FunctionDef, known: dict[str, ast.FunctionDef]) -> bool:
     """Whether it is a fixture of both databases, or rests on one."""
-    if "params=DATABASES" in decorators(function):
+    if "params=DATABASES" in decorators(function) or "params=in_soak_all(" in decorators(function):
         return True
     asked = [argument.arg for argument in function.args.args]
     return any(on_both(known[name], known) for name in asked if name in known and known[name] is not function)

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from service.catalog.engine import Catalog
 from service.catalog.migrate import migrate
 from service.errors import Unavailable
+from service.jobs.engine import COMPUTE_QUEUE, JobEngine
 from service.settings import Settings
 from tests.api.support import client_of, problem_of, submit
 from tests.databases.server import Server
@@ -104,7 +105,33 @@ def test_a_database_that_was_not_migrated_is_an_outage(settings: Settings, serve
     if ours:
         migrate(url)
     with client_of(settings.model_copy(update={"database_url": url})) as api:
+        assert "radius db upgrade" in problem_of(api.get("/readyz"), 503, "unavailable")["detail"]
         if not ours:
-            assert "radius db upgrade" in problem_of(api.get("/readyz"), 503, "unavailable")["detail"]
             check_refused(api.get("/v1/jobs"))
         check_refused(submit(api))
+
+
+def test_the_job_engine_is_not_waited_for_either(settings: Settings, server: Server):
+    with closing(JobEngine(settings.resolved_database_url, answer_s=0.5)) as engine:
+        engine.check()
+        calls = {
+            "check": engine.check,
+            "cancel": lambda: engine.cancel("job-1"),
+            "forget": lambda: engine.forget("job-1"),
+            "held_by": lambda: engine.held_by("compute-1"),
+            "waiting": lambda: engine.waiting(COMPUTE_QUEUE),
+            "give_back": lambda: engine.give_back("job-1.a", COMPUTE_QUEUE),
+            "ended_badly": lambda: engine.ended_badly(["job-1"]),
+        }
+        with server.frozen():
+            for call in calls.values():
+                with at_once(10), pytest.raises(Unavailable):
+                    call()
+        server.stop_hard()
+        try:
+            for call in calls.values():
+                with at_once(10), pytest.raises(Unavailable):
+                    call()
+        finally:
+            server.start()
+        engine.check()

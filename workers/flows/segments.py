@@ -13,7 +13,7 @@ from typing import Any
 
 from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
 
-from service.catalog import segments
+from service.catalog import errands, segments
 from service.catalog.engine import Connection
 from service.errors import RadiusError, Superseded
 from service.jobs.engine import SEGMENT_WORKFLOW
@@ -51,7 +51,7 @@ SEGMENTS: dict[str, Segment] = {
     "prepare_sweep": prepare_sweep,
     "tabulate": tabulate_sweep,
 }
-UNOWNED: dict[str, Callable[[Arguments], Arguments]] = {"scan": scan_corpus, "calibrate": calibrate_device}
+ERRANDS: dict[str, Callable[[Arguments], Arguments]] = {"scan": scan_corpus, "calibrate": calibrate_device}
 
 
 @DBOS.workflow(name=SEGMENT_WORKFLOW, max_recovery_attempts=20, serialization_type=WorkflowSerializationFormat.PORTABLE)
@@ -85,10 +85,14 @@ def _outcome(job_id: str, name: str, function: str, arguments: Arguments) -> Arg
 
 
 def _owned(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
-    """Run a segment as its owner; what belongs to no job has none."""
-    if function in UNOWNED:
-        return UNOWNED[function](arguments)
+    """Run a segment as its owner; what belongs to no job has none, but a count of its deaths."""
     current = runtime()
+    if function in ERRANDS:
+        current.write(partial(errands.begin, name=job_id, worker=current.worker))
+        try:
+            return ERRANDS[function](arguments)
+        finally:
+            current.write(partial(errands.end, name=job_id))
 
     def claim(connection: Connection) -> int:
         if not _is_ours():  # asked again when the database was away

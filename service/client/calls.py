@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -182,3 +184,26 @@ def _page(kind: type[Any]) -> Callable[[httpx2.Response], tuple[list[Any], str |
         return [kind.model_validate(row) for row in body["data"]], body["next"]
 
     return read
+
+
+def shard_files(detail: ActivationDetail) -> list[str]:
+    """Names of the files that have a set's vectors, in their order."""
+    return [entry["name"] for entry in detail.manifest["files"] if entry["name"].startswith("shard-")]
+
+
+@contextmanager
+def stream_of(source: Path | Array) -> Iterator[Any]:
+    """A file, or an array as a `.npy` file, open for reading."""
+    if isinstance(source, np.ndarray):
+        buffer = io.BytesIO()
+        np.save(buffer, source, allow_pickle=False)
+        buffer.seek(0)
+        yield buffer
+    else:
+        with source.open("rb") as stream:
+            yield stream
+
+
+def bearer(api_key: str | None) -> dict[str, str]:
+    """The header of a key."""
+    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}

@@ -1,0 +1,13 @@
+"""The Python client: `Client` and, with `await` before each call, `AsyncClient`.
+
+with Client("http://127.0.0.1:8000") as client:
+    job = client.submit("analysis", {"preset": "small/f1"}).wait()
+    report = client.radius(job.reports[0])
+    vectors = client.vectors(report.activations)      # (n, d_model) numpy array
+"""
+
+from service.client.asynchronous import AsyncClient
+from service.client.blocking import Client, Handle
+from service.client.outcome import Finished, JobFailed
+
+__all__ = ["AsyncClient", "Client", "Finished", "Handle", "JobFailed"]

@@ -1,0 +1,204 @@
+"""The client that waits for each answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import numpy as np
+from safetensors.numpy import load as load_safetensors
+
+from service.client.calls import Answer, Call, Calls, Points, bearer, read_answer, shard_files, stream_of
+from service.client.outcome import Finished, Watch, outcome_of
+from service.contracts.activations import ActivationDetail, ActivationSummary
+from service.contracts.corpora import Corpus
+from service.contracts.energy import Evaluation
+from service.contracts.energy_report import EnergyReport
+from service.contracts.estimates import Estimate
+from service.contracts.jobs import Job, JobEvent
+from service.contracts.query import QueryAnswer
+from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.sweeps import Sweep
+from service.contracts.training import MetricsRow, TrainingRun
+from service.errors import Unavailable
+
+Array = np.ndarray
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A submitted job."""
+
+    client: Client
+    id: str
+
+    def get(self) -> Job:
+        return self.client.job(self.id)
+
+    def wait(self, watch: Watch = lambda job: None, *, timeout_s: float | None = None) -> Finished:
+        """Block until the job ended; `watch` sees each state on the way.
+
+        Raises:
+            JobFailed: it ended otherwise than `succeeded`; the message is the job's error.
+            TimeoutError: it takes longer than `timeout_s`; the job goes on.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            job = self.get()
+            watch(job)
+            if (finished := outcome_of(job)) is not None:
+                return finished
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"job {self.id} is still {job.state} after {timeout_s} s")
+            time.sleep(_POLL_S)
+
+
+class Client:
+    """Synchronous client; also a context manager."""
+
+    def __init__(
+        self, base_url: str = "http://127.0.0.1:8000", *, api_key: str | None = None, timeout_s: float = 60.0
+    ) -> None:
+        self._http = httpx2.Client(base_url=base_url, timeout=timeout_s, headers=bearer(api_key))
+
+    def submit(
+        self, kind: str, spec: Mapping[str, Any], *, priority: int = 50, labels: Mapping[str, str] | None = None
+    ) -> Handle:
+        """Submit a job; raises the service's error when it is refused."""
+        return Handle(self, self._send(Calls.submit(kind, spec, priority, labels or {})).id)
+
+    def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
+        """What a job would take, without submitting it."""
+        return self._send(Calls.estimate(kind, spec))
+
+    def job(self, job_id: str) -> Job:
+        return self._send(Calls.job(job_id))
+
+    def jobs(self, limit: int = 50) -> Iterator[Job]:
+        """All jobs, newest first, page by page."""
+        after: str | None = None
+        while True:
+            page, after = self._send(Calls.jobs(limit, after))
+            yield from page
+            if after is None:
+                return
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job; one that runs ends at its next progress write."""
+        return self._send(Calls.control(job_id, "cancel"))
+
+    def retry(self, job_id: str) -> Job:
+        """Take a failed or cancelled job up again."""
+        return self._send(Calls.control(job_id, "retry"))
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove a job that has ended, with its products."""
+        self._send(Calls.delete_job(job_id))
+
+    def events(self, job_id: str, *, after: int = 0) -> list[JobEvent]:
+        """A page of what happened to a job, oldest first, after the event of that id."""
+        return self._send(Calls.events(job_id, after))[0]
+
+    def register_corpus(self, **fields: Any) -> Corpus:
+        """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""
+        return self._send(Calls.register_corpus(fields))
+
+    def upload_corpus(self, path: Path, **fields: str) -> Corpus:
+        with path.open("rb") as stream:
+            return self._send(Calls.upload_corpus(path, fields, stream))
+
+    def import_vectors(self, source: Path | Array, name: str = "imported") -> ActivationSummary:
+        """Import a .npy or .safetensors file, or an array."""
+        with stream_of(source) as stream:
+            return self._send(Calls.import_vectors(name, stream))
+
+    def activations(self, set_id: str) -> ActivationDetail:
+        return self._send(Calls.activations(set_id))
+
+    def vectors(self, set_id: str) -> Array:
+        """All rows of a set, (n, d_model), in the stored dtype."""
+        names = shard_files(self.activations(set_id))
+        return np.concatenate([load_safetensors(self._send(Calls.file(set_id, name)))["vectors"] for name in names])
+
+    def radius(self, report_id: str) -> RadiusReport:
+        return self._send(Calls.radius(report_id))
+
+    def neighbors(self, report_id: str, *, order: str = "closest", limit: int = 20) -> list[NeighborPair]:
+        return self._send(Calls.neighbors(report_id, order, limit))[0]
+
+    def energy(self, report_id: str) -> EnergyReport:
+        return self._send(Calls.energy(report_id))
+
+    def training(self, run_id: str) -> TrainingRun:
+        """A run as far as it is."""
+        return self._send(Calls.training(run_id))
+
+    def metrics(self, run_id: str) -> list[MetricsRow]:
+        """All logged steps of a run."""
+        rows: list[MetricsRow] = []
+        following: str | None = "0"
+        while following is not None:
+            page, following = self._send(Calls.metrics(run_id, int(following)))
+            rows += page
+        return rows
+
+    def metrics_file(self, run_id: str, ending: str = "csv") -> bytes:
+        """The logged steps as a `csv` or a `parquet` file."""
+        return self._send(Calls.metrics_file(run_id, ending))
+
+    def sweep(self, sweep_id: str) -> Sweep:
+        """A sweep as far as it is."""
+        return self._send(Calls.sweep(sweep_id))
+
+    def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
+        """Energies of (q, n) points among (d, n) patterns, at once."""
+        return self._send(Calls.evaluate(patterns, queries, beta))
+
+    def query(
+        self,
+        set_id: str,
+        *,
+        texts: Sequence[str] | None = None,
+        vectors: Points | None = None,
+        k: int = 10,
+        beta: float = 1.0,
+    ) -> QueryAnswer:
+        """Where texts, or vectors, lie among the rows of a set."""
+        return self._send(Calls.query(set_id, texts, vectors, k, beta))
+
+    def figure(self, report_id: str, ending: str = "png") -> bytes:
+        """The figure of a radius or an energy report."""
+        return self._send(Calls.figure(report_id, ending))
+
+    def wait_until_ready(self, timeout_s: float = 60.0) -> None:
+        """Wait for a service that is starting; raises `Unavailable`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                return self._send(Calls.ready())
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def _send(self, call: Call[Answer]) -> Answer:
+        try:
+            response = self._http.request(call.method, call.path, **call.options)
+        except httpx2.TransportError as error:
+            raise Unavailable("the service cannot be reached") from error
+        return read_answer(call, response)

@@ -1,0 +1,54 @@
+"""How a job that was waited for has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.contracts.jobs import FINAL_STATES, Job
+from service.errors import RadiusError
+
+Watch = Callable[[Job], None]
+
+
+class JobFailed(RadiusError):
+    """A job that was waited for ended in another state than `succeeded`."""
+
+    code = "job_failed"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job that succeeded, and its products' ids."""
+
+    job: Job
+
+    @property
+    def reports(self) -> list[str]:
+        return [result.id for result in self.job.results if result.type == "radius"]
+
+    @property
+    def energies(self) -> list[str]:
+        return [result.id for result in self.job.results if result.type == "energy"]
+
+    @property
+    def runs(self) -> list[str]:
+        return [result.id for result in self.job.results if result.type == "training"]
+
+    @property
+    def activations(self) -> list[str]:
+        return [result.id for result in self.job.results if result.type == "activations"]
+
+
+def outcome_of(job: Job) -> Finished | None:
+    """None while the job goes on.
+
+    Raises:
+        JobFailed: it ended otherwise than `succeeded`; the message is the job's error.
+    """
+    if job.state not in FINAL_STATES:
+        return None
+    if job.state != "succeeded":
+        error = job.error or {"detail": f"the job was {job.state}"}
+        raise JobFailed(error["detail"])
+    return Finished(job)
