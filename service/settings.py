@@ -139,6 +139,11 @@ class Settings(BaseSettings):
     lease_s: float = Field(
         default=20.0, gt=0, description="a worker not seen for this long is frozen or cut off; others take over"
     )
+    stuck_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="a worker that goes on for this long with a segment of a job that has ended is ended itself",
+    )
     training_segment_s: float = Field(
         default=45.0,
         gt=0,

@@ -12,17 +12,13 @@ import logging
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from dbos import DBOS
 
 from service.catalog import errands, segments, workers
 from service.catalog.engine import Catalog
-from service.catalog.locks import WorkerLock
 from service.contracts.base import now
-from service.errors import Conflict, Unavailable
+from service.errors import Unavailable
 from service.jobs.control import JobControl
 from service.jobs.engine import (
     APP_NAME,
@@ -40,11 +36,9 @@ from service.jobs.retention import Retention
 from service.jobs.submission import Submission
 from service.settings import Settings
 from workers.flows.runtime import Runtime, set_runtime
+from workers.watching import keep_lock, keep_noticing, keep_taking_over, only_one
 
 logger = logging.getLogger("radius.worker")
-_LOOKS = 4  # at its own lock, while others look once
-_PATIENCE_S = 3.0
-_REPLACED = 70  # exit code
 # A parent only waits, in a thread; scans and short jobs must not wait for trainings, nor a sweep's runs for sweeps.
 # How many at once, and how often it is looked at: a look costs milliseconds, and trainings can wait half a second.
 _QUEUES = {
@@ -65,8 +59,8 @@ def main() -> None:
     name = f"{role}-{settings.worker_name}"
     if role == "train" and _follows(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
         return
-    with _only_one(settings, name) as lock:
-        threading.Thread(target=_keep_lock, args=(lock, settings), name="lock", daemon=True).start()
+    with only_one(settings, name) as lock:
+        threading.Thread(target=keep_lock, args=(lock, settings), name="lock", daemon=True).start()
         if role == "query":
             from workers.query.server import serve
 
@@ -116,7 +110,9 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
     jobs = JobControl(catalog, engine, settings)
-    threading.Thread(target=_keep_taking_over, args=(jobs, name), name="takeover", daemon=True).start()
+    threading.Thread(target=keep_taking_over, args=(jobs, name), name="takeover", daemon=True).start()
+    stuck = (catalog, name, settings.stuck_s)
+    threading.Thread(target=keep_noticing, args=stuck, name="stuck", daemon=True).start()
     if role == "control":
         retention = Retention(jobs, settings)
         threading.Thread(target=_keep_sweeping, args=(retention, stop), name="sweep", daemon=True).start()
@@ -168,16 +164,6 @@ def _introduce(runtime: Runtime) -> None:
         logger.warning("the database is away; estimates will not know of this worker's device")
 
 
-def _keep_taking_over(jobs: JobControl, name: str) -> None:
-    """Until the process ends: one that is ending its segment is alive, however short the lease."""
-    while True:
-        try:
-            jobs.liveness.take_over(name)
-        except Exception:
-            logger.exception("looking for dead workers failed; it is tried again")
-        time.sleep(jobs.settings.takeover_interval_s / (2 if jobs.liveness.doubts else 1))
-
-
 def _drain(seconds: float, hurry: threading.Event) -> None:
     """Take nothing more, and let the segment under way end: a training writes a checkpoint, others may be that far."""
 
@@ -225,42 +211,6 @@ def _keep_sweeping(retention: Retention, stop: threading.Event) -> None:
             logger.exception("removing what is past its time failed; it is tried again")
         if stop.wait(retention.settings.sweep_interval_s):
             return
-
-
-@contextmanager
-def _only_one(settings: Settings, name: str) -> Iterator[WorkerLock]:
-    """Hold the lock of this worker's name; the engine would give two processes of one name the same segments."""
-    lock = WorkerLock(Catalog(settings.resolved_database_url), settings.locks, name)
-    if not _patiently(lock.take):
-        raise Conflict(f"a worker called {name} is running on this data directory")
-    try:
-        yield lock
-    finally:
-        lock.release()
-
-
-def _keep_lock(lock: WorkerLock, settings: Settings) -> None:
-    """See to it that this worker has its lock; others look twice before they think it dead, this one more often."""
-    while True:
-        time.sleep(settings.takeover_interval_s / _LOOKS)
-        try:
-            kept = _patiently(lock.keep)
-        except Unavailable:
-            continue
-        if not kept:
-            logger.error("another worker has this one's name; this one ends")
-            logging.shutdown()
-            os._exit(_REPLACED)
-
-
-def _patiently(take: Callable[[], bool]) -> bool:
-    """Try for some seconds: others take the lock for a moment, to see whether it is free."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while not take():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 if __name__ == "__main__":

@@ -79,6 +79,13 @@ def running(connection: sa.Connection, job_id: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def unneeded(connection: sa.Connection, worker: str) -> list[tuple[str, str]]:
+    """Job and name of segments that a worker holds though their jobs no longer run."""
+    held = (segments.c.worker == worker) & segments.c.running & (jobs.c.state != "running")
+    query = sa.select(segments.c.job, segments.c.name).join(jobs, jobs.c.id == segments.c.job).where(held)
+    return [(row.job, row.name) for row in connection.execute(query)]
+
+
 def forget_owners(connection: sa.Connection, job_id: str) -> None:
     """Before a retry: nobody owns anything, and nobody has died."""
     connection.execute(segments.update().where(segments.c.job == job_id).values(running=False, deaths=0))

@@ -90,3 +90,19 @@ def test_a_retry_forgets_owners_and_deaths(catalog: Catalog, job_id: str):
         jobs.start(connection, job_id)
     for _ in range(3):
         claim(catalog, job_id)
+
+
+def test_what_nobody_needs_any_more_is_what_is_held_of_a_job_that_does_not_run(catalog: Catalog, job_id: str):
+    attempt = claim(catalog, job_id)
+
+    def unneeded(worker: str) -> list[tuple[str, str]]:
+        with catalog.read() as connection:
+            return segments.unneeded(connection, worker)
+
+    assert unneeded("a") == []
+    with catalog.begin() as connection:
+        jobs.request_cancel(connection, job_id)
+    assert (unneeded("a"), unneeded("b")) == ([(job_id, NAME)], [])
+    with catalog.begin() as connection:
+        segments.release(connection, job_id=job_id, name=NAME, attempt=attempt)
+    assert unneeded("a") == []

@@ -130,7 +130,7 @@ def run_row(
         "data": described["data"],
         "losses": {},
         "evaluation": {},
-        "warnings": [notice.model_dump() for notice in _warnings(described["data"])],
+        "warnings": [notice.model_dump() for notice in _warnings(spec, described["data"])],
         "notes": notes_on(spec, described["reference_lines"]),
         "timing": {"train_s": 0.0},
         "provenance": _provenance(spec),
@@ -138,11 +138,14 @@ def run_row(
     }
 
 
-def _warnings(data: dict[str, Any]) -> list[Notice]:
+def _warnings(spec: TrainingSpec, data: dict[str, Any]) -> list[Notice]:
     share = data.get("held_out_in_training") or 0.0
     if share <= _MOST_REPEATED:
         return []
-    message = f"{share:.1%} of the held-out text stands in the training part too; data.deduplicate leaves repeats out"
+    less = "data.deduplicate leaves repeated paragraphs out"
+    if isinstance(spec, OpenELMSpec) and spec.data.deduplicate:
+        less = "no paragraph does as a whole"
+    message = f"{share:.1%} of the held-out text stands in the training part too; {less}"
     return [Notice(code="held_out_in_training", message=message)]
 
 

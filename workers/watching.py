@@ -1,0 +1,90 @@
+"""What a worker process sees to while its segments run: its lock, dead workers, segments that nobody needs now."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from service.catalog import segments
+from service.catalog.engine import Catalog
+from service.catalog.locks import WorkerLock
+from service.errors import Conflict, Unavailable
+from service.jobs.control import JobControl
+from service.settings import Settings
+
+logger = logging.getLogger("radius.worker")
+_LOOKS = 4  # at its own lock, while others look once
+_PATIENCE_S = 3.0
+REPLACED, STUCK = 70, 71  # exit codes
+
+
+@contextmanager
+def only_one(settings: Settings, name: str) -> Iterator[WorkerLock]:
+    """Hold the lock of this worker's name; the engine would give two processes of one name the same segments."""
+    lock = WorkerLock(Catalog(settings.resolved_database_url), settings.locks, name)
+    if not _patiently(lock.take):
+        raise Conflict(f"a worker called {name} is running on this data directory")
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def keep_lock(lock: WorkerLock, settings: Settings) -> None:
+    """See to it that this worker has its lock; others look twice before they think it dead, this one more often."""
+    while True:
+        time.sleep(settings.takeover_interval_s / _LOOKS)
+        try:
+            kept = _patiently(lock.keep)
+        except Unavailable:
+            continue
+        if not kept:
+            logger.error("another worker has this one's name; this one ends")
+            logging.shutdown()
+            os._exit(REPLACED)
+
+
+def keep_taking_over(jobs: JobControl, name: str) -> None:
+    """Until the process ends: one that is ending its segment is alive, however short the lease."""
+    while True:
+        try:
+            jobs.liveness.take_over(name)
+        except Exception:
+            logger.exception("looking for dead workers failed; it is tried again")
+        time.sleep(jobs.settings.takeover_interval_s / (2 if jobs.liveness.doubts else 1))
+
+
+def keep_noticing(catalog: Catalog, worker: str, stuck_s: float) -> None:
+    """End this process when it goes on for `stuck_s` with a segment whose job has ended or is being cancelled.
+
+    A segment looks at every progress whether to go on. One that hangs, in a call of a device that never returns, does
+    not, and nothing but the end of its process gives the device back.
+    """
+    since: dict[tuple[str, str], float] = {}
+    while True:
+        time.sleep(stuck_s / _LOOKS)
+        try:
+            with catalog.read() as connection:
+                held = segments.unneeded(connection, worker)
+        except Unavailable:
+            continue
+        seen = time.monotonic()
+        since = {segment: since.get(segment, seen) for segment in held}
+        stuck = [name for (_, name), first in since.items() if seen - first >= stuck_s]
+        if stuck:
+            logger.error("segment %s goes on though its job has ended; this process ends", stuck[0])
+            logging.shutdown()
+            os._exit(STUCK)
+
+
+def _patiently(take: Callable[[], bool]) -> bool:
+    """Try for some seconds: others take the lock for a moment, to see whether it is free."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not take():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
