@@ -168,7 +168,7 @@ train() {
   await "$job" 900
 }
 
-analysis='{"kind": "analysis", "spec": {"preset": "smoke/f1", "chunks": 2000}}'
+analysis='{"kind": "analysis", "spec": {"preset": "smoke/f1", "chunks": 2000, "reuse": false}}'
 
 analyse() { # the numbers that every later analysis must give again
   local job
