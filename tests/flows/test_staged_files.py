@@ -12,7 +12,7 @@ import pytest
 
 from service.artifacts.activation_set import ActivationSet
 from service.artifacts.manifest import digest_of
-from service.catalog import activations, corpora, jobs
+from service.catalog import activations, corpora, jobs, segments
 from service.catalog.engine import Catalog
 from service.contracts.corpora import CorpusSource
 from service.contracts.presets import read_spec
@@ -60,14 +60,22 @@ class Extraction:
 
     def extract(self) -> dict[str, Any]:
         """All but the publishing; returns what the segment that publishes is told."""
-        sample = sample_chunks(self.job, self.arguments, own(self.catalog, self.job, "sample"))
+        sample = self.draw()
         assert sample["shards"] > 1
         digests = [self._extract_shard(shard)["sha256"] for shard in range(sample["shards"])]
         return {"shards": sample["shards"], "sha256": digest_of(digests)}
 
+    def draw(self) -> dict[str, Any]:
+        return sample_chunks(self.job, self.arguments, own(self.catalog, self.job, "sample"))
+
     def _extract_shard(self, shard: int) -> dict[str, Any]:
         progress = own(self.catalog, self.job, f"extract-{shard}")
         return extract_shard(self.job, self.arguments | {"shard": shard}, progress)
+
+    def retry(self) -> dict[str, Any]:
+        with self.catalog.begin() as connection:
+            segments.forget_owners(connection, self.job)
+        return self.extract()
 
     def publish(self, whole: dict[str, Any]) -> list[bytes]:
         """The bytes of the published vectors."""
@@ -117,8 +125,35 @@ def test_what_was_changed_meanwhile_is_never_published(
 def test_chunks_that_cannot_be_read_fail_their_shard(extraction: Callable[[], Extraction]):
     expected = (unbroken := extraction()).publish(unbroken.extract())
     broken = extraction()
-    sample_chunks(broken.job, broken.arguments, own(broken.catalog, broken.job, "sample"))
+    broken.draw()
     cut_to_half(broken.staging / CHUNKS)
     with pytest.raises(CorruptArtifact):
         broken.extract()
     assert broken.publish(broken.extract()) == expected
+
+
+def test_chunks_that_were_changed_before_their_shard_was_extracted_are_never_published(
+    extraction: Callable[[], Extraction],
+):
+    expected = (unbroken := extraction()).publish(unbroken.extract())
+    broken = extraction()
+    broken.draw()
+    flip_last_byte(broken.staging / CHUNKS)
+    whole = broken.extract()
+    with pytest.raises(CorruptArtifact):
+        broken.publish(whole)
+    assert broken.publish(broken.extract()) == expected
+
+
+@pytest.mark.parametrize(("change", "name"), [(flip_last_byte, VECTORS), (flip_last_byte, CHUNKS)])
+def test_a_retry_vouches_for_no_shard_that_was_changed_since_it_was_written(
+    extraction: Callable[[], Extraction], change: Callable[[Path], None], name: str
+):
+    expected = (unbroken := extraction()).publish(unbroken.extract())
+    cancelled = extraction()
+    assert cancelled.extract() == cancelled.retry()  # what is there is kept
+    change(cancelled.staging / name)
+    with pytest.raises(CorruptArtifact):
+        cancelled.retry()
+    assert not cancelled.staging.exists()
+    assert cancelled.publish(cancelled.retry()) == expected

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from service.artifacts.activation_set import catalog_row, finish_set, load_tensors, rows_name, save_tensors, shard_name
-from service.artifacts.atomic import atomic_path, publish_folder, sha256_file
+from service.artifacts.atomic import atomic_path, publish_folder, sha256_file, write_bytes
 from service.artifacts.manifest import MANIFEST, digest_of, read_manifest
 from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import activations, jobs
@@ -46,31 +46,45 @@ _PARITY_CHUNKS = 4
 def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Vectors of shard `arguments["shard"]` at every site; a shard that is there already is kept.
 
-    Returns `{"rows", "sha256"}`, the latter of the shard's files.
+    Returns `{"rows", "sha256"}`, the latter of the shard's files as they were written.
 
     Raises:
-        CorruptArtifact: the shard's chunks cannot be read; nothing of the extraction is kept then.
+        CorruptArtifact: the shard's chunks cannot be read, or its files are not what an earlier owner wrote; nothing of
+            the extraction is kept then.
     """
     current, spec, shard = runtime(), extraction_spec(arguments), arguments["shard"]
     folder = current.staging(job_id)
-    with _all_or_nothing(folder):
-        tokens = load_tensors(folder / rows_name(shard))["tokens"]
     targets = [folder / f"site-{i:02d}" / shard_name(shard) for i in range(len(spec.sites))]
-    if not all(target.exists() for target in targets):
-        loaded, sites = _load(current, spec)
-        mark_maker(folder, current.settings, loaded.identity["content"])
-        budget = batch_tokens(current.settings, loaded.model.device)
-        extracted = extract(loaded.model, list(tokens), sites, spec.position, budget, progress)
-        if extracted.halvings:
-            mark_maker(folder, current.settings, None, halved=True)
-        for site, target in zip(sites, targets, strict=True):
-            _check_finite(extracted.vectors[site], site, shard)
-            save_tensors(target, {"vectors": extracted.vectors[site]})
-        if extracted.halvings:
-            _warn_halved(current, job_id, extracted.halvings)
+    files, written = [folder / rows_name(shard), *targets], folder / f"{shard_name(shard)}.sha256"
+    there = all(file.exists() for file in (*targets, written))
+    with _all_or_nothing(folder):
+        tokens = load_tensors(files[0])["tokens"]
+        if there and digest_of(map(sha256_file, files)) != written.read_text():
+            raise _changed()
+    if not there:
+        _extract(job_id, spec, shard, tokens, targets, progress)
+        write_bytes(written, digest_of(map(sha256_file, files)).encode())
     progress(len(tokens), final=True)
-    files = [folder / rows_name(shard), *targets]
-    return {"rows": len(tokens), "sha256": digest_of(map(sha256_file, files))}
+    return {"rows": len(tokens), "sha256": written.read_text()}
+
+
+def _extract(
+    job_id: str, spec: ExtractionSpec, shard: int, tokens: np.ndarray, targets: list[Path], progress: SegmentProgress
+) -> None:
+    """Write the vectors of a shard's chunks at every site."""
+    current = runtime()
+    folder = current.staging(job_id)
+    loaded, sites = _load(current, spec)
+    mark_maker(folder, current.settings, loaded.identity["content"])
+    budget = batch_tokens(current.settings, loaded.model.device)
+    extracted = extract(loaded.model, list(tokens), sites, spec.position, budget, progress)
+    if extracted.halvings:
+        mark_maker(folder, current.settings, None, halved=True)
+    for site, target in zip(sites, targets, strict=True):
+        _check_finite(extracted.vectors[site], site, shard)
+        save_tensors(target, {"vectors": extracted.vectors[site]})
+    if extracted.halvings:
+        _warn_halved(current, job_id, extracted.halvings)
 
 
 def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
@@ -90,8 +104,7 @@ def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
                 _link(staging, folder, [rows_name(i) for i in range(arguments["shards"])])
                 finish_set(folder, about | {"id": ids[position]})
                 publish_folder(folder, current.artifact(ids[position]))
-        if _published_digest(current, ids, arguments["shards"]) != arguments["sha256"]:
-            raise CorruptArtifact("an unpublished file of the extraction was changed after it was written")
+        _check_published(current, ids, arguments["shards"], arguments["sha256"])
     for set_id in ids:
         row = catalog_row(current.artifact(set_id))
         current.write(partial(_record, progress, row))
@@ -111,15 +124,20 @@ def _all_or_nothing(*folders: Path) -> Iterator[None]:
         raise
 
 
-def _published_digest(current: Runtime, ids: list[str], shards: int) -> str:
-    """What `extract_shard` told of all shards, from the manifests of the sets."""
+def _check_published(current: Runtime, ids: list[str], shards: int, told: str) -> None:
+    """Raise unless the published files are those that the sample and `extract_shard` of all shards told of."""
     manifests = [read_manifest(current.artifact(set_id)) for set_id in ids]
     hashes = [{entry["name"]: entry["sha256"] for entry in manifest["files"]} for manifest in manifests]
+    chunks = [hashes[0][rows_name(shard)] for shard in range(shards)]
     of_shards = [
-        digest_of([hashes[0][rows_name(shard)], *(of_site[shard_name(shard)] for of_site in hashes)])
-        for shard in range(shards)
+        digest_of([chunks[shard], *(of_site[shard_name(shard)] for of_site in hashes)]) for shard in range(shards)
     ]
-    return digest_of(of_shards)
+    if digest_of(of_shards) != told or digest_of(chunks) != manifests[0]["sample"]["chunks_sha256"]:
+        raise _changed()
+
+
+def _changed() -> CorruptArtifact:
+    return CorruptArtifact("an unpublished file of the extraction was changed after it was written")
 
 
 def _load(
