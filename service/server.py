@@ -9,6 +9,7 @@ import tempfile
 import uvicorn
 
 from service.app import create_app
+from service.serving import serve_until_stopped
 from service.settings import Settings
 
 
@@ -25,7 +26,7 @@ def serve(settings: Settings, listening: socket.socket) -> None:
     # Uploads are spooled where there is room for them, which /tmp may not have.
     tempfile.tempdir = str(settings.uploads_root)
     config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listening])
+    serve_until_stopped(config, [listening])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from service.contracts.jobs import JobEvent
 def record(connection: sa.Connection, job_id: str, kind: str, data: dict[str, Any] | None = None) -> None:
     """Add an event, in the transaction that makes it true; that has changed or locked the job's row before.
 
-    So the ids of a job's events are in the order in which they can be seen, and a reader who has one misses none before.
+    So the ids of a job's events are in the order in which they can be seen: who has read one misses none before it.
     """
     connection.execute(events.insert().values(job=job_id, type=kind, data=data or {}, created_at=now()))
 

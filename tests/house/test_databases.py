@@ -85,6 +85,7 @@ def test_jobs_and_the_catalog_are_tried_on_both(path: Path):
 def test_no_module_is_on_neither_list():
     others = {f"end_to_end/test_{name}.py" for name in ("command_line", "queries", "trainers")}  # no catalog of theirs
     others |= {"api/test_documentation.py", "api/test_evaluate.py", "api/test_openapi.py", "api/test_theory.py"}
+    others |= {"api/test_stopping.py"}
     others |= {f"faults/test_{name}.py" for name in ("frozen_writer", "killed_supervisor", "publish_boundaries")}
     others |= {"faults/test_refused_calls.py"}
     tests = {name_of(path) for path in MODULES if path.name.startswith("test_")}

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from service.catalog.engine import Catalog
 from service.contracts.query import QueryRequest
 from service.errors import NotFound, RadiusError
+from service.serving import serve_until_stopped
 from service.settings import Settings
 from workers.devices.device import set_precise_float32
 from workers.query.answering import answer
@@ -80,7 +81,7 @@ def serve(settings: Settings, catalog: Catalog) -> None:
     socket.unlink(missing_ok=True)  # of a process that was killed; this one holds the worker's lock
     app = QueryServer(settings, catalog).app()
     config = uvicorn.Config(app, uds=str(socket), log_level="warning", timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run()
+    serve_until_stopped(config)
 
 
 async def _problem(_request: Request, error: Exception) -> Response:
