@@ -55,7 +55,7 @@ def test_while_the_server_stands_still_the_api_says_so(settings: Settings, serve
             with at_once(20):
                 answers = [pool.submit(submit, api) for _ in range(SUBMISSIONS)]
                 time.sleep(0.5)
-                check_alive_and_not_ready(api, 2)  # this process is busy with giving those up
+                check_alive_and_not_ready(api, 5)  # sixty threads of this process are busy with giving those up
                 assert not all(answer.done() for answer in answers)
                 for answer in answers:
                     check_refused(answer.result())
