@@ -25,19 +25,22 @@ class Finished:
 
     @property
     def reports(self) -> list[str]:
-        return [result.id for result in self.job.results if result.type == "radius"]
+        return self._products("radius")
 
     @property
     def energies(self) -> list[str]:
-        return [result.id for result in self.job.results if result.type == "energy"]
+        return self._products("energy")
 
     @property
     def runs(self) -> list[str]:
-        return [result.id for result in self.job.results if result.type == "training"]
+        return self._products("training")
 
     @property
     def activations(self) -> list[str]:
-        return [result.id for result in self.job.results if result.type == "activations"]
+        return self._products("activations")
+
+    def _products(self, kind: str) -> list[str]:
+        return [result.id for result in self.job.results if result.type == kind]
 
 
 def outcome_of(job: Job) -> Finished | None:

@@ -20,6 +20,7 @@ SCAN_WORKFLOW = "scan"
 CALIBRATE_WORKFLOW = "calibrate"
 SEGMENT_WORKFLOW = "segment"
 RUN_WORKFLOW = "run"
+ENDED_BADLY = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]  # the engine's words
 _LONG = ("training", "sweep")
 
 
@@ -144,7 +145,7 @@ class JobEngine:
             return []
         found = self._client.list_workflows(
             workflow_ids=workflow_ids,
-            status=["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+            status=ENDED_BADLY,
             load_input=False,
             load_output=False,
         )

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from service.catalog import jobs, segments
-from service.catalog import migrate as migrating
 from service.catalog.engine import Catalog
-from service.catalog.migrate import migrate
+from service.catalog.migrate import SCRIPTS, is_ours, migrate, upgrade
 from service.catalog.tables import metadata
 from service.jobs.engine import migrate_engine
 from service.settings import Settings
@@ -40,27 +37,15 @@ def empty(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) 
         yield made
 
 
-def script() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrating.__file__).parent / "migrations"))
-    return config
-
-
-def upgrade(catalog: Catalog, revision: str) -> None:
-    config = script()
-    with catalog.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-
-
 def test_rows_of_the_first_version_are_read_by_this_one(empty: Settings):
     catalog = Catalog(empty.resolved_database_url)
-    upgrade(catalog, "0001")
     with catalog.begin() as connection:
+        upgrade(connection, "0001")
         for statement in FIRST_ROWS:
             connection.execute(sa.text(statement.replace(":", r"\:")))
-    for revision in reversed(list(ScriptDirectory.from_config(script()).walk_revisions())):
-        upgrade(catalog, revision.revision)
+    for revision in reversed(list(ScriptDirectory(SCRIPTS).walk_revisions())):
+        with catalog.begin() as connection:
+            upgrade(connection, revision.revision)
     migrate(empty.resolved_database_url)
     with catalog.begin() as connection:
         job = jobs.get(connection, "job-1")
@@ -75,7 +60,7 @@ def test_rows_of_the_first_version_are_read_by_this_one(empty: Settings):
 def test_the_migrated_tables_are_those_of_the_code(settings: Settings):
     catalog = Catalog(settings.resolved_database_url)
     with catalog.read() as connection:
-        found = compare_metadata(MigrationContext.configure(connection, opts={"include_object": _ours}), metadata)
+        found = compare_metadata(MigrationContext.configure(connection, opts={"include_object": is_ours}), metadata)
     catalog.close()
     assert found == []
 
@@ -93,7 +78,3 @@ def test_migrating_twice_changes_nothing_and_leaves_the_engine_s_tables(settings
     migrate_engine(settings.resolved_database_url)
     assert tables() == before
     catalog.close()
-
-
-def _ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
-    return kind != "table" or name in metadata.tables

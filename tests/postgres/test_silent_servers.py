@@ -114,22 +114,22 @@ def test_a_database_that_was_not_migrated_is_an_outage(settings: Settings, serve
 def test_the_job_engine_is_not_waited_for_either(settings: Settings, server: Server):
     with closing(JobEngine(settings.resolved_database_url, answer_s=0.5)) as engine:
         engine.check()
-        calls = {
-            "check": engine.check,
-            "cancel": lambda: engine.cancel("job-1"),
-            "forget": lambda: engine.forget("job-1"),
-            "held_by": lambda: engine.held_by("compute-1"),
-            "waiting": lambda: engine.waiting(COMPUTE_QUEUE),
-            "give_back": lambda: engine.give_back("job-1.a", COMPUTE_QUEUE),
-            "ended_badly": lambda: engine.ended_badly(["job-1"]),
-        }
+        calls = [
+            engine.check,
+            lambda: engine.cancel("job-1"),
+            lambda: engine.forget("job-1"),
+            lambda: engine.held_by("compute-1"),
+            lambda: engine.waiting(COMPUTE_QUEUE),
+            lambda: engine.give_back("job-1.a", COMPUTE_QUEUE),
+            lambda: engine.ended_badly(["job-1"]),
+        ]
         with server.frozen():
-            for call in calls.values():
+            for call in calls:
                 with at_once(10), pytest.raises(Unavailable):
                     call()
         server.stop_hard()
         try:
-            for call in calls.values():
+            for call in calls:
                 with at_once(10), pytest.raises(Unavailable):
                     call()
         finally:

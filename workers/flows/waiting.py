@@ -11,12 +11,13 @@ from typing import Any
 
 from dbos import DBOS, WorkflowHandle
 
+from service.jobs.engine import ENDED_BADLY
 from workers.flows.runtime import runtime
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_S = 1.0
 _SHARE_LOOKING = 0.1  # of the thread's time, where many wait or the database is slow
-_ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_ENDED = ["SUCCESS", *ENDED_BADLY]
 
 
 class Waiting:

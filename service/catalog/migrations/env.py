@@ -2,17 +2,13 @@
 
 from alembic import context
 
+from service.catalog.migrate import is_ours
 from service.catalog.tables import metadata
-
-
-def _ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
-    return kind != "table" or name in metadata.tables
-
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    include_object=_ours,
+    include_object=is_ours,
     version_table="radius_schema",
 )
 context.run_migrations()
