@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service.catalog.engine import Catalog, database_errors
 
@@ -77,6 +77,7 @@ class _SessionLock:
     """An advisory lock on a connection of its own."""
 
     _TAKE = sa.text("SELECT pg_try_advisory_lock(:key)")
+    _FREE = sa.text("SELECT pg_advisory_unlock(:key)")
     _HELD = sa.text(  # a key is shown in two halves; 1 says that it is one number
         "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() "
         "AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = :key)"
@@ -104,8 +105,13 @@ class _SessionLock:
             return False  # the session has gone
 
     def release(self) -> None:
-        if self._connection is not None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.scalar(self._FREE, self._key)  # the end of the session would too, but some time later
+        except SQLAlchemyError:  # the session has gone, now or at an earlier statement
+            connection.invalidate()
+        finally:
             with suppress(DBAPIError):
-                self._connection.invalidate()  # the session's end frees it, and cannot fail to
-                self._connection.close()
-            self._connection = None
+                connection.close()
