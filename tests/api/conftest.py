@@ -37,7 +37,7 @@ class Shared:
 
     @cached_property
     def published(self) -> Published:
-        return publish_report(self.reading_settings)
+        return publish_report(self.reading_settings, drawn=True)
 
     @cached_property
     def reading(self) -> TestClient:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_chunks, save_tensors, shard_name
 from service.artifacts.atomic import publish_folder
@@ -17,9 +20,8 @@ from service.contracts.energy import EnergySpec
 from service.contracts.radius import RadiusSpec
 from service.ids import derived_id, new_id
 from service.settings import Settings
-from workers.flows import runtime
-from workers.flows.evaluating import evaluate_energies
-from workers.flows.measuring import measure_radius
+from workers.figures.saving import save_figure
+from workers.flows import evaluating, measuring, runtime
 
 ROWS, D_MODEL, CHUNK_TOKENS = 40, 3, 4
 
@@ -84,22 +86,43 @@ def insert_job(catalog: Catalog, spec: dict[str, Any], kind: str = "radius") -> 
     return job_id
 
 
-def measure(settings: Settings, catalog: Catalog, job_id: str, set_id: str, **options: Any) -> str:
-    """Run the radius segment of a job here and now; returns the id of the report."""
+def measure(
+    settings: Settings, catalog: Catalog, job_id: str, set_id: str, *, drawn: bool = False, **options: Any
+) -> str:
+    """Run the radius segment of a job here and now; returns the id of the report.
+
+    Args:
+        drawn: with the figure of the report in it, which takes longest; otherwise an empty one in the same formats.
+    """
     arguments = RadiusSpec(activations=set_id, **options).model_dump(mode="json")
     arguments |= {"report": derived_id("radius", job_id), "alone": True}
-    with pytest.MonkeyPatch.context() as patch:  # what set_runtime sets, for this call only
-        patch.setattr(runtime, "_current", runtime.Runtime(settings, catalog, "test"))
-        return measure_radius(job_id, arguments, _owned(catalog, job_id, "radius-00"))["report"]
+    with _working(settings, catalog, drawn):
+        return measuring.measure_radius(job_id, arguments, _owned(catalog, job_id, "radius-00"))["report"]
 
 
-def evaluate(settings: Settings, catalog: Catalog, job_id: str, sets: list[str], **options: Any) -> str:
-    """Run the energy segment of a job here and now; returns the id of the report."""
+def evaluate(
+    settings: Settings, catalog: Catalog, job_id: str, sets: list[str], *, drawn: bool = False, **options: Any
+) -> str:
+    """The same for the energy segment."""
     arguments = EnergySpec(activations=sets, **options).model_dump(mode="json")
     arguments |= {"report": derived_id("energy", job_id), "alone": True}
+    with _working(settings, catalog, drawn):
+        return evaluating.evaluate_energies(job_id, arguments, _owned(catalog, job_id, "energy-00"))["report"]
+
+
+@contextmanager
+def _working(settings: Settings, catalog: Catalog, drawn: bool) -> Iterator[None]:
+    """What a worker is given when it starts, within the block only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime, "_current", runtime.Runtime(settings, catalog, "test"))
-        return evaluate_energies(job_id, arguments, _owned(catalog, job_id, "energy-00"))["report"]
+        if not drawn:
+            patch.setattr(measuring, "draw_radius_figure", _draw_nothing)
+            patch.setattr(evaluating, "draw_energy_figure", _draw_nothing)
+        yield
+
+
+def _draw_nothing(_report: object, stem: Path) -> list[Path]:
+    return save_figure(Figure(figsize=(1, 1)), stem)
 
 
 def _owned(catalog: Catalog, job_id: str, name: str) -> runtime.SegmentProgress:
@@ -111,7 +134,7 @@ def _owned(catalog: Catalog, job_id: str, name: str) -> runtime.SegmentProgress:
 
 
 def publish_report(settings: Settings, vectors: np.ndarray | None = None, **options: Any) -> Published:
-    """A finished job with an activation set that has texts, and its radius report."""
+    """A finished job with an activation set that has texts, and its radius report; `options` as `measure` has them."""
     vectors = sample_vectors() if vectors is None else vectors
     catalog = Catalog(settings.resolved_database_url)
     try:

@@ -84,7 +84,7 @@ def test_points_of_another_set(settings: Settings, catalog: Catalog, api: TestCl
 def test_layers_have_a_global_energy_and_a_descent(settings: Settings, catalog: Catalog, api: TestClient):
     first = vectors_of(3)
     layers = [first, first + 0.1 * vectors_of(4), first + 0.2 * vectors_of(5)]
-    report = report_of(api, published(settings, catalog, layers))
+    report = report_of(api, published(settings, catalog, layers, drawn=True))
     over = report["energy_global"]
     assert over["layers"] == 3
     expected = energy_global(np.stack([_held_out(rows, layers[-1]) for rows in layers]))
@@ -113,7 +113,7 @@ def _held_out(rows: Array, points: Array) -> Array:
 
 def test_listing_histogram_and_figure(settings: Settings, catalog: Catalog, api: TestClient):
     rows = vectors_of(6)
-    report_id = published(settings, catalog, [rows], beta=[2.0])
+    report_id = published(settings, catalog, [rows], beta=[2.0], drawn=True)
     (row,) = api.get("/v1/energy").json()["data"]
     assert (row["id"], row["points"], row["d_model"]) == (report_id, 60, D)
     for query in ("of=g", "of=energy&beta=2", "of=energy_mchn&bins=7", "of=energy&beta=1"):

@@ -141,6 +141,8 @@ def test_figures_are_what_they_say(reading: TestClient, published: Published, en
     assert response.status_code == 200
     assert response.headers["content-type"].split(";")[0] == media[0]
     assert response.content.startswith(media[1])
+    if ending == "png":
+        assert int.from_bytes(response.content[16:20], "big") == 1200  # pixels wide
 
 
 def test_a_fraction_of_one_row_has_no_numbers_and_says_why(settings: Settings, api: TestClient):

@@ -32,7 +32,8 @@ class Server:
     def make_database(self, template: str = "template1") -> str:
         """Name of a new database: empty, or a copy of `template`, which nobody may be connected to."""
         name = f"radius_{secrets.token_hex(6)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # By files: through the log, which is the default, it takes twice as long.
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     def drop(self, name: str) -> None:

@@ -48,14 +48,26 @@ class Basins:
     returned: dict[str, list[float]]
 
 
-def retrieve(patterns: Patterns, starts: Array, beta: float = 1.0, kind: Kind = "energy") -> Ends:
-    """Iterate x ← Σ p_i ρ_i from (m, n) starting points until each moves no more than rounding."""
+def retrieve(
+    patterns: Patterns,
+    starts: Array,
+    beta: float = 1.0,
+    kind: Kind = "energy",
+    *,
+    tick: Tick = lambda share: None,
+) -> Ends:
+    """Iterate x ← Σ p_i ρ_i from (m, n) starting points until each moves no more than rounding.
+
+    Args:
+        tick: told before each step what share of the points stands still.
+    """
     points = patterns.place(starts)
     moving = torch.ones(len(points), dtype=torch.bool)
     for _ in range(_MAX_STEPS):
         at = torch.nonzero(moving)[:, 0]
         if not len(at):
             break
+        tick(1 - len(at) / len(points))
         moved = softmax_weights(patterns, points[at], beta, kind).mean().cpu()
         far = torch.linalg.vector_norm(moved - points[at], dim=1) > _STILL[patterns.precision]
         points[at] = moved
@@ -80,22 +92,19 @@ def basin_test(
         rows: (m,) ids of the patterns tried.
         nearest, distances: (m,) id of each one's nearest other pattern, and how far that is (above 0).
         fractions: of half that distance, each in a random direction and straight towards the nearest pattern.
+        tick: as for `retrieve`.
     """
     own, other = (_taken(patterns, ids) for ids in (rows, nearest))
-    fixed = retrieve(patterns, own, beta).points
     half = distances / 2
-    stored = np.linalg.norm(fixed - own, axis=1) < _INSIDE * half  # two merged patterns meet at the very edge
     random = np.random.default_rng(seed).standard_normal(own.shape)
     along = {"random": random, "towards_nearest": other - own}
-    returned: dict[str, list[float]] = {}
-    for at, name in enumerate(DIRECTIONS):
-        unit = along[name] / np.linalg.norm(along[name], axis=1, keepdims=True)
-        returned[name] = []
-        for step, fraction in enumerate(fractions):
-            ends = retrieve(patterns, own + (fraction * half)[:, None] * unit, beta).points
-            back = np.linalg.norm(ends - fixed, axis=1) <= _RETURNED * distances
-            returned[name].append(float((back & stored).mean()))
-            tick((at + (step + 1) / len(fractions)) / len(DIRECTIONS))
+    units = {name: along[name] / np.linalg.norm(along[name], axis=1, keepdims=True) for name in DIRECTIONS}
+    tried = [own + (fraction * half)[:, None] * units[name] for name in DIRECTIONS for fraction in fractions]
+    ends = retrieve(patterns, np.concatenate([own, *tried]), beta, tick=tick).points  # all in each pass over the rows
+    fixed, *ended = ends.reshape(-1, *own.shape)
+    stored = np.linalg.norm(fixed - own, axis=1) < _INSIDE * half  # two merged patterns meet at the very edge
+    back = [float((stored & (np.linalg.norm(end - fixed, axis=1) <= _RETURNED * distances)).mean()) for end in ended]
+    returned = {name: back[at * len(fractions) :][: len(fractions)] for at, name in enumerate(DIRECTIONS)}
     return Basins(len(rows), float(stored.mean()), list(fractions), returned)
 
 

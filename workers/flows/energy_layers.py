@@ -55,7 +55,8 @@ def measure_layer(spec: EnergySpec, layer: Layer, points: Points, settings: Sett
     near = _pattern_neighbors(layer.rows, device, lambda share: tick(0.7 + 0.1 * share))
     curvature = _curvatures(spec, patterns, points, found, settings.energy_curvature_rows)
     tick(0.9)
-    alone = len(near.rows) < 2
+    alone, many = len(near.rows) < 2, settings.energy_basin_rows
+    basins = None if alone else _basins(patterns, near, many, spec.seed, lambda share: tick(0.9 + 0.1 * share))
     report = LayerEnergies(
         activations=summary.id,
         site=summary.site,
@@ -69,7 +70,7 @@ def measure_layer(spec: EnergySpec, layer: Layer, points: Points, settings: Sett
         bounds=bounds_report(found),
         curvature=curvature,
         storage=None if alone else storage_report(near.distances[:, 0]),
-        basins=None if alone else _basins(patterns, near, settings.energy_basin_rows, spec.seed),
+        basins=basins,
     )
     tick(1.0)
     return MeasuredLayer(report, found, np.zeros(1) if alone else near.distances[:, 0] / 2)
@@ -81,14 +82,15 @@ def _pattern_neighbors(rows: StoredRows, device: torch.device, tick: Tick) -> Ne
     return exact_neighbors(rows, ids, [len(ids)], means=Means(device=device), tick=tick)[0][0]
 
 
-def _basins(patterns: Patterns, near: Neighbors, most: int, seed: int) -> BasinTest | None:
+def _basins(patterns: Patterns, near: Neighbors, most: int, seed: int, tick: Tick) -> BasinTest | None:
     """Definition 1 tried out on the first patterns of a seeded order that no other one equals."""
     distances = near.distances[:, 0]
     order = seeded_permutation(len(distances), seed)
     chosen = order[distances[order] > 0][:most]
     if not len(chosen):
         return None
-    return basin_report(basin_test(patterns, near.rows[chosen], near.ids[chosen, 0], distances[chosen], seed=seed))
+    found = basin_test(patterns, near.rows[chosen], near.ids[chosen, 0], distances[chosen], seed=seed, tick=tick)
+    return basin_report(found)
 
 
 def _curvatures(spec: EnergySpec, patterns: Patterns, points: Points, found: Energies, most: int) -> list[Curvature]:
