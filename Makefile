@@ -6,6 +6,8 @@ READY := $(VENV)/ready
 MODEL ?=
 CORPUS ?=
 DEMO ?=
+# The service is many processes, and where this is set each of them compiles its source anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: venv demo test test-fused soak lint up bench openapi smoke
 venv: $(READY)

@@ -33,6 +33,7 @@ def shards(service: Running, done: Finished) -> list[dict[str, str]]:
     return [service.shards(set_id) for set_id in done.activations]
 
 
+@pytest.mark.long  # among all tests, a compute worker is killed in tests/faults and in test_training.py
 @pytest.mark.parametrize("share", [0.4])
 def test_a_killed_worker_leaves_the_set_bit_identical(service: Running, unbroken: Finished, share: float):
     handle = service.client.submit("extraction", EXTRACTION)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
 
 from tests.neighbors.datasets import HARD
+from tests.neighbors.engines import ByContent
 from workers.neighbors.encoding import ABSENT, Encoding
 from workers.neighbors.filtering import Search, TileBounds, make_tile, pairs_below
 from workers.neighbors.layout import BLOCK
@@ -27,8 +29,13 @@ def prepared(rows: Array, dtype: torch.dtype) -> Search:
 
 
 def true_distances(rows: Array, scale: float) -> Array:
-    exact = rows.astype(np.longdouble)
-    return np.stack([np.sqrt(((exact - row) ** 2).sum(axis=1)) for row in exact]) * scale
+    return _distances(ByContent(rows)) * scale
+
+
+@lru_cache
+def _distances(rows: ByContent) -> Array:
+    exact = rows.array.astype(np.longdouble)
+    return np.stack([np.sqrt(((exact - row) ** 2).sum(axis=1)) for row in exact])
 
 
 def all_bounds(search: Search, n: int) -> tuple[Array, Array]:

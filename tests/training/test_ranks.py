@@ -62,7 +62,7 @@ def one_rank(rank: int, port: int, preset: str, folder: Path, micro: int) -> Non
     os._exit(0)  # the store's own threads race with the end of the interpreter
 
 
-@pytest.mark.parametrize(("preset", "micro"), [("smoke/f2", 4), ("smoke/f3", 2)])
+@pytest.mark.parametrize(("preset", "micro"), [pytest.param("smoke/f2", 4, marks=pytest.mark.long), ("smoke/f3", 2)])
 def test_two_ranks_make_the_steps_of_one(preset: str, micro: int, tmp_path: Path):
     spec = read_spec("training", {"preset": preset} | OVER[preset])
     if isinstance(spec, QuestionFormationSpec):
