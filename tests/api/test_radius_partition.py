@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ Array = np.ndarray
 
 
 def report_of(
-    settings: Settings, catalog: Catalog, vectors: Array, documents: list[int] | None = None, **options: object
+    settings: Settings, catalog: Catalog, vectors: Array, documents: list[int] | None = None, **options: Any
 ) -> RadiusReport:
     job_id = insert_job(catalog, {})
     set_id = publish_texts(settings, catalog, vectors, job_id, documents)

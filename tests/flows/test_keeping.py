@@ -6,6 +6,8 @@ import gc
 import time
 import weakref
 
+import pytest
+
 from workers.flows.keeping import Kept
 
 PATIENCE_S = 10.0
@@ -55,3 +57,26 @@ def test_a_timer_of_before_takes_nothing_that_was_left_since():
     kept.leave("a", second)
     time.sleep(0.15)
     assert kept.take("a", Large) is second
+
+
+def test_it_is_held_through_other_work_and_no_other_key_is():
+    kept, value = Kept[Large](0.05), Large()
+    kept.leave("a", value)
+    with kept.held("a"):
+        time.sleep(0.2)
+    assert kept.take("a", Large) is value
+    kept.leave("a", value)
+    with kept.held("b"):
+        pass
+    assert kept.take("a", Large) is not value
+    with kept.held("a"):
+        pass  # nothing was left
+
+
+def test_what_fails_leaves_nothing_behind():
+    kept = Kept[Large](60.0)
+    value = Large()
+    kept.leave("a", value)
+    with pytest.raises(ValueError, match="failed"), kept.held("a"):
+        raise ValueError("failed")
+    assert kept.take("a", Large) is not value

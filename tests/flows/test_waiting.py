@@ -17,17 +17,20 @@ class Workflows:
     """Workflows that end when told; every look is noted, and may be slow or fail."""
 
     def __init__(self) -> None:
-        self.ended: set[str] = set()
+        self.ended: dict[str, bool] = {}
         self.looks: list[list[str]] = []
         self.look_s, self.failures = 0.0, 0
 
-    def ended_of(self, asked: list[str]) -> list[str]:
+    def ended_of(self, asked: list[str]) -> dict[str, bool]:
         self.looks.append(asked)
         time.sleep(self.look_s)
         if self.failures:
             self.failures -= 1
             raise ConnectionError("away")
-        return [workflow for workflow in asked if workflow in self.ended]
+        return {workflow: self.ended[workflow] for workflow in asked if workflow in self.ended}
+
+    def end(self, *names: str, well: bool = True) -> None:
+        self.ended |= dict.fromkeys(names, well)
 
 
 @pytest.fixture
@@ -41,27 +44,27 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield made
 
 
-def waiters(pool: ThreadPoolExecutor, waiting: Waiting, names: list[str]) -> dict[str, Future[None]]:
-    return {name: pool.submit(waiting.until_ended, name) for name in names}
+def waiters(pool: ThreadPoolExecutor, waiting: Waiting, names: list[str]) -> dict[str, Future[bool]]:
+    return {name: pool.submit(waiting.until_ended, [name]) for name in names}
 
 
 def test_each_waits_for_its_own(workflows: Workflows, pool: ThreadPoolExecutor):
     waiting = Waiting(workflows.ended_of, SHORTEST_S)
     found = waiters(pool, waiting, ["a", "b"])
-    workflows.ended.add("b")
+    workflows.end("b")
     found["b"].result(timeout=10)
     assert not wait([found["a"]], timeout=0.2).done
-    workflows.ended.add("a")
+    workflows.end("a")
     found["a"].result(timeout=10)
 
 
 def test_two_may_wait_for_one_and_who_comes_late_does_not_wait_long(workflows: Workflows, pool: ThreadPoolExecutor):
     waiting = Waiting(workflows.ended_of, SHORTEST_S)
-    both = [pool.submit(waiting.until_ended, "a") for _ in range(2)]
-    workflows.ended.add("a")
+    both = [pool.submit(waiting.until_ended, ["a"]) for _ in range(2)]
+    workflows.end("a")
     for future in both:
         future.result(timeout=10)
-    pool.submit(waiting.until_ended, "a").result(timeout=10)
+    pool.submit(waiting.until_ended, ["a"]).result(timeout=10)
 
 
 def test_one_look_is_for_all_and_slow_looks_are_rare(workflows: Workflows, pool: ThreadPoolExecutor):
@@ -74,7 +77,7 @@ def test_one_look_is_for_all_and_slow_looks_are_rare(workflows: Workflows, pool:
     looks = len(workflows.looks)
     assert 2 <= looks <= (time.monotonic() - began) / (10 * workflows.look_s) + 2  # a tenth of the time at most
     assert sorted(workflows.looks[-1]) == sorted(names)
-    workflows.ended |= set(names)
+    workflows.end(*names)
     for future in found.values():
         future.result(timeout=10)
     assert len(workflows.looks) <= looks + 5
@@ -82,14 +85,40 @@ def test_one_look_is_for_all_and_slow_looks_are_rare(workflows: Workflows, pool:
 
 def test_who_waits_survives_looks_that_fail(workflows: Workflows, pool: ThreadPoolExecutor):
     workflows.failures = 3
-    workflows.ended.add("a")
-    pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, "a").result(timeout=10)
+    workflows.end("a")
+    pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, ["a"]).result(timeout=10)
     assert len(workflows.looks) == 4
 
 
 def test_nobody_looks_while_nobody_waits(workflows: Workflows, pool: ThreadPoolExecutor):
-    workflows.ended.add("a")
-    pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, "a").result(timeout=10)
+    workflows.end("a")
+    pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, ["a"]).result(timeout=10)
     looks = len(workflows.looks)
     time.sleep(0.2)
     assert len(workflows.looks) == looks
+
+
+def test_who_waits_for_many_needs_one_look_for_all_that_have_ended(workflows: Workflows, pool: ThreadPoolExecutor):
+    names = [f"w{number:04d}" for number in range(1000)]
+    workflows.end(*names)
+    assert pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, names).result(timeout=10)
+    assert len(workflows.looks) == 20
+    assert max(map(len, workflows.looks)) == 50
+
+
+def test_whoever_ends_badly_is_told_before_all_have_ended(workflows: Workflows, pool: ThreadPoolExecutor):
+    workflows.end("c", well=False)
+    found = pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, ["a", "b", "c"])
+    assert not found.result(timeout=10)
+
+
+def test_all_of_several_are_waited_for(workflows: Workflows, pool: ThreadPoolExecutor):
+    found = pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, ["a", "b"])
+    workflows.end("b")
+    assert not wait([found], timeout=0.2).done
+    workflows.end("a")
+    assert found.result(timeout=10)
+
+
+def test_nothing_to_wait_for_is_nothing(workflows: Workflows, pool: ThreadPoolExecutor):
+    assert pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, []).result(timeout=10)

@@ -38,11 +38,11 @@ FORMATS = (torch.bfloat16, torch.float32)
 
 def in_parts(question: Question, parts: int, chance: np.random.Generator, tile: int = 128) -> list[Neighbors]:
     """Every part as arrays, searched in some format, merged two by two at random."""
-    made = plan_search(question, Means(format=FORMATS[int(chance.integers(2))], tile=tile))
+    made, planned = plan_search(question, Means(format=FORMATS[int(chance.integers(2))], tile=tile))
     plan = read_plan(made.arrays(), json.loads(json.dumps(made.facts())))
-    states, kept = [], prepare_part(question, plan, Means())
+    states, kept = [], [planned, prepare_part(question, plan, Means())]
     for number in chance.permutation(parts):
-        search = kept if chance.integers(2) else prepare_part(question, plan, Means())
+        search = kept[int(chance.integers(2))] if chance.integers(2) else prepare_part(question, plan, Means())
         states.append(read_state(state_arrays(search_part(search, plan, Part(int(number), parts)))))
 
     def merged(search: Search) -> CandidateState:

@@ -17,7 +17,7 @@ from service.errors import RadiusError, error_from_dict
 from service.jobs.engine import COMPUTE_QUEUE, SEGMENT_WORKFLOW, options_for, run_id
 from service.jobs.submission import lacking
 from workers.flows.runtime import runtime
-from workers.flows.waiting import result_of
+from workers.flows.waiting import results_of
 
 Spec = dict[str, Any]
 _MAX_RECOVERY = 1000  # deaths of the control worker never fail a job
@@ -47,11 +47,10 @@ def segment(job_id: str, name: str, function: str, arguments: Spec, queue: str =
     return DBOS.enqueue_workflow_with_options(options, job_id, name, function, arguments)
 
 
-def gather(handles: list[WorkflowHandle[Any]]) -> None:
-    """Wait for all; when one fails, call off the rest, which the engine would let run on."""
+def gather(handles: list[WorkflowHandle[Any]]) -> list[Any]:
+    """What all returned; when one fails, call off the rest, which the engine would let run on."""
     try:
-        for handle in handles:
-            result_of(handle)
+        return results_of(handles)
     except Exception:
         DBOS.cancel_workflows([handle.get_workflow_id() for handle in handles])
         raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock, Timer
 from typing import Generic, TypeVar
 
@@ -26,6 +27,15 @@ class Kept(Generic[Value]):
             return held[1]
         del held  # before another one is made
         return make()
+
+    @contextmanager
+    def held(self, key: str) -> Iterator[None]:
+        """Keep what was left under `key`, if anything was, for as long as the block takes; then it is left again."""
+        with self._lock:
+            held = self._clear()
+        yield
+        if held is not None and held[0] == key:
+            self.leave(*held)
 
     def leave(self, key: str, value: Value) -> None:
         """For the next one that asks for `key`."""

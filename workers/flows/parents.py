@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from dbos import DBOS
 
 from service.artifacts.manifest import digest_of
@@ -79,8 +81,7 @@ def _extract(job_id: str, spec: Spec) -> list[str]:
         return reused
     names = [f"extract-{index:05d}" for index in range(sample["shards"])]
     handles = [segment(job_id, name, "extract", spec | {"shard": index}) for index, name in enumerate(names)]
-    gather(handles)
-    written = digest_of(result_of(handle)["sha256"] for handle in handles)
+    written = digest_of(shard["sha256"] for shard in gather(handles))
     whole = {"shards": sample["shards"], "sha256": written}
     published = result_of(segment(job_id, "publish", "publish", spec | whole))
     return published["sets"]
@@ -106,15 +107,13 @@ def _search_in_parts(job_id: str, arguments: Spec, position: int) -> Spec:
         "search": split["search"],
         "count": 0 if arguments["radii"] is None else split["count"],
     }
-    handles = {
-        kind: [
-            segment(job_id, f"{kind}-{position:02d}-{part:05d}", kind, arguments | {"part": part, "parts": parts})
-            for part in range(parts)
-        ]
+    handles = [
+        segment(job_id, f"{kind}-{position:02d}-{part:05d}", kind, arguments | {"part": part, "parts": parts})
         for kind, parts in numbers.items()
-    }
-    gather([handle for of_kind in handles.values() for handle in of_kind])
-    made = {kind: [result_of(handle)["sha256"] for handle in of_kind] for kind, of_kind in handles.items()}
+        for part in range(parts)
+    ]
+    digests = iter([part["sha256"] for part in gather(handles)])
+    made = {kind: list(islice(digests, parts)) for kind, parts in numbers.items()}
     return {"alone": False, "plan": split["plan"], "split": made | {"plan": split["plan"]}}
 
 

@@ -65,11 +65,14 @@ def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> 
     living = current.read(lambda connection: workers.count_alive(connection, "compute-", lease_s))
     if arguments["alone"]:
         current.write(lambda connection: jobs.plan(connection, job_id, len(given.queries), "rows"))
+    made: list[Prepared] = []
 
     def make() -> Made:
         began = time.time()
         question, means = _question(given, spec), means_of(current.settings, given)
-        plan, counting = plan_search(question, means), 0.0
+        plan, search = plan_search(question, means)
+        made.append(Prepared(given, plan, search))
+        counting = 0.0
         if spec.radii is not None:
             counting = predict_counting(question, spec.radii, means)
         numbers = [_parts(seconds, plan.tiles, living) for seconds in (plan.seconds, counting)]
@@ -77,6 +80,8 @@ def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> 
 
     sha256 = stage(arguments | {"plan": NO_PLAN}, progress, "plan", make)
     manifest = part_folder(arguments, "plan", sha256).manifest
+    if made and manifest["search"] + manifest["count"] > 2:
+        _kept.leave(sha256, made.pop())
     return {"plan": sha256, "search": manifest["search"], "count": manifest["count"]}
 
 
@@ -126,7 +131,8 @@ def draw_null(job_id: str, arguments: Arguments, progress: SegmentProgress) -> A
         null = gaussian_null(spectrum, sizes, queries=runtime().settings.null_queries, seed=spec.seed)
         return {f"distances_{at}": part for at, part in enumerate(null.distances)}, {"rank": null.rank}
 
-    return {"sha256": stage(arguments, progress, "null", make)}
+    with _kept.held(arguments["plan"]):  # for the parts, which come next
+        return {"sha256": stage(arguments, progress, "null", make)}
 
 
 def _prepare(arguments: Arguments) -> Prepared:

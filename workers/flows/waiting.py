@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from dbos import DBOS, WorkflowHandle
@@ -17,60 +18,98 @@ from workers.flows.runtime import runtime
 _LOG = logging.getLogger(__name__)
 _LONGEST_S = 1.0
 _SHARE_LOOKING = 0.1  # of the thread's time, where many wait or the database is slow
+_WINDOW = 50  # workflows of one waiter that a look is about: they end in about the order in which they were enqueued
 _ENDED = ["SUCCESS", *ENDED_BADLY]
+Ended = Mapping[str, bool]
+
+
+class Waiter:
+    """Who waits for some workflows: until all have ended, or one badly."""
+
+    def __init__(self, workflow_ids: Sequence[str]) -> None:
+        self._missing = dict.fromkeys(workflow_ids)
+        self._done = threading.Event()
+        self._well = True
+
+    def next_ones(self) -> list[str]:
+        """Those to look for."""
+        return list(islice(self._missing, _WINDOW))
+
+    def told(self, ended: Ended) -> bool:
+        """Take note of what has ended; whether that is enough."""
+        found = [workflow for workflow in self.next_ones() if workflow in ended]
+        for workflow in found:
+            del self._missing[workflow]
+            self._well &= ended[workflow]
+        if not self._missing or not self._well:
+            self._done.set()
+        return self._done.is_set()
+
+    def wait(self) -> bool:
+        """Block; whether all have ended well."""
+        self._done.wait()
+        return self._well
 
 
 class Waiting:
     """Who waits for which workflows.
 
     Args:
-        ended_of: of some workflows those that have ended; asked again after it has failed.
+        ended_of: of some workflows those that have ended, and whether well; asked again after it has failed.
         shortest_s: least pause between two looks.
     """
 
-    def __init__(self, ended_of: Callable[[list[str]], Collection[str]], shortest_s: float) -> None:
+    def __init__(self, ended_of: Callable[[list[str]], Ended], shortest_s: float) -> None:
         self._ended_of, self._shortest_s = ended_of, shortest_s
         self._changed = threading.Condition()
-        self._waiting: dict[str, threading.Event] = {}
+        self._waiters: list[Waiter] = []
         self._looker: threading.Thread | None = None
 
-    def until_ended(self, workflow_id: str) -> None:
-        """Block until that workflow has ended."""
+    def until_ended(self, workflow_ids: Sequence[str]) -> bool:
+        """Block until all have ended, or one has badly; returns whether all have ended well."""
+        waiter = Waiter(workflow_ids)
         with self._changed:
-            ended = self._waiting.setdefault(workflow_id, threading.Event())
+            self._waiters.append(waiter)
             if self._looker is None:
                 self._looker = threading.Thread(target=self._look_for_ever, name="waiting", daemon=True)
                 self._looker.start()
             self._changed.notify()
-        ended.wait()
+        return waiter.wait()
 
     def _look_for_ever(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
-                asked = list(self._waiting)
+                self._changed.wait_for(lambda: self._waiters)
+                asked = dict.fromkeys(workflow for waiter in self._waiters for workflow in waiter.next_ones())
             began = time.monotonic()
-            self._release(self._look(asked))
+            ended = self._look(list(asked))
+            with self._changed:
+                self._waiters = [waiter for waiter in self._waiters if not waiter.told(ended)]
             looked_s = time.monotonic() - began
             time.sleep(min(_LONGEST_S, max(self._shortest_s, looked_s * (1 / _SHARE_LOOKING - 1))))
 
-    def _look(self, asked: list[str]) -> Collection[str]:
+    def _look(self, asked: list[str]) -> Ended:
         try:
             return self._ended_of(asked)
         except Exception:  # an outage that the engine does not wait out: those who wait must not wait for ever
             _LOG.exception("cannot look for segments that have ended; looking again")
-            return []
-
-    def _release(self, ended: Collection[str]) -> None:
-        with self._changed:
-            for workflow_id in ended:
-                self._waiting.pop(workflow_id).set()
+            return {}
 
 
 def result_of(handle: WorkflowHandle[Any]) -> Any:
     """What a segment returned, or what it raised, once it has ended."""
-    _waiting().until_ended(handle.get_workflow_id())
+    _waiting().until_ended([handle.get_workflow_id()])
     return handle.get_result()
+
+
+def results_of(handles: Sequence[WorkflowHandle[Any]]) -> list[Any]:
+    """What each of some segments returned, or what the first of them that failed raised.
+
+    Results are asked for in the order of the segments, whatever the order in which these end: a replay does the same.
+    """
+    if _waiting().until_ended([handle.get_workflow_id() for handle in handles]):
+        return [handle.get_result() for handle in handles]
+    return [result_of(handle) for handle in handles]
 
 
 @cache
@@ -78,6 +117,6 @@ def _waiting() -> Waiting:
     return Waiting(_ended_workflows, runtime().settings.poll_interval_s)
 
 
-def _ended_workflows(workflow_ids: list[str]) -> list[str]:
+def _ended_workflows(workflow_ids: list[str]) -> Ended:
     found = DBOS.list_workflows(workflow_ids=workflow_ids, status=_ENDED, load_input=False, load_output=False)
-    return [workflow.workflow_id for workflow in found]
+    return {workflow.workflow_id: workflow.status == "SUCCESS" for workflow in found}

@@ -103,12 +103,12 @@ def read_plan(arrays: dict[str, Array], facts: dict[str, Any]) -> SearchPlan:
     return SearchPlan(ground, facts["device"], facts["tile"], *duplicates, trials, facts["tiles"], facts["seconds"])
 
 
-def plan_search(question: Question, means: Means) -> SearchPlan:
-    """Centre, choose the format, settle duplicates, and time a tile."""
+def plan_search(question: Question, means: Means) -> tuple[SearchPlan, Search]:
+    """Centre, choose the format, settle duplicates, and time a tile; returns what `prepare_part` gives here, too."""
     search, trials = _prepare(question, means)
     task = begin(search, trials)
     side, encoding = search.database, search.database.encoding
-    return SearchPlan(
+    plan = SearchPlan(
         ground=Ground(side.rows.centre, side.rows.scale, encoding.dtype, encoding.split),
         device=means.device.type,
         tile=search.tile,
@@ -119,6 +119,7 @@ def plan_search(question: Question, means: Means) -> SearchPlan:
         tiles=tiles(search),
         seconds=_predict(search, task.state),
     )
+    return plan, search
 
 
 def prepare_part(question: Question, plan: SearchPlan, means: Means) -> Search:
