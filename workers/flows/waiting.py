@@ -67,6 +67,8 @@ class Waiting:
 
     def until_ended(self, workflow_ids: Sequence[str]) -> bool:
         """Block until all have ended, or one has badly; returns whether all have ended well."""
+        if not workflow_ids:
+            return True
         waiter = Waiter(workflow_ids)
         with self._changed:
             self._waiters.append(waiter)
