@@ -59,21 +59,21 @@ def main() -> None:
     name = f"{role}-{settings.worker_name}"
     if role == "train" and _follows(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
         return
-    with only_one(settings, name) as lock:
-        threading.Thread(target=keep_lock, args=(lock, settings), name="lock", daemon=True).start()
-        if role == "query":
-            from workers.query.server import serve
+    lock = only_one(settings, name)
+    threading.Thread(target=keep_lock, args=(lock, settings), name="lock", daemon=True).start()
+    if role == "query":
+        from workers.query.server import serve
 
-            serve(settings, Catalog(settings.resolved_database_url))
-            return
-        stop, at_once = threading.Event(), threading.Event()
+        serve(settings, Catalog(settings.resolved_database_url))
+        return
+    stop, at_once = threading.Event(), threading.Event()
 
-        def on_signal(*_: object) -> None:
-            (at_once if stop.is_set() else stop).set()
+    def on_signal(*_: object) -> None:
+        (at_once if stop.is_set() else stop).set()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
-        run_worker(settings, role, name, stop, at_once)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    run_worker(settings, role, name, stop, at_once)
 
 
 def _follows(runtime: Runtime) -> bool:

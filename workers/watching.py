@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from service.catalog import segments
 from service.catalog.engine import Catalog
@@ -21,16 +20,15 @@ _PATIENCE_S = 3.0
 REPLACED, STUCK = 70, 71  # exit codes
 
 
-@contextmanager
-def only_one(settings: Settings, name: str) -> Iterator[WorkerLock]:
-    """Hold the lock of this worker's name; the engine would give two processes of one name the same segments."""
+def only_one(settings: Settings, name: str) -> WorkerLock:
+    """Take the lock of this worker's name; the end of this process lets go, whatever the database does then.
+
+    The engine would give two processes of one name the same segments.
+    """
     lock = WorkerLock(Catalog(settings.resolved_database_url), settings.locks, name)
     if not _patiently(lock.take):
         raise Conflict(f"a worker called {name} is running on this data directory")
-    try:
-        yield lock
-    finally:
-        lock.release()
+    return lock
 
 
 def keep_lock(lock: WorkerLock, settings: Settings) -> None:

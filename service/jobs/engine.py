@@ -144,10 +144,7 @@ class JobEngine:
         if not workflow_ids:
             return []
         found = self._client.list_workflows(
-            workflow_ids=workflow_ids,
-            status=ENDED_BADLY,
-            load_input=False,
-            load_output=False,
+            workflow_ids=workflow_ids, status=ENDED_BADLY, load_input=False, load_output=False
         )
         return [status.workflow_id for status in found]
 

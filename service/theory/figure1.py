@@ -35,7 +35,7 @@ def figure1_theory() -> dict[str, Any]:
     return {
         "paper_literal": {"mchn_convex": True, "landscapes_resemble": True},
         "corrected": deepcopy(_corrected()),
-        "notes": list(_NOTES),
+        "notes": _NOTES,
     }
 
 
