@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError, TimeoutError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DisconnectionError,
+    IntegrityError,
+    InterfaceError,
+    ProgrammingError,
+    TimeoutError,
+)
 
 from service.errors import Unavailable
 
@@ -72,9 +81,28 @@ def make_engine(url: str, answer_s: float | None = None) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "postgresql":
         return _postgresql(parsed.set(drivername="postgresql+psycopg"), answer_s)
-    # Opening a file is cheap, and a pooled connection would go on with a file that has been replaced.
-    engine = sa.create_engine(parsed, connect_args={"timeout": 30}, poolclass=sa.NullPool)
-    event.listen(engine, "connect", _configure_sqlite)
+    return _sqlite(parsed)
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    """Connections are kept, as opening one costs ten small statements, but none to a file that has been replaced."""
+    engine = sa.create_engine(url, connect_args={"timeout": 30}, max_overflow=-1)
+
+    def remember(_dialect: object, record: Any, _arguments: object, _parameters: object) -> None:
+        record.info["file"] = _identity(url.database)
+
+    def settle(connection: Any, record: Any) -> None:
+        _configure_sqlite(connection)
+        record.info["file"] = record.info["file"] or _identity(url.database)  # where there was none before
+
+    def recognise(connection: Any, record: Any, _proxy: object) -> None:
+        connection.isolation_level = None  # we send BEGIN ourselves
+        if record.info["file"] != _identity(url.database):
+            raise DisconnectionError("the file has been replaced")  # the pool opens the new one
+
+    event.listen(engine, "do_connect", remember)
+    event.listen(engine, "connect", settle)
+    event.listen(engine, "checkout", recognise)
     event.listen(engine, "begin", _begin_immediate)
     return engine
 
@@ -93,8 +121,16 @@ def _postgresql(url: sa.URL, answer_s: float | None) -> sa.Engine:
     return engine
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # we send BEGIN ourselves
+def _identity(path: str | None) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path or "")
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _configure_sqlite(connection: Any) -> None:
+    connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
