@@ -31,6 +31,7 @@ from service.jobs.engine import (
     JobEngine,
     engine_url,
 )
+from service.jobs.looking import Looking
 from service.jobs.outages import wait_out_outages
 from service.jobs.retention import Retention
 from service.jobs.submission import Submission
@@ -96,15 +97,17 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     runtime = Runtime(settings, catalog, name, role)
     set_runtime(runtime)
     _launch(settings, role, name)
+    pauses_s = {queue: pace * settings.poll_interval_s for queue, (_, pace) in _QUEUES[role].items()}
+    Looking(pauses_s, lambda: not runtime.working.is_set(), runtime.draining).begin()
     if role in ("compute", "train"):
         _introduce(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
     DBOS.launch()
-    for queue, (at_once, pace) in _QUEUES[role].items():
+    for queue, (at_once, _) in _QUEUES[role].items():
         DBOS.register_queue(
             queue,
             worker_concurrency=at_once,
-            polling_interval_sec=pace * settings.poll_interval_s,
+            polling_interval_sec=pauses_s[queue],
             on_conflict="always_update",
         )
     logger.info("ready")

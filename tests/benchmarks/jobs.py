@@ -1,4 +1,5 @@
-"""How long a job waits: to be taken in, to be started, and for another worker when its own is killed.
+"""How long a job waits: to be taken in, to be started, and for another worker when its own is killed; and what waiting
+costs the workers.
 
 `python -m tests.benchmarks jobs` measures all; `python -m tests.benchmarks.jobs sqlite latency` a part, which takes the
 place of what the results file had of it.
@@ -20,6 +21,7 @@ from typing import Any
 
 import httpx2
 import numpy as np
+import psutil
 import sqlalchemy as sa
 
 from service.catalog.engine import Catalog
@@ -36,7 +38,7 @@ from tests.databases.server import running_server
 from tests.end_to_end.conftest import OPTIONS
 from tests.tiny import make_gpt2
 
-SUBMISSIONS, KILLS, PATIENCE_S = 120, 5, 120.0
+SUBMISSIONS, KILLS, PATIENCE_S, IDLE_S = 120, 5, 120.0, 40.0
 LOCAL, OTHER = "compute-local", "compute-other"
 TESTED = {name: OPTIONS[name] for name in ("takeover_interval_s", "lease_s", "settle_interval_s")}
 EXTRACTION = {  # one shard of the default size: one segment, so that the other worker has nothing else to do
@@ -75,7 +77,12 @@ class Running:
 
 def main(chosen: Sequence[str] = ()) -> None:
     """Measure what was chosen, or all, and keep the figures."""
-    parts = {"latency": _latencies, "takeover": _takeovers, "takeover-tests": lambda kind: _takeovers(kind, **TESTED)}
+    parts = {
+        "latency": _latencies,
+        "idle": _idle,
+        "takeover": _takeovers,
+        "takeover-tests": lambda kind: _takeovers(kind, **TESTED),
+    }
     path = RESULTS / "jobs.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for kind in [kind for kind in DATABASES if kind in chosen] or DATABASES:
@@ -137,6 +144,25 @@ def _latencies(kind: str) -> dict[str, Any]:
                 taken.append(clock)
                 begun.append(first.timestamp() - sent)
     return {"n": SUBMISSIONS, "submission_ms": _quantiles(taken), "first_segment_ms": _quantiles(begun)}
+
+
+def _idle(kind: str) -> dict[str, float]:
+    """What each process of a service that has nothing to do takes of one core, in percent."""
+    with _running(kind):
+        time.sleep(IDLE_S / 2)  # what is done once after the start is done
+        processes = [process for process in psutil.Process().children() if _role(process)]
+        before = [sum(process.cpu_times()[:2]) for process in processes]
+        time.sleep(IDLE_S)
+        used = [sum(process.cpu_times()[:2]) - spent for process, spent in zip(processes, before, strict=True)]
+        return {_role(process): round(100 * spent / IDLE_S, 1) for process, spent in zip(processes, used, strict=True)}
+
+
+def _role(process: psutil.Process) -> str:
+    """What a process of the service does; nothing for others."""
+    command = process.cmdline()
+    if "service.server" in command:
+        return "api"
+    return command[-1] if "workers.main" in command else ""
 
 
 def _quantiles(seconds: list[float]) -> dict[str, float]:

@@ -122,3 +122,19 @@ def test_all_of_several_are_waited_for(workflows: Workflows, pool: ThreadPoolExe
 
 def test_nothing_to_wait_for_is_nothing(workflows: Workflows, pool: ThreadPoolExecutor):
     assert pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, []).result(timeout=10)
+
+
+def test_the_longer_nothing_happens_the_rarer_are_looks(
+    workflows: Workflows, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("workers.flows.waiting._LATE", 1.0)  # each pause as long as all before
+    waiting = Waiting(workflows.ended_of, SHORTEST_S)
+    found = pool.submit(waiting.until_ended, ["a"])
+    time.sleep(1.5)
+    assert len(workflows.looks) <= 15
+    workflows.end("b")
+    began = time.monotonic()
+    pool.submit(waiting.until_ended, ["b"]).result(timeout=10)
+    assert time.monotonic() - began < 0.5  # who comes does not wait for the end of a long pause
+    workflows.end("a")
+    found.result(timeout=10)

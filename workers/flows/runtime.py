@@ -29,6 +29,7 @@ class Runtime:
     worker: str
     role: str = "compute"
     draining: threading.Event = field(default_factory=threading.Event)
+    working: threading.Event = field(default_factory=threading.Event)
 
     @property
     def training_segment_s(self) -> float:

@@ -57,7 +57,11 @@ ERRANDS: dict[str, Callable[[Arguments], Arguments]] = {"scan": scan_corpus, "ca
 @DBOS.workflow(name=SEGMENT_WORKFLOW, max_recovery_attempts=20, serialization_type=WorkflowSerializationFormat.PORTABLE)
 def segment(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
     """Run one segment of a job; its result is a small reference, never data."""
-    return _run(job_id, name, function, arguments)
+    runtime().working.set()
+    try:
+        return _run(job_id, name, function, arguments)
+    finally:
+        runtime().working.clear()
 
 
 @DBOS.step(name="run")

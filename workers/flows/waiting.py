@@ -18,6 +18,7 @@ from workers.flows.runtime import runtime
 _LOG = logging.getLogger(__name__)
 _LONGEST_S = 1.0
 _SHARE_LOOKING = 0.1  # of the thread's time, where many wait or the database is slow
+_LATE = 0.02  # how much later than it ended a long segment may be seen, as a share of the time since the last news
 _WINDOW = 50  # workflows of one waiter that a look is about: they end in about the order in which they were enqueued
 _ENDED = ["SUCCESS", *ENDED_BADLY]
 Ended = Mapping[str, bool]
@@ -62,6 +63,7 @@ class Waiting:
     def __init__(self, ended_of: Callable[[list[str]], Ended], shortest_s: float) -> None:
         self._ended_of, self._shortest_s = ended_of, shortest_s
         self._changed = threading.Condition()
+        self._news_s = time.monotonic()  # when somebody came or something ended
         self._waiters: list[Waiter] = []
         self._looker: threading.Thread | None = None
 
@@ -72,6 +74,7 @@ class Waiting:
         waiter = Waiter(workflow_ids)
         with self._changed:
             self._waiters.append(waiter)
+            self._news_s = time.monotonic()
             if self._looker is None:
                 self._looker = threading.Thread(target=self._look_for_ever, name="waiting", daemon=True)
                 self._looker.start()
@@ -85,10 +88,14 @@ class Waiting:
                 asked = dict.fromkeys(workflow for waiter in self._waiters for workflow in waiter.next_ones())
             began = time.monotonic()
             ended = self._look(list(asked))
+            looked_s = time.monotonic() - began
             with self._changed:
                 self._waiters = [waiter for waiter in self._waiters if not waiter.told(ended)]
-            looked_s = time.monotonic() - began
+                if ended:
+                    self._news_s = time.monotonic()
             time.sleep(min(_LONGEST_S, max(self._shortest_s, looked_s * (1 / _SHARE_LOOKING - 1))))
+            with self._changed:
+                self._changed.wait(min(_LONGEST_S, _LATE * (time.monotonic() - self._news_s)))
 
     def _look(self, asked: list[str]) -> Ended:
         try:
