@@ -47,6 +47,10 @@ def set_id(fleet: Fleet) -> str:
 
 @pytest.fixture(scope="module")
 def whole(fleet: Fleet, set_id: str) -> list[Any]:
+    return by_one_worker(fleet, set_id)
+
+
+def by_one_worker(fleet: Fleet, set_id: str) -> list[Any]:
     """What one worker finds in one segment."""
     job_id = insert_job(fleet.catalog, {"activations": set_id})
     measure(fleet.settings, fleet.catalog, job_id, set_id, **SPEC)
@@ -94,6 +98,16 @@ def test_a_search_in_parts_gives_the_report_of_one_worker(fleet: Fleet, set_id: 
     assert (told["search"], told["count"]) == (len(found), len(parts_of(fleet, job.id, "count")))
     ticks = [*found, *parts_of(fleet, job.id, "count"), *parts_of(fleet, job.id, "radius")]
     assert sum(part.done for part in ticks) == ROWS
+    check_same(fleet, job, whole)
+
+
+def test_a_search_of_one_part_takes_the_null_model_that_was_drawn_beside_its_plan(fleet: Fleet):
+    set_id = publish_set(fleet, 200, 8)
+    whole = by_one_worker(fleet, set_id)
+    job = submit(fleet, set_id).wait().job
+    assert {kind: len(parts_of(fleet, job.id, kind)) for kind in ("split", "null", "search", "radius")} == {
+        "split": 1, "null": 1, "search": 0, "radius": 1,
+    }  # fmt: skip
     check_same(fleet, job, whole)
 
 

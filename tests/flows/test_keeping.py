@@ -59,17 +59,13 @@ def test_a_timer_of_before_takes_nothing_that_was_left_since():
     assert kept.take("a", Large) is second
 
 
-def test_it_is_held_through_other_work_and_no_other_key_is():
+def test_it_is_held_through_other_work():
     kept, value = Kept[Large](0.05), Large()
     kept.leave("a", value)
-    with kept.held("a"):
+    with kept.held():
         time.sleep(0.2)
     assert kept.take("a", Large) is value
-    kept.leave("a", value)
-    with kept.held("b"):
-        pass
-    assert kept.take("a", Large) is not value
-    with kept.held("a"):
+    with kept.held():
         pass  # nothing was left
 
 
@@ -77,6 +73,6 @@ def test_what_fails_leaves_nothing_behind():
     kept = Kept[Large](60.0)
     value = Large()
     kept.leave("a", value)
-    with pytest.raises(ValueError, match="failed"), kept.held("a"):
+    with pytest.raises(ValueError, match="failed"), kept.held():
         raise ValueError("failed")
     assert kept.take("a", Large) is not value

@@ -6,7 +6,7 @@ that stays, and segments have ids made from the job's, so that they are found ag
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dbos import DBOS, PortableWorkflowError, WorkflowHandle, WorkflowSerializationFormat
@@ -47,12 +47,12 @@ def segment(job_id: str, name: str, function: str, arguments: Spec, queue: str =
     return DBOS.enqueue_workflow_with_options(options, job_id, name, function, arguments)
 
 
-def gather(handles: list[WorkflowHandle[Any]]) -> list[Any]:
-    """What all returned; when one fails, call off the rest, which the engine would let run on."""
+def gather(handles: Sequence[WorkflowHandle[Any]], beside: Sequence[WorkflowHandle[Any]] = ()) -> list[Any]:
+    """What all returned; when one fails, call off the rest and those `beside`, which the engine would let run on."""
     try:
         return results_of(handles)
     except Exception:
-        DBOS.cancel_workflows([handle.get_workflow_id() for handle in handles])
+        DBOS.cancel_workflows([handle.get_workflow_id() for handle in (*handles, *beside)])
         raise
 
 

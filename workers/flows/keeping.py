@@ -29,12 +29,12 @@ class Kept(Generic[Value]):
         return make()
 
     @contextmanager
-    def held(self, key: str) -> Iterator[None]:
-        """Keep what was left under `key`, if anything was, for as long as the block takes; then it is left again."""
+    def held(self) -> Iterator[None]:
+        """Keep what was left, if anything was, for as long as the block takes; then it is left again."""
         with self._lock:
             held = self._clear()
         yield
-        if held is not None and held[0] == key:
+        if held is not None:
             self.leave(*held)
 
     def leave(self, key: str, value: Value) -> None:

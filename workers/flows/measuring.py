@@ -81,7 +81,7 @@ def _write_report(
         found = search(given, spec, settings, lambda share: progress(int(share * summary.n)))
     searched = time.perf_counter()
     null = None
-    if reference is None and split:
+    if reference is None and arguments.get("null"):
         null = read_null(arguments, sizes)
     elif reference is None:
         spectrum = covariance_spectrum(given.database, source.mean())

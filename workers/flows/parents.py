@@ -97,24 +97,26 @@ def _measure(job_id: str, set_id: str, options: Spec, *, position: int, alone: b
 
 
 def _search_in_parts(job_id: str, arguments: Spec, position: int) -> Spec:
-    """Plan a search and let all workers do its parts; returns what the radius segment has to know of them."""
-    split = result_of(segment(job_id, f"split-{position:02d}", "split", arguments))
+    """Plan a search, draw the null model meanwhile, and let all workers do its parts.
+
+    Returns what the radius segment has to know of them.
+    """
+    planning = segment(job_id, f"split-{position:02d}", "split", arguments)
+    own = arguments.get("reference") in (None, arguments["activations"])
+    drawing = [segment(job_id, f"null-{position:02d}", "null", arguments)] if own else []
+    (split,) = gather([planning], beside=drawing)
     if split["search"] == split["count"] == 1:
-        return {"alone": False}
+        return {"alone": False, "null": [drawn["sha256"] for drawn in gather(drawing)]}
+    numbers = {"search": split["search"], "count": 0 if arguments["radii"] is None else split["count"]}
     arguments = arguments | {"plan": split["plan"]}
-    numbers = {
-        "null": 1 if arguments.get("reference") in (None, arguments["activations"]) else 0,  # the longest comes first
-        "search": split["search"],
-        "count": 0 if arguments["radii"] is None else split["count"],
-    }
-    handles = [
+    parts = [
         segment(job_id, f"{kind}-{position:02d}-{part:05d}", kind, arguments | {"part": part, "parts": parts})
         for kind, parts in numbers.items()
         for part in range(parts)
     ]
-    digests = iter([part["sha256"] for part in gather(handles)])
-    made = {kind: list(islice(digests, parts)) for kind, parts in numbers.items()}
-    return {"alone": False, "plan": split["plan"], "split": made | {"plan": split["plan"]}}
+    digests = iter([made["sha256"] for made in gather([*drawing, *parts])])
+    made = {kind: list(islice(digests, count)) for kind, count in {"null": len(drawing), **numbers}.items()}
+    return {"alone": False, "plan": split["plan"], "null": made.pop("null"), "split": made | {"plan": split["plan"]}}
 
 
 def _evaluate(job_id: str, sets: list[str], options: Spec, *, position: int, alone: bool = False) -> None:

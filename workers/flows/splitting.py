@@ -120,7 +120,7 @@ def count_one_part(job_id: str, arguments: Arguments, progress: SegmentProgress)
 
 
 def draw_null(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
-    """The null model, while others search; returns its checksum."""
+    """The null model, while others plan and search; returns its checksum."""
     spec, given = _spec(arguments), _input(arguments)
 
     def make() -> Made:
@@ -131,8 +131,8 @@ def draw_null(job_id: str, arguments: Arguments, progress: SegmentProgress) -> A
         null = gaussian_null(spectrum, sizes, queries=runtime().settings.null_queries, seed=spec.seed)
         return {f"distances_{at}": part for at, part in enumerate(null.distances)}, {"rank": null.rank}
 
-    with _kept.held(arguments["plan"]):  # for the parts, which come next
-        return {"sha256": stage(arguments, progress, "null", make)}
+    with _kept.held():  # for the parts, which come next
+        return {"sha256": stage(arguments | {"plan": NO_PLAN}, progress, "null", make)}
 
 
 def _prepare(arguments: Arguments) -> Prepared:
@@ -190,7 +190,7 @@ def gather_parts(given: SearchInput, arguments: Arguments, progress: SegmentProg
 
 def read_null(arguments: Arguments, sizes: list[int]) -> GaussianNull:
     """The null model that was drawn while others searched."""
-    arrays, about = read_part(arguments, "null", arguments["split"]["null"][0])
+    arrays, about = read_part(arguments, "null", arguments["null"][0])
     return GaussianNull([arrays[f"distances_{at}"] for at in range(len(sizes))], about["rank"])
 
 

@@ -61,7 +61,7 @@ def read_part(arguments: Arguments, name: str, sha256: str) -> tuple[dict[str, A
         CorruptArtifact: it is missing, damaged, or of another plan.
     """
     folder = part_folder(arguments, name, sha256)
-    of = NO_PLAN if name == "plan" else arguments["plan"]
+    of = NO_PLAN if name in ("plan", "null") else arguments["plan"]
     if folder.manifest.get("plan") != of:
         raise CorruptArtifact("a part of a search belongs to another plan")
     return load_file(folder.file(_ARRAYS)), folder.manifest
