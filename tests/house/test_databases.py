@@ -16,6 +16,7 @@ ON_SQLITE = {
     "api/conftest.py": "an application for what has nothing to do with a database",
     "api/openapi.py": "the document of the routes",
     "api/test_about.py": "folders of models",
+    "api/test_connections.py": "SQLite's own file is replaced",
     "api/test_keys.py": "a file of keys",
     "api/test_readiness.py": "SQLite's own file is damaged; a stopped server is `tests/postgres`",
     "faults/processes.py": "read from the environment",
