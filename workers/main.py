@@ -31,7 +31,7 @@ from service.jobs.engine import (
     JobEngine,
     engine_url,
 )
-from service.jobs.looking import Looking
+from service.jobs.looking import LOOK_S, Looking
 from service.jobs.outages import wait_out_outages
 from service.jobs.retention import Retention
 from service.jobs.submission import Submission
@@ -41,7 +41,7 @@ from workers.watching import keep_lock, keep_noticing, keep_taking_over, only_on
 
 logger = logging.getLogger("radius.worker")
 # A parent only waits, in a thread; scans and short jobs must not wait for trainings, nor a sweep's runs for sweeps.
-# How many at once, and how often it is looked at: a look costs milliseconds, and trainings can wait half a second.
+# How many at once, and after how many pauses it is asked whether something waits: trainings can wait half a second.
 _QUEUES = {
     "control": {CONTROL_QUEUE: (192, 1), TRAININGS_QUEUE: (96, 5), RUNS_QUEUE: (96, 5)},
     "compute": {COMPUTE_QUEUE: (1, 1)},
@@ -98,18 +98,13 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     set_runtime(runtime)
     _launch(settings, role, name)
     pauses_s = {queue: pace * settings.poll_interval_s for queue, (_, pace) in _QUEUES[role].items()}
-    Looking(pauses_s, lambda: not runtime.working.is_set(), runtime.draining).begin()
+    Looking(catalog, pauses_s, lambda: not runtime.working.is_set(), runtime.draining).begin()
     if role in ("compute", "train"):
         _introduce(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
     DBOS.launch()
     for queue, (at_once, _) in _QUEUES[role].items():
-        DBOS.register_queue(
-            queue,
-            worker_concurrency=at_once,
-            polling_interval_sec=pauses_s[queue],
-            on_conflict="always_update",
-        )
+        DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=LOOK_S, on_conflict="always_update")
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
     jobs = JobControl(catalog, engine, settings)
