@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     query_timeout_s: float = Field(default=30.0, gt=0, description="how long the API waits for the query worker")
     max_queries: int = Field(default=256, ge=1, description="texts or vectors of one query")
     null_queries: int = Field(default=1_000, ge=1, description="sampled queries of the Gaussian null model")
-    poll_interval_s: float = Field(default=0.1, gt=0, description="how often a worker looks for a new segment")
+    poll_interval_s: float = Field(default=0.1, gt=0, description="how often a worker asks whether a new segment waits")
     progress_interval_s: float = Field(
         default=0.5, ge=0, description="least time between two progress writes of a segment"
     )
