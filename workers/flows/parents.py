@@ -110,13 +110,14 @@ def _search_in_parts(job_id: str, arguments: Spec, position: int) -> Spec:
     numbers = {"search": split["search"], "count": 0 if arguments["radii"] is None else split["count"]}
     arguments = arguments | {"plan": split["plan"]}
     parts = [
-        segment(job_id, f"{kind}-{position:02d}-{part:05d}", kind, arguments | {"part": part, "parts": parts})
-        for kind, parts in numbers.items()
-        for part in range(parts)
+        segment(job_id, f"{kind}-{position:02d}-{part:05d}", kind, arguments | {"part": part, "parts": count})
+        for kind, count in numbers.items()
+        for part in range(count)
     ]
-    digests = iter([made["sha256"] for made in gather([*drawing, *parts])])
-    made = {kind: list(islice(digests, count)) for kind, count in {"null": len(drawing), **numbers}.items()}
-    return {"alone": False, "plan": split["plan"], "null": made.pop("null"), "split": made | {"plan": split["plan"]}}
+    digests = iter([done["sha256"] for done in gather([*drawing, *parts])])
+    null = list(islice(digests, len(drawing)))
+    made = {kind: list(islice(digests, count)) for kind, count in numbers.items()}
+    return {"alone": False, "plan": split["plan"], "null": null, "split": made | {"plan": split["plan"]}}
 
 
 def _evaluate(job_id: str, sets: list[str], options: Spec, *, position: int, alone: bool = False) -> None:
