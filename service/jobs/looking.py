@@ -63,18 +63,23 @@ class Looking:
 
     def keep(self, queue: str) -> None:
         """Return when there is something to find, or a look is due."""
-        began = time.monotonic()
+        pause_s, began = self._pauses_s[queue], time.monotonic()
         while not self._stopping.is_set() and time.monotonic() - began < _LONGEST_S:
-            if self._has_room() and is_waiting(self._catalog, queue):
+            try:
+                if self._has_room() and is_waiting(self._catalog, queue):
+                    return
+            except Unavailable:  # the engine sees why, at the pace of questions and not of its looks
+                self._stopping.wait(pause_s)
                 return
-            self._stopping.wait(self._pauses_s[queue])
+            self._stopping.wait(pause_s)
 
 
 def is_waiting(catalog: Catalog, queue: str) -> bool:
-    """Whether a workflow of this version waits on a queue; also where nobody can tell, as the engine then sees why."""
+    """Whether a workflow of this version waits on a queue.
+
+    Raises:
+        Unavailable: the database is away.
+    """
     asked = STATEMENTS[catalog.engine.dialect.name]
-    try:
-        with catalog.read() as connection:
-            return connection.execute(asked, {"queue": queue, "version": APP_VERSION}).first() is not None
-    except Unavailable:
-        return True
+    with catalog.read() as connection:
+        return connection.execute(asked, {"queue": queue, "version": APP_VERSION}).first() is not None
