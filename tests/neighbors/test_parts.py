@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from workers.neighbors.splitting import (
     state_arrays,
 )
 from workers.neighbors.stored import StoredRows
-from workers.neighbors.strips import Part, slot_pairs, strips_of
+from workers.neighbors.strips import Part, part_stops, slot_pairs, strips_of
 
 Array = np.ndarray
 FORMATS = (torch.bfloat16, torch.float32)
@@ -43,7 +44,7 @@ def in_parts(question: Question, parts: int, chance: np.random.Generator, tile: 
     states, kept = [], [planned, prepare_part(question, plan, Means())]
     for number in chance.permutation(parts):
         search = kept[int(chance.integers(2))] if chance.integers(2) else prepare_part(question, plan, Means())
-        states.append(read_state(state_arrays(search_part(search, plan, Part(int(number), parts)))))
+        states.append(read_state(state_arrays(search_part(search, plan, Part(int(number), int(number) + 1, parts)))))
 
     def merged(search: Search) -> CandidateState:
         while len(states) > 1:
@@ -101,17 +102,34 @@ def test_counts_of_parts_add_up(parts: int):
     order, radii, means = np.arange(len(rows)), [0.02, 20.0, 0.02], Means(tile=128)
     expected = count_within(StoredRows(rows), order, radii)
     found = [
-        count_within(StoredRows(rows), order, radii, means=means, part=Part(number, parts)) for number in range(parts)
+        count_within(StoredRows(rows), order, radii, means=means, part=Part(number, number + 1, parts))
+        for number in range(parts)
     ]
     assert (np.sum(found, axis=0) == expected).all()
 
 
-def test_every_tile_is_in_one_part_and_parts_differ_by_one():
+def test_every_tile_is_in_one_part():
     rows = near_duplicates()
     search, _ = prepare_search(StoredRows(rows), torch.arange(len(rows)), [len(rows)], k=1, means=Means(tile=64))
-    parts = [strips_of(search, Part(number, 7)) for number in range(7)]
+    stops = [0, 1, 20, 21, 55]
+    parts = [strips_of(search, Part(start, stop, 55)) for start, stop in pairwise(stops)]
     cells = [(panel.start, at) for part in parts for panel, span in part for at in range(span.start, span.stop, 64)]
     assert len(cells) == len(set(cells)) == 55
     assert set(cells) == {(row, column) for row in range(0, 640, 64) for column in range(row, 640, 64)}
-    sizes = sorted(slot_pairs(part) // 64**2 for part in parts)
-    assert sizes[-1] - sizes[0] <= 1
+    assert [slot_pairs(part) // 64**2 for part in parts] == [1, 19, 1, 34]
+
+
+@given(st.integers(1, 5_000), st.floats(0, 3_000), st.integers(1, 64))
+def test_parts_are_within_limits_and_workers_end_together(tiles: int, seconds: float, workers: int):
+    stops, tile_s = part_stops(tiles, seconds, 20.0, workers), seconds / tiles
+    lengths_s = [(stop - start) * tile_s for start, stop in pairwise([0, *stops])]
+    assert all(start < stop for start, stop in pairwise([0, *stops]))
+    assert stops[-1] == tiles
+    assert max(lengths_s) <= max(20.0, tile_s) * (1 + 1e-9)
+    if workers == 1:
+        assert len(stops) <= seconds / max(20.0 - tile_s, tile_s, 1e-9) + 1
+        return
+    ends = [0.0] * workers
+    for length_s in lengths_s:  # whoever is free takes the next one
+        ends[ends.index(min(ends))] += length_s
+    assert max(ends) <= seconds / workers + max(2.0, tile_s) + 1e-6

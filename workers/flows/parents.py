@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
 
 from dbos import DBOS
 
@@ -105,19 +105,24 @@ def _search_in_parts(job_id: str, arguments: Spec, position: int) -> Spec:
     own = arguments.get("reference") in (None, arguments["activations"])
     drawing = [segment(job_id, f"null-{position:02d}", "null", arguments)] if own else []
     (split,) = gather([planning], beside=drawing)
-    if split["search"] == split["count"] == 1:
+    if len(split["search"]) == len(split["count"]) == 1:
         return {"alone": False, "null": [drawn["sha256"] for drawn in gather(drawing)]}
-    numbers = {"search": split["search"], "count": 0 if arguments["radii"] is None else split["count"]}
+    kinds = ["search"] if arguments["radii"] is None else ["search", "count"]
     arguments = arguments | {"plan": split["plan"]}
     parts = [
-        segment(job_id, f"{kind}-{position:02d}-{part:05d}", kind, arguments | {"part": part, "parts": count})
-        for kind, count in numbers.items()
-        for part in range(count)
+        segment(job_id, f"{kind}-{position:02d}-{number:05d}", kind, arguments | {"number": number, "part": part})
+        for kind in kinds
+        for number, part in enumerate(_parts(split[kind]))
     ]
     digests = iter([done["sha256"] for done in gather([*drawing, *parts])])
     null = list(islice(digests, len(drawing)))
-    made = {kind: list(islice(digests, count)) for kind, count in numbers.items()}
+    made = {"count": []} | {kind: list(islice(digests, len(split[kind]))) for kind in kinds}
     return {"alone": False, "plan": split["plan"], "null": null, "split": made | {"plan": split["plan"]}}
+
+
+def _parts(stops: list[int]) -> list[tuple[int, int, int]]:
+    """Start and stop of each part, among all pieces."""
+    return [(start, stop, stops[-1]) for start, stop in pairwise([0, *stops])]
 
 
 def _evaluate(job_id: str, sets: list[str], options: Spec, *, position: int, alone: bool = False) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from math import ceil
 from typing import Any
 
 import torch
@@ -38,10 +37,7 @@ from workers.neighbors.splitting import (
     settle_parts,
     state_arrays,
 )
-from workers.neighbors.strips import Part
-
-_PARTS_OF_A_WORKER = 8  # where there are several: the null model and unequal speeds leave one waiting for the others
-_SHORTEST_SHARE = 0.1  # of the wanted length
+from workers.neighbors.strips import Part, part_stops
 
 _KEPT_S = 3.0
 
@@ -59,9 +55,9 @@ _kept = Kept[Prepared](_KEPT_S)
 
 
 def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
-    """Plan the search of a report; returns `{"plan", "search", "count"}`, its checksum and the numbers of parts."""
+    """Plan the search of a report; returns `{"plan", "search", "count"}`, its checksum and where the parts stop."""
     current, spec, given = runtime(), _spec(arguments), _input(arguments)
-    lease_s = current.settings.lease_s
+    lease_s, longest_s = current.settings.lease_s, current.settings.search_segment_s
     living = current.read(lambda connection: workers.count_alive(connection, "compute-", lease_s))
     if arguments["alone"]:
         current.write(lambda connection: jobs.plan(connection, job_id, len(given.queries), "rows"))
@@ -75,18 +71,18 @@ def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> 
         counting = 0.0
         if spec.radii is not None:
             counting = predict_counting(question, spec.radii, means)
-        numbers = [_parts(seconds, plan.tiles, living) for seconds in (plan.seconds, counting)]
-        return plan.arrays(), plan.facts() | {"search": numbers[0], "count": numbers[1], "began": began}
+        stops = [part_stops(plan.tiles, seconds, longest_s, living) for seconds in (plan.seconds, counting)]
+        return plan.arrays(), plan.facts() | {"search": stops[0], "count": stops[1], "began": began}
 
     sha256 = stage(arguments | {"plan": NO_PLAN}, progress, "plan", make)
     manifest = part_folder(arguments, "plan", sha256).manifest
-    if made and manifest["search"] + manifest["count"] > 2:
+    if made and len(manifest["search"]) + len(manifest["count"]) > 2:
         _kept.leave(sha256, made.pop())
     return {"plan": sha256, "search": manifest["search"], "count": manifest["count"]}
 
 
 def search_one_part(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
-    """Search part `arguments["part"]`; returns the checksum of its state."""
+    """Search the tiles `arguments["part"]`; returns the checksum of its state."""
     part = _part(arguments)
     prepared = _kept.take(arguments["plan"], partial(_prepare, arguments))
     rows, search = _rows(prepared.given, _spec(arguments), part), prepared.search
@@ -96,7 +92,7 @@ def search_one_part(job_id: str, arguments: Arguments, progress: SegmentProgress
         encoding = search.database.encoding
         return state_arrays(state), {"format": encoding.name, "fused": search.fused, "device": str(encoding.device)}
 
-    sha256 = stage(arguments, progress, part_name("search", part.number), make)
+    sha256 = stage(arguments, progress, part_name("search", arguments["number"]), make)
     progress(rows, final=True)
     _kept.leave(arguments["plan"], prepared)
     return {"sha256": sha256}
@@ -114,7 +110,7 @@ def count_one_part(job_id: str, arguments: Arguments, progress: SegmentProgress)
         counts = count_within(given.database, order, radii, codes=given.codes, means=means, part=part, tick=tick)
         return {"counts": counts}, {}
 
-    sha256 = stage(arguments, progress, part_name("count", part.number), make)
+    sha256 = stage(arguments, progress, part_name("count", arguments["number"]), make)
     progress(_rows(given, spec, part), final=True)
     return {"sha256": sha256}
 
@@ -199,22 +195,11 @@ def _about_parts(split: Arguments, abouts: list[dict[str, Any]]) -> dict[str, An
     return {"search": len(split["search"]), "count": len(split["count"])} | found
 
 
-def _parts(seconds: float, tiles: int, living: int) -> int:
-    """Parts of the wanted length at most; several for each living worker, so that none waits long for the last one."""
-    longest_s = runtime().settings.search_segment_s
-    if seconds <= longest_s:
-        return 1
-    wanted = ceil(seconds / longest_s)
-    if living > 1:
-        wanted = max(wanted, min(living * _PARTS_OF_A_WORKER, ceil(seconds / (_SHORTEST_SHARE * longest_s))))
-    return min(tiles, ceil(wanted / max(1, living)) * max(1, living))
-
-
 def _rows(given: SearchInput, spec: RadiusSpec, part: Part) -> int:
     """Of the job's progress, what this part is: all parts of search and counts together are the rows that ask."""
     halves = 1 if spec.radii is None else 2
-    n = len(given.queries) // halves
-    return n * (part.number + 1) // part.of - n * part.number // part.of
+    first, after = part.cut(len(given.queries) // halves)
+    return after - first
 
 
 def _tick_rows(progress: SegmentProgress, rows: int, share: float) -> None:
@@ -222,7 +207,7 @@ def _tick_rows(progress: SegmentProgress, rows: int, share: float) -> None:
 
 
 def _part(arguments: Arguments) -> Part:
-    return Part(arguments["part"], arguments["parts"])
+    return Part(*arguments["part"])
 
 
 def _spec(arguments: Arguments) -> RadiusSpec:

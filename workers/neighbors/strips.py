@@ -1,4 +1,4 @@
-"""The tiles of a search in parts of equal size: what one worker of several does."""
+"""The tiles of a search in parts: what one worker of several does, and how large a part should be."""
 
 from __future__ import annotations
 
@@ -7,22 +7,46 @@ from dataclasses import dataclass
 
 from workers.neighbors.filtering import Search
 
+_SHORTEST_SHARE = 0.1  # of the longest part
+
 
 @dataclass(frozen=True)
 class Part:
-    """Part `number` of `of`; by default the whole."""
+    """From `start` to `stop` of `of` equal pieces of a search; by default the whole."""
 
-    number: int = 0
+    start: int = 0
+    stop: int = 1
     of: int = 1
+
+    def cut(self, total: int) -> tuple[int, int]:
+        """Of `total` things, the first that is in it and the one after its last; parts that meet have cuts that do."""
+        return total * self.start // self.of, total * self.stop // self.of
+
+
+def part_stops(tiles: int, seconds: float, longest_s: float, workers: int) -> list[int]:
+    """The tiles after which the parts of a search end.
+
+    For one worker parts of `longest_s`. Several should end together, however unequal they are: each part is half of a
+    worker's share of what is left then (guided self-scheduling, Polychronopoulos and Kuck 1987), within limits.
+
+    Args:
+        tiles: of the search, at least one.
+        seconds: that all of them take one worker.
+        longest_s: of a part, unless a tile takes longer; a tenth of it is the shortest, but for the last.
+    """
+    tile_s, stops = max(seconds, 1e-9) / tiles, [0]
+    while stops[-1] < tiles:
+        left = tiles - stops[-1]
+        fair_s = left * tile_s / (2 * workers) if workers > 1 else longest_s
+        part_s = min(longest_s, max(_SHORTEST_SHARE * longest_s, fair_s))
+        stops.append(stops[-1] + min(left, max(1, int(part_s / tile_s))))
+    return stops[1:]
 
 
 def strips_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
-    """Panels and columns of a part, for `search_panel`: its stretch of all tiles, row by row.
-
-    Parts differ by one tile at most, and every tile of the search is in exactly one of them.
-    """
+    """Panels and columns of a part, for `search_panel`: its stretch of all tiles, row by row."""
     counts = [last - first for _, first, last in _rows_of_tiles(search)]
-    low, high = (sum(counts) * number // part.of for number in (part.number, part.number + 1))
+    low, high = part.cut(sum(counts))
     found, done = [], 0
     for (panel, first, last), count in zip(_rows_of_tiles(search), counts, strict=True):
         start, stop = max(first, first + low - done), min(last, first + high - done)
