@@ -13,12 +13,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export COMPOSE_PROJECT_NAME=radius-smoke COMPOSE_FILE=docker-compose.yml COMPOSE_PROFILES=
-export IMAGE_TAG=smoke WORKER_NAME=smoke RADIUS_SHARD_TOKENS=8192
+export IMAGE_TAG=smoke RADIUS_WORKER_NAME=smoke
 export PUBLISH_ADDRESS=127.0.0.1 PUBLISH_PORT=${SMOKE_PORT:-18000}
-unset DATA_FOLDER MODELS_FOLDER CORPORA_FOLDER DATABASE_URL
+unset DATA_FOLDER MODELS_FOLDER CORPORA_FOLDER RADIUS_DATABASE_URL RADIUS_SEARCH_MEMORY_BYTES RADIUS_QUERY_MEMORY_BYTES
 key=''
 work=$(mktemp -d)
-export SECRETS_FOLDER=$work
+export SECRETS_FOLDER=$work SETTINGS_FILE=$work/settings
 compose() { docker compose --env-file /dev/null "$@"; } # a user's .env must not change what is tried
 url=http://127.0.0.1:$PUBLISH_PORT
 services=(control compute trainer query api postgres)
@@ -100,6 +100,7 @@ prepare() {
   compose down --volumes --timeout 20 --remove-orphans >/dev/null 2>&1
   python3 -c 'import secrets; print(secrets.token_hex(24))' >"$work/database_password"
   chmod 755 "$work" && chmod 644 "$work/database_password" # the containers' users are not this one
+  echo RADIUS_SHARD_TOKENS=8192 >"$SETTINGS_FILE"
 }
 
 build() { compose --profile demo build --quiet; }
@@ -118,6 +119,10 @@ check_small_image() { # the API serves without the libraries of the workers
 import importlib.util, sys
 sys.exit(any(importlib.util.find_spec(name) for name in ("torch", "faiss", "transformers")))' ||
     fail "the image of the API has torch, faiss or transformers"
+}
+
+check_settings() { # what the file of settings says reaches the processes
+  [ "$(compose exec -T compute printenv RADIUS_SHARD_TOKENS)" = 8192 ] || fail "a setting did not reach the container"
 }
 
 check_nothing_left() {
@@ -225,6 +230,7 @@ step "down, secrets" prepare
 [ "${SMOKE_BUILD:-1}" = 0 ] || step "build" build
 step "key" make_key
 step "up, everything healthy" come_up
+step "settings" check_settings
 step "no torch in the image of the API" check_small_image
 step "401 without a key" refuse_strangers
 step "a small model" provide_model

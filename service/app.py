@@ -46,8 +46,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: problems.describe(app)
     # A page of another site must not reach a server on loopback, neither by a name that resolves to it nor by a form.
     app.add_middleware(SameSite)
-    # Where other machines can reach it, a key is asked for even if the file of keys is lost.
-    app.add_middleware(KeyHolders, keys=ApiKeys(settings.api_keys_file, required=not is_loopback(settings.host)))
+    # Where a file of keys is named, or other machines can reach it, a key is asked for even if the file is lost.
+    if settings.api_keys_file is not None or not is_loopback(settings.host):
+        app.add_middleware(KeyHolders, keys=ApiKeys(settings.api_keys_file))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS, settings.host, *_names(settings)])
     app.add_middleware(PlainErrors)
     return app

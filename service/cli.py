@@ -86,10 +86,14 @@ def health(role: Annotated[str | None, typer.Option(help="a worker of this machi
 
 
 @app.command()
-def worker(role: Annotated[str, typer.Option(help="control, compute, train or query")], device: str = "auto") -> None:
+def worker(
+    role: Annotated[str, typer.Option(help="control, compute, train or query")],
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N; default: RADIUS_DEVICE")] = None,
+) -> None:
     """Run one worker process in the foreground, on the database and data directory of the environment."""
     command = [sys.executable, "-m", "workers.main", "--role", role]
-    os.execve(sys.executable, command, os.environ | {"RADIUS_DEVICE": device})  # noqa: S606 - the command is ours
+    given = {} if device is None else {"RADIUS_DEVICE": device}
+    os.execve(sys.executable, command, os.environ | given)  # noqa: S606 - the command is ours
 
 
 @app.command()

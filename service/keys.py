@@ -84,7 +84,6 @@ class ApiKeys:
     """The keys in force. The file is read again when it changes, so that a key can be added or taken away at once."""
 
     path: Path | None
-    required: bool = False
     _stamp: tuple[int, int] | None = None
     _keys: list[StoredKey] = field(default_factory=list)
 
@@ -96,11 +95,6 @@ class ApiKeys:
             if hmac.compare_digest(stored.sha256.encode(), digest):
                 found = stored.name
         return found
-
-    def are_required(self) -> bool:
-        """Whether requests must show a key: as soon as there was one, also when the file is gone afterwards."""
-        self.required = self.required or bool(self._current())
-        return self.required
 
     def _current(self) -> list[StoredKey]:
         if self.path is None:

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
         default=None, description="file with the password for DATABASE_URL, so that no environment shows it"
     )
     api_keys_file: Path | None = Field(
-        default=None, description="hashes of the API keys (`radius keys create`); with one key, every request shows one"
+        default=None, description="hashes of the API keys (`radius keys create`); where named, all requests show one"
     )
     allowed_hosts: str = Field(
         default="", description="names, separated by commas, that clients may call the API by, beside loopback ones"
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     search_segment_s: float = Field(
         default=20.0,
         gt=0,
-        description="wanted length of a part of a search: how long a short job waits at most, and what a death costs",
+        description="longest part of a search: how long a short job waits at most, and what a death costs",
     )
     energy_basin_rows: int = Field(
         default=64, ge=1, description="patterns whose ball is tried out: do starts on its sphere return?"

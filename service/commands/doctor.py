@@ -12,15 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from service.settings import GIB, Settings
 
-_PACKAGES = {
-    "torch": "pip install 'radius[cpu]'",
-    "transformers": "pip install 'radius[cpu]'",
-    "tokenizers": "pip install 'radius[cpu]'",
-    "safetensors": "pip install radius",
-    "dbos": "pip install radius",
-    "fastapi": "pip install radius",
-    "matplotlib": "pip install 'radius[cpu]'",
-}
+_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "dbos", "fastapi", "matplotlib")
+# From the repository: the name `radius` is another project's on the package index.
+_INSTALL = "in the repository: pip install -c constraints.txt -e '.[cpu]', or '.[gpu]'"
 _PROBE_S = 120
 _ROOM = 2 * GIB
 
@@ -51,21 +45,21 @@ def _python() -> Finding:
 
 
 def _installed() -> list[Finding]:
-    return [_package(name, advice) for name, advice in _PACKAGES.items()]
+    return [_package(name) for name in _PACKAGES]
 
 
-def _package(name: str, advice: str) -> Finding:
+def _package(name: str) -> Finding:
     try:
         return Finding(name, True, version(name))
     except PackageNotFoundError:
-        return Finding(name, False, "not installed", advice)
+        return Finding(name, False, "not installed", _INSTALL)
 
 
 def _faiss_choice() -> Finding:
-    found = [name for name in ("faiss-cpu", "faiss-gpu") if _package(name, "").ok]
+    found = [name for name in ("faiss-cpu", "faiss-gpu") if _package(name).ok]
     if len(found) == 1:
         return Finding("faiss", True, f"{found[0]} {version(found[0])}")
-    advice = "pip install 'radius[cpu]' or 'radius[gpu]'" if not found else "uninstall one: both provide `faiss`"
+    advice = _INSTALL if not found else "uninstall one: both provide `faiss`"
     return Finding("faiss", False, " and ".join(found) or "not installed", advice)
 
 

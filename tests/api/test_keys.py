@@ -46,7 +46,7 @@ def test_a_key_is_kept_as_a_hash_only(keys_file: Path):
 
 
 def test_every_route_but_health_and_documentation_needs_a_key(guarded: TestClient, keys_file: Path):
-    assert guarded.get("/v1/jobs").status_code == 200  # no key yet
+    assert guarded.get("/v1/jobs").status_code == 401  # a file is named, and nobody has a key yet
     create_key(keys_file, "lab")
     paths = guarded.get("/openapi.json").json()["paths"]
     assert len(paths) > 30
@@ -93,6 +93,16 @@ def test_a_revoked_key_is_refused_and_a_lost_file_lets_nobody_in(guarded: TestCl
     keys_file.unlink()
     assert guarded.get("/v1/jobs", headers=bearer(kept)).status_code == 401
     assert guarded.get("/v1/jobs").status_code == 401
+
+
+def test_without_a_file_nobody_needs_a_key_and_with_a_damaged_one_nobody_is_let_in(tmp_path: Path, keys_file: Path):
+    with client_of(sqlite_settings(tmp_path / "open")) as client:
+        assert client.get("/v1/jobs").status_code == 200
+    key = create_key(keys_file, "lab")
+    keys_file.write_text("damaged")
+    with client_of(sqlite_settings(tmp_path / "data", api_keys_file=keys_file)) as client:
+        for headers in ({}, bearer(key)):
+            assert client.get("/v1/jobs", headers=headers).status_code == 401
 
 
 def test_a_file_that_is_none_of_ours_names_its_line(keys_file: Path):

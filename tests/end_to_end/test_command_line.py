@@ -81,6 +81,17 @@ def test_a_service_that_is_away_exits_with_3(monkeypatch: pytest.MonkeyPatch):
     assert exit_code(monkeypatch, "jobs", "--url", "http://127.0.0.1:9") == 3
 
 
+@pytest.mark.parametrize(("given", "expected"), [([], "cuda:1"), (["--device", "cpu"], "cpu")])
+def test_a_worker_takes_its_device_from_the_environment_unless_told(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], expected: str
+):
+    seen: dict[str, str] = {}
+    monkeypatch.setenv("RADIUS_DEVICE", "cuda:1")
+    monkeypatch.setattr("os.execve", lambda path, command, environment: seen.update(environment))
+    assert exit_code(monkeypatch, "worker", "--role", "compute", *given) == 0
+    assert seen["RADIUS_DEVICE"] == expected
+
+
 @pytest.mark.long
 def test_doctor_checks_devices_and_a_search():
     found = {row["check"]: row for row in json.loads(radius("doctor", "--json").stdout)}

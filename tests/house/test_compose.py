@@ -95,6 +95,14 @@ def test_secrets_are_files() -> None:
             assert not re.search(r"://[^/@]*:[^/@]+@", str(value))
 
 
+@pytest.mark.parametrize("name", ["api", "migrate", *ROLES])
+def test_every_setting_reaches_every_process(name: str) -> None:
+    """From `.env`; what compose gives itself has the same value in every image."""
+    assert SERVICES[name]["env_file"] == [{"path": "${SETTINGS_FILE:-.env}", "required": False}]
+    folders = {name: value for name, value in SERVICES[name]["environment"].items() if name.endswith("_DIR")}
+    assert folders == dict(re.findall(r"(RADIUS_[A-Z]+_DIR)=(\S+)", DOCKERFILE))
+
+
 def test_git_does_not_see_secrets() -> None:
     assert {"/secrets/", "/.env"} <= set((ROOT / ".gitignore").read_text().split())
 
