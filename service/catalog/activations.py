@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from service.catalog.rows import Row, get_row, insert_once, page_rows
+from service.catalog.rows import Row, get_row, page_rows
 from service.catalog.tables import activations
 from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import now
@@ -12,8 +12,23 @@ from service.errors import NotFound
 
 
 def publish(connection: sa.Connection, row: Row) -> None:
-    """Make a written set visible; repeating it changes nothing."""
-    insert_once(connection, activations, {**row, "created_at": now()})
+    """Make a written set visible; repeating it changes nothing, and one that had to be made anew is described anew."""
+    here = activations.update().where(activations.c.id == row["id"])
+    if not connection.execute(here.values(**row)).rowcount:
+        connection.execute(activations.insert().values(**row, created_at=now()))
+
+
+def published(connection: sa.Connection, ids: list[str]) -> dict[str, str]:
+    """Those of `ids` that are visible, each with its manifest's SHA-256."""
+    query = sa.select(activations.c.id, activations.c.sha256).where(activations.c.id.in_(ids))
+    return {row.id: row.sha256 for row in connection.execute(query)}
+
+
+def hold(connection: sa.Connection, ids: list[str]) -> None:
+    """Nobody deletes these sets before the transaction's end."""
+    connection.execute(
+        sa.select(activations.c.id).where(activations.c.id.in_(ids)).with_for_update(read=True, key_share=True)
+    )
 
 
 def get(connection: sa.Connection, set_id: str) -> tuple[ActivationSummary, ActivationStatistics]:

@@ -16,18 +16,20 @@ _LOOKED_AT = 1_000
 Found = list[tuple[str, str]]
 
 
-def find(connection: sa.Connection, job_id: str, key: str, sites: list[str], *, others: bool) -> list[Found]:
-    """(id, manifest's SHA-256) of a set with that key for each of `sites`, in their order; one such list per maker.
+def find(connection: sa.Connection, job_id: str, key: str | None, sites: list[str], *, others: bool) -> list[Found]:
+    """(id, manifest's SHA-256) of a finished set for each of `sites`, in their order; one such list per maker.
 
-    What the job has among its results already is the only choice, so that a retry does not mix makers; else those of
-    other jobs where `others` may be used, newest first.
+    What the job has among its results already is the only choice, so that a retry does not mix makers: whoever made it
+    in whatever way, it is what the job has published. Else those of other jobs that have the key, where `others` may
+    be used, newest first.
     """
-    query = sa.select(activations).where(activations.c.reuse_key == key, activations.c.site.in_(sites))
+    there = sa.select(activations).where(activations.c.site.in_(sites)).order_by(activations.c.id.desc())
+    held = sa.select(job_results.c.product).where(job_results.c.job == job_id)
+    rows = connection.execute(there.where(activations.c.id.in_(held))).mappings().all()
+    if not rows and others and key is not None:
+        rows = connection.execute(there.where(activations.c.reuse_key == key)).mappings().all()
     made: dict[str, dict[str, tuple[str, str]]] = {}
-    rows = connection.execute(query.order_by(activations.c.id.desc())).mappings().all()
-    held = set(connection.execute(sa.select(job_results.c.product).where(job_results.c.job == job_id)).scalars())
-    mine = [row for row in rows if row["id"] in held]
-    for row in mine or (rows if others else []):
+    for row in rows:
         made.setdefault(row["job"], {})[row["site"]] = (row["id"], row["sha256"])
     return [[found[site] for site in sites] for found in made.values() if len(found) == len(sites)]
 

@@ -14,12 +14,14 @@ from service.artifacts.activation_set import ActivationSet
 from service.artifacts.manifest import digest_of
 from service.catalog import activations, corpora, jobs, segments
 from service.catalog.engine import Catalog
+from service.catalog.tables import activations as activations_table
 from service.contracts.corpora import CorpusSource
 from service.contracts.presets import read_spec
-from service.errors import CorruptArtifact
+from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
 from tests.api.products import insert_job
 from tests.training.segments import own, running_here
+from workers.flows import extracting
 from workers.flows.extracting import extract_shard, publish_sets
 from workers.flows.sampling import SAMPLE_NOTE, sample_chunks
 
@@ -72,16 +74,29 @@ class Extraction:
         progress = own(self.catalog, self.job, f"extract-{shard}")
         return extract_shard(self.job, self.arguments | {"shard": shard}, progress)
 
-    def retry(self) -> dict[str, Any]:
+    def take_up(self) -> None:
+        """As a retry does."""
         with self.catalog.begin() as connection:
             segments.forget_owners(connection, self.job)
+
+    def retry(self) -> dict[str, Any]:
+        self.take_up()
         return self.extract()
 
     def publish(self, whole: dict[str, Any]) -> list[bytes]:
         """The bytes of the published vectors."""
-        made = publish_sets(self.job, self.arguments | whole, own(self.catalog, self.job, "publish"))["sets"]
+        publish_sets(self.job, self.arguments | whole, own(self.catalog, self.job, "publish"))
+        return self.published()
+
+    @property
+    def results(self) -> list[str]:
         with self.catalog.read() as connection:
-            found = {set_id: activations.get(connection, set_id)[0].sha256 for set_id in made}
+            return [result.id for result in jobs.get(connection, self.job).results]
+
+    def published(self) -> list[bytes]:
+        """The bytes of the vectors that are the job's results."""
+        with self.catalog.read() as connection:
+            found = {set_id: activations.get(connection, set_id)[0].sha256 for set_id in self.results}
         sets = [ActivationSet(self.settings.artifacts_root / set_id, sha256) for set_id, sha256 in found.items()]
         return [stored.vectors().tobytes() for stored in sets]
 
@@ -157,3 +172,45 @@ def test_a_retry_vouches_for_no_shard_that_was_changed_since_it_was_written(
         cancelled.retry()
     assert not cancelled.staging.exists()
     assert cancelled.publish(cancelled.retry()) == expected
+
+
+def test_an_owner_that_was_replaced_removes_nothing(
+    extraction: Callable[[], Extraction], monkeypatch: pytest.MonkeyPatch
+):
+    """One that stood still while the next one published finds its files gone, and knows that they are not its own."""
+    made = extraction()
+    whole = made.extract()
+    late, describe, published = own(made.catalog, made.job, "publish"), extracting._describe, []
+
+    def slow(*arguments: Any) -> Any:
+        monkeypatch.setattr(extracting, "_describe", describe)
+        published.append(made.publish(whole))
+        return describe(*arguments)
+
+    monkeypatch.setattr(extracting, "_describe", slow)
+    with pytest.raises(Superseded):
+        publish_sets(made.job, made.arguments | whole, late)
+    assert made.published() == published[0]
+
+
+def test_a_retry_keeps_what_is_published_whoever_made_it(extraction: Callable[[], Extraction]):
+    """Another device, library or batch would give other last bits; the sets that are there stay the job's."""
+    made = extraction()
+    before = made.publish(made.extract())
+    with made.catalog.begin() as connection:
+        connection.execute(activations_table.update().values(reuse_key=None))
+    made.take_up()
+    assert made.draw()["reused"] == made.results
+    assert made.published() == before
+
+
+def test_what_was_damaged_after_it_was_published_is_made_anew(extraction: Callable[[], Extraction]):
+    made = extraction()
+    before = made.publish(made.extract())
+    flip_last_byte(made.settings.artifacts_root / made.results[0] / "shard-00001.safetensors")
+    with pytest.raises(CorruptArtifact):
+        made.published()
+    made.take_up()
+    assert made.draw()["reused"] is None
+    assert made.publish(made.extract()) == before
+    assert len(made.results) == len(SITES)

@@ -33,7 +33,7 @@ from workers.activations.extraction import extract
 from workers.activations.parity import relative_deviation
 from workers.devices.device import describe_device
 from workers.flows.models import open_model
-from workers.flows.reusing import batch_tokens, key_of_staged, mark_maker
+from workers.flows.reusing import are_sound, batch_tokens, key_of_staged, mark_maker
 from workers.flows.runtime import Runtime, SegmentProgress, runtime
 from workers.flows.sampling import check_against, extraction_spec, read_sample_note
 from workers.models.interface import HookedModel
@@ -57,7 +57,7 @@ def extract_shard(job_id: str, arguments: dict[str, Any], progress: SegmentProgr
     targets = [folder / f"site-{i:02d}" / shard_name(shard) for i in range(len(spec.sites))]
     files, written = [folder / rows_name(shard), *targets], folder / f"{shard_name(shard)}.sha256"
     there = all(file.exists() for file in (*targets, written))
-    with _all_or_nothing(folder):
+    with _all_or_nothing(progress, folder):
         tokens = load_tensors(files[0])["tokens"]
         if there and digest_of(map(sha256_file, files)) != written.read_text():
             raise _changed()
@@ -80,6 +80,7 @@ def _extract(
     extracted = extract(loaded.model, list(tokens), sites, spec.position, budget, progress)
     if extracted.halvings:
         mark_maker(folder, current.settings, None, halved=True)
+    current.write(progress.check)
     for site, target in zip(sites, targets, strict=True):
         _check_finite(extracted.vectors[site], site, shard)
         save_tensors(target, {"vectors": extracted.vectors[site]})
@@ -90,38 +91,62 @@ def _extract(
 def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
     """Complete and publish one activation set per site; returns `{"sets": [ids]}`.
 
+    Sets that an owner before has published and recorded stay as they are.
+
     Raises:
         CorruptArtifact: a file is not what its segment wrote; nothing of the extraction is kept then.
     """
     current, spec = runtime(), extraction_spec(arguments)
-    staging = current.staging(job_id)
     ids = [derived_id("act", job_id, position) for position in range(len(spec.sites))]
-    with _all_or_nothing(staging, *map(current.artifact, ids)):
-        missing = [i for i, set_id in enumerate(ids) if not (current.artifact(set_id) / MANIFEST).exists()]
-        for position, about in (_describe(current, spec, job_id, staging, missing) if missing else {}).items():
-            with own_staging(current.settings.staging_root, ids[position], progress.attempt) as folder:
-                _link(staging / f"site-{position:02d}", folder, [shard_name(i) for i in range(arguments["shards"])])
-                _link(staging, folder, [rows_name(i) for i in range(arguments["shards"])])
-                finish_set(folder, about | {"id": ids[position]})
-                publish_folder(folder, current.artifact(ids[position]))
-        _check_published(current, ids, arguments["shards"], arguments["sha256"])
+    recorded = current.read(lambda connection: activations.published(connection, ids))
+    if len(recorded) < len(ids) or not are_sound(recorded, progress):
+        with _all_or_nothing(progress, current.staging(job_id), *map(current.artifact, ids)):
+            if recorded:  # and damaged since
+                _remove(progress, *map(current.artifact, ids))
+            _publish(spec, job_id, arguments, ids, progress)
+        rows = [catalog_row(current.artifact(set_id)) for set_id in ids]
+        current.write(partial(_record, progress, rows))
     for set_id in ids:
-        row = catalog_row(current.artifact(set_id))
-        current.write(partial(_record, progress, row))
         collect_staging(current.settings.staging_root, set_id)
-    shutil.rmtree(staging, ignore_errors=True)
+    shutil.rmtree(current.staging(job_id), ignore_errors=True)
     return {"sets": ids}
 
 
+def _publish(
+    spec: ExtractionSpec, job_id: str, arguments: dict[str, Any], ids: list[str], progress: SegmentProgress
+) -> None:
+    """Rename the sets that are missing into place; all are then of what their segments told of."""
+    current = runtime()
+    staging = current.staging(job_id)
+    missing = [i for i, set_id in enumerate(ids) if not (current.artifact(set_id) / MANIFEST).exists()]
+    for position, about in (_describe(current, spec, job_id, staging, missing) if missing else {}).items():
+        with own_staging(current.settings.staging_root, ids[position], progress.attempt) as folder:
+            _link(staging / f"site-{position:02d}", folder, [shard_name(i) for i in range(arguments["shards"])])
+            _link(staging, folder, [rows_name(i) for i in range(arguments["shards"])])
+            finish_set(folder, about | {"id": ids[position]})
+            publish_folder(folder, current.artifact(ids[position]))
+    _check_published(current, ids, arguments["shards"], arguments["sha256"])
+
+
 @contextmanager
-def _all_or_nothing(*folders: Path) -> Iterator[None]:
+def _all_or_nothing(progress: SegmentProgress, *folders: Path) -> Iterator[None]:
     """Remove what an extraction has made when a part of it turns out to be damaged: a retry makes it all anew."""
     try:
         yield
     except CorruptArtifact:
+        _remove(progress, *folders)
+        raise
+
+
+def _remove(progress: SegmentProgress, *folders: Path) -> None:
+    """By the owner of the segment alone: what one that was replaced thinks damaged is the next one's, and sound."""
+
+    def remove(connection: Connection) -> None:
+        progress.check(connection)  # whoever comes next waits for the end of the transaction
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
-        raise
+
+    runtime().write(remove)
 
 
 def _check_published(current: Runtime, ids: list[str], shards: int, told: str) -> None:
@@ -147,11 +172,12 @@ def _load(
     return loaded, check_against(spec, loaded.model.sizes)
 
 
-def _record(progress: SegmentProgress, row: dict[str, Any], connection: Connection) -> None:
-    """Visible, and among the job's results, together, if this worker still owns the segment."""
+def _record(progress: SegmentProgress, rows: list[dict[str, Any]], connection: Connection) -> None:
+    """Visible, and among the job's results, all together, if this worker still owns the segment."""
     progress.check(connection)
-    activations.publish(connection, row)
-    jobs.add_result(connection, progress.job_id, "activations", row["site"], row["id"])
+    for row in rows:
+        activations.publish(connection, row)
+        jobs.add_result(connection, progress.job_id, "activations", row["site"], row["id"])
 
 
 def _parity(current: Runtime, spec: ExtractionSpec, staging: Path, positions: list[int]) -> dict[int, dict[str, Any]]:

@@ -56,20 +56,22 @@ def use_finished(
 ) -> list[str] | None:
     """Make finished sets that are what this job would compute its results; returns their ids, None where there is none.
 
-    All sites come from one job, and every file is read and checked first: a damaged set is computed anew.
+    What it has published itself comes first. All sites come from one job, and every file is read and checked: a damaged
+    set is computed anew.
     """
     current = runtime()
     maker = _maker(current.settings, model_content(spec, current))
-    if maker is None:
-        return None
-    key = _key(spec, note, maker)
+    key = None if maker is None else _key(spec, note, maker)
     for found in current.read(lambda connection: reuse.find(connection, job_id, key, spec.sites, others=spec.reuse)):
         sets = [set_id for set_id, _ in found]
-        if all(_is_sound(current.artifact(set_id), sha256, progress) for set_id, sha256 in found) and current.write(
-            partial(_link, progress, sets)
-        ):
+        if are_sound(dict(found), progress) and current.write(partial(_link, progress, sets)):
             return sets
     return None
+
+
+def are_sound(sets: dict[str, str], progress: SegmentProgress) -> bool:
+    """Whether every file of some sets, by id and their manifests' SHA-256, is what it was when it was published."""
+    return all(_is_sound(runtime().artifact(set_id), sha256, progress) for set_id, sha256 in sets.items())
 
 
 def _link(progress: SegmentProgress, sets: list[str], connection: Connection) -> bool:
