@@ -108,7 +108,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
     jobs = JobControl(catalog, engine, settings)
-    threading.Thread(target=keep_taking_over, args=(jobs, name), name="takeover", daemon=True).start()
+    threading.Thread(target=keep_taking_over, args=(jobs, name, runtime.is_at), name="takeover", daemon=True).start()
     stuck = (catalog, name, settings.stuck_s)
     threading.Thread(target=keep_noticing, args=stuck, name="stuck", daemon=True).start()
     if role == "control":

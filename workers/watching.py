@@ -45,11 +45,12 @@ def keep_lock(lock: WorkerLock, settings: Settings) -> None:
             os._exit(REPLACED)
 
 
-def keep_taking_over(jobs: JobControl, name: str) -> None:
+def keep_taking_over(jobs: JobControl, name: str, is_at: Callable[[str], bool]) -> None:
     """Until the process ends: one that is ending its segment is alive, however short the lease."""
     while True:
         try:
             jobs.liveness.take_over(name)
+            jobs.liveness.return_lost(name, is_at)
         except Exception:
             logger.exception("looking for dead workers failed; it is tried again")
         time.sleep(jobs.settings.takeover_interval_s / (2 if jobs.liveness.doubts else 1))

@@ -87,8 +87,9 @@ def unneeded(connection: sa.Connection, worker: str) -> list[tuple[str, str]]:
 
 
 def forget_owners(connection: sa.Connection, job_id: str) -> None:
-    """Before a retry: nobody owns anything, and nobody has died."""
-    connection.execute(segments.update().where(segments.c.job == job_id).values(running=False, deaths=0))
+    """Before a retry: nobody owns anything, not even one that is still at it, and nobody has died."""
+    values = {"attempt": segments.c.attempt + 1, "running": False, "deaths": 0}
+    connection.execute(segments.update().where(segments.c.job == job_id).values(**values))
 
 
 def _check_running(connection: sa.Connection, job_id: str) -> None:

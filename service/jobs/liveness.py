@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Literal
 
@@ -19,6 +20,7 @@ class Liveness:
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
         self._suspected: set[str] = set()
+        self._lost_since: dict[str, float] = {}
         self._watching_since = time.monotonic()
 
     @property
@@ -49,6 +51,20 @@ class Liveness:
             if (state == "frozen" and watched_s >= self.settings.lease_s) or other in dead & before:
                 self._give_back(other)
         self._suspected, self._watching_since = dead, now - watched_s
+
+    def return_lost(self, worker: str, is_at: Callable[[str], bool]) -> None:
+        """Put back what the engine thinks that `worker`, this one, is at and that it is not: it could not write down
+        how that ended, for want of room or of leave to write, and nobody else would ever ask.
+
+        Only what is so for a lease, as to claim a workflow and to write down its end take moments.
+        """
+        queues = {workflow: queue for workflow, queue in self.engine.held_by(worker) if not is_at(workflow)}
+        seen = time.monotonic()
+        self._lost_since = {workflow: self._lost_since.get(workflow, seen) for workflow in queues}
+        for workflow, first in list(self._lost_since.items()):
+            if seen - first >= self.settings.lease_s:
+                self.engine.give_back(workflow, queues[workflow])
+                del self._lost_since[workflow]
 
     def _state(self, worker: str) -> Literal["alive", "dead", "frozen"]:
         with self._lock(worker) as free:

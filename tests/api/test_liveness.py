@@ -122,3 +122,19 @@ def test_one_at_a_time_puts_work_back(liveness: Liveness, engine: Engine, settin
         restarted = WorkerLock(catalog, settings.locks, OTHER)
         liveness.take_over(ME)
     assert engine.given_back == 2 * WORK
+
+
+def test_what_this_worker_is_not_at_is_put_back_after_a_lease(catalog: Catalog, engine: Engine, settings: Settings):
+    liveness, at = (
+        Liveness(catalog, cast(JobEngine, engine), settings.model_copy(update={"lease_s": 0.2})),
+        {"job-1.part"},
+    )
+    liveness.return_lost(ME, at.__contains__)
+    time.sleep(0.3)
+    liveness.return_lost(ME, at.__contains__)
+    at.clear()
+    liveness.return_lost(ME, at.__contains__)
+    assert engine.given_back == []
+    time.sleep(0.3)
+    liveness.return_lost(ME, at.__contains__)
+    assert engine.given_back == WORK

@@ -82,12 +82,13 @@ def test_a_cancelled_job_is_worked_on_no_more(catalog: Catalog, job_id: str):
 
 
 def test_a_retry_forgets_owners_and_deaths(catalog: Catalog, job_id: str):
-    for _ in range(3):
-        claim(catalog, job_id)
+    attempt = [claim(catalog, job_id) for _ in range(3)][-1]
     with catalog.begin() as connection:
         jobs.finish(connection, job_id, "failed", {"code": "poison", "detail": "x"})
         jobs.requeue(connection, job_id)
         jobs.start(connection, job_id)
+    with pytest.raises(Superseded):  # one that was still at it
+        tick(catalog, job_id, attempt, 1)
     for _ in range(3):
         claim(catalog, job_id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -81,3 +82,23 @@ def test_what_a_failed_segment_held_is_gone_when_its_failure_is_told(job_id: str
         run(job_id, work, monkeypatch)
     assert held[0]() is None
     assert failed.value.__cause__ is failed.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("status", "executor", "ours"),
+    [("PENDING", "compute-b", True), ("PENDING", "compute-a", False), ("CANCELLED", "compute-b", False)],
+)
+def test_a_segment_that_was_called_off_belongs_to_nobody(
+    job_id: str, monkeypatch: pytest.MonkeyPatch, status: str, executor: str, ours: bool
+):
+    """The engine keeps the name of the last worker in the row of a cancelled workflow."""
+
+    class Engine:
+        workflow_id = f"{job_id}.{NAME}"
+
+        @staticmethod
+        def get_workflow_status(workflow_id: str) -> SimpleNamespace:
+            return SimpleNamespace(status=status, executor_id=executor)
+
+    monkeypatch.setattr(segments, "DBOS", Engine)
+    assert segments._is_ours() is ours

@@ -7,6 +7,7 @@ that stays, and segments have ids made from the job's, so that they are found ag
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from dbos import DBOS, PortableWorkflowError, WorkflowHandle, WorkflowSerializationFormat
@@ -26,7 +27,17 @@ _MAX_RECOVERY = 1000  # deaths of the control worker never fail a job
 def workflow(name: str) -> Callable[..., Any]:
     """A durable workflow of the control worker, under that name."""
     portable = WorkflowSerializationFormat.PORTABLE
-    return DBOS.workflow(name=name, max_recovery_attempts=_MAX_RECOVERY, serialization_type=portable)
+    durable = DBOS.workflow(name=name, max_recovery_attempts=_MAX_RECOVERY, serialization_type=portable)
+
+    def register(work: Callable[..., None]) -> Callable[..., None]:
+        @wraps(work)
+        def known(*arguments: Any) -> None:
+            with runtime().at(DBOS.workflow_id):
+                work(*arguments)
+
+        return durable(known)
+
+    return register
 
 
 def guard(job_id: str, work: Callable[[str, Spec], object]) -> None:

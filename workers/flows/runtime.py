@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +22,12 @@ _RETRY_S = 1.0
 
 @dataclass(frozen=True)
 class Runtime:
-    """Settings, catalog, name and role of this worker process."""
+    """Settings, catalog, name and role of this worker process, and what it is at.
+
+    Attributes:
+        draining: it takes nothing more.
+        working: it has a segment, and no room for another.
+    """
 
     settings: Settings
     catalog: Catalog
@@ -30,6 +35,21 @@ class Runtime:
     role: str = "compute"
     draining: threading.Event = field(default_factory=threading.Event)
     working: threading.Event = field(default_factory=threading.Event)
+    _under_way: set[tuple[str | None, int]] = field(default_factory=set)
+
+    @contextmanager
+    def at(self, workflow_id: str | None) -> Iterator[None]:
+        """While the function of a workflow runs in this thread."""
+        here = workflow_id, threading.get_ident()
+        self._under_way.add(here)
+        try:
+            yield
+        finally:
+            self._under_way.discard(here)
+
+    def is_at(self, workflow_id: str) -> bool:
+        """Whether the function of a workflow runs in this process."""
+        return any(workflow_id == known for known, _ in tuple(self._under_way))
 
     @property
     def training_segment_s(self) -> float:

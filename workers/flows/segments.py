@@ -57,11 +57,13 @@ ERRANDS: dict[str, Callable[[Arguments], Arguments]] = {"scan": scan_corpus, "ca
 @DBOS.workflow(name=SEGMENT_WORKFLOW, max_recovery_attempts=20, serialization_type=WorkflowSerializationFormat.PORTABLE)
 def segment(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
     """Run one segment of a job; its result is a small reference, never data."""
-    runtime().working.set()
+    current = runtime()
+    current.working.set()
     try:
-        return _run(job_id, name, function, arguments)
+        with current.at(DBOS.workflow_id):
+            return _run(job_id, name, function, arguments)
     finally:
-        runtime().working.clear()
+        current.working.clear()
 
 
 @DBOS.step(name="run")
@@ -111,7 +113,7 @@ def _owned(job_id: str, name: str, function: str, arguments: Arguments) -> Argum
 
 
 def _is_ours() -> bool:
-    """Whether the engine has given this workflow to this worker, and to no other one since."""
+    """Whether the engine has given this workflow to this worker, to no other one since, and wants it done."""
     assert DBOS.workflow_id is not None
     status = DBOS.get_workflow_status(DBOS.workflow_id)
-    return status is not None and status.executor_id == runtime().worker
+    return status is not None and status.status == "PENDING" and status.executor_id == runtime().worker
