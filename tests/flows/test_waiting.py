@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from types import SimpleNamespace
 
 import pytest
 
-from workers.flows.waiting import Waiting
+from service.errors import Cancelled
+from workers.flows.waiting import Waiting, _EndedWorkflows
 
 SHORTEST_S = 0.01
 
@@ -17,11 +19,11 @@ class Workflows:
     """Workflows that end when told; every look is noted, and may be slow or fail."""
 
     def __init__(self) -> None:
-        self.ended: dict[str, bool] = {}
+        self.ended: dict[str, bool | None] = {}
         self.looks: list[list[str]] = []
         self.look_s, self.failures = 0.0, 0
 
-    def ended_of(self, asked: list[str]) -> dict[str, bool]:
+    def ended_of(self, asked: list[str]) -> dict[str, bool | None]:
         self.looks.append(asked)
         time.sleep(self.look_s)
         if self.failures:
@@ -138,3 +140,32 @@ def test_the_longer_nothing_happens_the_rarer_are_looks(
     assert time.monotonic() - began < 0.5  # who comes does not wait for the end of a long pause
     workflows.end("a")
     found.result(timeout=10)
+
+
+def test_who_waits_for_what_was_deleted_is_told(workflows: Workflows, pool: ThreadPoolExecutor):
+    waiting = Waiting(workflows.ended_of, SHORTEST_S)
+    found = pool.submit(waiting.until_ended, ["a", "b"])
+    workflows.ended["b"] = None
+    workflows.end("a")
+    with pytest.raises(Cancelled):
+        found.result(timeout=10)
+
+
+def test_what_is_no_longer_there_is_noticed_after_a_while(monkeypatch: pytest.MonkeyPatch):
+    there = {"a": "PENDING", "b": "SUCCESS"}
+
+    class Engine:
+        @staticmethod
+        def list_workflows(*, workflow_ids: list[str], status: Sequence[str] = (), **_: bool) -> list[SimpleNamespace]:
+            asked = {name: there[name] for name in workflow_ids if name in there}
+            return [
+                SimpleNamespace(workflow_id=name, status=state)
+                for name, state in asked.items()
+                if not status or state in status
+            ]
+
+    monkeypatch.setattr("workers.flows.waiting.DBOS", Engine)
+    asking = _EndedWorkflows()
+    assert asking.among(["a", "b", "c"]) == {"b": True}
+    monkeypatch.setattr("workers.flows.waiting._COUNT_S", 0.0)
+    assert asking.among(["a", "b", "c"]) == {"b": True, "c": None}

@@ -12,6 +12,7 @@ from typing import Any
 
 from dbos import DBOS, WorkflowHandle
 
+from service.errors import Cancelled
 from service.jobs.engine import ENDED_BADLY
 from workers.flows.runtime import runtime
 
@@ -20,17 +21,18 @@ _LONGEST_S = 1.0
 _SHARE_LOOKING = 0.1  # of the thread's time, where many wait or the database is slow
 _LATE = 0.02  # how much later than it ended a long segment may be seen, as a share of the time since the last news
 _WINDOW = 50  # workflows of one waiter that a look is about: they end in about the order in which they were enqueued
+_COUNT_S = 5.0  # how often workflows are looked for that are no longer there: nobody tells that they were deleted
 _ENDED = ["SUCCESS", *ENDED_BADLY]
-Ended = Mapping[str, bool]
+Ended = Mapping[str, bool | None]
 
 
 class Waiter:
-    """Who waits for some workflows: until all have ended, or one badly."""
+    """Who waits for some workflows: until all have ended, or one badly, or one is gone."""
 
     def __init__(self, workflow_ids: Sequence[str]) -> None:
         self._missing = dict.fromkeys(workflow_ids)
         self._done = threading.Event()
-        self._well = True
+        self._well, self._gone = True, False
 
     def next_ones(self) -> list[str]:
         """Those to look for."""
@@ -41,14 +43,17 @@ class Waiter:
         found = [workflow for workflow in self.next_ones() if workflow in ended]
         for workflow in found:
             del self._missing[workflow]
-            self._well &= ended[workflow]
+            self._well &= bool(ended[workflow])
+            self._gone |= ended[workflow] is None
         if not self._missing or not self._well:
             self._done.set()
         return self._done.is_set()
 
     def wait(self) -> bool:
-        """Block; whether all have ended well."""
+        """Block; whether all have ended well. Raises `Cancelled` when one is gone."""
         self._done.wait()
+        if self._gone:
+            raise Cancelled("the job was deleted")
         return self._well
 
 
@@ -56,7 +61,8 @@ class Waiting:
     """Who waits for which workflows.
 
     Args:
-        ended_of: of some workflows those that have ended, and whether well; asked again after it has failed.
+        ended_of: of some workflows those that have ended, and whether well, None for one that is gone; asked again
+            after it has failed.
         shortest_s: least pause between two looks.
     """
 
@@ -68,7 +74,11 @@ class Waiting:
         self._looker: threading.Thread | None = None
 
     def until_ended(self, workflow_ids: Sequence[str]) -> bool:
-        """Block until all have ended, or one has badly; returns whether all have ended well."""
+        """Block until all have ended, or one has badly; returns whether all have ended well.
+
+        Raises:
+            Cancelled: one is gone.
+        """
         if not workflow_ids:
             return True
         waiter = Waiter(workflow_ids)
@@ -123,9 +133,21 @@ def results_of(handles: Sequence[WorkflowHandle[Any]]) -> list[Any]:
 
 @cache
 def _waiting() -> Waiting:
-    return Waiting(_ended_workflows, runtime().settings.poll_interval_s)
+    return Waiting(_EndedWorkflows().among, runtime().settings.poll_interval_s)
 
 
-def _ended_workflows(workflow_ids: list[str]) -> Ended:
-    found = DBOS.list_workflows(workflow_ids=workflow_ids, status=_ENDED, load_input=False, load_output=False)
-    return {workflow.workflow_id: workflow.status == "SUCCESS" for workflow in found}
+class _EndedWorkflows:
+    """Asks the engine; now and then also whether all are there."""
+
+    def __init__(self) -> None:
+        self._counted_s = time.monotonic()
+
+    def among(self, workflow_ids: list[str]) -> Ended:
+        """Those of `workflow_ids` that have ended or are gone."""
+        found = DBOS.list_workflows(workflow_ids=workflow_ids, status=_ENDED, load_input=False, load_output=False)
+        ended: dict[str, bool | None] = {workflow.workflow_id: workflow.status == "SUCCESS" for workflow in found}
+        if time.monotonic() - self._counted_s > _COUNT_S:
+            self._counted_s = time.monotonic()
+            there = DBOS.list_workflows(workflow_ids=workflow_ids, load_input=False, load_output=False)
+            ended |= dict.fromkeys(set(workflow_ids) - {workflow.workflow_id for workflow in there})
+        return ended
