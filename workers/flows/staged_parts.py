@@ -16,12 +16,13 @@ from service.artifacts.atomic import publish_folder, sha256_file
 from service.artifacts.manifest import MANIFEST, ArtifactFolder, describe_file, write_manifest
 from service.artifacts.staging import own_staging
 from service.errors import CorruptArtifact
+from service.jobs.engine import APP_VERSION
 from workers.flows.runtime import SegmentProgress, runtime
 
 Array = np.ndarray
 Arguments = dict[str, Any]
 Made = tuple[dict[str, Array], dict[str, Any]]
-NO_PLAN = ""
+NO_PLAN = APP_VERSION  # a plan and a null model belong to none, but to the workflows that read them
 _ARRAYS = "arrays.safetensors"
 
 

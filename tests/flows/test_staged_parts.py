@@ -1,0 +1,35 @@
+"""What the segments of one search leave for one another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from service.catalog import jobs
+from service.catalog.engine import Catalog
+from service.settings import Settings
+from tests.api.products import insert_job
+from tests.training.segments import own, running_here
+from workers.flows.staged_parts import NO_PLAN, read_part, stage
+
+
+def test_a_plan_of_an_older_version_is_made_again(settings: Settings, catalog: Catalog):
+    job_id = insert_job(catalog, {})
+    with catalog.begin() as connection:
+        jobs.start(connection, job_id)
+    made: list[str] = []
+
+    def plan(version: str) -> str:
+        def make() -> tuple[dict[str, Any], dict[str, Any]]:
+            made.append(version)
+            return {"centre": np.zeros(3)}, {"search": version}
+
+        return stage({"report": "radius-1", "plan": version}, own(catalog, job_id, "split"), "plan", make)
+
+    with running_here(settings, catalog):
+        plan("jobs-0")
+        sha256 = plan(NO_PLAN)
+        assert plan(NO_PLAN) == sha256
+        assert made == ["jobs-0", NO_PLAN]
+        assert read_part({"report": "radius-1", "plan": NO_PLAN}, "plan", sha256)[1]["search"] == NO_PLAN
