@@ -74,8 +74,8 @@ def start(connection: sa.Connection, job_id: str) -> None:
         events.record(connection, job_id, "running")
 
 
-def request_cancel(connection: sa.Connection, job_id: str) -> None:
-    """queued or running → cancelling; cancelling and cancelled stay.
+def request_cancel(connection: sa.Connection, job_id: str) -> int:
+    """queued or running → cancelling; cancelling and cancelled stay; returns which retry the job is at.
 
     Raises:
         NotFound: no such job.
@@ -86,6 +86,7 @@ def request_cancel(connection: sa.Connection, job_id: str) -> None:
         events.record(connection, job_id, "cancelling")
     elif get(connection, job_id).state not in ("cancelling", "cancelled"):
         raise Conflict("the job has ended already")
+    return get(connection, job_id).retries
 
 
 def requeue(connection: sa.Connection, job_id: str) -> int:
@@ -125,18 +126,19 @@ def find_by_key(connection: sa.Connection, key: str) -> tuple[str, str] | None:
     return None if found is None else (found[0], found[1])
 
 
-def overdue(connection: sa.Connection) -> list[str]:
-    """Ids of the running jobs that have taken longer than they may."""
-    query = sa.select(jobs.c.id, jobs.c.timeout_s, jobs.c.started_at).where(
+def overdue(connection: sa.Connection) -> list[tuple[str, int]]:
+    """Ids and retries of the running jobs that have taken longer than they may."""
+    query = sa.select(jobs.c.id, jobs.c.retries, jobs.c.timeout_s, jobs.c.started_at).where(
         jobs.c.state == "running", jobs.c.timeout_s.is_not(None)
     )
     found, at = connection.execute(query).all(), moment(connection)
-    return [row.id for row in found if (at - row.started_at).total_seconds() > row.timeout_s]
+    return [(row.id, row.retries) for row in found if (at - row.started_at).total_seconds() > row.timeout_s]
 
 
-def in_state(connection: sa.Connection, state: str) -> list[str]:
-    """Ids of the jobs in a state."""
-    return list(connection.execute(sa.select(jobs.c.id).where(jobs.c.state == state)).scalars())
+def in_state(connection: sa.Connection, state: str) -> list[tuple[str, int]]:
+    """Ids and retries of the jobs in a state."""
+    query = sa.select(jobs.c.id, jobs.c.retries).where(jobs.c.state == state)
+    return [(row.id, row.retries) for row in connection.execute(query)]
 
 
 def ended_before(connection: sa.Connection, state: str, limit: datetime) -> list[tuple[str, dict[str, str]]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import sqlalchemy as sa
 
 from service.catalog import reuse
-from service.catalog.tables import activations, energy_reports, radius_reports, sweeps, training_runs
-from service.errors import Conflict
+from service.catalog.tables import activations, energy_reports, jobs, radius_reports, sweeps, training_runs
+from service.contracts.jobs import FINAL_STATES
+from service.contracts.run_models import parse_run_model
+from service.errors import Conflict, InvalidInput
 
 _TABLES = (radius_reports, energy_reports, activations, training_runs, sweeps)
 
@@ -15,12 +20,15 @@ def delete(connection: sa.Connection, job_id: str) -> None:
     """Remove the rows of what a job made; sets of other jobs that it only used stay.
 
     Raises:
-        Conflict: another job uses one of its activation sets, or a report of another job is of one.
+        Conflict: another job uses one of its activation sets or models, a report of another job is of one, or one that
+            has not ended names one.
     """
     mine = sa.select(activations.c.id).where(activations.c.job == job_id).with_for_update()
     sets = list(connection.execute(mine).scalars())  # locked: a job that is about to use one finds it, or finds it gone
-    if reuse.in_use(connection, job_id, sets) or not _measured_by_others(connection, job_id).isdisjoint(sets):
-        raise Conflict("other jobs use this job's activation sets; delete those jobs first")
+    runs = connection.execute(sa.select(training_runs.c.id).where(training_runs.c.job == job_id)).scalars()
+    used = _measured_by_others(connection, job_id) | _named_by_others(connection, job_id)
+    if reuse.in_use(connection, job_id, sets) or not used.isdisjoint([*sets, *runs]):
+        raise Conflict("other jobs use this job's activation sets or models; delete those jobs first")
     for table in _TABLES:
         connection.execute(table.delete().where(table.c.job == job_id))
 
@@ -37,3 +45,26 @@ def _measured_by_others(connection: sa.Connection, job_id: str) -> set[str]:
     for row in connection.execute(sa.select(energy_reports).where(energy_reports.c.job != job_id)).mappings():
         used |= {*row["activations"], row["queries"]}
     return used
+
+
+def _named_by_others(connection: sa.Connection, job_id: str) -> set[str]:
+    """The sets and runs that the specs of other jobs name which have not ended."""
+    others = sa.select(jobs.c.spec).where(jobs.c.id != job_id, jobs.c.state.not_in(FINAL_STATES))
+    return {name for spec in connection.execute(others).scalars() for name in _names(spec)}
+
+
+def _names(spec: Any) -> Iterator[str]:
+    """Every text in a spec; of the name of a kept model, the run."""
+    if isinstance(spec, str):
+        yield _run_of(spec) or spec
+    elif isinstance(spec, dict | list):
+        for part in spec.values() if isinstance(spec, dict) else spec:
+            yield from _names(part)
+
+
+def _run_of(name: str) -> str | None:
+    try:
+        model = parse_run_model(name)
+    except InvalidInput:
+        return None
+    return None if model is None else model.run

@@ -27,8 +27,8 @@ class JobControl:
             Conflict: it has ended.
         """
         with self.catalog.begin() as connection:
-            jobs.request_cancel(connection, job_id)
-        self.engine.cancel(job_id)
+            retry = jobs.request_cancel(connection, job_id)
+        self.engine.cancel(run_id(job_id, retry))
         self.settle_cancelled()
         with self.catalog.read() as connection:
             return jobs.get(connection, job_id)
@@ -70,9 +70,9 @@ class JobControl:
         """Cancelled is a job that is being cancelled and that no living worker is at any more."""
         with self.catalog.read() as connection:
             leaving = jobs.in_state(connection, "cancelling")
-            waiting = {job_id: segments.running(connection, job_id) for job_id in leaving}
-        for job_id, holders in waiting.items():
-            self.engine.cancel(job_id)  # again, where the process that asked died in between
+            waiting = [(job_id, retry, segments.running(connection, job_id)) for job_id, retry in leaving]
+        for job_id, retry, holders in waiting:
+            self.engine.cancel(run_id(job_id, retry))  # again, where the process that asked died in between
             if not any(self.liveness.lives(worker) for worker in holders):
                 with self.catalog.begin() as connection:
                     jobs.finish(connection, job_id, "cancelled")
@@ -89,19 +89,20 @@ class JobControl:
         """Fail jobs that take longer than they may; what runs of them ends at its next progress write."""
         with self.catalog.read() as connection:
             late = jobs.overdue(connection)
-        for job_id in late:
+        for job_id, retry in late:
             error = {"code": "timeout", "detail": "the job took longer than its timeout_s"}
             with self.catalog.begin() as connection:
                 jobs.finish(connection, job_id, "failed", error)
-            self.engine.cancel(job_id)
+            self.engine.cancel(run_id(job_id, retry))
 
     def settle_versions(self) -> None:
         """Run anew what another version of the workflows began, as nobody goes on with it; what is finished is kept."""
         open_jobs, scans = self._open_runs()
         for scan_id in self.engine.of_other_versions(list(scans)):
             self._fail_scan(scans[scan_id], "another version of the service began to count it; register it again")
-        for job_id in (open_jobs[run] for run in self.engine.of_other_versions(list(open_jobs))):
-            self.engine.cancel(job_id)
+        for run in self.engine.of_other_versions(list(open_jobs)):
+            job_id = open_jobs[run]
+            self.engine.cancel(run)
             with self.catalog.begin() as connection:
                 if (retry := jobs.begin_anew(connection, job_id)) is not None:
                     job = jobs.get(connection, job_id)

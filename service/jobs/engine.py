@@ -94,12 +94,16 @@ class JobEngine:
         self._client.enqueue_in_transaction(connection, options, *args)
 
     @database_errors()
-    def cancel(self, job_id: str) -> None:
-        """Stop dispatching anything of a job; what runs is told by its next progress write."""
+    def cancel(self, run: str) -> None:
+        """Stop dispatching anything of one run of a job, see `run_id`; what runs is told by its next progress write.
+
+        Of one run only: the job may have been taken up again since somebody decided to stop it.
+        """
         found = self._client.list_workflows(
-            workflow_id_prefix=job_id, status=["PENDING", "ENQUEUED", "DELAYED"], load_input=False, load_output=False
+            workflow_id_prefix=run, status=["PENDING", "ENQUEUED", "DELAYED"], load_input=False, load_output=False
         )
-        self._client.cancel_workflows([status.workflow_id for status in found if _is_of(status.workflow_id, job_id)])
+        mine = [status.workflow_id for status in found if status.workflow_id.partition(".")[0] == run]
+        self._client.cancel_workflows(mine)
 
     @database_errors()
     def forget(self, job_id: str) -> None:

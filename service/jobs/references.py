@@ -56,6 +56,7 @@ def check_references(connection: sa.Connection, spec: JobSpec, settings: Setting
 def _check_layers(connection: sa.Connection, spec: EnergySpec) -> None:
     if not spec.activations:
         return
+    activations.hold(connection, spec.activations)
     sets = [activations.get(connection, set_id)[0] for set_id in spec.activations]
     if len({found.d_model for found in sets}) > 1:
         raise InvalidInput("the sets must have one d_model", field="spec.activations")
@@ -69,6 +70,7 @@ def _check_layers(connection: sa.Connection, spec: EnergySpec) -> None:
 
 
 def _check_sets(connection: sa.Connection, spec: RadiusSpec) -> None:
+    activations.hold(connection, [spec.activations])
     queries, _ = activations.get(connection, spec.activations)
     if spec.reference is None:
         return
@@ -106,6 +108,7 @@ def _check_corpus(connection: sa.Connection, name: str, field: str) -> None:
 
 def _set_in(connection: sa.Connection, set_id: str, field: str) -> ActivationSummary:
     """The set that a field names; raises `InvalidInput` with the field where there is none."""
+    activations.hold(connection, [set_id])
     try:
         return activations.get(connection, set_id)[0]
     except NotFound as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 
 import pytest
 from starlette.testclient import TestClient
@@ -11,7 +12,7 @@ from starlette.testclient import TestClient
 from service.catalog import jobs
 from service.catalog.engine import Catalog
 from service.jobs.control import JobControl
-from service.jobs.engine import JobEngine
+from service.jobs.engine import CONTROL_QUEUE, JobEngine, run_id
 from service.settings import Settings
 from tests.api.products import publish_report
 from tests.api.support import EXTRACTION, problem_of, submit
@@ -129,3 +130,23 @@ def test_a_job_that_takes_longer_than_it_may_fails(settings: Settings, catalog: 
     assert (quick["state"], quick["error"]) == ("running", None)
     assert types(api, made["slow"])[-1] == "failed"
     control.engine.close()
+
+
+def test_a_late_cancellation_leaves_the_retry_alone(settings: Settings, api: TestClient, catalog: Catalog, job_id: str):
+    post(api, f"/v1/jobs/{job_id}/cancel")
+    post(api, f"/v1/jobs/{job_id}/retry")
+    with closing(JobEngine(settings.resolved_database_url)) as engine:
+        engine.cancel(run_id(job_id, 0))  # by a process that had read the job before it was taken up again
+        assert engine.waiting(CONTROL_QUEUE) == [run_id(job_id, 1)]
+        engine.cancel(run_id(job_id, 1))
+        assert engine.waiting(CONTROL_QUEUE) == []
+
+
+@pytest.mark.parametrize("field", ["activations", "reference"])
+def test_what_a_waiting_job_names_is_not_deleted(settings: Settings, api: TestClient, field: str):
+    made, other = publish_report(settings), publish_report(settings)
+    named = {"activations": other.activations, field: made.activations}
+    user = submit(api, "radius", named).json()["id"]
+    problem_of(api.delete(f"/v1/jobs/{made.job}"), 409, "conflict")
+    post(api, f"/v1/jobs/{user}/cancel")
+    assert api.delete(f"/v1/jobs/{made.job}").status_code == 204
