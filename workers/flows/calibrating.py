@@ -46,7 +46,8 @@ def calibrate_device(_arguments: dict[str, Any]) -> dict[str, Any]:
         return {"fingerprint": fingerprint}
     source = current.read(lambda connection: corpora.find(connection, _TEXT)).source
     documents = list(islice(read_documents(source, current.settings), _DOCUMENTS))
-    with TemporaryDirectory(dir=current.settings.data_dir) as name:
+    current.settings.staging_root.mkdir(parents=True, exist_ok=True)  # where leftovers of a killed process are swept
+    with TemporaryDirectory(dir=current.settings.staging_root) as name:
         measured = calibrate(choose_device(current.settings.device), documents, Path(name))
     current.write(lambda connection: calibrations.record(connection, fingerprint, measured))
     return {"fingerprint": fingerprint}
