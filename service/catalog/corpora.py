@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from service.catalog.rows import Row, get_row, insert_once, page_rows
 from service.catalog.tables import corpora
@@ -17,12 +18,16 @@ def register(connection: sa.Connection, corpus_id: str, name: str, source: Corpu
     """Add a corpus; raises `Conflict` when the name is taken."""
     taken = _by_name(connection, name) or (get_row(connection, corpora, name) if name != corpus_id else None)
     if taken is not None:
-        raise Conflict("a corpus of that name is registered already", field="name")
-    connection.execute(
-        corpora.insert().values(
-            id=corpus_id, name=name, state=state, source=source.model_dump(exclude_defaults=True), created_at=now()
-        )
-    )
+        raise _taken()
+    row = {"id": corpus_id, "name": name, "state": state, "source": source.model_dump(exclude_defaults=True)}
+    try:
+        connection.execute(corpora.insert().values(**row, created_at=now()))
+    except IntegrityError as error:  # by another process, just now
+        raise _taken() from error
+
+
+def _taken() -> Conflict:
+    return Conflict("a corpus of that name is registered already", field="name")
 
 
 def register_builtins(connection: sa.Connection) -> list[str]:

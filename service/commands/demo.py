@@ -152,12 +152,12 @@ def _service(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def demo_settings(data_dir: Path | None) -> Iterator[Settings]:
-    """Settings on a free port, in `data_dir`, or in a temporary folder that is removed afterwards."""
+    """Settings on a free port, without keys, in `data_dir`, or in a temporary folder that is removed afterwards."""
     if data_dir is not None:
-        yield Settings(port=0, data_dir=data_dir)
+        yield Settings(port=0, api_keys_file=None, data_dir=data_dir)
         return
     folder = Path(tempfile.mkdtemp(prefix="radius-demo-"))
     try:
-        yield Settings(port=0, data_dir=folder)
+        yield Settings(port=0, api_keys_file=None, data_dir=folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -125,3 +125,9 @@ def test_a_corpus_that_is_still_counted_may_be_used(api: TestClient):
 
 def test_an_unknown_corpus_is_not_found(api: TestClient):
     problem_of(api.get("/v1/corpora/nothing"), 404, "not_found")
+
+
+def test_of_two_registrations_at_once_one_is_refused(api: TestClient, text: Path, monkeypatch: pytest.MonkeyPatch):
+    register(api, path="a.txt", name="mine")
+    monkeypatch.setattr(corpora, "_by_name", lambda *_: None)  # neither sees what the other has not committed
+    problem_of(api.post("/v1/corpora", json={"path": "a.txt", "name": "mine"}), 409, "conflict")
