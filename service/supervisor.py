@@ -151,8 +151,9 @@ class Supervisor:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The children read the same settings as we did, whatever of it came from the command line."""
-    given = settings.model_dump(mode="json", exclude_none=True)
-    return os.environ | {f"RADIUS_{name.upper()}": str(value) for name, value in given.items()}
+    given = {f"RADIUS_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
+    others = {name: value for name, value in os.environ.items() if name not in given}  # what is unset here stays so
+    return others | {name: str(value) for name, value in given.items() if value is not None}
 
 
 def _die_with_parent() -> None:

@@ -26,9 +26,8 @@ def published(connection: sa.Connection, ids: list[str]) -> dict[str, str]:
 
 def hold(connection: sa.Connection, ids: list[str]) -> None:
     """Nobody deletes these sets before the transaction's end."""
-    connection.execute(
-        sa.select(activations.c.id).where(activations.c.id.in_(ids)).with_for_update(read=True, key_share=True)
-    )
+    these = sa.select(activations.c.id).where(activations.c.id.in_(ids)).order_by(activations.c.id)
+    connection.execute(these.with_for_update(read=True, key_share=True))
 
 
 def get(connection: sa.Connection, set_id: str) -> tuple[ActivationSummary, ActivationStatistics]:

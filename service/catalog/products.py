@@ -23,14 +23,18 @@ def delete(connection: sa.Connection, job_id: str) -> None:
         Conflict: another job uses one of its activation sets or models, a report of another job is of one, or one that
             has not ended names one.
     """
-    mine = sa.select(activations.c.id).where(activations.c.job == job_id).with_for_update()
-    sets = list(connection.execute(mine).scalars())  # locked: a job that is about to use one finds it, or finds it gone
-    runs = connection.execute(sa.select(training_runs.c.id).where(training_runs.c.job == job_id)).scalars()
+    sets, runs = (_locked(connection, table, job_id) for table in (activations, training_runs))
     used = _measured_by_others(connection, job_id) | _named_by_others(connection, job_id)
     if reuse.in_use(connection, job_id, sets) or not used.isdisjoint([*sets, *runs]):
         raise Conflict("other jobs use this job's activation sets or models; delete those jobs first")
     for table in _TABLES:
         connection.execute(table.delete().where(table.c.job == job_id))
+
+
+def _locked(connection: sa.Connection, table: sa.Table, job_id: str) -> list[str]:
+    """A job's products of one kind; a job that is about to use one finds it, or finds it gone."""
+    mine = sa.select(table.c.id).where(table.c.job == job_id).order_by(table.c.id)
+    return list(connection.execute(mine.with_for_update()).scalars())
 
 
 def ids(connection: sa.Connection) -> set[str]:

@@ -19,9 +19,8 @@ Found = list[tuple[str, str]]
 def find(connection: sa.Connection, job_id: str, key: str | None, sites: list[str], *, others: bool) -> list[Found]:
     """(id, manifest's SHA-256) of a finished set for each of `sites`, in their order; one such list per maker.
 
-    What the job has among its results already is the only choice, so that a retry does not mix makers: whoever made it
-    in whatever way, it is what the job has published. Else those of other jobs that have the key, where `others` may
-    be used, newest first.
+    Sets that are results of the job already are the only choice, whatever their key, so that a retry does not mix
+    makers. Else those of other jobs that have the key, where `others` may be used, newest first.
     """
     there = sa.select(activations).where(activations.c.site.in_(sites)).order_by(activations.c.id.desc())
     held = sa.select(job_results.c.product).where(job_results.c.job == job_id)

@@ -65,6 +65,12 @@ def state(connection: sa.Connection, run_id: str) -> tuple[str, str] | None:
     return None if row["state_file"] is None else (row["state_file"], row["state_sha256"])
 
 
+def hold(connection: sa.Connection, run_id: str) -> None:
+    """Nobody deletes this run before the transaction's end."""
+    this = sa.select(training_runs.c.id).where(training_runs.c.id == run_id)
+    connection.execute(this.with_for_update(read=True, key_share=True))
+
+
 def checkpoints(connection: sa.Connection, run_id: str) -> list[Checkpoint]:
     """The kept models of a run, first step first."""
     query = sa.select(training_checkpoints).where(training_checkpoints.c.run == run_id)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 
+from service.estimates.parts import part_stops
+
+_TILE = 4096  # rows
 _STORED_BYTES = 4  # of a number of the rows
 _ENCODED_BYTES = 2
 _ROW_BYTES = 256  # that a search keeps of every row beside its encoding, see `work`
@@ -20,7 +24,7 @@ class Workers:
         products_per_s: pairs × dimensions that one filters.
         read_bytes_per_s: that each of them reads when all do.
         memory_bytes: of one.
-        segment_s: wanted length of a part.
+        segment_s: longest part.
     """
 
     count: int
@@ -36,8 +40,8 @@ class SearchAtScale:
 
     Attributes:
         parts: that the tiles are searched in.
-        filtering_s: n²/2 · d products, by all workers.
-        bytes_read: every part reads all rows once to encode them; where they do not fit, only more often.
+        filtering_s: n²/2 · d products, by all workers, or the longest part.
+        bytes_read: every worker reads all rows once and keeps them encoded; where they do not fit, for every part.
         reading_s: of those, by all workers.
         memory_bytes: of a worker that keeps the encoded rows.
         merging_s: one worker reads the states of all parts.
@@ -59,18 +63,20 @@ class SearchAtScale:
 
 
 def search_at_scale(n: int, d: int, workers: Workers) -> SearchAtScale:
-    """A search of n rows of d dimensions among themselves, all pairs, in parts of the wanted length."""
+    """A search of n rows of d dimensions among themselves, all pairs."""
     alone_s = n**2 / 2 * d / workers.products_per_s
-    parts = ceil(max(1, ceil(alone_s / workers.segment_s)) / workers.count) * workers.count
-    bytes_read = float(parts) * n * d * _STORED_BYTES
+    tiles = ceil(ceil(n / _TILE) ** 2 / 2)
+    stops = part_stops(tiles, alone_s, workers.segment_s, workers.count)
+    parts, longest_s = len(stops), max(b - a for a, b in pairwise([0, *stops])) * alone_s / tiles
     memory = n * (_ENCODED_BYTES * d + _ROW_BYTES)
+    fits = memory <= workers.memory_bytes
+    bytes_read = float(min(parts, workers.count) if fits else parts) * n * d * _STORED_BYTES
     times = {
-        "filtering": alone_s / workers.count,
-        "reading the rows for every part": bytes_read / workers.read_bytes_per_s / workers.count,
+        "filtering": max(alone_s / workers.count, longest_s),
+        "reading the rows": bytes_read / workers.read_bytes_per_s / workers.count,
         "merging, by one worker": float(parts) * n * _STATE_BYTES / workers.read_bytes_per_s,
     }
     longest = max(times, key=lambda name: times[name])
-    fits = memory <= workers.memory_bytes
     filtering, reading, merging = times.values()
     return SearchAtScale(
         parts=parts,

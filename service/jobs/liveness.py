@@ -53,10 +53,10 @@ class Liveness:
         self._suspected, self._watching_since = dead, now - watched_s
 
     def return_lost(self, worker: str, is_at: Callable[[str], bool]) -> None:
-        """Put back what the engine thinks that `worker`, this one, is at and that it is not: it could not write down
-        how that ended, for want of room or of leave to write, and nobody else would ever ask.
+        """Put back workflows that the engine lists as under way on `worker`, this one, though their functions returned.
 
-        Only what is so for a lease, as to claim a workflow and to write down its end take moments.
+        Their end could not be recorded, on a disk that is full or read-only, and nobody else would look. Only after a
+        lease: starting a workflow and recording its end take moments.
         """
         queues = {workflow: queue for workflow, queue in self.engine.held_by(worker) if not is_at(workflow)}
         seen = time.monotonic()

@@ -56,7 +56,7 @@ def check_references(connection: sa.Connection, spec: JobSpec, settings: Setting
 def _check_layers(connection: sa.Connection, spec: EnergySpec) -> None:
     if not spec.activations:
         return
-    activations.hold(connection, spec.activations)
+    activations.hold(connection, [*spec.activations, *([spec.queries] if spec.queries else [])])
     sets = [activations.get(connection, set_id)[0] for set_id in spec.activations]
     if len({found.d_model for found in sets}) > 1:
         raise InvalidInput("the sets must have one d_model", field="spec.activations")
@@ -70,7 +70,7 @@ def _check_layers(connection: sa.Connection, spec: EnergySpec) -> None:
 
 
 def _check_sets(connection: sa.Connection, spec: RadiusSpec) -> None:
-    activations.hold(connection, [spec.activations])
+    activations.hold(connection, [spec.activations, *([spec.reference] if spec.reference else [])])
     queries, _ = activations.get(connection, spec.activations)
     if spec.reference is None:
         return
@@ -82,9 +82,19 @@ def _check_extraction(connection: sa.Connection, spec: ExtractionSpec, settings:
         raise TooLarge(f"at most {settings.max_chunks} chunks per job (max_chunks)", field="spec.chunks")
     if isinstance(spec.position, int) and spec.position >= spec.chunk_tokens:
         raise InvalidInput("position must lie within the chunk", field="spec.position")
+    named = parse_run_model(spec.model)
+    if named is not None:
+        _check_run(connection, named)
     if leaves_root(spec.model):
         raise InvalidInput("a model is a hub id or a folder under the models root", field="spec.model")
     _check_corpus(connection, spec.corpus, "spec.corpus")
+
+
+def _check_run(connection: sa.Connection, named: RunModel) -> None:
+    """The kept model is there, and nobody deletes its run before the transaction's end."""
+    training.hold(connection, named.run)
+    if named.step not in [checkpoint.step for checkpoint in training.checkpoints(connection, named.run)]:
+        raise InvalidInput("the run has kept no such model; GET /v1/training/{id} lists them", field="spec.model")
 
 
 def _check_training(connection: sa.Connection, spec: TrainingSpec, prefix: str) -> None:
@@ -108,7 +118,6 @@ def _check_corpus(connection: sa.Connection, name: str, field: str) -> None:
 
 def _set_in(connection: sa.Connection, set_id: str, field: str) -> ActivationSummary:
     """The set that a field names; raises `InvalidInput` with the field where there is none."""
-    activations.hold(connection, [set_id])
     try:
         return activations.get(connection, set_id)[0]
     except NotFound as error:

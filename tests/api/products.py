@@ -14,9 +14,11 @@ from matplotlib.figure import Figure
 
 from service.artifacts.activation_set import catalog_row, finish_set, rows_name, save_chunks, save_tensors, shard_name
 from service.artifacts.atomic import publish_folder
-from service.catalog import activations, jobs, segments
+from service.catalog import activations, jobs, segments, training
 from service.catalog.engine import Catalog
+from service.contracts.base import now
 from service.contracts.energy import EnergySpec
+from service.contracts.presets import read_spec
 from service.contracts.radius import RadiusSpec
 from service.ids import derived_id, new_id
 from service.settings import Settings
@@ -154,3 +156,15 @@ def nearest_distances(vectors: np.ndarray) -> np.ndarray:
     distances = np.linalg.norm(wide[:, None] - wide[None], axis=2)
     np.fill_diagonal(distances, np.inf)
     return distances.min(axis=1)
+
+
+def insert_run(catalog: Catalog) -> str:
+    """A training run's row."""
+    run, spec = new_id("run"), read_spec("training", {"preset": "smoke/f2"}).model_dump(mode="json")
+    numbers = dict.fromkeys(("step", "steps", "tokens"), 0)
+    texts = {"id": run, "job": insert_job(catalog, spec, "training"), "name": "a run", "experiment": spec["experiment"]}
+    empty = {name: {} for name in ("reference_lines", "data", "losses", "evaluation", "timing", "provenance")}
+    row = numbers | texts | empty | {"spec": spec, "warnings": [], "notes": [], "created_at": now()}
+    with catalog.begin() as connection:
+        training.register(connection, row | {"parameters": {"total": 1_000, "without_embeddings": 900}})
+    return run

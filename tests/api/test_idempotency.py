@@ -14,10 +14,8 @@ from starlette.testclient import TestClient
 from service.catalog import jobs, training
 from service.catalog.engine import Catalog
 from service.catalog.tables import training_runs
-from service.contracts.base import now
-from service.contracts.presets import read_spec
 from service.ids import new_id
-from tests.api.products import insert_job
+from tests.api.products import insert_run
 from tests.api.support import EXTRACTION, JSON, fields_of, problem_of
 
 BODY = {"kind": "extraction", "spec": EXTRACTION}
@@ -26,18 +24,6 @@ AT_ONCE = 50
 
 def post(api: TestClient, body: dict[str, Any], key: str) -> Any:
     return api.post("/v1/jobs", content=json.dumps(body), headers=JSON | {"Idempotency-Key": key})
-
-
-def insert_run(catalog: Catalog) -> str:
-    """A training run's row."""
-    run, spec = new_id("run"), read_spec("training", {"preset": "smoke/f2"}).model_dump(mode="json")
-    numbers = dict.fromkeys(("step", "steps", "tokens"), 0)
-    texts = {"id": run, "job": insert_job(catalog, spec, "training"), "name": "a run", "experiment": spec["experiment"]}
-    empty = {name: {} for name in ("reference_lines", "data", "losses", "evaluation", "timing", "provenance")}
-    row = numbers | texts | empty | {"spec": spec, "warnings": [], "notes": [], "created_at": now()}
-    with catalog.begin() as connection:
-        training.register(connection, row | {"parameters": {"total": 1_000, "without_embeddings": 900}})
-    return run
 
 
 def test_the_same_key_and_body_is_the_same_job(api: TestClient):

@@ -9,12 +9,12 @@ from contextlib import closing
 import pytest
 from starlette.testclient import TestClient
 
-from service.catalog import jobs
+from service.catalog import jobs, training
 from service.catalog.engine import Catalog
 from service.jobs.control import JobControl
 from service.jobs.engine import CONTROL_QUEUE, JobEngine, run_id
 from service.settings import Settings
-from tests.api.products import publish_report
+from tests.api.products import insert_job, insert_run, publish_report
 from tests.api.support import EXTRACTION, problem_of, submit
 
 BODY = {"kind": "extraction", "spec": EXTRACTION}
@@ -150,3 +150,15 @@ def test_what_a_waiting_job_names_is_not_deleted(settings: Settings, api: TestCl
     problem_of(api.delete(f"/v1/jobs/{made.job}"), 409, "conflict")
     post(api, f"/v1/jobs/{user}/cancel")
     assert api.delete(f"/v1/jobs/{made.job}").status_code == 204
+
+
+def test_the_run_of_a_model_that_a_waiting_job_names_is_not_deleted(catalog: Catalog, api: TestClient):
+    run = insert_run(catalog)
+    with catalog.begin() as connection:
+        made = training.get(connection, run).job
+        jobs.start(connection, made)
+        jobs.finish(connection, made, "succeeded")
+    user = insert_job(catalog, {"model": f"run:{run}@20"})
+    problem_of(api.delete(f"/v1/jobs/{made}"), 409, "conflict")
+    post(api, f"/v1/jobs/{user}/cancel")
+    assert api.delete(f"/v1/jobs/{made}").status_code == 204

@@ -6,7 +6,7 @@ import json
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.estimates.scale_out import Workers, search_at_scale
@@ -21,16 +21,17 @@ def workers(count: int = 8, segment_s: float = 20.0) -> Workers:
 
 def test_all_pairs_of_a_million_rows():
     found = search_at_scale(10**6, 1024, workers())
-    assert found.filtering_s == pytest.approx(10**12 / 2 * 1024 / 2e14 / 8)
-    assert found.parts == 8
-    assert found.bytes_read == 8 * 10**6 * 1024 * 4
+    assert found.parts == 3  # 2.56 s in all, and a second is the least
+    assert found.filtering_s == pytest.approx(1.0, rel=0.01)
+    assert found.bytes_read == 3 * 10**6 * 1024 * 4
     assert found.memory_bytes == 10**6 * (2 * 1024 + 256)
 
 
-@given(n=st.integers(10**5, 10**9), count=st.sampled_from([1, 8, 64]), segment_s=st.floats(1, 10_000))
+@settings(deadline=None)
+@given(n=st.integers(10**5, 10**8), count=st.sampled_from([1, 8, 64]), segment_s=st.floats(1, 10_000))
 def test_more_workers_filter_in_proportion_and_longer_parts_read_less(n: int, count: int, segment_s: float):
     one, many = (search_at_scale(n, 1024, workers(number, segment_s)) for number in (1, count))
-    assert one.filtering_s == pytest.approx(count * many.filtering_s)
+    assert one.filtering_s / count <= many.filtering_s * (1 + 1e-9) <= max(one.filtering_s / count, segment_s) * 1.01
     longer = search_at_scale(n, 1024, workers(count, 10 * segment_s))
     assert longer.bytes_read <= many.bytes_read
     assert longer.merging_s <= many.merging_s

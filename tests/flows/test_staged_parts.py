@@ -11,7 +11,7 @@ from service.catalog.engine import Catalog
 from service.settings import Settings
 from tests.api.products import insert_job
 from tests.training.segments import own, running_here
-from workers.flows.staged_parts import NO_PLAN, read_part, stage
+from workers.flows.staged_parts import OF_VERSION, read_part, stage
 
 
 def test_a_plan_of_an_older_version_is_made_again(settings: Settings, catalog: Catalog):
@@ -29,7 +29,7 @@ def test_a_plan_of_an_older_version_is_made_again(settings: Settings, catalog: C
 
     with running_here(settings, catalog):
         plan("jobs-0")
-        sha256 = plan(NO_PLAN)
-        assert plan(NO_PLAN) == sha256
-        assert made == ["jobs-0", NO_PLAN]
-        assert read_part({"report": "radius-1", "plan": NO_PLAN}, "plan", sha256)[1]["search"] == NO_PLAN
+        sha256 = plan(OF_VERSION)
+        assert plan(OF_VERSION) == sha256
+        assert made == ["jobs-0", OF_VERSION]
+        assert read_part({"report": "radius-1", "plan": OF_VERSION}, "plan", sha256)[1]["search"] == OF_VERSION

@@ -31,7 +31,7 @@ from workers.neighbors.splitting import (
     state_arrays,
 )
 from workers.neighbors.stored import StoredRows
-from workers.neighbors.strips import Part, part_stops, slot_pairs, strips_of
+from workers.neighbors.strips import Part, slot_pairs, strips_of
 
 Array = np.ndarray
 FORMATS = (torch.bfloat16, torch.float32)
@@ -117,19 +117,3 @@ def test_every_tile_is_in_one_part():
     assert len(cells) == len(set(cells)) == 55
     assert set(cells) == {(row, column) for row in range(0, 640, 64) for column in range(row, 640, 64)}
     assert [slot_pairs(part) // 64**2 for part in parts] == [1, 19, 1, 34]
-
-
-@given(st.integers(1, 5_000), st.floats(0, 3_000), st.integers(1, 64))
-def test_parts_are_within_limits_and_workers_end_together(tiles: int, seconds: float, workers: int):
-    stops, tile_s = part_stops(tiles, seconds, 20.0, workers), seconds / tiles
-    lengths_s = [(stop - start) * tile_s for start, stop in pairwise([0, *stops])]
-    assert all(start < stop for start, stop in pairwise([0, *stops]))
-    assert stops[-1] == tiles
-    assert max(lengths_s) <= max(20.0, tile_s) * (1 + 1e-9)
-    if workers == 1:
-        assert len(stops) <= seconds / max(20.0 - tile_s, tile_s, 1e-9) + 1
-        return
-    ends = [0.0] * workers
-    for length_s in lengths_s:  # whoever is free takes the next one
-        ends[ends.index(min(ends))] += length_s
-    assert max(ends) <= seconds / workers + max(2.0, tile_s) + 1e-6

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,9 @@ def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
     ids = [derived_id("act", job_id, position) for position in range(len(spec.sites))]
     recorded = current.read(lambda connection: activations.published(connection, ids))
     if len(recorded) < len(ids) or not are_sound(recorded, progress):
-        with _all_or_nothing(progress, current.staging(job_id), *map(current.artifact, ids)):
-            if recorded:  # and damaged since
-                _remove(progress, *map(current.artifact, ids))
-            _publish(spec, job_id, arguments, ids, progress)
+        unrecorded = [current.artifact(set_id) for set_id in ids if set_id not in recorded]
+        with _all_or_nothing(progress, current.staging(job_id), *unrecorded):
+            _publish(spec, job_id, arguments, ids, progress, anew=bool(recorded))
         rows = [catalog_row(current.artifact(set_id)) for set_id in ids]
         current.write(partial(_record, progress, rows))
     for set_id in ids:
@@ -113,19 +112,31 @@ def publish_sets(job_id: str, arguments: dict[str, Any], progress: SegmentProgre
 
 
 def _publish(
-    spec: ExtractionSpec, job_id: str, arguments: dict[str, Any], ids: list[str], progress: SegmentProgress
+    spec: ExtractionSpec,
+    job_id: str,
+    arguments: dict[str, Any],
+    ids: list[str],
+    progress: SegmentProgress,
+    *,
+    anew: bool,
 ) -> None:
-    """Rename the sets that are missing into place; all are then of what their segments told of."""
-    current = runtime()
-    staging = current.staging(job_id)
-    missing = [i for i, set_id in enumerate(ids) if not (current.artifact(set_id) / MANIFEST).exists()]
-    for position, about in (_describe(current, spec, job_id, staging, missing) if missing else {}).items():
-        with own_staging(current.settings.staging_root, ids[position], progress.attempt) as folder:
-            _link(staging / f"site-{position:02d}", folder, [shard_name(i) for i in range(arguments["shards"])])
-            _link(staging, folder, [rows_name(i) for i in range(arguments["shards"])])
-            finish_set(folder, about | {"id": ids[position]})
-            publish_folder(folder, current.artifact(ids[position]))
-    _check_published(current, ids, arguments["shards"], arguments["sha256"])
+    """Rename the sets that are missing into place, or all `anew`, once they are what their segments told of."""
+    current, shards = runtime(), range(arguments["shards"])
+    staging, folders = current.staging(job_id), [current.artifact(set_id) for set_id in ids]
+    missing = [i for i, folder in enumerate(folders) if anew or not (folder / MANIFEST).exists()]
+    described = _describe(current, spec, job_id, staging, missing) if missing else {}
+    with ExitStack() as owned:
+        made: dict[int, Path] = {}
+        for i, about in described.items():
+            made[i] = owned.enter_context(own_staging(current.settings.staging_root, ids[i], progress.attempt))
+            _link(staging / f"site-{i:02d}", made[i], [shard_name(shard) for shard in shards])
+            _link(staging, made[i], [rows_name(shard) for shard in shards])
+            finish_set(made[i], about | {"id": ids[i]})
+        _check_told([made.get(i, folder) for i, folder in enumerate(folders)], arguments["shards"], arguments["sha256"])
+        if anew:
+            _remove(progress, *folders)
+        for i, folder in made.items():
+            publish_folder(folder, folders[i])
 
 
 @contextmanager
@@ -139,19 +150,24 @@ def _all_or_nothing(progress: SegmentProgress, *folders: Path) -> Iterator[None]
 
 
 def _remove(progress: SegmentProgress, *folders: Path) -> None:
-    """By the owner of the segment alone: what one that was replaced thinks damaged is the next one's, and sound."""
+    """Only while this worker owns the segment: one that was replaced may take its successor's files for damaged."""
+    current = runtime()
+    gone = {folder: current.staging(f"{folder.name}.gone-{progress.attempt}") for folder in folders}
 
-    def remove(connection: Connection) -> None:
+    def set_aside(connection: Connection) -> None:
         progress.check(connection)  # whoever comes next waits for the end of the transaction
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        for folder, aside in gone.items():
+            with suppress(FileNotFoundError):
+                os.replace(folder, aside)
 
-    runtime().write(remove)
+    current.write(set_aside)
+    for aside in gone.values():
+        shutil.rmtree(aside, ignore_errors=True)
 
 
-def _check_published(current: Runtime, ids: list[str], shards: int, told: str) -> None:
-    """Raise unless the published files are those that the sample and `extract_shard` of all shards told of."""
-    manifests = [read_manifest(current.artifact(set_id)) for set_id in ids]
+def _check_told(folders: list[Path], shards: int, told: str) -> None:
+    """Raise unless the files of all sites are those that the sample and `extract_shard` of all shards told of."""
+    manifests = [read_manifest(folder) for folder in folders]
     hashes = [{entry["name"]: entry["sha256"] for entry in manifest["files"]} for manifest in manifests]
     chunks = [hashes[0][rows_name(shard)] for shard in range(shards)]
     of_shards = [

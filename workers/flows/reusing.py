@@ -56,7 +56,7 @@ def use_finished(
 ) -> list[str] | None:
     """Make finished sets that are what this job would compute its results; returns their ids, None where there is none.
 
-    What it has published itself comes first. All sites come from one job, and every file is read and checked: a damaged
+    What its results are already comes first. All sites come from one job, and every file is read and checked: a damaged
     set is computed anew.
     """
     current = runtime()

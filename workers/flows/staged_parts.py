@@ -22,7 +22,7 @@ from workers.flows.runtime import SegmentProgress, runtime
 Array = np.ndarray
 Arguments = dict[str, Any]
 Made = tuple[dict[str, Array], dict[str, Any]]
-NO_PLAN = APP_VERSION  # a plan and a null model belong to none, but to the workflows that read them
+OF_VERSION = APP_VERSION  # what a plan and a null model belong to, instead of a plan: another version makes its own
 _ARRAYS = "arrays.safetensors"
 
 
@@ -62,7 +62,7 @@ def read_part(arguments: Arguments, name: str, sha256: str) -> tuple[dict[str, A
         CorruptArtifact: it is missing, damaged, or of another plan.
     """
     folder = part_folder(arguments, name, sha256)
-    of = NO_PLAN if name in ("plan", "null") else arguments["plan"]
+    of = OF_VERSION if name in ("plan", "null") else arguments["plan"]
     if folder.manifest.get("plan") != of:
         raise CorruptArtifact("a part of a search belongs to another plan")
     return load_file(folder.file(_ARRAYS)), folder.manifest

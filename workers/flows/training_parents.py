@@ -7,6 +7,7 @@ from typing import Any
 from dbos import DBOS, WorkflowHandle
 
 from service.catalog import workers
+from service.errors import Cancelled
 from service.jobs.engine import COMPUTE_QUEUE, RUN_WORKFLOW, RUNS_QUEUE, TRAIN_QUEUE, options_for, run_id
 from workers.flows.dispatching import Spec, guard, plan, segment, shared, workflow
 from workers.flows.runtime import runtime
@@ -81,6 +82,8 @@ def _sweep(job_id: str, spec: Spec) -> None:
 def _failure(handle: WorkflowHandle[Any]) -> Exception | None:
     try:
         result_of(handle)
+    except Cancelled:  # the whole sweep was deleted
+        raise
     except Exception as error:
         return error
     return None

@@ -1,4 +1,4 @@
-"""The tiles of a search in parts: what one worker of several does, and how large a part should be."""
+"""The tiles of a search in parts: what one worker of several does."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from workers.neighbors.filtering import Search
-
-_SHORTEST_SHARE = 0.1  # of the longest part
 
 
 @dataclass(frozen=True)
@@ -19,28 +17,8 @@ class Part:
     of: int = 1
 
     def cut(self, total: int) -> tuple[int, int]:
-        """Of `total` things, the first that is in it and the one after its last; parts that meet have cuts that do."""
+        """The range of `total` things that it covers; adjacent parts cover adjacent ranges."""
         return total * self.start // self.of, total * self.stop // self.of
-
-
-def part_stops(tiles: int, seconds: float, longest_s: float, workers: int) -> list[int]:
-    """The tiles after which the parts of a search end.
-
-    For one worker parts of `longest_s`. Several should end together, however unequal they are: each part is half of a
-    worker's share of what is left then (guided self-scheduling, Polychronopoulos and Kuck 1987), within limits.
-
-    Args:
-        tiles: of the search, at least one.
-        seconds: that all of them take one worker.
-        longest_s: of a part, unless a tile takes longer; a tenth of it is the shortest, but for the last.
-    """
-    tile_s, stops = max(seconds, 1e-9) / tiles, [0]
-    while stops[-1] < tiles:
-        left = tiles - stops[-1]
-        fair_s = left * tile_s / (2 * workers) if workers > 1 else longest_s
-        part_s = min(longest_s, max(_SHORTEST_SHARE * longest_s, fair_s))
-        stops.append(stops[-1] + min(left, max(1, int(part_s / tile_s))))
-    return stops[1:]
 
 
 def strips_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
