@@ -84,9 +84,10 @@ def request_cancel(connection: sa.Connection, job_id: str) -> int:
     open_job = (jobs.c.id == job_id) & jobs.c.state.in_(("queued", "running"))
     if connection.execute(jobs.update().where(open_job).values(state="cancelling")).rowcount:
         events.record(connection, job_id, "cancelling")
-    elif get(connection, job_id).state not in ("cancelling", "cancelled"):
+    job = get(connection, job_id)
+    if job.state not in ("cancelling", "cancelled"):
         raise Conflict("the job has ended already")
-    return get(connection, job_id).retries
+    return job.retries
 
 
 def requeue(connection: sa.Connection, job_id: str) -> int:

@@ -28,12 +28,9 @@ def name_step(catalog: Catalog, spec: JobSpec) -> JobSpec:
         if named is None:
             return spec
         with catalog.read() as connection:
-            kept = [checkpoint.step for checkpoint in training.checkpoints(connection, named.run)]
+            return spec.model_copy(update={"model": str(_kept(connection, named))})
     except InvalidInput as error:
         raise InvalidInput(error.detail, field="spec.model") from error
-    if not kept or (named.step is not None and named.step not in kept):
-        raise InvalidInput("the run has kept no such model; GET /v1/training/{id} lists them", field="spec.model")
-    return spec.model_copy(update={"model": str(RunModel(named.run, named.step or kept[-1]))})
 
 
 def check_references(connection: sa.Connection, spec: JobSpec, settings: Settings) -> None:
@@ -84,17 +81,19 @@ def _check_extraction(connection: sa.Connection, spec: ExtractionSpec, settings:
         raise InvalidInput("position must lie within the chunk", field="spec.position")
     named = parse_run_model(spec.model)
     if named is not None:
-        _check_run(connection, named)
+        training.hold(connection, named.run)
+        _kept(connection, named)
     if leaves_root(spec.model):
         raise InvalidInput("a model is a hub id or a folder under the models root", field="spec.model")
     _check_corpus(connection, spec.corpus, "spec.corpus")
 
 
-def _check_run(connection: sa.Connection, named: RunModel) -> None:
-    """The kept model is there, and nobody deletes its run before the transaction's end."""
-    training.hold(connection, named.run)
-    if named.step not in [checkpoint.step for checkpoint in training.checkpoints(connection, named.run)]:
+def _kept(connection: sa.Connection, named: RunModel) -> RunModel:
+    """The kept model that is named, or the newest; raises `InvalidInput` where there is none."""
+    kept = [checkpoint.step for checkpoint in training.checkpoints(connection, named.run)]
+    if not kept or (named.step is not None and named.step not in kept):
         raise InvalidInput("the run has kept no such model; GET /v1/training/{id} lists them", field="spec.model")
+    return RunModel(named.run, named.step or kept[-1])
 
 
 def _check_training(connection: sa.Connection, spec: TrainingSpec, prefix: str) -> None:

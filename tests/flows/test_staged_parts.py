@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from service.catalog import jobs
 from service.catalog.engine import Catalog
+from service.jobs.engine import APP_VERSION
 from service.settings import Settings
 from tests.api.products import insert_job
 from tests.training.segments import own, running_here
-from workers.flows.staged_parts import OF_VERSION, read_part, stage
+from workers.flows.staged_parts import read_part, stage
 
 
-def test_a_plan_of_an_older_version_is_made_again(settings: Settings, catalog: Catalog):
+def test_a_plan_of_an_older_version_is_made_again(
+    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+):
     job_id = insert_job(catalog, {})
     with catalog.begin() as connection:
         jobs.start(connection, job_id)
@@ -25,11 +29,12 @@ def test_a_plan_of_an_older_version_is_made_again(settings: Settings, catalog: C
             made.append(version)
             return {"centre": np.zeros(3)}, {"search": version}
 
-        return stage({"report": "radius-1", "plan": version}, own(catalog, job_id, "split"), "plan", make)
+        monkeypatch.setattr("workers.flows.staged_parts.APP_VERSION", version)
+        return stage({"report": "radius-1"}, own(catalog, job_id, "split"), "plan", make)
 
     with running_here(settings, catalog):
         plan("jobs-0")
-        sha256 = plan(OF_VERSION)
-        assert plan(OF_VERSION) == sha256
-        assert made == ["jobs-0", OF_VERSION]
-        assert read_part({"report": "radius-1", "plan": OF_VERSION}, "plan", sha256)[1]["search"] == OF_VERSION
+        sha256 = plan(APP_VERSION)
+        assert plan(APP_VERSION) == sha256
+        assert made == ["jobs-0", APP_VERSION]
+        assert read_part({"report": "radius-1"}, "plan", sha256)[1]["search"] == APP_VERSION

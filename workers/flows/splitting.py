@@ -20,7 +20,7 @@ from workers.devices.device import describe_device
 from workers.flows.keeping import Kept
 from workers.flows.runtime import SegmentProgress, runtime
 from workers.flows.searching import Found, SearchInput, means_of, read_input, reason_of, sets_of
-from workers.flows.staged_parts import OF_VERSION, Arguments, Made, part_folder, part_name, read_part, stage
+from workers.flows.staged_parts import Arguments, Made, part_folder, part_name, read_part, stage
 from workers.neighbors.candidates import CandidateState, merge_candidates
 from workers.neighbors.counting import count_within
 from workers.neighbors.filtering import Search
@@ -75,7 +75,7 @@ def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> 
         stops = [part_stops(plan.tiles, seconds, longest_s, living) for seconds in (plan.seconds, counting)]
         return plan.arrays(), plan.facts() | {"search": stops[0], "count": stops[1], "began": began}
 
-    sha256 = stage(arguments | {"plan": OF_VERSION}, progress, "plan", make)
+    sha256 = stage(arguments, progress, "plan", make)
     manifest = part_folder(arguments, "plan", sha256).manifest
     if made and len(manifest["search"]) + len(manifest["count"]) > 2:
         _kept.leave(sha256, made.pop())
@@ -129,7 +129,7 @@ def draw_null(job_id: str, arguments: Arguments, progress: SegmentProgress) -> A
         return {f"distances_{at}": part for at, part in enumerate(null.distances)}, {"rank": null.rank}
 
     with _kept.held():  # for the parts, which come next
-        return {"sha256": stage(arguments | {"plan": OF_VERSION}, progress, "null", make)}
+        return {"sha256": stage(arguments, progress, "null", make)}
 
 
 def _prepare(arguments: Arguments) -> Prepared:

@@ -22,7 +22,6 @@ from workers.flows.runtime import SegmentProgress, runtime
 Array = np.ndarray
 Arguments = dict[str, Any]
 Made = tuple[dict[str, Array], dict[str, Any]]
-OF_VERSION = APP_VERSION  # what a plan and a null model belong to, instead of a plan: another version makes its own
 _ARRAYS = "arrays.safetensors"
 
 
@@ -35,7 +34,7 @@ def stage(arguments: Arguments, progress: SegmentProgress, name: str, make: Call
     shutil.rmtree(root / name, ignore_errors=True)
     began = time.perf_counter()
     arrays, facts = make()
-    about = {"kind": "part", "plan": arguments["plan"], "worker": runtime().worker} | facts
+    about = {"kind": "part", "plan": _plan_of(arguments, name), "worker": runtime().worker} | facts
     with own_staging(root, name, progress.attempt) as folder:
         save_tensors(folder / _ARRAYS, {key: np.ascontiguousarray(array) for key, array in arrays.items()})
         about |= {"files": [describe_file(folder / _ARRAYS)], "work_s": time.perf_counter() - began}
@@ -62,8 +61,7 @@ def read_part(arguments: Arguments, name: str, sha256: str) -> tuple[dict[str, A
         CorruptArtifact: it is missing, damaged, or of another plan.
     """
     folder = part_folder(arguments, name, sha256)
-    of = OF_VERSION if name in ("plan", "null") else arguments["plan"]
-    if folder.manifest.get("plan") != of:
+    if folder.manifest.get("plan") != _plan_of(arguments, name):
         raise CorruptArtifact("a part of a search belongs to another plan")
     return load_file(folder.file(_ARRAYS)), folder.manifest
 
@@ -71,6 +69,11 @@ def read_part(arguments: Arguments, name: str, sha256: str) -> tuple[dict[str, A
 def part_folder(arguments: Arguments, name: str, sha256: str) -> ArtifactFolder:
     """A staged part; every file of it is checked before anything is taken from it."""
     return ArtifactFolder(_root(arguments["report"]) / name, sha256)
+
+
+def _plan_of(arguments: Arguments, name: str) -> str:
+    """What a part belongs to; a plan and a null model to this version, so that another one makes its own."""
+    return APP_VERSION if name in ("plan", "null") else arguments["plan"]
 
 
 def _root(report_id: str) -> Path:
