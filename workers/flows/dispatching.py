@@ -87,7 +87,7 @@ def plan(job_id: str, total: int, unit: str, asked: int, found: int) -> None:
     """How much there is to do, and the warning that the corpus gives less than was asked for."""
 
     def record(connection: Connection) -> None:
-        jobs.plan(connection, job_id, total, unit)
+        jobs.set_total(connection, job_id, total, unit)
         jobs.warn(connection, job_id, lacking(asked, found, "chunks"))
 
     runtime().write(record)

@@ -45,7 +45,7 @@ def evaluate_energies(job_id: str, arguments: dict[str, Any], progress: SegmentP
     layers, queries = read_layers(spec, current) if spec.activations else ([], None)
     total = max(1, sum(layer.summary.n for layer in layers))
     if arguments["alone"]:
-        current.write(lambda connection: jobs.plan(connection, job_id, total, "rows"))
+        current.write(lambda connection: jobs.set_total(connection, job_id, total, "rows"))
     if not (target / MANIFEST).exists():
         with own_staging(current.settings.staging_root, report_id, progress.attempt) as folder:
             if spec.builtin is not None:

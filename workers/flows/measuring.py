@@ -39,7 +39,7 @@ def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProg
     spec = RadiusSpec(**{name: arguments[name] for name in RadiusSpec.model_fields if name in arguments})
     summary, statistics = current.read(lambda connection: activations.get(connection, spec.activations))
     if arguments["alone"]:
-        current.write(lambda connection: jobs.plan(connection, job_id, summary.n, "rows"))
+        current.write(lambda connection: jobs.set_total(connection, job_id, summary.n, "rows"))
     target = current.artifact(report_id)
     if not (target / MANIFEST).exists():
         with own_staging(current.settings.staging_root, report_id, progress.attempt) as folder:

@@ -13,7 +13,7 @@ from typing import Any
 
 from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
 
-from service.catalog import errands, segments
+from service.catalog import background_tasks, segments
 from service.catalog.engine import Connection
 from service.errors import RadiusError, Superseded
 from service.jobs.engine import SEGMENT_WORKFLOW
@@ -94,11 +94,11 @@ def _owned(job_id: str, name: str, function: str, arguments: Arguments) -> Argum
     """Run a segment as its owner; what belongs to no job has none, but a count of its deaths."""
     current = runtime()
     if function in ERRANDS:
-        current.write(partial(errands.begin, name=job_id, worker=current.worker))
+        current.write(partial(background_tasks.begin, name=job_id, worker=current.worker))
         try:
             return ERRANDS[function](arguments)
         finally:
-            current.write(partial(errands.end, name=job_id))
+            current.write(partial(background_tasks.end, name=job_id))
 
     def claim(connection: Connection) -> int:
         if not _is_ours():  # asked again when the database was away

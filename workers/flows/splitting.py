@@ -61,7 +61,7 @@ def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> 
     lease_s, longest_s = current.settings.lease_s, current.settings.search_segment_s
     living = current.read(lambda connection: workers.count_alive(connection, "compute-", lease_s))
     if arguments["alone"]:
-        current.write(lambda connection: jobs.plan(connection, job_id, len(given.queries), "rows"))
+        current.write(lambda connection: jobs.set_total(connection, job_id, len(given.queries), "rows"))
     made: list[Prepared] = []
 
     def make() -> Made:
