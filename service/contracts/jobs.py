@@ -16,6 +16,7 @@ from service.contracts.training import TrainingSpec
 
 JobKind = Literal["extraction", "radius", "energy", "analysis", "training", "sweep"]
 JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+OPEN_STATES: frozenset[str] = frozenset({"queued", "running", "cancelling"})
 FINAL_STATES: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -87,9 +88,7 @@ class JobEvent(Contract):
 
     id: int
     job: Identifier
-    type: str = Field(
-        description="queued, running, planned, segment, result, warning, reused, cancelling, or a final state"
-    )
+    type: str = Field(description="queued, running, planned, result, warning, reused, cancelling, or a final state")
     data: dict[str, Any]
     created_at: datetime
 
