@@ -30,7 +30,7 @@ JOBS_AND_CATALOG = {
     "corpus_uploads energy estimates event_stream hostile_corpora hostile_json hostile_parameters idempotency "
     "job_atomicity job_control job_listing jobs limits liveness problems progress published_reports radius "
     "radius_options radius_partition radius_queries radius_requests random_json retention reuse "
-    "segment_owners sweeps training worker_locks",
+    "segment_owners sweeps training",
     "end_to_end": "budget energy_jobs estimates job_control kill main_job radius_jobs retention reuse sweep training",
     "faults": "cancel_against_finish control_deaths frozen_worker full_disk hard_writing hostile_imports random_kills "
     "poison stopped_worker",
