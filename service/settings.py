@@ -196,9 +196,8 @@ class Settings(BaseSettings):
         """The URL with its password; sessions of PostgreSQL get our limits, also those that the job engine opens."""
         from sqlalchemy import URL, make_url  # here, so that a command which reads settings alone does not load it
 
-        if self.database_url is None:
-            return URL.create("sqlite", database=str(self.data_dir / "radius.db")).render_as_string()
-        url = make_url(self.database_url)
+        own = URL.create("sqlite", database=str(self.data_dir / "radius.db"))
+        url = own if self.database_url is None else make_url(self.database_url)
         if self.database_password_file is not None:
             if not url.username or url.password is not None:
                 raise ValueError("DATABASE_PASSWORD_FILE goes with a DATABASE_URL that has a user and no password")
@@ -210,10 +209,8 @@ class Settings(BaseSettings):
     def _session_parameters(self) -> dict[str, str]:
         limit_ms = max(1, round(1000 * self.idle_transaction_s))
         idle = {"options": f"-c idle_in_transaction_session_timeout={limit_ms}"} if self.idle_transaction_s else {}
-        answer_ms = round(1000 * self.database_answer_s)
-        return (
-            idle | _KEEP_ALIVE | {"connect_timeout": str(self.database_connect_s), "tcp_user_timeout": str(answer_ms)}
-        )
+        answer_ms, connect_s = round(1000 * self.database_answer_s), self.database_connect_s
+        return idle | _KEEP_ALIVE | {"connect_timeout": str(connect_s), "tcp_user_timeout": str(answer_ms)}
 
     @property
     def models_root(self) -> Path:
