@@ -36,7 +36,7 @@ from service.jobs.outages import wait_out_outages
 from service.jobs.retention import Retention
 from service.jobs.submission import Submission
 from service.settings import Settings
-from workers.flows.runtime import Runtime, set_runtime
+from workers.flows.engine.runtime import Runtime, set_runtime
 from workers.watching import keep_lock, keep_noticing, keep_taking_over, only_one
 
 logger = logging.getLogger("radius.worker")
@@ -80,7 +80,7 @@ def main() -> None:
 def _follows(runtime: Runtime) -> bool:
     """False for a trainer; another of the ranks that `torchrun` has started follows it until `torchrun` ends them."""
     from workers.devices.device import set_precise_float32
-    from workers.flows.training import follow
+    from workers.flows.training.segments import follow
     from workers.training.ranks import own_ranks
 
     if own_ranks().rank == 0:
@@ -140,10 +140,10 @@ def _launch(settings: Settings, role: str, name: str) -> None:
         }
     )
     if role == "control":
-        import workers.flows.parents
-        import workers.flows.training_parents
+        import workers.flows.analysis.job
+        import workers.flows.training.job
     else:
-        import workers.flows.segments  # noqa: F401
+        import workers.flows.engine.execution  # noqa: F401
         from workers.devices.device import choose_device, set_precise_float32
 
         set_precise_float32(settings.torch_threads)
@@ -152,7 +152,7 @@ def _launch(settings: Settings, role: str, name: str) -> None:
 
 def _introduce(runtime: Runtime) -> None:
     """Say what this worker computes on, for estimates; where the database is away they do without."""
-    from workers.flows.calibrating import this_device
+    from workers.flows.calibrations.measure import this_device
 
     device = this_device(runtime.settings)
     try:

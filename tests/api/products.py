@@ -23,7 +23,9 @@ from service.contracts.radius import RadiusSpec
 from service.ids import derived_id, new_id
 from service.settings import Settings
 from workers.figures.saving import save_figure
-from workers.flows import evaluating, measuring, runtime
+from workers.flows.energy import report as evaluating
+from workers.flows.engine import runtime
+from workers.flows.radius import report as measuring
 
 ROWS, D_MODEL, CHUNK_TOKENS = 40, 3, 4
 

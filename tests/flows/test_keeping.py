@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from workers.flows.keeping import Kept
+from workers.flows.engine.retention import Kept
 
 PATIENCE_S = 10.0
 

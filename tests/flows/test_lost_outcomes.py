@@ -22,8 +22,8 @@ from service.catalog.engine import Catalog
 from service.jobs.engine import APP_NAME, APP_VERSION, CONTROL_QUEUE, JobEngine, engine_url
 from service.jobs.liveness import Liveness
 from service.settings import Settings
-from workers.flows.dispatching import workflow
-from workers.flows.runtime import Runtime, set_runtime
+from workers.flows.engine.dispatching import workflow
+from workers.flows.engine.runtime import Runtime, set_runtime
 
 refusals = ["the end of the first run"]
 

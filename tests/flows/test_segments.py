@@ -17,8 +17,9 @@ from service.catalog.engine import Catalog
 from service.errors import InvalidInput
 from service.settings import Settings
 from tests.api.products import insert_job
-from workers.flows import runtime, segments
-from workers.flows.runtime import Runtime, SegmentProgress
+from workers.flows.engine import execution as segments
+from workers.flows.engine import runtime
+from workers.flows.engine.runtime import Runtime, SegmentProgress
 
 NAME, FUNCTION = "part-00", "search"
 Work = Callable[[str, dict[str, Any], SegmentProgress], dict[str, Any]]

@@ -21,9 +21,9 @@ from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
 from tests.api.products import insert_job
 from tests.training.segments import own, running_here
-from workers.flows import extracting
-from workers.flows.extracting import extract_shard, publish_sets
-from workers.flows.sampling import SAMPLE_NOTE, sample_chunks
+from workers.flows.extraction import shards as extracting
+from workers.flows.extraction.sample import SAMPLE_NOTE, sample_chunks
+from workers.flows.extraction.shards import extract_shard, publish_sets
 
 SITES = ["blocks.0.hook_resid_post", "final_norm_out"]
 VECTORS, CHUNKS = "site-00/shard-00001.safetensors", "rows-00001.safetensors"

@@ -13,7 +13,7 @@ from service.jobs.engine import APP_VERSION
 from service.settings import Settings
 from tests.api.products import insert_job
 from tests.training.segments import own, running_here
-from workers.flows.staged_parts import read_part, stage
+from workers.flows.radius.staged import read_part, stage
 
 
 def test_a_plan_of_an_older_version_is_made_again(
@@ -29,7 +29,7 @@ def test_a_plan_of_an_older_version_is_made_again(
             made.append(version)
             return {"centre": np.zeros(3)}, {"search": version}
 
-        monkeypatch.setattr("workers.flows.staged_parts.APP_VERSION", version)
+        monkeypatch.setattr("workers.flows.radius.staged.APP_VERSION", version)
         return stage({"report": "radius-1"}, own(catalog, job_id, "split"), "plan", make)
 
     with running_here(settings, catalog):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from service.errors import Cancelled
-from workers.flows.waiting import Waiting, _EndedWorkflows
+from workers.flows.engine.waiting import Waiting, _EndedWorkflows
 
 SHORTEST_S = 0.01
 
@@ -129,7 +129,7 @@ def test_nothing_to_wait_for_is_nothing(workflows: Workflows, pool: ThreadPoolEx
 def test_the_longer_nothing_happens_the_rarer_are_looks(
     workflows: Workflows, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("workers.flows.waiting._LATE", 1.0)  # each pause as long as all before
+    monkeypatch.setattr("workers.flows.engine.waiting._LATE", 1.0)  # each pause as long as all before
     waiting = Waiting(workflows.ended_of, SHORTEST_S)
     found = pool.submit(waiting.until_ended, ["a"])
     time.sleep(1.5)
@@ -164,8 +164,8 @@ def test_what_is_no_longer_there_is_noticed_after_a_while(monkeypatch: pytest.Mo
                 if not status or state in status
             ]
 
-    monkeypatch.setattr("workers.flows.waiting.DBOS", Engine)
+    monkeypatch.setattr("workers.flows.engine.waiting.DBOS", Engine)
     asking = _EndedWorkflows()
     assert asking.among(["a", "b", "c"]) == {"b": True}
-    monkeypatch.setattr("workers.flows.waiting._COUNT_S", 0.0)
+    monkeypatch.setattr("workers.flows.engine.waiting._COUNT_S", 0.0)
     assert asking.among(["a", "b", "c"]) == {"b": True, "c": None}

@@ -15,9 +15,9 @@ from service.contracts.presets import read_spec
 from service.contracts.training import MetricsRow, TrainingRun
 from service.settings import Settings
 from tests.api.products import insert_job
-from workers.flows import runtime
-from workers.flows.runtime import Runtime, SegmentProgress
-from workers.flows.training import finish_run, prepare_run, train_run
+from workers.flows.engine import runtime
+from workers.flows.engine.runtime import Runtime, SegmentProgress
+from workers.flows.training.segments import finish_run, prepare_run, train_run
 from workers.training.checkpoints import SavedState
 
 

@@ -12,9 +12,11 @@ from service.catalog.engine import Catalog
 from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
 from tests.training.segments import TrainingJob, begun, own, prepared, running_here
-from workers.flows import trainers, training, training_data
-from workers.flows.training import prepare_run
-from workers.flows.training_log import TrainingLog
+from workers.flows.training import data as training_data
+from workers.flows.training import segments as training
+from workers.flows.training import trainers
+from workers.flows.training.log import TrainingLog
+from workers.flows.training.segments import prepare_run
 from workers.training import checkpoints
 
 SPEC = {
@@ -101,13 +103,13 @@ def test_an_owner_that_was_replaced_changes_nothing(
 
     def frozen(path: Path, trainer: Any) -> checkpoints.SavedState:
         """Meanwhile another one takes the segment and trains it to its end; then this one wakes."""
-        monkeypatch.setattr("workers.flows.training_log.save_state", save_state)
+        monkeypatch.setattr("workers.flows.training.log.save_state", save_state)
         job.train(job.own())
         with torch.no_grad():
             next(trainer.task.model.parameters()).add_(1.0)  # another device gives other numbers
         return save_state(path, trainer)
 
-    monkeypatch.setattr("workers.flows.training_log.save_state", frozen)
+    monkeypatch.setattr("workers.flows.training.log.save_state", frozen)
     with running_here(settings, catalog):
         with pytest.raises(Superseded):
             job.train(first)

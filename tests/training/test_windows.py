@@ -18,8 +18,8 @@ from service.errors import Cancelled
 from service.ids import derived_id
 from service.settings import Settings
 from tests.training.segments import begun, own, prepared, running_here
-from workers.flows.sweeping import prepare_sweep
-from workers.flows.training import prepare_run
+from workers.flows.training.segments import prepare_run
+from workers.flows.training.sweep import prepare_sweep
 from workers.training.data import spread_starts
 from workers.training.tokenising import in_groups, token_arrays
 from workers.training.windows import WindowTask, prepare_windows

@@ -10,7 +10,7 @@ from service.artifacts.atomic import publish_folder, sha256_file
 from service.artifacts.manifest import MANIFEST, describe_file, write_manifest
 from service.artifacts.staging import collect_staging, own_staging
 from service.artifacts.views import view_name
-from workers.flows.runtime import SegmentProgress, runtime
+from workers.flows.engine.runtime import SegmentProgress, runtime
 
 
 def publish_part(product: str, name: str, progress: SegmentProgress, write: Callable[[Path], object]) -> str:
