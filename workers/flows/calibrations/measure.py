@@ -6,7 +6,6 @@ import hashlib
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
@@ -18,14 +17,16 @@ from service.settings import Settings
 from workers.calibration import calibrate
 from workers.corpora.sources import read_documents
 from workers.devices.device import choose_device, describe_device, device_memory
-from workers.flows.engine.runtime import runtime
+from workers.flows.calibrations.arguments import CALIBRATE, Calibrated
+from workers.flows.engine.runtime import Runtime
+from workers.flows.engine.segments import Nothing, runs_unowned
 
 _TEXT = "python-docs"
 _DOCUMENTS = 400  # of the built-in corpus: a few megabytes of real text
 
 
 def this_device(settings: Settings) -> Device:
-    """What this worker computes on; equal fingerprints are equally fast."""
+    """The device of this worker; devices with equal fingerprints are equally fast."""
     device = choose_device(settings.device)
     about = describe_device(device)
     what = about | {"device": device.type, "versions": provenance(("torch", "numpy"))["versions"]}
@@ -38,16 +39,17 @@ def this_device(settings: Settings) -> Device:
     )
 
 
-def calibrate_device(_arguments: dict[str, Any]) -> dict[str, Any]:
-    """Measure, and keep what was found; a device of a kind that was measured is left alone."""
-    current = runtime()
-    fingerprint = this_device(current.settings).fingerprint
-    if current.read(lambda connection: calibrations.get(connection, fingerprint)) is not None:
-        return {"fingerprint": fingerprint}
-    source = current.read(lambda connection: corpora.find(connection, _TEXT)).source
-    documents = list(islice(read_documents(source, current.settings), _DOCUMENTS))
-    current.settings.staging_root.mkdir(parents=True, exist_ok=True)  # where leftovers of a killed process are swept
-    with TemporaryDirectory(dir=current.settings.staging_root) as name:
-        measured = calibrate(choose_device(current.settings.device), documents, Path(name))
-    current.write(lambda connection: calibrations.record(connection, fingerprint, measured))
-    return {"fingerprint": fingerprint}
+@runs_unowned(CALIBRATE)
+def calibrate_device(_: Nothing, runtime: Runtime) -> Calibrated:
+    """Measure and record the device's speeds, unless a device of this kind was measured before."""
+    settings = runtime.settings
+    fingerprint = this_device(settings).fingerprint
+    if runtime.read(lambda connection: calibrations.get(connection, fingerprint)) is not None:
+        return Calibrated(fingerprint=fingerprint)
+    source = runtime.read(lambda connection: corpora.find(connection, _TEXT)).source
+    documents = list(islice(read_documents(source, settings), _DOCUMENTS))
+    settings.staging_root.mkdir(parents=True, exist_ok=True)  # leftovers of a killed process are removed there
+    with TemporaryDirectory(dir=settings.staging_root) as name:
+        measured = calibrate(choose_device(settings.device), documents, Path(name))
+    runtime.write(lambda connection: calibrations.record(connection, fingerprint, measured))
+    return Calibrated(fingerprint=fingerprint)

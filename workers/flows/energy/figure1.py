@@ -15,7 +15,7 @@ from workers.figures.figure1 import draw_figure1
 
 
 def write_figure1(folder: Path, job_id: str, report_id: str) -> None:
-    """The report of the built-in: the paper's Fig. 1, redrawn."""
+    """Write the report and its figures into a folder."""
     began, theory = time.perf_counter(), figure1_theory()
     folder.mkdir(parents=True, exist_ok=True)
     figures = draw_figure1(folder / FIGURE)

@@ -1,4 +1,4 @@
-"""Segment: activation sets → their energy report, the energies behind it, and the figure."""
+"""Segment: activation sets → their energy report, the energies behind it and the figure, published."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from typing import Any
 import numpy as np
 
 from service.artifacts.activation_set import save_tensors
-from service.artifacts.atomic import publish_folder, sha256_file
-from service.artifacts.manifest import MANIFEST
 from service.artifacts.report import FIGURE, EnergyFolder, write_report
-from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import energy as energy_catalog
 from service.catalog import jobs
 from service.catalog.engine import Connection
 from service.contracts.base import Notice, now
-from service.contracts.energy import EnergySpec
 from service.contracts.energy_report import EnergyReport
 from service.provenance import provenance
 from service.theory.energy_bounds import ORIGIN_NOTE
 from workers.devices.device import choose_device, describe_device
 from workers.figures.energy import draw_energy_figure
+from workers.flows.energy.arguments import ENERGY, EnergyArguments, EnergyReported
 from workers.flows.energy.descent import measure_descent
 from workers.flows.energy.fields import global_report
 from workers.flows.energy.figure1 import write_figure1
 from workers.flows.energy.layers import MeasuredLayer, measure_layer
 from workers.flows.energy.sets import Layer, draw_points, read_layers
-from workers.flows.engine.runtime import SegmentProgress, runtime
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.segments import runs
+from workers.flows.publishing import Change, Draft, publish
 from workers.neighbors.ticking import Tick, part_of
 
 ENERGIES = "energies.safetensors"
@@ -37,46 +36,49 @@ _PACKAGES = ("numpy", "scipy", "torch", "matplotlib")
 Array = np.ndarray
 
 
-def evaluate_energies(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Compute and publish the report `arguments["report"]`; one that is there already is kept."""
-    current, report_id = runtime(), arguments["report"]
-    spec = EnergySpec(**{name: arguments[name] for name in EnergySpec.model_fields if name in arguments})
-    target = current.artifact(report_id)
+@runs(ENERGY)
+def evaluate_energies(arguments: EnergyArguments, owner: SegmentOwner) -> EnergyReported:
+    """Compute and publish the report; a sound one that an earlier owner published is kept."""
+    current, spec, job_id = owner.runtime, arguments.spec, owner.job_id
     layers, queries = read_layers(spec, current) if spec.activations else ([], None)
     total = max(1, sum(layer.summary.n for layer in layers))
-    if arguments["alone"]:
+    if arguments.sets_total:
         current.write(lambda connection: jobs.plan(connection, job_id, total, "rows"))
-    if not (target / MANIFEST).exists():
-        with own_staging(current.settings.staging_root, report_id, progress.attempt) as folder:
-            if spec.builtin is not None:
-                write_figure1(folder, job_id, report_id)
-            else:
-                tick = partial(_tick_rows, progress, total)
-                _write_report(folder, job_id, report_id, spec, layers, queries, tick)
-            publish_folder(folder, target)
-    sha256 = sha256_file(target / MANIFEST)
-    report = EnergyFolder(target, sha256).report()  # checked once more: it may be an owner's before, long ago
+    target = current.artifact(arguments.report)
+
+    def write(folder: Path) -> None:
+        if spec.builtin is not None:
+            write_figure1(folder, job_id, arguments.report)
+        else:
+            _write_report(folder, arguments, owner, layers, queries, lambda share: owner.progress(int(share * total)))
+
+    publish(owner, [Draft(target, write)], record=partial(_recorded, job_id, target))
+    owner.progress(total, final=True)
+    return EnergyReported(report=arguments.report)
+
+
+def _recorded(job_id: str, target: Path, digests: list[str]) -> Change:
+    """What makes the report visible: its row, the job's result and warnings."""
+    report = EnergyFolder(target, digests[0]).report()
+    site = report.layers[0].site if len(report.layers) == 1 else None
 
     def record(connection: Connection) -> None:
-        progress.check(connection)
-        energy_catalog.publish(connection, _row(report, sha256))
-        jobs.add_result(connection, job_id, "energy", layers[0].summary.site if len(layers) == 1 else None, report_id)
+        energy_catalog.publish(connection, _row(report, digests[0]))
+        jobs.add_result(connection, job_id, "energy", site, report.id)
         jobs.warn(connection, job_id, report.warnings)
 
-    current.write(record)
-    collect_staging(current.settings.staging_root, report_id)
-    progress(total, final=True)
-    return {"report": report_id}
-
-
-def _tick_rows(progress: SegmentProgress, total: int, share: float) -> None:
-    progress(int(share * total))
+    return record
 
 
 def _write_report(
-    folder: Path, job_id: str, report_id: str, spec: EnergySpec, layers: list[Layer], queries: Layer | None, tick: Tick
+    folder: Path,
+    arguments: EnergyArguments,
+    owner: SegmentOwner,
+    layers: list[Layer],
+    queries: Layer | None,
+    tick: Tick,
 ) -> None:
-    began, settings = time.perf_counter(), runtime().settings
+    began, settings, spec = time.perf_counter(), owner.runtime.settings, arguments.spec
     points, dimension = draw_points(spec, layers, queries), layers[0].summary.d_model
     descends = queries is None and len(layers) > 1
     parts = len(layers) * (2 if descends else 1)
@@ -90,8 +92,8 @@ def _write_report(
     if len(layers) > 1:
         over_layers = global_report([part.found.g for part in measured], [part.radii for part in measured], dimension)
     report = EnergyReport(
-        id=report_id,
-        job=job_id,
+        id=arguments.report,
+        job=owner.job_id,
         activations=spec.activations,
         queries=spec.queries,
         name=_name(layers),
@@ -107,7 +109,7 @@ def _write_report(
             "descent_s": time.perf_counter() - evaluated,
             "total_s": time.perf_counter() - began,
         },
-        provenance=_provenance(spec, layers, queries, measured),
+        provenance=_provenance(arguments, owner, layers, queries, measured),
         created_at=now(),
     )
     _write_files(folder, report, points.ids, measured)
@@ -129,16 +131,20 @@ def _warnings(measured: list[MeasuredLayer]) -> list[Notice]:
 
 
 def _provenance(
-    spec: EnergySpec, layers: list[Layer], queries: Layer | None, measured: list[MeasuredLayer]
+    arguments: EnergyArguments,
+    owner: SegmentOwner,
+    layers: list[Layer],
+    queries: Layer | None,
+    measured: list[MeasuredLayer],
 ) -> dict[str, Any]:
     return provenance(
         _PACKAGES,
-        seed=spec.seed,
+        seed=arguments.spec.seed,
         activations_sha256=[layer.summary.sha256 for layer in layers],
         queries_sha256=None if queries is None else queries.summary.sha256,
         betas=list(measured[0].found.betas),
         crowded=[int(part.found.crowded.sum()) for part in measured],
-        **describe_device(choose_device(runtime().settings.device)),
+        **describe_device(choose_device(owner.runtime.settings.device)),
     )
 
 

@@ -1,94 +1,152 @@
-"""What the workflows of all job kinds share: how a job is begun, planned and ended, and how a segment is enqueued.
+"""The control worker's side of a job: its workflow starts the job, enqueues segments, waits and records the end.
 
-A replay after a crash takes the same steps in the same order: everything that reads or writes is a step, under a name
-that stays, and segments have ids made from the job's, so that they are found again instead of started twice.
+A replay after a crash takes the same steps in the same order: everything that reads or writes is a step with a fixed
+name, and segments have ids derived from the job's, so that a replay finds them instead of starting them twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, Generic
 
 from dbos import DBOS, PortableWorkflowError, WorkflowHandle, WorkflowSerializationFormat
 
 from service.catalog import jobs
 from service.catalog.engine import Connection
+from service.contracts.base import Notice
+from service.contracts.jobs import JobKind
+from service.contracts.specs import stored_spec
 from service.errors import RadiusError, error_from_dict
 from service.jobs.engine import COMPUTE_QUEUE, SEGMENT_WORKFLOW, options_for, run_id
-from service.jobs.submission import lacking
 from workers.flows.engine.runtime import runtime
-from workers.flows.engine.waiting import results_of
+from workers.flows.engine.segments import Arguments, Body, Result, SegmentKind
+from workers.flows.engine.waiting import result_of, results_of
 
-Spec = dict[str, Any]
 _MAX_RECOVERY = 1000  # deaths of the control worker never fail a job
 
 
-def workflow(name: str) -> Callable[..., Any]:
-    """A durable workflow of the control worker, under that name."""
+@dataclass(frozen=True)
+class Pending(Generic[Result]):
+    """An enqueued segment."""
+
+    handle: WorkflowHandle[Any]
+    read: Callable[[Body], Result]
+
+    @property
+    def workflow_id(self) -> str:
+        return self.handle.get_workflow_id()
+
+    def result(self) -> Result:
+        """Wait for the segment; returns its result or raises its error."""
+        return self.read(result_of(self.handle))
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """One run of a job: the first, or a retry.
+
+    Attributes:
+        priority: of its segments; lower ones run first.
+        retry: how often the job was taken up again.
+    """
+
+    job_id: str
+    priority: int
+    retry: int = 0
+
+    @property
+    def workflow_id(self) -> str:
+        return run_id(self.job_id, self.retry)
+
+    def enqueue(
+        self,
+        kind: SegmentKind[Arguments, Result],
+        name: str,
+        arguments: Arguments,
+        queue: str = COMPUTE_QUEUE,
+    ) -> Pending[Result]:
+        """Enqueue a segment under an id that a replay finds again; `name` is unique within the job."""
+        options = options_for(SEGMENT_WORKFLOW, queue, f"{self.workflow_id}.{name}", self.priority)
+        body = arguments.model_dump(mode="json")
+        handle = DBOS.enqueue_workflow_with_options(options, self.job_id, name, kind.name, body)
+        return Pending(handle, kind.read_result)
+
+    def run(
+        self, kind: SegmentKind[Arguments, Result], name: str, arguments: Arguments, queue: str = COMPUTE_QUEUE
+    ) -> Result:
+        """Enqueue a segment and wait for its result."""
+        return self.enqueue(kind, name, arguments, queue).result()
+
+
+def gather(segments: Sequence[Pending[Result]], beside: Sequence[Pending[Any]] = ()) -> list[Result]:
+    """The results of all segments; when one fails, the others and those `beside` are cancelled."""
+    try:
+        found = results_of([pending.handle for pending in segments])
+    except Exception:
+        DBOS.cancel_workflows([pending.workflow_id for pending in (*segments, *beside)])
+        raise
+    return [pending.read(body) for pending, body in zip(segments, found, strict=True)]
+
+
+def durable(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a durable workflow of the control worker under that name."""
     portable = WorkflowSerializationFormat.PORTABLE
-    durable = DBOS.workflow(name=name, max_recovery_attempts=_MAX_RECOVERY, serialization_type=portable)
+    registered = DBOS.workflow(name=name, max_recovery_attempts=_MAX_RECOVERY, serialization_type=portable)
 
     def register(work: Callable[..., None]) -> Callable[..., None]:
         @wraps(work)
-        def known(*arguments: Any) -> None:
-            with runtime().at(DBOS.workflow_id):
+        def executing(*arguments: Any) -> None:
+            with runtime().executing(DBOS.workflow_id):
                 work(*arguments)
 
-        return durable(known)
+        return registered(executing)
 
     return register
 
 
-def guard(job_id: str, work: Callable[[str, Spec], object]) -> None:
-    """Start the job, do its work, and record how it ended."""
-    spec = _start(job_id)
-    try:
-        work(job_id, spec)
-    except Exception as error:  # being cancelled or losing ownership is no Exception here
-        _finish(job_id, "failed", as_error(error).as_dict())
-        raise
-    _finish(job_id, "succeeded", None)
+def job(kind: JobKind) -> Callable[[Callable[[JobRun, Any], object]], Callable[..., None]]:
+    """Register the workflow of a job kind.
 
+    The decorated function takes the run and the job's spec, validated by the model of its kind. The job is running
+    before it is called; afterwards the job has succeeded, or failed with the error that was raised.
+    """
 
-def segment(job_id: str, name: str, function: str, arguments: Spec, queue: str = COMPUTE_QUEUE) -> WorkflowHandle[Any]:
-    """Enqueue a segment of a job, under an id that a replay finds again."""
-    parent = run_id(job_id, arguments.get("retry", 0))
-    options = options_for(SEGMENT_WORKFLOW, queue, f"{parent}.{name}", arguments["priority"])
-    return DBOS.enqueue_workflow_with_options(options, job_id, name, function, arguments)
+    def register(work: Callable[[JobRun, Any], object]) -> Callable[..., None]:
+        def run_job(job_id: str) -> None:
+            started = _start(job_id)
+            try:
+                spec = stored_spec(kind, started["spec"])
+                work(JobRun(job_id, started["priority"], started["retry"]), spec)
+            except Exception as error:  # cancellation and loss of ownership are not of class Exception here
+                _finish(job_id, "failed", as_error(error).as_dict())
+                raise
+            _finish(job_id, "succeeded", None)
 
+        run_job.__doc__ = work.__doc__
+        return durable(kind)(run_job)
 
-def gather(handles: Sequence[WorkflowHandle[Any]], beside: Sequence[WorkflowHandle[Any]] = ()) -> list[Any]:
-    """What all returned; when one fails, call off the rest and those `beside`, which the engine would let run on."""
-    try:
-        return results_of(handles)
-    except Exception:
-        DBOS.cancel_workflows([handle.get_workflow_id() for handle in (*handles, *beside)])
-        raise
-
-
-def shared(spec: Spec) -> Spec:
-    """What every segment of a job is enqueued with."""
-    return {"priority": spec["priority"], "retry": spec["retry"]}
+    return register
 
 
 @DBOS.step(name="_start")
-def _start(job_id: str) -> Spec:
-    def start(connection: Connection) -> Spec:
+def _start(job_id: str) -> Body:
+    def start(connection: Connection) -> Body:
         jobs.start(connection, job_id)
-        job = jobs.get(connection, job_id)
-        return job.spec | {"priority": job.priority, "retry": job.retries}
+        found = jobs.get(connection, job_id)
+        return {"spec": found.spec, "priority": found.priority, "retry": found.retries}
 
     return runtime().write(start)
 
 
-@DBOS.step(name="_plan")
-def plan(job_id: str, total: int, unit: str, asked: int, found: int) -> None:
-    """How much there is to do, and the warning that the corpus gives less than was asked for."""
+@DBOS.step(name="_set_total")
+def set_total(job_id: str, total: int, unit: str, warnings: list[dict[str, str]]) -> None:
+    """Record how much work the job is, for its progress, and what its reader should know."""
 
     def record(connection: Connection) -> None:
         jobs.plan(connection, job_id, total, unit)
-        jobs.warn(connection, job_id, lacking(asked, found, "chunks"))
+        jobs.warn(connection, job_id, [Notice(**warning) for warning in warnings])
 
     runtime().write(record)
 
@@ -99,7 +157,9 @@ def _finish(job_id: str, state: str, error: dict[str, str] | None) -> None:
 
 
 def as_error(error: Exception) -> RadiusError:
-    """What a segment said of its failure; the engine's own errors (its limit on restarts) by their name."""
+    """The error of a segment or of this workflow; an error of the job engine itself is `internal`."""
+    if isinstance(error, RadiusError):
+        return error
     data = error.data if isinstance(error, PortableWorkflowError) else None
     body = (
         data if isinstance(data, dict) else {"code": "internal", "detail": f"a segment ended by {type(error).__name__}"}

@@ -1,13 +1,8 @@
-"""The one workflow that every segment is: it looks its function up by name and runs it as one durable step.
-
-A segment may run again from its start after its worker died, so every function here is idempotent: it looks for its
-own files first and writes them atomically.
-"""
+"""The one workflow that runs every segment, as one durable step, on a compute worker."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,69 +13,42 @@ from service.catalog.engine import Connection
 from service.errors import RadiusError, Superseded
 from service.jobs.engine import SEGMENT_WORKFLOW
 from workers.devices.memory import free_memory
-from workers.flows.calibrations.measure import calibrate_device
-from workers.flows.energy.report import evaluate_energies
-from workers.flows.engine.runtime import SegmentProgress, runtime
-from workers.flows.extraction.sample import sample_chunks
-from workers.flows.extraction.shards import extract_shard, publish_sets
-from workers.flows.radius.parts import count_one_part, draw_null, plan_parts, search_one_part
-from workers.flows.radius.report import measure_radius
-from workers.flows.scans.count import scan_corpus
-from workers.flows.training.segments import finish_run, prepare_run, train_run
-from workers.flows.training.sweep import prepare_sweep, tabulate_sweep
-from workers.flows.training.trajectory import measure_kept
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.runtime import Runtime, runtime
+from workers.flows.engine.segments import Body, is_unowned, run_owned, run_unowned
 
 logger = logging.getLogger(__name__)
-Arguments = dict[str, Any]
-Segment = Callable[[str, Arguments, SegmentProgress], Arguments]
-
-SEGMENTS: dict[str, Segment] = {
-    "sample": sample_chunks,
-    "extract": extract_shard,
-    "publish": publish_sets,
-    "split": plan_parts,
-    "search": search_one_part,
-    "count": count_one_part,
-    "null": draw_null,
-    "radius": measure_radius,
-    "energy": evaluate_energies,
-    "prepare": prepare_run,
-    "train": train_run,
-    "finish": finish_run,
-    "trajectory": measure_kept,
-    "prepare_sweep": prepare_sweep,
-    "tabulate": tabulate_sweep,
-}
-ERRANDS: dict[str, Callable[[Arguments], Arguments]] = {"scan": scan_corpus, "calibrate": calibrate_device}
 
 
 @DBOS.workflow(name=SEGMENT_WORKFLOW, max_recovery_attempts=20, serialization_type=WorkflowSerializationFormat.PORTABLE)
-def segment(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
+def segment(job_id: str, name: str, kind: str, arguments: Body) -> Body:
     """Run one segment of a job; its result is a small reference, never data."""
     current = runtime()
-    current.working.set()
+    current.busy.set()
     try:
-        with current.at(DBOS.workflow_id):
-            return _run(job_id, name, function, arguments)
+        with current.executing(DBOS.workflow_id):
+            return _run(job_id, name, kind, arguments)
     finally:
-        current.working.clear()
+        current.busy.clear()
 
 
 @DBOS.step(name="run")
-def _run(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
+def _run(job_id: str, name: str, kind: str, arguments: Body) -> Body:
     while True:
-        outcome = _outcome(job_id, name, function, arguments)
+        outcome = _outcome(job_id, name, kind, arguments)
         if not isinstance(outcome, PortableWorkflowError):
             return outcome
-        free_memory()  # outside the handling of the error, whose traceback would keep what the segment held
-        if outcome.name != Superseded.code or not _is_ours():
+        free_memory()  # outside the except block, whose traceback would keep the segment's memory
+        if outcome.name != Superseded.code or not _is_assigned_here(runtime()):
             raise outcome
-        # One that froze before it had claimed the segment woke up, and counted as the later owner for a moment.
+        # A replaced worker that had not yet claimed the segment woke up and claimed it for a moment: claim it again.
 
 
-def _outcome(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments | PortableWorkflowError:
+def _outcome(job_id: str, name: str, kind: str, arguments: Body) -> Body | PortableWorkflowError:
     try:
-        return _owned(job_id, name, function, arguments)
+        if is_unowned(kind):
+            return _run_background_task(runtime(), job_id, kind, arguments)
+        return _run_owned(runtime(), job_id, name, kind, arguments)
     except RadiusError as error:
         logger.warning("segment %s of %s failed: %s", name, job_id, error.code)
         return PortableWorkflowError(error.detail, error.code, data={**error.as_dict()})
@@ -90,30 +58,32 @@ def _outcome(job_id: str, name: str, function: str, arguments: Arguments) -> Arg
         return PortableWorkflowError(detail, "internal", data={"code": "internal", "detail": detail})
 
 
-def _owned(job_id: str, name: str, function: str, arguments: Arguments) -> Arguments:
-    """Run a segment as its owner; what belongs to no job has none, but a count of its deaths."""
-    current = runtime()
-    if function in ERRANDS:
-        current.write(partial(errands.begin, name=job_id, worker=current.worker))
-        try:
-            return ERRANDS[function](arguments)
-        finally:
-            current.write(partial(errands.end, name=job_id))
+def _run_background_task(current: Runtime, task: str, kind: str, arguments: Body) -> Body:
+    """Run what belongs to no job; its deaths are counted under its name."""
+    current.write(partial(errands.begin, name=task, worker=current.worker))
+    try:
+        return run_unowned(kind, arguments, current)
+    finally:
+        current.write(partial(errands.end, name=task))
+
+
+def _run_owned(current: Runtime, job_id: str, name: str, kind: str, arguments: Body) -> Body:
+    """Claim the segment, run it as its owner, release it."""
 
     def claim(connection: Connection) -> int:
-        if not _is_ours():  # asked again when the database was away
+        if not _is_assigned_here(current):  # checked again after an outage of the database
             raise Superseded(f"segment {name} has another owner")
-        return segments.claim(connection, job_id=job_id, name=name, stage=function, worker=current.worker)
+        return segments.claim(connection, job_id=job_id, name=name, stage=kind, worker=current.worker)
 
     attempt = current.write(claim)
     try:
-        return SEGMENTS[function](job_id, arguments, SegmentProgress(job_id, name, attempt))
+        return run_owned(kind, arguments, SegmentOwner(current, job_id, name, attempt))
     finally:
         current.write(partial(segments.release, job_id=job_id, name=name, attempt=attempt))
 
 
-def _is_ours() -> bool:
-    """Whether the engine has given this workflow to this worker, to no other one since, and wants it done."""
+def _is_assigned_here(current: Runtime) -> bool:
+    """Whether the job engine has this workflow pending on this worker."""
     assert DBOS.workflow_id is not None
-    status = DBOS.get_workflow_status(DBOS.workflow_id)
-    return status is not None and status.status == "PENDING" and status.executor_id == runtime().worker
+    status: Any = DBOS.get_workflow_status(DBOS.workflow_id)
+    return status is not None and status.status == "PENDING" and status.executor_id == current.worker

@@ -1,4 +1,4 @@
-"""What one segment leaves for the next one of this worker: encoded rows are gigabytes that take a second to make."""
+"""Retention of one prepared value between two segments of a worker: encoded rows are gigabytes that take a second."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Kept(Generic[Value]):
-    """One value under a key; gone once it was taken, another was asked for, or nobody came within `seconds`."""
+class Retained(Generic[Value]):
+    """At most one value, under a key, for `seconds`; taking it, or asking for another key, removes it."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._lock = seconds, Lock()
         self._held: tuple[str, Value] | None = None
         self._timer: Timer | None = None
-        self._turn = 0
+        self._generation = 0
 
     def take(self, key: str, make: Callable[[], Value]) -> Value:
-        """What was left under `key`, or what `make` makes; it is the caller's until it is left again."""
+        """The value stored under `key`, or a new one from `make`; it is the caller's until it is stored again."""
         with self._lock:
             held = self._clear()
         if held is not None and held[0] == key:
             return held[1]
-        del held  # before another one is made
+        del held  # frees the memory before another value is made
         return make()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep what was left, if anything was, for as long as the block takes; then it is left again."""
+    def paused(self) -> Iterator[None]:
+        """Stop the time limit during the block."""
         with self._lock:
             held = self._clear()
         yield
         if held is not None:
-            self.leave(*held)
+            self.store(*held)
 
-    def leave(self, key: str, value: Value) -> None:
-        """For the next one that asks for `key`."""
+    def store(self, key: str, value: Value) -> None:
+        """Keep a value for the next caller that asks for `key`."""
         with self._lock:
             self._clear()
             self._held = key, value
-            self._turn += 1
-            # told the turn, not the value: a cancelled timer's thread holds its arguments until it wakes
-            self._timer = Timer(self._seconds, self._drop, [self._turn])
+            self._generation += 1
+            # The generation, not the value: the thread of a cancelled timer holds its arguments until it ends.
+            self._timer = Timer(self._seconds, self._expire, [self._generation])
             self._timer.daemon = True
             self._timer.start()
 
@@ -55,7 +55,7 @@ class Kept(Generic[Value]):
             self._timer = None
         return held
 
-    def _drop(self, turn: int) -> None:
+    def _expire(self, generation: int) -> None:
         with self._lock:
-            if self._turn == turn:
+            if self._generation == generation:
                 self._clear()

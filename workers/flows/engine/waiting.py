@@ -1,4 +1,8 @@
-"""A job waits for its segments: one thread of the process looks for all that wait, instead of each for itself."""
+"""Waiting for segments: one thread per process polls the job engine for all workflows that wait.
+
+A poll asks for at most `_WINDOW` segments of each waiter. The pause between polls grows with the time since the last
+segment ended, so that a long segment is noticed at most 2 % late and polling takes at most a tenth of the thread.
+"""
 
 from __future__ import annotations
 
@@ -17,114 +21,114 @@ from service.jobs.engine import ENDED_BADLY
 from workers.flows.engine.runtime import runtime
 
 _LOG = logging.getLogger(__name__)
-_LONGEST_S = 1.0
-_SHARE_LOOKING = 0.1  # of the thread's time, where many wait or the database is slow
-_LATE = 0.02  # how much later than it ended a long segment may be seen, as a share of the time since the last news
-_WINDOW = 50  # workflows of one waiter that a look is about: they end in about the order in which they were enqueued
-_COUNT_S = 5.0  # how often workflows are looked for that are no longer there: nobody tells that they were deleted
+_LONGEST_PAUSE_S = 1.0
+_POLLING_SHARE = 0.1  # of the thread's time, at most, where many wait or the database is slow
+_LATE = 0.02  # longest delay in noticing an end, as a share of the time since the last change
+_WINDOW = 50  # segments of one waiter per poll: they end in about the order in which they were enqueued
+_COUNT_S = 5.0  # seconds between two checks that all workflows still exist: a deletion causes no event
 _ENDED = ["SUCCESS", *ENDED_BADLY]
 Ended = Mapping[str, bool | None]
 
 
 class Waiter:
-    """Who waits for some workflows: until all have ended, or one badly, or one is gone."""
+    """Waits for some workflows until all have ended, one has failed, or one no longer exists."""
 
     def __init__(self, workflow_ids: Sequence[str]) -> None:
         self._missing = dict.fromkeys(workflow_ids)
         self._done = threading.Event()
-        self._well, self._gone = True, False
+        self._succeeded, self._gone = True, False
 
-    def next_ones(self) -> list[str]:
-        """Those to look for."""
+    def window(self) -> list[str]:
+        """The workflows to poll for next."""
         return list(islice(self._missing, _WINDOW))
 
-    def told(self, ended: Ended) -> bool:
-        """Take note of what has ended; whether that is enough."""
-        found = [workflow for workflow in self.next_ones() if workflow in ended]
+    def update(self, ended: Ended) -> bool:
+        """Take note of workflows that have ended; returns whether the wait is over."""
+        found = [workflow for workflow in self.window() if workflow in ended]
         for workflow in found:
             del self._missing[workflow]
-            self._well &= bool(ended[workflow])
+            self._succeeded &= bool(ended[workflow])
             self._gone |= ended[workflow] is None
-        if not self._missing or not self._well:
+        if not self._missing or not self._succeeded:
             self._done.set()
         return self._done.is_set()
 
     def wait(self) -> bool:
-        """Block; whether all have ended well. Raises `Cancelled` when one is gone."""
+        """Block; returns whether all have succeeded. Raises `Cancelled` when one no longer exists."""
         self._done.wait()
         if self._gone:
             raise Cancelled("the job was deleted")
-        return self._well
+        return self._succeeded
 
 
 class Waiting:
-    """Who waits for which workflows.
+    """All waiters of a process, and the thread that polls for them.
 
     Args:
-        ended_of: of some workflows those that have ended, and whether well, None for one that is gone; asked again
-            after it has failed.
-        shortest_s: least pause between two looks.
+        ended_of: of some workflows, those that have ended: True for success, None for one that no longer exists. A
+            call that raises is repeated.
+        shortest_s: least pause between two polls, in seconds.
     """
 
     def __init__(self, ended_of: Callable[[list[str]], Ended], shortest_s: float) -> None:
         self._ended_of, self._shortest_s = ended_of, shortest_s
         self._changed = threading.Condition()
-        self._news_s = time.monotonic()  # when somebody came or something ended
+        self._changed_s = time.monotonic()  # when a waiter came or a workflow ended
         self._waiters: list[Waiter] = []
-        self._looker: threading.Thread | None = None
+        self._poller: threading.Thread | None = None
 
     def until_ended(self, workflow_ids: Sequence[str]) -> bool:
-        """Block until all have ended, or one has badly; returns whether all have ended well.
+        """Block until all have ended or one has failed; returns whether all have succeeded.
 
         Raises:
-            Cancelled: one is gone.
+            Cancelled: one no longer exists.
         """
         if not workflow_ids:
             return True
         waiter = Waiter(workflow_ids)
         with self._changed:
             self._waiters.append(waiter)
-            self._news_s = time.monotonic()
-            if self._looker is None:
-                self._looker = threading.Thread(target=self._look_for_ever, name="waiting", daemon=True)
-                self._looker.start()
+            self._changed_s = time.monotonic()
+            if self._poller is None:
+                self._poller = threading.Thread(target=self._poll_for_ever, name="waiting", daemon=True)
+                self._poller.start()
             self._changed.notify()
         return waiter.wait()
 
-    def _look_for_ever(self) -> None:
+    def _poll_for_ever(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiters)
-                asked = dict.fromkeys(workflow for waiter in self._waiters for workflow in waiter.next_ones())
+                wanted = dict.fromkeys(workflow for waiter in self._waiters for workflow in waiter.window())
             began = time.monotonic()
-            ended = self._look(list(asked))
-            looked_s = time.monotonic() - began
+            ended = self._poll(list(wanted))
+            polled_s = time.monotonic() - began
             with self._changed:
-                self._waiters = [waiter for waiter in self._waiters if not waiter.told(ended)]
+                self._waiters = [waiter for waiter in self._waiters if not waiter.update(ended)]
                 if ended:
-                    self._news_s = time.monotonic()
-            time.sleep(min(_LONGEST_S, max(self._shortest_s, looked_s * (1 / _SHARE_LOOKING - 1))))
+                    self._changed_s = time.monotonic()
+            time.sleep(min(_LONGEST_PAUSE_S, max(self._shortest_s, polled_s * (1 / _POLLING_SHARE - 1))))
             with self._changed:
-                self._changed.wait(min(_LONGEST_S, _LATE * (time.monotonic() - self._news_s)))
+                self._changed.wait(min(_LONGEST_PAUSE_S, _LATE * (time.monotonic() - self._changed_s)))
 
-    def _look(self, asked: list[str]) -> Ended:
+    def _poll(self, workflow_ids: list[str]) -> Ended:
         try:
-            return self._ended_of(asked)
-        except Exception:  # an outage that the engine does not wait out: those who wait must not wait for ever
-            _LOG.exception("cannot look for segments that have ended; looking again")
+            return self._ended_of(workflow_ids)
+        except Exception:  # an outage that the job engine does not wait out must not block the waiters for ever
+            _LOG.exception("polling for ended segments failed; it is repeated")
             return {}
 
 
 def result_of(handle: WorkflowHandle[Any]) -> Any:
-    """What a segment returned, or what it raised, once it has ended."""
+    """Wait for a segment; returns its result or raises its error."""
     _waiting().until_ended([handle.get_workflow_id()])
     return handle.get_result()
 
 
 def results_of(handles: Sequence[WorkflowHandle[Any]]) -> list[Any]:
-    """What each of some segments returned, or what the first of them that failed raised.
+    """Wait for some segments; returns their results, or raises the error of the first in order that failed.
 
-    Results are asked for in the order of the segments, whatever the order in which these end: a replay does the same.
+    Results are read in the order of the segments, whatever the order in which these end: a replay does the same.
     """
     if _waiting().until_ended([handle.get_workflow_id() for handle in handles]):
         return [handle.get_result() for handle in handles]
@@ -137,17 +141,17 @@ def _waiting() -> Waiting:
 
 
 class _EndedWorkflows:
-    """Asks the engine; now and then also whether all are there."""
+    """Queries the job engine for ended workflows, and every few seconds for workflows that no longer exist."""
 
     def __init__(self) -> None:
         self._counted_s = time.monotonic()
 
     def among(self, workflow_ids: list[str]) -> Ended:
-        """Those of `workflow_ids` that have ended or are gone."""
+        """Those of `workflow_ids` that have ended or no longer exist."""
         found = DBOS.list_workflows(workflow_ids=workflow_ids, status=_ENDED, load_input=False, load_output=False)
         ended: dict[str, bool | None] = {workflow.workflow_id: workflow.status == "SUCCESS" for workflow in found}
         if time.monotonic() - self._counted_s > _COUNT_S:
             self._counted_s = time.monotonic()
-            there = DBOS.list_workflows(workflow_ids=workflow_ids, load_input=False, load_output=False)
-            ended |= dict.fromkeys(set(workflow_ids) - {workflow.workflow_id for workflow in there})
+            existing = DBOS.list_workflows(workflow_ids=workflow_ids, load_input=False, load_output=False)
+            ended |= dict.fromkeys(set(workflow_ids) - {workflow.workflow_id for workflow in existing})
         return ended

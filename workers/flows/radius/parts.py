@@ -1,233 +1,155 @@
-"""Segments of one search by several workers: a plan, its parts, and what the radius segment makes of them.
-
-Each is staged in a folder of its own beside the report's, with a manifest that names the plan it belongs to; it is
-found again by a repeated segment, and made again when it is damaged. All go when the report is published.
-"""
+"""Segments of a large search: its plan, its parts, the counts of its parts, and the null model."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
-
-import torch
 
 from service.catalog import jobs, workers
-from service.contracts.radius import RadiusSpec
 from service.estimates.parts import part_stops
-from workers.devices.device import describe_device
-from workers.flows.engine.retention import Kept
-from workers.flows.engine.runtime import SegmentProgress, runtime
-from workers.flows.radius.search import Found, SearchInput, means_of, read_input, reason_of, sets_of
-from workers.flows.radius.staged import Arguments, Made, part_folder, part_name, read_part, stage
-from workers.neighbors.candidates import CandidateState, merge_candidates
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.retention import Retained
+from workers.flows.engine.runtime import Runtime
+from workers.flows.engine.segments import runs
+from workers.flows.radius.arguments import (
+    COUNT,
+    NULL,
+    PLAN,
+    SEARCH,
+    PartArguments,
+    PlanArguments,
+    Planned,
+    SearchArguments,
+    Staged,
+)
+from workers.flows.radius.search import SetSearch, open_search
+from workers.flows.radius.staged import Arrays, Facts, part_name, part_store
 from workers.neighbors.counting import count_within
 from workers.neighbors.filtering import Search
-from workers.neighbors.null_model import GaussianNull, covariance_spectrum, gaussian_null
-from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.null_model import covariance_spectrum, gaussian_null
 from workers.neighbors.splitting import (
-    Question,
     SearchPlan,
     plan_search,
     predict_counting,
     prepare_part,
     read_plan,
-    read_state,
     search_part,
-    settle_parts,
     state_arrays,
 )
 from workers.neighbors.strips import Part
 
-_KEPT_S = 3.0
+_RETAINED_S = 3.0
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the parts of one plan share on a worker: checked rows, mapped and encoded."""
+    """What the parts of one plan share on a worker: the sets, checked and mapped, the plan, and the encoded rows."""
 
-    given: SearchInput
+    sets: SetSearch
     plan: SearchPlan
     search: Search
 
 
-_kept = Kept[Prepared](_KEPT_S)
+_retained = Retained[Prepared](_RETAINED_S)
 
 
-def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
-    """Plan the search of a report; returns `{"plan", "search", "count"}`, its checksum and where the parts stop."""
-    current, spec, given = runtime(), _spec(arguments), _input(arguments)
-    lease_s, longest_s = current.settings.lease_s, current.settings.search_segment_s
-    living = current.read(lambda connection: workers.count_alive(connection, "compute-", lease_s))
-    if arguments["alone"]:
-        current.write(lambda connection: jobs.plan(connection, job_id, len(given.queries), "rows"))
-    made: list[Prepared] = []
+@runs(PLAN)
+def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
+    """Plan the search of a report, and where its parts stop."""
+    current, sets = owner.runtime, open_search(arguments.spec, owner.runtime)
+    if arguments.sets_total:
+        current.write(lambda connection: jobs.plan(connection, owner.job_id, sets.query_rows, "rows"))
+    store, made = part_store(current, arguments.report), list[Prepared]()
 
-    def make() -> Made:
+    def make() -> tuple[Arrays, Facts]:
         began = time.time()
-        question, means = _question(given, spec), means_of(current.settings, given)
-        plan, search = plan_search(question, means)
-        made.append(Prepared(given, plan, search))
-        counting = 0.0
-        if spec.radii is not None:
-            counting = predict_counting(question, spec.radii, means)
-        stops = [part_stops(plan.tiles, seconds, longest_s, living) for seconds in (plan.seconds, counting)]
-        return plan.arrays(), plan.facts() | {"search": stops[0], "count": stops[1], "began": began}
+        options = sets.options(current.settings)
+        plan, search = plan_search(sets.question, options)
+        made.append(Prepared(sets, plan, search))
+        radii = arguments.spec.radii
+        counting = 0.0 if radii is None else predict_counting(sets.question, radii, options)
+        stops = _stops(plan.tiles, {"search": plan.seconds, "count": counting}, current)
+        return plan.arrays(), plan.facts() | stops | {"began": began}
 
-    sha256 = stage(arguments, progress, "plan", make)
-    manifest = part_folder(arguments, "plan", sha256).manifest
-    if made and len(manifest["search"]) + len(manifest["count"]) > 2:
-        _kept.leave(sha256, made.pop())
-    return {"plan": sha256, "search": manifest["search"], "count": manifest["count"]}
+    sha256 = store.stage(owner, "plan", make)
+    _, facts = store.read("plan", sha256)
+    if made and len(facts["search"]) + len(facts["count"]) > 2:
+        _retained.store(sha256, made.pop())
+    return Planned(plan=sha256, search=facts["search"], count=facts["count"])
 
 
-def search_one_part(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
-    """Search the tiles `arguments["part"]`; returns the checksum of its state."""
-    part = _part(arguments)
-    prepared = _kept.take(arguments["plan"], partial(_prepare, arguments))
-    rows, search = _rows(prepared.given, _spec(arguments), part), prepared.search
+@runs(SEARCH)
+def search_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
+    """Search the tiles of one part; its state is staged."""
+    part, current = Part(*arguments.part), owner.runtime
+    prepared = _retained.take(arguments.plan, partial(_prepare, arguments, current))
+    rows, search = _rows(prepared.sets, part), prepared.search
 
-    def make() -> Made:
-        state = search_part(search, prepared.plan, part, partial(_tick_rows, progress, rows))
+    def make() -> tuple[Arrays, Facts]:
+        state = search_part(search, prepared.plan, part, lambda share: owner.progress(int(share * rows)))
         encoding = search.database.encoding
         return state_arrays(state), {"format": encoding.name, "fused": search.fused, "device": str(encoding.device)}
 
-    sha256 = stage(arguments, progress, part_name("search", arguments["number"]), make)
-    progress(rows, final=True)
-    _kept.leave(arguments["plan"], prepared)
-    return {"sha256": sha256}
+    store = part_store(current, arguments.report, arguments.plan)
+    sha256 = store.stage(owner, part_name("search", arguments.number), make)
+    owner.progress(rows, final=True)
+    _retained.store(arguments.plan, prepared)
+    return Staged(sha256=sha256)
 
 
-def count_one_part(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
-    """Count the pairs of part `arguments["part"]` within the radii; returns the checksum of the counts."""
-    spec, given, part = _spec(arguments), _input(arguments), _part(arguments)
-    tick = partial(_tick_rows, progress, _rows(given, spec, part))
+@runs(COUNT)
+def count_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
+    """Count the pairs of one part within the radii; the counts are staged."""
+    current, part, sets = owner.runtime, Part(*arguments.part), open_search(arguments.spec, owner.runtime)
+    rows = _rows(sets, part)
 
-    def make() -> Made:
-        plan = read_plan(*read_part(arguments, "plan", arguments["plan"]))
-        means = replace(means_of(runtime().settings, given), tile=plan.tile)
-        order, radii = _question(given, spec).order.numpy(), spec.radii or []
-        counts = count_within(given.database, order, radii, codes=given.codes, means=means, part=part, tick=tick)
-        return {"counts": counts}, {}
+    def make() -> tuple[Arrays, Facts]:
+        plan = _read_plan(arguments, current)
+        options = replace(sets.options(current.settings), tile=plan.tile)
+        radii, tick = arguments.spec.radii or [], lambda share: owner.progress(int(share * rows))
+        return {"counts": count_within(sets.question, radii, options, part=part, tick=tick)}, {}
 
-    sha256 = stage(arguments, progress, part_name("count", arguments["number"]), make)
-    progress(_rows(given, spec, part), final=True)
-    return {"sha256": sha256}
+    store = part_store(current, arguments.report, arguments.plan)
+    sha256 = store.stage(owner, part_name("count", arguments.number), make)
+    owner.progress(rows, final=True)
+    return Staged(sha256=sha256)
 
 
-def draw_null(job_id: str, arguments: Arguments, progress: SegmentProgress) -> Arguments:
-    """The null model, while others plan and search; returns its checksum."""
-    spec, given = _spec(arguments), _input(arguments)
+@runs(NULL)
+def draw_null(arguments: SearchArguments, owner: SegmentOwner) -> Staged:
+    """Draw the null model, while other workers plan and search."""
+    sets = open_search(arguments.spec, owner.runtime)
 
-    def make() -> Made:
-        progress(0)
-        source, _ = sets_of(spec)
-        spectrum = covariance_spectrum(given.database, source.mean())
-        sizes = prefix_sizes(len(given.database), spec.fractions)
-        null = gaussian_null(spectrum, sizes, queries=runtime().settings.null_queries, seed=spec.seed)
+    def make() -> tuple[Arrays, Facts]:
+        owner.progress(0)
+        spectrum = covariance_spectrum(sets.question.database, sets.database.mean())
+        queries = owner.runtime.settings.null_queries
+        null = gaussian_null(spectrum, sets.question.sizes, queries=queries, seed=arguments.spec.seed)
         return {f"distances_{at}": part for at, part in enumerate(null.distances)}, {"rank": null.rank}
 
-    with _kept.held():  # for the parts, which come next
-        return {"sha256": stage(arguments, progress, "null", make)}
+    with _retained.paused():  # the parts, which come next, need the prepared search
+        return Staged(sha256=part_store(owner.runtime, arguments.report).stage(owner, "null", make))
 
 
-def _prepare(arguments: Arguments) -> Prepared:
-    spec, given = _spec(arguments), _input(arguments)
-    plan = read_plan(*read_part(arguments, "plan", arguments["plan"]))
-    search = prepare_part(_question(given, spec), plan, means_of(runtime().settings, given))
-    return Prepared(given, plan, search)
+def _stops(tiles: int, seconds: dict[str, float], current: Runtime) -> dict[str, list[int]]:
+    """Where the parts stop, among all tiles, of the works that take some seconds each on one worker."""
+    settings = current.settings
+    living = current.read(lambda connection: workers.count_alive(connection, "compute-", settings.lease_s))
+    return {work: part_stops(tiles, each, settings.search_segment_s, living) for work, each in seconds.items()}
 
 
-def gather_parts(given: SearchInput, arguments: Arguments, progress: SegmentProgress) -> Found:
-    """Merge the states of all parts and settle what they leave open.
-
-    Raises:
-        CorruptArtifact: a part is missing, damaged, or of another plan.
-    """
-    began, spec, split = time.perf_counter(), _spec(arguments), arguments["split"]
-    plan_arrays, facts = read_part(arguments, "plan", split["plan"])
-    question = _question(given, spec)
-    states, abouts = [part_name("search", number) for number in range(len(split["search"]))], []
-
-    def merged(search: Search) -> CandidateState:
-        whole = None
-        for name, sha256 in zip(states, split["search"], strict=True):
-            arrays, about = read_part(arguments, name, sha256)
-            state = read_state(arrays)
-            whole = state if whole is None else merge_candidates(whole, state, search.prefixes)
-            abouts.append(about)
-            progress(0)
-        assert whole is not None
-        return whole
-
-    parts, work = settle_parts(question, read_plan(plan_arrays, facts), merged)
-    settled, counts, count_s = time.perf_counter(), None, 0.0
-    for number, sha256 in enumerate(split["count"]):
-        arrays, about = read_part(arguments, part_name("count", number), sha256)
-        counts = arrays["counts"] if counts is None else counts + arrays["counts"]
-        count_s += about["work_s"]
-    told = asdict(replace(work, fused=any(about["fused"] for about in abouts)))
-    told |= {"engine_asked": spec.engine, "resident": means_of(runtime().settings, given).resident}
-    told |= {"on": describe_device(torch.device(abouts[0]["device"])), "parts": _about_parts(split, abouts)}
-    search_s = facts["work_s"] + sum(about["work_s"] for about in abouts) + settled - began
-    return Found(
-        parts=parts,
-        engine="exact",
-        reason=reason_of(spec),
-        approximations=[None] * len(parts),
-        counts=counts,
-        work=told,
-        search_s=search_s,
-        count_s=count_s,
-        searched_sha256=given.sha256,
-        wall_s=max(0.0, time.time() - facts["began"]),
-    )
+def _read_plan(arguments: PartArguments, current: Runtime) -> SearchPlan:
+    return read_plan(*part_store(current, arguments.report).read("plan", arguments.plan))
 
 
-def read_null(arguments: Arguments, sizes: list[int]) -> GaussianNull:
-    """The null model that was drawn while others searched."""
-    arrays, about = read_part(arguments, "null", arguments["null"][0])
-    return GaussianNull([arrays[f"distances_{at}"] for at in range(len(sizes))], about["rank"])
+def _prepare(arguments: PartArguments, current: Runtime) -> Prepared:
+    sets, plan = open_search(arguments.spec, current), _read_plan(arguments, current)
+    return Prepared(sets, plan, prepare_part(sets.question, plan, sets.options(current.settings)))
 
 
-def _about_parts(split: Arguments, abouts: list[dict[str, Any]]) -> dict[str, Any]:
-    found = {name: sorted({str(about[name]) for about in abouts}) for name in ("format", "device", "worker")}
-    return {"search": len(split["search"]), "count": len(split["count"])} | found
-
-
-def _rows(given: SearchInput, spec: RadiusSpec, part: Part) -> int:
-    """Of the job's progress, what this part is: all parts of search and counts together are the rows that ask."""
-    halves = 1 if spec.radii is None else 2
-    first, after = part.cut(len(given.queries) // halves)
+def _rows(sets: SetSearch, part: Part) -> int:
+    """The share of a part in the job's progress: all parts of search and counts together are the query rows."""
+    halves = 1 if sets.spec.radii is None else 2
+    first, after = part.cut(sets.query_rows // halves)
     return after - first
-
-
-def _tick_rows(progress: SegmentProgress, rows: int, share: float) -> None:
-    progress(int(share * rows))
-
-
-def _part(arguments: Arguments) -> Part:
-    return Part(*arguments["part"])
-
-
-def _spec(arguments: Arguments) -> RadiusSpec:
-    return RadiusSpec(**{name: arguments[name] for name in RadiusSpec.model_fields if name in arguments})
-
-
-def _input(arguments: Arguments) -> SearchInput:
-    spec = _spec(arguments)
-    return read_input(spec, *sets_of(spec))
-
-
-def _question(given: SearchInput, spec: RadiusSpec) -> Question:
-    n = len(given.database)
-    return Question(
-        given.database,
-        seeded_permutation(n, spec.seed),
-        prefix_sizes(n, spec.fractions),
-        k=spec.k,
-        codes=given.codes,
-        queries=None if given.queries is given.database else given.queries,
-        query_codes=given.query_codes,
-    )

@@ -1,105 +1,93 @@
-"""Segment: an activation set → its radius report, the neighbours behind it, and the figure."""
+"""Segment: an activation set → its radius report, the neighbours behind it and the figure, published."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from service.artifacts.activation_set import save_tensors
-from service.artifacts.atomic import publish_folder, sha256_file
-from service.artifacts.manifest import MANIFEST
 from service.artifacts.report import FIGURE, ReportFolder, write_report
-from service.artifacts.staging import collect_staging, own_staging
 from service.catalog import activations, jobs
 from service.catalog import radius as radius_catalog
 from service.catalog.engine import Connection
 from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import now
-from service.contracts.radius import RadiusReport, RadiusSpec
+from service.contracts.radius import RadiusReport
 from service.provenance import provenance
 from service.theory.radius import report_theory
 from workers.figures.radius import draw_radius_figure
-from workers.flows.engine.runtime import SegmentProgress, runtime
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.segments import runs
+from workers.flows.publishing import Change, Draft, publish
+from workers.flows.radius.arguments import RADIUS, RadiusReported, ReportArguments
 from workers.flows.radius.fields import counts_report, fraction_reports, null_report, report_warnings
+from workers.flows.radius.merge import merge_parts, read_null
 from workers.flows.radius.partition import partition_report
-from workers.flows.radius.parts import gather_parts, read_null
-from workers.flows.radius.search import Found, read_input, search, sets_of
+from workers.flows.radius.search import Found, SetSearch, open_search, search
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.null_model import covariance_spectrum, gaussian_null
-from workers.neighbors.permutation import prefix_sizes
+from workers.neighbors.null_model import GaussianNull, covariance_spectrum, gaussian_null
 
 NEIGHBORS = "neighbors.safetensors"
 _PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
 
 
-def measure_radius(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Compute and publish the report `arguments["report"]`; one that is there already is kept."""
-    current, report_id = runtime(), arguments["report"]
-    spec = RadiusSpec(**{name: arguments[name] for name in RadiusSpec.model_fields if name in arguments})
-    summary, statistics = current.read(lambda connection: activations.get(connection, spec.activations))
-    if arguments["alone"]:
+@runs(RADIUS)
+def measure_radius(arguments: ReportArguments, owner: SegmentOwner) -> RadiusReported:
+    """Compute and publish the report; a sound one that an earlier owner published is kept."""
+    current, job_id = owner.runtime, owner.job_id
+    summary, statistics = current.read(lambda connection: activations.get(connection, arguments.spec.activations))
+    if arguments.sets_total:
         current.write(lambda connection: jobs.plan(connection, job_id, summary.n, "rows"))
-    target = current.artifact(report_id)
-    if not (target / MANIFEST).exists():
-        with own_staging(current.settings.staging_root, report_id, progress.attempt) as folder:
-            _write_report(folder, job_id, arguments, spec, summary, statistics, progress)
-            publish_folder(folder, target)
-    sha256 = sha256_file(target / MANIFEST)
-    report = ReportFolder(target, sha256).report()  # checked once more: it may be an owner's before, long ago
+    target = current.artifact(arguments.report)
+    draft = Draft(target, partial(_write_report, arguments, owner, summary, statistics))
+    publish(owner, [draft], record=partial(_recorded, job_id, target))
+    owner.progress(0 if arguments.parts else summary.n, final=True)  # parts have counted the rows themselves
+    return RadiusReported(report=arguments.report)
+
+
+def _recorded(job_id: str, target: Path, digests: list[str]) -> Change:
+    """What makes the report visible: its row, the job's result and warnings."""
+    report = ReportFolder(target, digests[0]).report()
 
     def record(connection: Connection) -> None:
-        progress.check(connection)
-        radius_catalog.publish(connection, _row(report, sha256))
-        jobs.add_result(connection, job_id, "radius", report.site, report_id)
+        radius_catalog.publish(connection, _row(report, digests[0]))
+        jobs.add_result(connection, job_id, "radius", report.site, report.id)
         jobs.warn(connection, job_id, report.warnings)
 
-    current.write(record)
-    collect_staging(current.settings.staging_root, report_id)
-    progress(0 if arguments.get("split") else summary.n, final=True)  # parts have told of the rows themselves
-    return {"report": report_id}
+    return record
 
 
 def _write_report(
-    folder: Path,
-    job_id: str,
-    arguments: dict[str, Any],
-    spec: RadiusSpec,
+    arguments: ReportArguments,
+    owner: SegmentOwner,
     summary: ActivationSummary,
     statistics: ActivationStatistics,
-    progress: SegmentProgress,
+    folder: Path,
 ) -> None:
-    began = time.perf_counter()
-    settings, split = runtime().settings, arguments.get("split")
-    source, reference = sets_of(spec)
-    given = read_input(spec, source, reference)
-    loaded = time.perf_counter()
-    sizes = prefix_sizes(len(given.database), spec.fractions)
-    if split:
-        found = gather_parts(given, arguments, progress)
-    else:
-        found = search(given, spec, settings, lambda share: progress(int(share * summary.n)))
+    began, spec = time.perf_counter(), arguments.spec
+    sets = open_search(spec, owner.runtime)
+    question, loaded = sets.question, time.perf_counter()
+    found = _find(arguments, sets, owner)
     searched = time.perf_counter()
-    null = None
-    if reference is None and arguments.get("null"):
-        null = read_null(arguments, sizes)
-    elif reference is None:
-        spectrum = covariance_spectrum(given.database, source.mean())
-        null = gaussian_null(spectrum, sizes, queries=settings.null_queries, seed=spec.seed)
+    null = _null_model(arguments, sets, owner)
     drawn = time.perf_counter()
-    fractions = fraction_reports(spec.fractions, found.parts, sizes, found.approximations)
-    whole, inside = found.parts[-1], reference is None
-    codes = given.codes[whole.rows] if given.codes is not None and inside else None
+    fractions = fraction_reports(spec.fractions, found.parts, list(question.sizes), found.approximations)
+    whole = found.parts[-1]
+    codes = question.codes[whole.rows] if question.codes is not None and sets.within else None
     counts = None if found.counts is None else counts_report(spec.radii or [], found.counts, codes)
     reported = time.perf_counter()
-    partition, no_partition = partition_report(summary.d_model, whole, fractions[-1], codes, in_reference=not inside)
-    partitioned = time.perf_counter()
-    chunk_tokens = source.manifest.get("extraction", {}).get("chunk_tokens")
+    partition, no_partition = partition_report(
+        summary.d_model, whole, fractions[-1], codes, in_reference=not sets.within
+    )
+    partition_s = time.perf_counter() - reported
+    chunk_tokens = sets.queries.manifest.get("extraction", {}).get("chunk_tokens")
     report = RadiusReport(
-        id=arguments["report"],
-        job=job_id,
+        id=arguments.report,
+        job=owner.job_id,
         activations=summary.id,
-        reference=None if reference is None else spec.reference,
+        reference=None if sets.within else spec.reference,
         site=summary.site,
         name=summary.name,
         n=summary.n,
@@ -109,25 +97,46 @@ def _write_report(
         exclude=spec.exclude,
         certified_fraction=min(part.certified for part in found.parts),
         fractions=fractions,
-        theory=report_theory(summary.d_model, max(1, sizes[-1]), chunk_tokens),
+        theory=report_theory(summary.d_model, max(1, question.sizes[-1]), chunk_tokens),
         null_model=None if null is None else null_report(null, fractions),
         counts=counts,
         partition=partition,
         partition_reason=no_partition,
-        warnings=report_warnings(spec, statistics, fractions, given.codes is None, summary.n if reference else None),
-        timing=_timing(found, began, searched, drawn, partitioned - reported, loaded - began),
-        provenance=_provenance(spec, summary, found),
+        warnings=report_warnings(
+            spec, statistics, fractions, question.codes is None, None if sets.within else summary.n
+        ),
+        timing=_timing(found, began, searched, drawn, partition_s, loaded - began),
+        provenance=_provenance(sets, summary, found),
         created_at=now(),
     )
     _write_files(folder, report, found.parts)
 
 
+def _find(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner) -> Found:
+    """The answer of the parts, or of a search here."""
+    if arguments.parts is not None:
+        return merge_parts(sets, arguments.report, arguments.parts, owner)
+    rows = sets.query_rows
+    return search(sets, owner.runtime.settings, lambda share: owner.progress(int(share * rows)))
+
+
+def _null_model(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner) -> GaussianNull | None:
+    """The Gaussian of the same mean and covariance; None where another set is searched."""
+    if not sets.within:
+        return None
+    sizes = list(sets.question.sizes)
+    if arguments.null is not None:
+        return read_null(arguments, len(sizes), owner.runtime)
+    spectrum = covariance_spectrum(sets.question.database, sets.database.mean())
+    return gaussian_null(spectrum, sizes, queries=owner.runtime.settings.null_queries, seed=arguments.spec.seed)
+
+
 def _timing(
     found: Found, began: float, searched: float, drawn: float, partition_s: float, load_s: float
 ) -> dict[str, float]:
-    """Seconds. Of a search in parts `search_s` is the work of all workers, `search_wall_s` what it took by the clock.
+    """Seconds. Of a search in parts `search_s` is the work of all workers, `search_wall_s` the elapsed time.
 
-    `total_s` is by the clock: from loading, or from the plan of the parts, to the report.
+    `total_s` is elapsed time: from loading, or from the plan of the parts, to the report.
     """
     ended = time.perf_counter()
     known = {"load_s": load_s, "search_s": found.search_s, "count_s": found.count_s, "null_s": drawn - searched}
@@ -146,14 +155,14 @@ def _write_files(folder: Path, report: RadiusReport, found: list[Neighbors]) -> 
     write_report(folder, "radius", report, [folder / NEIGHBORS, *figures])
 
 
-def _provenance(spec: RadiusSpec, summary: ActivationSummary, found: Found) -> dict[str, Any]:
+def _provenance(sets: SetSearch, summary: ActivationSummary, found: Found) -> dict[str, Any]:
     return provenance(
         _PACKAGES,
-        seed=spec.seed,
+        seed=sets.spec.seed,
         device=found.work["on"]["device"],
         dtype=summary.dtype,
         activations_sha256=summary.sha256,
-        searched_sha256=found.searched_sha256,
+        searched_sha256=sets.database.sha256,
         search=found.work,
     )
 

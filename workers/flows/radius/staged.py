@@ -1,10 +1,14 @@
-"""What the segments of one search in parts leave for one another: folders of arrays that name the plan they are of."""
+"""Staged parts of a large search: one folder of arrays each, with a manifest that names the plan it belongs to.
+
+A repeated segment keeps a sound part of the same plan and makes any other anew. All parts are removed when the report
+is published.
+"""
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,73 +16,71 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from service.artifacts.activation_set import save_tensors
-from service.artifacts.atomic import publish_folder, sha256_file
+from service.artifacts.atomic import sha256_file
 from service.artifacts.manifest import MANIFEST, ArtifactFolder, describe_file, write_manifest
-from service.artifacts.staging import own_staging
 from service.errors import CorruptArtifact
 from service.jobs.engine import APP_VERSION
-from workers.flows.engine.runtime import SegmentProgress, runtime
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.runtime import Runtime
+from workers.flows.publishing import Draft, publish
 
 Array = np.ndarray
-Arguments = dict[str, Any]
-Made = tuple[dict[str, Array], dict[str, Any]]
+Arrays = dict[str, Array]
+Facts = dict[str, Any]
 _ARRAYS = "arrays.safetensors"
 
 
-def stage(arguments: Arguments, progress: SegmentProgress, name: str, make: Callable[[], Made]) -> str:
-    """The checksum of a staged part: one that is there and sound is kept, else it is made."""
-    root = _root(arguments["report"])
-    found = _sound(arguments, name)
-    if found is not None:
-        return found
-    shutil.rmtree(root / name, ignore_errors=True)
-    began = time.perf_counter()
-    arrays, facts = make()
-    about = {"kind": "part", "plan": _plan_of(arguments, name), "worker": runtime().worker} | facts
-    with own_staging(root, name, progress.attempt) as folder:
-        save_tensors(folder / _ARRAYS, {key: np.ascontiguousarray(array) for key, array in arrays.items()})
-        about |= {"files": [describe_file(folder / _ARRAYS)], "work_s": time.perf_counter() - began}
-        write_manifest(folder, about)
-        runtime().write(progress.check)
-        publish_folder(folder, root / name)
-    return sha256_file(root / name / MANIFEST)
+@dataclass(frozen=True)
+class PartStore:
+    """The staged parts of one report's search.
 
-
-def _sound(arguments: Arguments, name: str) -> str | None:
-    """The checksum of a part that an earlier owner of its segment has left, of this plan and undamaged."""
-    try:
-        sha256 = sha256_file(_root(arguments["report"]) / name / MANIFEST)
-        read_part(arguments, name, sha256)
-    except (OSError, CorruptArtifact):
-        return None
-    return sha256
-
-
-def read_part(arguments: Arguments, name: str, sha256: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays of a staged part and what its manifest says.
-
-    Raises:
-        CorruptArtifact: it is missing, damaged, or of another plan.
+    Attributes:
+        plan: SHA-256 of the plan that the parts belong to; plan and null model belong to a version of the workflows.
     """
-    folder = part_folder(arguments, name, sha256)
-    if folder.manifest.get("plan") != _plan_of(arguments, name):
-        raise CorruptArtifact("a part of a search belongs to another plan")
-    return load_file(folder.file(_ARRAYS)), folder.manifest
+
+    root: Path
+    plan: str = APP_VERSION
+
+    def stage(self, owner: SegmentOwner, name: str, make: Callable[[], tuple[Arrays, Facts]]) -> str:
+        """Stage the arrays and facts that `make` returns, or keep a sound part; returns its manifest's SHA-256."""
+
+        def write(folder: Path) -> None:
+            began = time.perf_counter()
+            arrays, facts = make()
+            save_tensors(folder / _ARRAYS, {key: np.ascontiguousarray(array) for key, array in arrays.items()})
+            about = {"kind": "part", "plan": self.plan, "worker": owner.runtime.worker} | facts
+            about |= {"files": [describe_file(folder / _ARRAYS)], "work_s": time.perf_counter() - began}
+            write_manifest(folder, about)
+
+        (sha256,) = publish(owner, [Draft(self.root / name, write)], keep=self._is_kept)
+        return sha256
+
+    def read(self, name: str, sha256: str) -> tuple[Arrays, Facts]:
+        """The arrays of a part, and its manifest with the facts.
+
+        Raises:
+            CorruptArtifact: it is missing, damaged, or belongs to another plan.
+        """
+        return self._read(self.root / name, sha256)
+
+    def _read(self, path: Path, sha256: str) -> tuple[Arrays, Facts]:
+        folder = ArtifactFolder(path, sha256)
+        if folder.manifest.get("plan") != self.plan:
+            raise CorruptArtifact("a part of a search belongs to another plan")
+        return load_file(folder.file(_ARRAYS)), folder.manifest
+
+    def _is_kept(self, path: Path) -> bool:
+        """Whether a sound part of the same plan is in place."""
+        try:
+            self._read(path, sha256_file(path / MANIFEST))
+        except (OSError, CorruptArtifact):
+            return False
+        return True
 
 
-def part_folder(arguments: Arguments, name: str, sha256: str) -> ArtifactFolder:
-    """A staged part; every file of it is checked before anything is taken from it."""
-    return ArtifactFolder(_root(arguments["report"]) / name, sha256)
-
-
-def _plan_of(arguments: Arguments, name: str) -> str:
-    """What a part belongs to; a plan and a null model to this version, so that another one makes its own."""
-    return APP_VERSION if name in ("plan", "null") else arguments["plan"]
-
-
-def _root(report_id: str) -> Path:
-    """Where the parts of a report's search are; among what is collected when it is published."""
-    return runtime().settings.staging_root / f"{report_id}.parts"
+def part_store(runtime: Runtime, report: str, plan: str = APP_VERSION) -> PartStore:
+    """The staged parts of a report's search; they are removed with what else is staged for the report."""
+    return PartStore(runtime.settings.staging_root / f"{report}.parts", plan)
 
 
 def part_name(kind: str, number: int) -> str:

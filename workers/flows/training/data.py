@@ -10,10 +10,11 @@ import torch
 from service.artifacts.manifest import describe_file, write_manifest
 from service.catalog import corpora
 from service.contracts.corpora import CorpusSource
-from service.contracts.training import BYTES, EXPERIMENTS, QuestionFormationSpec, TrainingSpec
+from service.contracts.training import BYTES, QuestionFormationSpec, TrainingSpec
 from workers.corpora.sources import read_documents
-from workers.flows.engine.runtime import Runtime, SegmentProgress, runtime
-from workers.flows.publishing import publish_part
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.runtime import Runtime
+from workers.flows.training.parts import publish_part
 from workers.models.loading import load_tokenizer
 from workers.training import windows
 from workers.training.data import Tick
@@ -23,24 +24,15 @@ from workers.training.windows import WindowTask, describe_windows, prepare_windo
 _DATA = "data"
 
 
-def read_training(arguments: dict[str, Any]) -> TrainingSpec:
-    """The spec among a segment's arguments."""
-    kind = EXPERIMENTS[arguments["experiment"]]
-    return kind.model_validate({name: arguments[name] for name in kind.model_fields if name in arguments})
-
-
-def prepare_data(spec: TrainingSpec, owner: str, progress: SegmentProgress) -> None:
+def prepare_data(spec: TrainingSpec, product: str, owner: SegmentOwner) -> None:
     """Make the data in the folder of a run or a sweep, unless they are there; complete or not at all."""
-    current = runtime()
-    if (current.artifact(owner) / _DATA).exists():
-        return
 
     def write(folder: Path) -> None:
-        _make_data(spec, folder, current, lambda: progress(0))
+        _make_data(spec, folder, owner.runtime, lambda: owner.progress(0))
         files = [describe_file(path) for path in sorted(folder.iterdir())]
         write_manifest(folder, {"kind": "training data", "files": files})
 
-    publish_part(owner, _DATA, progress, write)
+    publish_part(product, _DATA, owner, write)
 
 
 def _make_data(spec: TrainingSpec, folder: Path, current: Runtime, tick: Tick) -> None:
@@ -52,11 +44,11 @@ def _make_data(spec: TrainingSpec, folder: Path, current: Runtime, tick: Tick) -
         texts = (document.text for document in read_documents(corpus.source, current.settings))
         named = spec.data.tokenizer
         tokenizer = None if named == BYTES else load_tokenizer(named, None, current.settings.models_root)
-        prepare_windows(spec.data, texts, tokenizer, folder, _described(corpus.source), tick)
+        prepare_windows(spec.data, texts, tokenizer, folder, _describe_source(corpus.source), tick)
 
 
-def _described(source: CorpusSource) -> dict[str, Any]:
-    """Where a corpus comes from; of SPGC how words are joined too, since that decides what a token is."""
+def _describe_source(source: CorpusSource) -> dict[str, Any]:
+    """Where a corpus comes from; for SPGC also how words are joined, since that decides what a token is."""
     described = source.model_dump(mode="json", exclude_defaults=True)
     return described | {"join": source.join} if source.format == "spgc" else described
 

@@ -1,95 +1,63 @@
-"""The workflows of trainings and of sweeps; like those of other jobs they run on the control worker, without torch."""
+"""The workflow of a training job: prepare the run, train it by one segment after another, finish, measure the radius."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
-from dbos import DBOS, WorkflowHandle
+from dbos import DBOS
 
 from service.catalog import workers
-from service.errors import Cancelled
-from service.jobs.engine import COMPUTE_QUEUE, RUN_WORKFLOW, RUNS_QUEUE, TRAIN_QUEUE, options_for, run_id
-from workers.flows.engine.dispatching import Spec, guard, plan, segment, shared, workflow
+from service.contracts.training import TrainingSpec
+from service.jobs.engine import COMPUTE_QUEUE, TRAIN_QUEUE
+from workers.flows.engine.dispatching import JobRun, job, set_total
 from workers.flows.engine.runtime import runtime
-from workers.flows.engine.waiting import result_of
+from workers.flows.training.arguments import (
+    FINISH,
+    PREPARE,
+    TRAIN,
+    TRAJECTORY,
+    PrepareArguments,
+    RunArguments,
+    TrainArguments,
+    TrajectoryArguments,
+)
 
-_TRAINING_WAITS = 1000  # a training's segments come after those of every other job
+_LATER = 1000  # added to the priority: segments of trainings come after those of every other job
 
 
-@workflow("training")
-def training(job_id: str) -> None:
+@job("training")
+def training(run: JobRun, spec: TrainingSpec) -> None:
     """A training run: prepared, then trained by one segment after another, then measured."""
-    guard(job_id, _train)
-
-
-@workflow("sweep")
-def sweep(job_id: str) -> None:
-    """A grid of training runs, and the table of them."""
-    guard(job_id, _sweep)
-
-
-@workflow(RUN_WORKFLOW)
-def run(job_id: str, position: int, spec: Spec) -> None:
-    """One run of a sweep; the table is made again when it has ended."""
-    _train_run(job_id, spec, f"{position:04d}-")
-    result_of(segment(job_id, f"{position:04d}-tabulate", "tabulate", shared(spec) | {"last": False}))
-
-
-def _train(job_id: str, spec: Spec) -> None:
-    spec = spec | {"priority": spec["priority"] + _TRAINING_WAITS}
-    prepared = result_of(segment(job_id, "prepare", "prepare", spec))
-    plan(job_id, prepared["steps"], "steps", 0, 0)
-    spec |= {"run": prepared["run"], "owner": prepared["run"]}
-    kept = _train_run(job_id, spec)
-    if spec["radius"] is not None:
+    run = after_other_jobs(run)
+    prepared = run.run(PREPARE, "prepare", PrepareArguments(spec=spec))
+    set_total(run.job_id, spec.steps, "steps", [])
+    arguments = RunArguments(spec=spec, run=prepared.run, data=prepared.run)
+    kept = train(run, arguments)
+    if spec.radius is not None:
         for step in kept:
-            result_of(segment(job_id, f"trajectory-{step:08d}", "trajectory", spec | {"step": step}))
+            run.run(TRAJECTORY, f"trajectory-{step:08d}", TrajectoryArguments(**dict(arguments), step=step))
 
 
-def _train_run(job_id: str, spec: Spec, prefix: str = "") -> list[int]:
-    """Each segment says how far it came; a trainer, where one lives, has a device of its own for them.
+def after_other_jobs(run: JobRun) -> JobRun:
+    """The run at the priority of trainings."""
+    return replace(run, priority=run.priority + _LATER)
 
-    Returns:
-        The steps of the kept models.
+
+def train(run: JobRun, arguments: RunArguments, prefix: str = "") -> list[int]:
+    """Train a prepared run to its end; returns the steps of the kept models.
+
+    Each segment returns the step it has reached. A trainer, while one is alive, has a device of its own for them.
     """
     step = part = 0
-    while step < spec["steps"]:
-        queue = TRAIN_QUEUE if _trainer_lives() else COMPUTE_QUEUE
-        arguments = spec | {"start": step}
-        step = result_of(segment(job_id, f"{prefix}train-{part:05d}", "train", arguments, queue))["step"]
+    while step < arguments.spec.steps:
+        queue = TRAIN_QUEUE if _is_trainer_alive() else COMPUTE_QUEUE
+        name = f"{prefix}train-{part:05d}"
+        step = run.run(TRAIN, name, TrainArguments(**dict(arguments), start=step), queue).step
         part += 1
-    return result_of(segment(job_id, f"{prefix}finish", "finish", spec))["kept"]
-
-
-def _sweep(job_id: str, spec: Spec) -> None:
-    """Runs go on side by side where there are workers for them, the first ones first; one that fails stops no other."""
-    spec = spec | {"priority": spec["priority"] + _TRAINING_WAITS}
-    prepared = result_of(segment(job_id, "prepare", "prepare_sweep", spec))
-    owned = {"owner": prepared["sweep"], "retry": spec["retry"]}
-    plan(job_id, sum(given["steps"] for given in prepared["runs"]), "steps", 0, 0)
-    handles = []
-    for position, given in enumerate(prepared["runs"]):
-        arguments = given | owned | {"priority": spec["priority"] + position}
-        parent = run_id(job_id, spec["retry"])
-        options = options_for(RUN_WORKFLOW, RUNS_QUEUE, f"{parent}.run-{position:04d}", arguments["priority"])
-        handles.append(DBOS.enqueue_workflow_with_options(options, job_id, position, arguments))
-    failures = [error for error in map(_failure, handles) if error is not None]
-    result_of(segment(job_id, "tabulate", "tabulate", shared(spec) | {"last": True}))
-    if failures:
-        raise failures[0]
-
-
-def _failure(handle: WorkflowHandle[Any]) -> Exception | None:
-    try:
-        result_of(handle)
-    except Cancelled:  # the whole sweep was deleted
-        raise
-    except Exception as error:
-        return error
-    return None
+    return run.run(FINISH, f"{prefix}finish", arguments).kept
 
 
 @DBOS.step(name="_trainer_lives")
-def _trainer_lives() -> bool:
+def _is_trainer_alive() -> bool:
     current = runtime()
     return current.read(lambda connection: workers.any_alive(connection, "train-", current.settings.lease_s))

@@ -1,4 +1,4 @@
-"""What a run leaves behind as it goes: metrics, kept models, the figure; written as the segment's owner."""
+"""What a run writes while it goes on, under the fence: metrics, saved states, kept models, the figure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from service.catalog import training as catalog
 from service.catalog.engine import Connection
 from service.contracts.training import MetricsRow, TrainingSpec
 from workers.figures.training import draw_training_figure
-from workers.flows.engine.runtime import SegmentProgress, runtime
-from workers.flows.publishing import publish_part, publish_view
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.publishing import Change
+from workers.flows.training.parts import publish_part, publish_view, remove_older_views
 from workers.training.checkpoints import (
     SavedState,
     kept_name,
@@ -25,24 +26,24 @@ from workers.training.metrics_file import write_metrics
 
 
 class TrainingLog:
-    """Rows of the metrics since the last save. They become visible with the state after them, both or neither."""
+    """Rows of the metrics since the last save. They become visible together with the state after them, or not at all."""
 
     def __init__(
         self,
         run_id: str,
         spec: TrainingSpec,
         trainer: Trainer[Experiment],
-        progress: SegmentProgress,
+        owner: SegmentOwner,
         saved: SavedState | None,
     ) -> None:
-        self.run_id, self.spec, self.trainer, self.progress, self.saved = run_id, spec, trainer, progress, saved
+        self.run_id, self.spec, self.trainer, self.owner, self.saved = run_id, spec, trainer, owner, saved
         self._saved_step = trainer.step
-        self._before = runtime().read(lambda connection: catalog.get(connection, run_id))
+        self._before = owner.runtime.read(lambda connection: catalog.get(connection, run_id))
         self.rows: list[MetricsRow] = []
         self._began = time.monotonic()
 
     def add(self, made: StepRecord) -> None:
-        """Log a step, evaluate and keep the model where it is time."""
+        """Log a step; evaluate and keep the model at the steps that the spec says."""
         spec, step = self.spec, made.step
         last = step == spec.steps
         evaluates = last or step % spec.eval_every == 0
@@ -64,11 +65,11 @@ class TrainingLog:
             self.save()
 
     def save(self) -> None:
-        """Write what was logged, the newest losses and the state, unless they are, if this worker owns the segment."""
+        """Write the rows, the newest losses and the state, unless nothing came since the last save."""
         if self.trainer.step == self._saved_step:
             return
-        folder, progress = runtime().artifact(self.run_id), self.progress
-        path = folder / state_name(self.trainer.step, progress.name, progress.attempt)
+        folder, owner = self.owner.runtime.artifact(self.run_id), self.owner
+        path = folder / state_name(self.trainer.step, owner.segment, owner.attempt)
         saved = save_state(path, self.trainer)
         spent = self._before.timing["train_s"] + time.monotonic() - self._began
         losses = dict(self._before.losses)
@@ -78,7 +79,6 @@ class TrainingLog:
                 losses |= {"val_loss": row.val_loss, **row.details}
 
         def record(connection: Connection) -> None:
-            progress.check(connection)
             catalog.record(
                 connection,
                 self.run_id,
@@ -91,7 +91,7 @@ class TrainingLog:
                 state_sha256=saved.sha256,
             )
 
-        runtime().write(record)
+        owner.record(record)
         remove_other_states(folder, saved)
         self._before = self._before.model_copy(update={"losses": losses})
         self.rows, self.saved, self._saved_step = [], saved, self.trainer.step
@@ -99,33 +99,24 @@ class TrainingLog:
     def _keep(self, step: int) -> None:
         about = self.trainer.task.about | {"step": step, "run": self.run_id}
         model = self.trainer.task.model
-        sha256 = publish_part(self.run_id, kept_name(step), self.progress, lambda to: write_model(to, model, about))
+        def recorded(digests: list[str]) -> Change:
+            return lambda connection: catalog.keep_checkpoint(connection, self.run_id, step, digests[0])
 
-        def record(connection: Connection) -> None:
-            self.progress.check(connection)
-            catalog.keep_checkpoint(connection, self.run_id, step, sha256)
-
-        runtime().write(record)
+        publish_part(self.run_id, kept_name(step), self.owner, lambda to: write_model(to, model, about), recorded)
 
 
-def draw_view(run_id: str, progress: SegmentProgress) -> int:
-    """The figure and the table of metrics as they are now; returns the view's number."""
-    current = runtime()
+def draw_view(run_id: str, owner: SegmentOwner) -> None:
+    """Publish the figure and the table of metrics as they are now, and remove older ones."""
+    current = owner.runtime
     run = current.read(lambda connection: catalog.get(connection, run_id))
     rows, _ = current.read(lambda connection: catalog.metrics(connection, run_id))
-    step = run.step + len(run.trajectory)  # grows with all that is drawn
-    if not rows:
-        return step
+    step = run.step + len(run.trajectory)  # grows with everything that is drawn
+    if rows:
 
-    def draw(folder: Path) -> list[Path]:
-        figures = draw_training_figure(run, rows, folder / "figure")
-        return [*figures, write_metrics(rows, folder / METRICS)]
+        def draw(folder: Path) -> list[Path]:
+            figures = draw_training_figure(run, rows, folder / "figure")
+            return [*figures, write_metrics(rows, folder / METRICS)]
 
-    view = publish_view(run_id, step, progress, draw)
-
-    def record(connection: Connection) -> None:
-        progress.check(connection)
-        catalog.record(connection, run_id, [], **view)
-
-    current.write(record)
-    return step
+        view = publish_view(run_id, step, owner, draw)
+        owner.record(lambda connection: catalog.record(connection, run_id, [], **view))
+    remove_older_views(run_id, step, owner)

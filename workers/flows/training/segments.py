@@ -1,7 +1,7 @@
 """Segments of a training job: prepare the run, train for a while, finish. Its files are in `artifacts/run-…`.
 
 A run's folder is readable while it grows: every kept model and every view is a folder of its own, renamed into place.
-A sweep's runs are the same segments on data that the sweep has made (`arguments["owner"]`).
+The runs of a sweep are the same segments on data in the sweep's folder (`RunArguments.data`).
 """
 
 from __future__ import annotations
@@ -25,11 +25,23 @@ from service.ids import derived_id
 from service.provenance import provenance
 from service.theory.stopping import stopping_gap
 from workers.devices.device import choose_device, describe_device
-from workers.flows.engine.runtime import SegmentProgress, runtime
-from workers.flows.publishing import collect_leftovers
-from workers.flows.training.data import describe_data, make_task, notes_on, prepare_data, read_training
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.runtime import Runtime
+from workers.flows.engine.segments import runs
+from workers.flows.training.arguments import (
+    FINISH,
+    PREPARE,
+    TRAIN,
+    FinishedRun,
+    PrepareArguments,
+    PreparedRun,
+    RunArguments,
+    TrainArguments,
+    TrainedTo,
+)
+from workers.flows.training.data import describe_data, make_task, notes_on, prepare_data
 from workers.flows.training.log import TrainingLog, draw_view
-from workers.flows.training.trainers import keep_trainer, saved_state, trainer_of
+from workers.flows.training.trainers import retain_trainer, saved_state, trainer_of
 from workers.training.checkpoints import SavedState
 from workers.training.ranks import own_ranks
 
@@ -38,87 +50,89 @@ _GO, _STOP = {"step": True}, {"step": False}
 _PACKAGES = ("torch", "numpy", "tokenizers", "safetensors")
 
 
-def prepare_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Make the data and register the run; returns `{"run", "steps"}`."""
-    current, spec, run_id = runtime(), read_training(arguments), derived_id("run", job_id)
-    prepare_data(spec, run_id, progress)
-    row = run_row(job_id, run_id, run_id, spec, _name(spec))
+@runs(PREPARE)
+def prepare_run(arguments: PrepareArguments, owner: SegmentOwner) -> PreparedRun:
+    """Make the data and register the run."""
+    spec, run_id = arguments.spec, derived_id("run", owner.job_id)
+    prepare_data(spec, run_id, owner)
+    run = RunArguments(spec=spec, run=run_id, data=run_id)
+    row = run_row(owner, run, _name(spec))
 
     def record(connection: Connection) -> None:
-        progress.check(connection)
         catalog.register(connection, row)
-        jobs.add_result(connection, job_id, "training", None, run_id)
+        jobs.add_result(connection, owner.job_id, "training", None, run_id)
 
-    current.write(record)
-    collect_leftovers(run_id, 0, progress)
-    return {"run": run_id, "steps": spec.steps}
+    owner.record(record)
+    return PreparedRun(run=run_id)
 
 
-def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Train until the segment's time is over, the worker stops or the run ends; returns `{"step"}`."""
-    current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
-    ranks, state = own_ranks(), saved_state(run_id)
-    ranks.tell(arguments | {"state": None if state is None else asdict(state)})
+@runs(TRAIN)
+def train_run(arguments: TrainArguments, owner: SegmentOwner) -> TrainedTo:
+    """Train until the segment's time is over, the worker stops or the run ends."""
+    current, ranks, state = owner.runtime, own_ranks(), saved_state(owner.runtime, arguments.run)
+    ranks.tell(arguments.model_dump(mode="json") | {"state": None if state is None else asdict(state)})
     try:
-        trainer = trainer_of(spec, run_id, arguments["owner"], state)
-        log = TrainingLog(run_id, spec, trainer, progress, state)
+        trainer = trainer_of(current, arguments, state)
+        log = TrainingLog(arguments.run, arguments.spec, trainer, owner, state)
         began = time.monotonic()
-        while trainer.step < spec.steps and not current.draining.is_set():
+        while trainer.step < arguments.spec.steps and not current.draining.is_set():
             ranks.tell(_GO)
             log.add(trainer.advance())
-            progress(trainer.step - arguments["start"])
+            owner.progress(trainer.step - arguments.start)
             if time.monotonic() - began > current.training_segment_s:
                 break
     finally:
         ranks.tell(_STOP)
     log.save()
-    collect_leftovers(run_id, draw_view(run_id, progress), progress)
-    progress(trainer.step - arguments["start"], final=True)
+    draw_view(arguments.run, owner)
+    owner.progress(trainer.step - arguments.start, final=True)
     if not current.draining.is_set():
-        keep_trainer(run_id, log.saved, trainer)
-    return {"step": trainer.step}
+        retain_trainer(arguments.run, log.saved, trainer)
+    return TrainedTo(step=trainer.step)
 
 
-def follow() -> None:
-    """What the other ranks of a trainer do: the steps of rank 0, until it ends, and `torchrun` ends them all."""
+def follow(current: Runtime) -> None:
+    """The loop of the other ranks of a trainer: the steps of rank 0, until `torchrun` ends all ranks."""
     ranks = own_ranks()
     while True:
-        arguments = ranks.hear()
-        state = None if arguments["state"] is None else SavedState(**arguments["state"])
-        trainer = trainer_of(read_training(arguments), arguments["run"], arguments["owner"], state)
+        body = ranks.hear()
+        state = None if (saved := body.pop("state")) is None else SavedState(**saved)
+        trainer = trainer_of(current, TrainArguments.model_validate(body), state)
         while ranks.hear() == _GO:
-            with suppress(NonFiniteData):  # rank 0 has met it too, and fails the run
+            with suppress(NonFiniteData):  # rank 0 meets it too, and fails the run
                 trainer.advance()
 
 
-def finish_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Measure what is measured once, at the end; returns `{"kept"}`, the steps of the kept models."""
-    current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
-    trainer = trainer_of(spec, run_id, arguments["owner"], saved_state(run_id))
+@runs(FINISH)
+def finish_run(arguments: RunArguments, owner: SegmentOwner) -> FinishedRun:
+    """Measure what is measured once, at the end."""
+    current, spec, run_id = owner.runtime, arguments.spec, arguments.run
+    trainer = trainer_of(current, arguments, saved_state(current, run_id))
     with trainer.autocast():
         evaluation = trainer.task.final()
     if isinstance(spec, OpenELMSpec):
         rows, _ = current.read(lambda connection: catalog.metrics(connection, run_id))
         evaluation |= {"stopping": _stopping(rows, spec.window_steps).model_dump()}
-
-    def record(connection: Connection) -> None:
-        progress.check(connection)
-        catalog.record(connection, run_id, [], evaluation=evaluation, finished_at=now())
-
-    current.write(record)
+    owner.record(
+        lambda connection: catalog.record(connection, run_id, [], evaluation=evaluation, finished_at=now())
+    )
     kept = current.read(lambda connection: catalog.checkpoints(connection, run_id))
-    return {"kept": [checkpoint.step for checkpoint in kept]}
+    return FinishedRun(kept=[checkpoint.step for checkpoint in kept])
 
 
 def run_row(
-    job_id: str, run_id: str, owner: str, spec: TrainingSpec, name: str, parameters: dict[str, int] | None = None
+    owner: SegmentOwner, run: RunArguments, name: str, parameters: dict[str, int] | None = None
 ) -> dict[str, Any]:
-    """The catalog's row of a run that is about to begin, on the data that `owner` has."""
-    artifact = runtime().artifact(owner)
+    """The catalog's row of a run that is about to begin on prepared data.
+
+    Args:
+        parameters: the model's counts, where they are known already.
+    """
+    spec, artifact = run.spec, owner.runtime.artifact(run.data)
     described = describe_data(spec, artifact)
     return {
-        "id": run_id,
-        "job": job_id,
+        "id": run.run,
+        "job": owner.job_id,
         "name": name,
         "experiment": spec.experiment,
         "spec": spec.model_dump(mode="json"),
@@ -133,7 +147,7 @@ def run_row(
         "warnings": [notice.model_dump() for notice in _warnings(spec, described["data"])],
         "notes": notes_on(spec, described["reference_lines"]),
         "timing": {"train_s": 0.0},
-        "provenance": _provenance(spec),
+        "provenance": _provenance(spec, owner.runtime),
         "created_at": now(),
     }
 
@@ -150,7 +164,7 @@ def _warnings(spec: TrainingSpec, data: dict[str, Any]) -> list[Notice]:
 
 
 def _stopping(rows: list[MetricsRow], window: int) -> Stopping:
-    """How near the training loss was to the least validation loss, on each side with half a window at least."""
+    """The gap of the training loss to the least validation loss, on each side that has half a window at least."""
     seen = [(row.step, row.val_loss) for row in rows if row.val_loss is not None]
     train, validation = [(row.step, row.train_loss) for row in rows], list(zip(*seen, strict=True))
     least, step = min((loss, step) for step, loss in seen)
@@ -172,6 +186,6 @@ def _name(spec: TrainingSpec) -> str:
     return f"OpenELM, {len(spec.model.d_mlp)} layers of {spec.model.d_model} on {spec.data.corpus}"
 
 
-def _provenance(spec: TrainingSpec) -> dict[str, Any]:
-    device = choose_device(runtime().settings.device)
+def _provenance(spec: TrainingSpec, current: Runtime) -> dict[str, Any]:
+    device = choose_device(current.settings.device)
     return provenance(_PACKAGES, seed=spec.seed, numpy_generator=np.random.PCG64.__name__, **describe_device(device))

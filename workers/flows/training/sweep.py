@@ -13,13 +13,23 @@ from service.catalog import sweeps as catalog
 from service.catalog import training as runs_catalog
 from service.catalog.engine import Connection
 from service.contracts.base import now
-from service.contracts.sweeps import Sweep, SweepCell, SweepSpec
-from service.contracts.training import QuestionFormationSpec
+from service.contracts.reading import read_contract
+from service.contracts.sweeps import Sweep, SweepCell
+from service.contracts.training import EXPERIMENTS, QuestionFormationSpec
 from service.ids import derived_id
 from workers.figures.sweep import draw_sweep_figure
-from workers.flows.engine.runtime import SegmentProgress, runtime
-from workers.flows.publishing import collect_leftovers, publish_view
-from workers.flows.training.data import make_task, prepare_data, read_training
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.segments import Nothing, runs
+from workers.flows.training.arguments import (
+    PREPARE_SWEEP,
+    TABULATE,
+    PreparedSweep,
+    PrepareSweepArguments,
+    RunArguments,
+    TabulateArguments,
+)
+from workers.flows.training.parts import publish_view, remove_older_views
+from workers.flows.training.data import make_task, prepare_data
 from workers.flows.training.segments import run_row
 from workers.flows.training.sweep_tables import stopping_tables
 
@@ -41,86 +51,87 @@ NOTES = [
 ]
 
 
-def prepare_sweep(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Make the data that all runs share, and register the runs; returns `{"sweep", "runs"}`, the arguments of each."""
-    current, spec, sweep_id = runtime(), _spec(arguments), derived_id("sweep", job_id)
-    base, cells, name = read_training(spec.training), list(spec.runs()), spec.preset or "sweep"
-    prepare_data(base, sweep_id, progress)
-    runs = [derived_id("run", job_id, position) for position in range(len(cells))]
-    counted: dict[str, dict[str, int]] = {}
-    rows = []
-    for run_id, cell in zip(runs, cells, strict=True):
-        if cell.model not in counted:
-            task = make_task(cell.spec, current.artifact(sweep_id), torch.device("cpu"))
-            counted[cell.model] = task.model.parameter_counts()
-        title = f"{name}: {_title(cell)}"
-        rows.append(run_row(job_id, run_id, sweep_id, cell.spec, title, counted[cell.model]))
-    places = [
-        {"run": run_id, "model": cell.model, "tokens": cell.tokens, "seed": cell.seed}
-        for run_id, cell in zip(runs, cells, strict=True)
+@runs(PREPARE_SWEEP)
+def prepare_sweep(arguments: PrepareSweepArguments, owner: SegmentOwner) -> PreparedSweep:
+    """Make the data that all runs share, and register the sweep and its runs."""
+    spec, sweep_id, cells = arguments.spec, derived_id("sweep", owner.job_id), list(arguments.spec.runs())
+    base = read_contract(EXPERIMENTS[spec.training["experiment"]], spec.training, prefix="spec.training.")
+    prepare_data(base, sweep_id, owner)
+    runs = [
+        RunArguments(spec=cell.spec, run=derived_id("run", owner.job_id, position), data=sweep_id)
+        for position, cell in enumerate(cells)
     ]
+    name = spec.preset or "sweep"
+    rows = _run_rows(name, cells, runs, owner)
     row = {
         "id": sweep_id,
-        "job": job_id,
+        "job": owner.job_id,
         "name": name,
         "experiment": base.experiment,
         "spec": spec.model_dump(mode="json"),
-        "cells": places,
+        "cells": [
+            {"run": run.run, "model": cell.model, "tokens": cell.tokens, "seed": cell.seed}
+            for run, cell in zip(runs, cells, strict=True)
+        ],
         "notes": [] if isinstance(base, QuestionFormationSpec) else NOTES,
         "created_at": now(),
     }
 
     def record(connection: Connection) -> None:
-        progress.check(connection)
         catalog.register(connection, row)
-        jobs.add_result(connection, job_id, "sweep", None, sweep_id)
+        jobs.add_result(connection, owner.job_id, "sweep", None, sweep_id)
         for run in rows:
             runs_catalog.register(connection, run)
-            jobs.add_result(connection, job_id, "training", None, run["id"])
+            jobs.add_result(connection, owner.job_id, "training", None, run["id"])
 
-    current.write(record)
-    collect_leftovers(sweep_id, 0, progress)
-    given = [{"run": run_id} | cell.spec.model_dump(mode="json") for run_id, cell in zip(runs, cells, strict=True)]
-    return {"sweep": sweep_id, "runs": given}
+    owner.record(record)
+    return PreparedSweep(sweep=sweep_id, runs=runs)
 
 
-def tabulate_sweep(job_id: str, arguments: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-    """Table 3 of the runs that have ended, and the figure, if it is not of a few minutes ago; at the end, always."""
-    current, sweep_id = runtime(), derived_id("sweep", job_id)
+def _run_rows(name: str, cells: list[SweepCell], runs: list[RunArguments], owner: SegmentOwner) -> list[dict[str, Any]]:
+    """The catalog's rows of all runs; the parameters of each model are counted once."""
+    counted: dict[str, dict[str, int]] = {}
+    rows = []
+    for run, cell in zip(runs, cells, strict=True):
+        if cell.model not in counted:
+            task = make_task(cell.spec, owner.runtime.artifact(run.data), torch.device("cpu"))
+            counted[cell.model] = task.model.parameter_counts()
+        rows.append(run_row(owner, run, f"{name}: {_title(cell)}", counted[cell.model]))
+    return rows
+
+
+@runs(TABULATE)
+def tabulate_sweep(arguments: TabulateArguments, owner: SegmentOwner) -> Nothing:
+    """Record Table 3 of the runs that have ended, and draw the figure unless it was drawn a few minutes ago."""
+    current, sweep_id, last = owner.runtime, derived_id("sweep", owner.job_id), arguments.last
     sweep = current.read(lambda connection: catalog.get(connection, sweep_id))
     sweep = sweep.model_copy(update={"tables": stopping_tables(sweep)})
     tables = sweep.model_dump(mode="json")["tables"]
-    last = arguments["last"]
-    drawn = _draw(sweep, progress) if last or _is_stale(current.artifact(sweep_id)) else {}
-
-    def record(connection: Connection) -> None:
-        progress.check(connection)
-        catalog.record(connection, sweep_id, tables=tables, finished_at=now() if last else None, **drawn)
-
-    current.write(record)
-    collect_leftovers(sweep_id, int(drawn.get("view_step", 0)), progress)
-    return {"sweep": sweep_id}
+    drawn = _draw(sweep, owner) if last or _is_stale(current.artifact(sweep_id)) else {}
+    owner.record(
+        lambda connection: catalog.record(
+            connection, sweep_id, tables=tables, finished_at=now() if last else None, **drawn
+        )
+    )
+    remove_older_views(sweep_id, int(drawn.get("view_step", 0)), owner)
+    return Nothing()
 
 
 def _is_stale(artifact: Path) -> bool:
-    """A grid takes seconds to draw, so not every run that ends has it drawn again."""
+    """Whether the figure is older than a few minutes: drawing a grid takes seconds, too long for the end of every run."""
     drawn = [folder.stat().st_mtime for folder in artifact.glob("view-*")]
     return not drawn or time.time() - max(drawn) > _DRAWN_EVERY_S
 
 
-def _draw(sweep: Sweep, progress: SegmentProgress) -> dict[str, Any]:
+def _draw(sweep: Sweep, owner: SegmentOwner) -> dict[str, Any]:
     begun = [run.run for run in sweep.runs if run.step > 0]
-    curves = runtime().read(lambda connection: {run: runs_catalog.metrics(connection, run)[0] for run in begun})
+    curves = owner.runtime.read(lambda connection: {run: runs_catalog.metrics(connection, run)[0] for run in begun})
     step = sum(run.step + (run.stopping is not None) for run in sweep.runs)  # grows with all that is drawn
 
     def draw(folder: Path) -> list[Path]:
         return draw_sweep_figure(sweep, curves, folder / "figure")
 
-    return publish_view(sweep.id, step, progress, draw)
-
-
-def _spec(arguments: dict[str, Any]) -> SweepSpec:
-    return SweepSpec.model_validate({name: arguments[name] for name in SweepSpec.model_fields if name in arguments})
+    return publish_view(sweep.id, step, owner, draw)
 
 
 def _title(cell: SweepCell) -> str:

@@ -1,4 +1,4 @@
-"""The trainer of a run: built, put where the run was left, and kept for the segment that comes next on this worker."""
+"""The trainer of a run: built, restored from its last saved state, and retained for the next segment on this worker."""
 
 from __future__ import annotations
 
@@ -9,54 +9,55 @@ import torch
 from service.catalog import training as catalog
 from service.contracts.training import TrainingSpec
 from workers.devices.device import choose_device
-from workers.flows.engine.retention import Kept
-from workers.flows.engine.runtime import runtime
+from workers.flows.engine.retention import Retained
+from workers.flows.engine.runtime import Runtime
+from workers.flows.training.arguments import RunArguments
 from workers.flows.training.data import make_task
 from workers.training.checkpoints import SavedState, load_state
 from workers.training.loop import Experiment, Trainer, TrainingConfig
 from workers.training.ranks import own_ranks
 
-_KEPT_S = 2.0  # the next segment is there in less, where nobody else waits
-_kept = Kept[Trainer[Experiment]](_KEPT_S)
+_RETAINED_S = 2.0  # the next segment comes sooner, unless another job's does
+_retained = Retained[Trainer[Experiment]](_RETAINED_S)
 
 
-def saved_state(run_id: str) -> SavedState | None:
-    """What the run goes on from; nothing at its beginning."""
-    state = runtime().read(lambda connection: catalog.state(connection, run_id))
+def saved_state(current: Runtime, run_id: str) -> SavedState | None:
+    """The last saved state of a run; None at its beginning."""
+    state = current.read(lambda connection: catalog.state(connection, run_id))
     return None if state is None else SavedState(*state)
 
 
-def trainer_of(spec: TrainingSpec, run_id: str, owner: str, state: SavedState | None) -> Trainer[Experiment]:
-    """The run on this worker's device, where it was left.
+def trainer_of(current: Runtime, arguments: RunArguments, state: SavedState | None) -> Trainer[Experiment]:
+    """The run on this worker's device, restored from `state`.
 
     Raises:
         CorruptArtifact: the state is missing, or is not what was written.
     """
-    return _kept.take(_key(run_id, state), partial(_build, spec, run_id, owner, state))
+    return _retained.take(_key(arguments.run, state), partial(_build, current, arguments, state))
 
 
-def keep_trainer(run_id: str, state: SavedState | None, trainer: Trainer[Experiment]) -> None:
-    """Keep what has just been saved as `state`, for a moment; several ranks build theirs anew together."""
+def retain_trainer(run_id: str, state: SavedState | None, trainer: Trainer[Experiment]) -> None:
+    """Retain a trainer whose state has just been saved; with several ranks each builds its own anew."""
     if own_ranks().world == 1:
-        _kept.leave(_key(run_id, state), trainer)
+        _retained.store(_key(run_id, state), trainer)
 
 
 def _key(run_id: str, state: SavedState | None) -> str:
-    """Of this very state: where another worker has saved one since, this one's trainer is of no use."""
+    """Includes the state: a trainer is of no use once another worker has saved a later state."""
     return f"{run_id} {None if state is None else state.sha256}"
 
 
-def _build(spec: TrainingSpec, run_id: str, owner: str, state: SavedState | None) -> Trainer[Experiment]:
-    current, ranks = runtime(), own_ranks()
+def _build(current: Runtime, arguments: RunArguments, state: SavedState | None) -> Trainer[Experiment]:
+    spec, ranks = arguments.spec, own_ranks()
     device = choose_device(current.settings.device)
     dealt = -(-spec.batch // ranks.world)  # each rank has a part of every batch
     spec = spec.model_copy(update={"micro_batch": min(spec.micro_batch or spec.batch, dealt)})
-    task = make_task(spec, current.artifact(owner), device)
+    task = make_task(spec, current.artifact(arguments.data), device)
     if spec.compile:
         task.model.compile_blocks()
     trainer: Trainer[Experiment] = Trainer(task, config_of(spec, device), ranks)
     if state is not None:
-        load_state(current.artifact(run_id), state, trainer)
+        load_state(current.artifact(arguments.run), state, trainer)
     return trainer
 
 
