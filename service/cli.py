@@ -26,8 +26,8 @@ from service.commands.reading import read_array
 from service.commands.sweeps import print_sweep
 from service.commands.theory import app as theory_app
 from service.commands.training import print_training_run
-from service.contracts.presets import merge
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
+from service.contracts.specs import merge
 from service.contracts.sweeps import Sweep
 from service.contracts.training import TrainingRun
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable

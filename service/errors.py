@@ -13,6 +13,7 @@
     │   ├── Cancelled           409
     │   └── Superseded          409
     ├── CorruptArtifact         500
+    ├── UnsupportedSpec         500
     ├── StorageFull             507
     ├── OutOfMemory             500
     ├── PoisonSegment           500
@@ -129,6 +130,13 @@ class CorruptArtifact(RadiusError):
     """A stored file does not have its recorded SHA-256."""
 
     code = "corrupt_artifact"
+    status = 500
+
+
+class UnsupportedSpec(RadiusError):
+    """The stored spec of a job has a field or a value of another version; `field` names the first."""
+
+    code = "unsupported_spec"
     status = 500
 
 

@@ -6,8 +6,7 @@ with Client("http://127.0.0.1:8000") as client:
     vectors = client.vectors(report.activations)      # (n, d_model) numpy array
 """
 
-from service.client.asynchronous import AsyncClient
-from service.client.blocking import Client, Handle
+from service.client.clients import AsyncClient, Client, Handle
 from service.client.outcome import Finished, JobFailed
 
 __all__ = ["AsyncClient", "Client", "Finished", "Handle", "JobFailed"]

@@ -68,6 +68,11 @@ class SweepSpec(RequestContract):
                     spec = read_contract(kind, values, prefix=f"spec.models.{place}.")
                     yield SweepCell(model.name, tokens, seed, spec)
 
+    def check_runs(self) -> None:
+        """Raise `InvalidInput` for the first run whose values do not fit."""
+        for _ in self.runs():
+            pass
+
 
 @dataclass(frozen=True)
 class SweepCell:

@@ -13,7 +13,7 @@ from service.catalog.engine import Catalog
 from service.contracts.base import Notice
 from service.contracts.corpora import CorpusSource
 from service.contracts.jobs import Job, JobRequest, JobSpec
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.errors import Conflict, InvalidInput, Unavailable
 from service.ids import new_id
 from service.jobs.engine import SCAN_WORKFLOW, JobEngine, scan_run_id

@@ -18,8 +18,8 @@ from service.catalog import activations, jobs, segments, training
 from service.catalog.engine import Catalog
 from service.contracts.base import now
 from service.contracts.energy import EnergySpec
-from service.contracts.presets import read_spec
 from service.contracts.radius import RadiusSpec
+from service.contracts.specs import read_spec
 from service.ids import derived_id, new_id
 from service.settings import Settings
 from workers.figures.saving import save_figure

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec
 from tests.benchmarks.neighbors import RESULTS, about
 from tests.benchmarks.timing import paired

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec
 from service.estimates.shapes import GPT2_VOCABULARY, run_tokens, training_shape
 from tests.benchmarks.neighbors import RESULTS, about

@@ -16,7 +16,7 @@ from service.catalog import activations, corpora, jobs, segments
 from service.catalog.engine import Catalog
 from service.catalog.tables import activations as activations_table
 from service.contracts.corpora import CorpusSource
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
 from tests.api.products import insert_job

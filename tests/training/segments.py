@@ -11,7 +11,7 @@ import pytest
 
 from service.catalog import jobs, segments, training
 from service.catalog.engine import Catalog
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import MetricsRow, TrainingRun
 from service.settings import Settings
 from tests.api.products import insert_job

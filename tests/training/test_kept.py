@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from service.contracts.presets import read_spec
 from service.contracts.run_models import RunModel, parse_run_model
 from service.contracts.sites import parse_site
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from service.errors import CorruptArtifact, InvalidInput
 from workers.training.checkpoints import kept_name, write_model

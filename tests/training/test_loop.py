@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from service.errors import NonFiniteData
 from workers.training.checkpoints import load_state, load_weights, read_kept, save_state, write_model

@@ -13,7 +13,7 @@ import torch
 import torch.multiprocessing as processes
 from safetensors.torch import load_file, save_file
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from workers.training.loop import Experiment, Trainer, TrainingConfig, evaluate
 from workers.training.ranks import ALONE, Ranks, own_ranks

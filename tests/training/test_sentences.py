@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import PUBLISHED_LINES, QuestionFormationSpec
 from service.errors import InvalidInput
 from workers.training.loop import Experiment, Trainer, TrainingConfig, evaluate

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from service.catalog import corpora, jobs, training
 from service.catalog.engine import Catalog
 from service.contracts.corpora import CorpusSource
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec
 from service.errors import Cancelled
 from service.ids import derived_id
