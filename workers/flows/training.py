@@ -58,19 +58,19 @@ def train_run(job_id: str, arguments: dict[str, Any], progress: SegmentProgress)
     """Train until the segment's time is over, the worker stops or the run ends; returns `{"step"}`."""
     current, spec, run_id = runtime(), read_training(arguments), arguments["run"]
     ranks, state = own_ranks(), saved_state(run_id)
-    ranks.tell(arguments | {"state": None if state is None else asdict(state)})
+    ranks.broadcast(arguments | {"state": None if state is None else asdict(state)})
     try:
         trainer = trainer_of(spec, run_id, arguments["owner"], state)
         log = TrainingLog(run_id, spec, trainer, progress, state)
         began = time.monotonic()
         while trainer.step < spec.steps and not current.draining.is_set():
-            ranks.tell(_GO)
+            ranks.broadcast(_GO)
             log.add(trainer.advance())
             progress(trainer.step - arguments["start"])
             if time.monotonic() - began > current.training_segment_s:
                 break
     finally:
-        ranks.tell(_STOP)
+        ranks.broadcast(_STOP)
     log.save()
     collect_leftovers(run_id, draw_view(run_id, progress), progress)
     progress(trainer.step - arguments["start"], final=True)
@@ -83,10 +83,10 @@ def follow() -> None:
     """What the other ranks of a trainer do: the steps of rank 0, until it ends, and `torchrun` ends them all."""
     ranks = own_ranks()
     while True:
-        arguments = ranks.hear()
+        arguments = ranks.receive()
         state = None if arguments["state"] is None else SavedState(**arguments["state"])
         trainer = trainer_of(read_training(arguments), arguments["run"], arguments["owner"], state)
-        while ranks.hear() == _GO:
+        while ranks.receive() == _GO:
             with suppress(NonFiniteData):  # rank 0 has met it too, and fails the run
                 trainer.advance()
 
