@@ -12,8 +12,8 @@ from service.errors import InvalidInput
 from workers.devices.device import choose_device
 from workers.flows.engine.runtime import Runtime
 from workers.models.interface import HookedModel, ModelSizes
-from workers.models.loading import LoadedModel, load_model, load_tokenizer, read_content, read_sizes
-from workers.training.kept import load_kept
+from workers.models.loading import LoadedModel, load_tokenizer, read_content, read_sizes
+from workers.training.named_models import load_named_model
 
 
 def open_model(spec: ExtractionSpec, current: Runtime, dtype: str | None = None) -> LoadedModel[HookedModel]:
@@ -22,7 +22,7 @@ def open_model(spec: ExtractionSpec, current: Runtime, dtype: str | None = None)
     Raises:
         InvalidInput: there is no such model.
     """
-    return _open(spec, current, choose_device(current.settings.device), dtype or spec.dtype)
+    return _open(spec, current, choose_device(current.settings.device), dtype)
 
 
 def open_tokenizer(spec: ExtractionSpec, current: Runtime) -> tuple[ModelSizes, Tokenizer]:
@@ -42,11 +42,8 @@ def model_content(spec: ExtractionSpec, current: Runtime) -> str | None:
     return _sha256(named, current)
 
 
-def _open(spec: ExtractionSpec, current: Runtime, device: torch.device, dtype: str) -> LoadedModel[HookedModel]:
-    settings, named = current.settings, parse_run_model(spec.model)
-    if named is None:
-        return load_model(spec.model, spec.revision, settings.models_root, device, dtype)
-    return load_kept(named, _sha256(named, current), settings.artifacts_root, settings.models_root, device, dtype)
+def _open(spec: ExtractionSpec, current: Runtime, device: torch.device, dtype: str | None) -> LoadedModel[HookedModel]:
+    return load_named_model(spec, lambda named: _sha256(named, current), current.settings, device, dtype)
 
 
 def _sha256(named: RunModel, current: Runtime) -> str:

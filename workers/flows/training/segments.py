@@ -70,19 +70,19 @@ def prepare_run(arguments: PrepareArguments, owner: SegmentOwner) -> PreparedRun
 def train_run(arguments: TrainArguments, owner: SegmentOwner) -> TrainedTo:
     """Train until the segment's time is over, the worker stops or the run ends."""
     current, ranks, state = owner.runtime, own_ranks(), saved_state(owner.runtime, arguments.run)
-    ranks.tell(arguments.model_dump(mode="json") | {"state": None if state is None else asdict(state)})
+    ranks.broadcast(arguments.model_dump(mode="json") | {"state": None if state is None else asdict(state)})
     try:
         trainer = trainer_of(current, arguments, state)
         log = TrainingLog(arguments.run, arguments.spec, trainer, owner, state)
         began = time.monotonic()
         while trainer.step < arguments.spec.steps and not current.draining.is_set():
-            ranks.tell(_GO)
+            ranks.broadcast(_GO)
             log.add(trainer.advance())
             owner.progress(trainer.step - arguments.start)
             if time.monotonic() - began > current.training_segment_s:
                 break
     finally:
-        ranks.tell(_STOP)
+        ranks.broadcast(_STOP)
     log.save()
     draw_view(arguments.run, owner)
     owner.progress(trainer.step - arguments.start, final=True)
@@ -95,10 +95,10 @@ def follow(current: Runtime) -> None:
     """The loop of the other ranks of a trainer: the steps of rank 0, until `torchrun` ends all ranks."""
     ranks = own_ranks()
     while True:
-        body = ranks.hear()
+        body = ranks.receive()
         state = None if (saved := body.pop("state")) is None else SavedState(**saved)
         trainer = trainer_of(current, TrainArguments.model_validate(body), state)
-        while ranks.hear() == _GO:
+        while ranks.receive() == _GO:
             with suppress(NonFiniteData):  # rank 0 meets it too, and fails the run
                 trainer.advance()
 
