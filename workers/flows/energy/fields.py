@@ -34,6 +34,7 @@ from service.theory.energy_global import (
     printed_energy_global,
     printed_log_layer_energy,
 )
+from service.theory.histograms import histogram_counts, histogram_edges
 from service.theory.partition import partition_of_radii
 from service.theory.storage import certified_radii
 from workers.energy.descent import BlockDescent, Move
@@ -53,8 +54,9 @@ def distribution(values: Array) -> Distribution:
 
 def spread(values: Array) -> Spread:
     """Summary and histogram of a non-empty (m,) array."""
-    counts, edges = np.histogram(values, _BINS)
-    return Spread(distribution=distribution(values), histogram=Histogram(edges=edges.tolist(), counts=counts.tolist()))
+    edges = histogram_edges([values], _BINS)
+    histogram = Histogram(edges=edges.tolist(), counts=histogram_counts(values, edges))
+    return Spread(distribution=distribution(values), histogram=histogram)
 
 
 def energies_at(found: Energies, betas: Sequence[float]) -> list[EnergiesAt]:

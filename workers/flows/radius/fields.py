@@ -22,10 +22,11 @@ from service.contracts.radius import (
     NullModel,
     RadiusSpec,
 )
+from service.theory.histograms import histogram_counts, histogram_edges
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation as Measured
 from workers.neighbors.null_model import GaussianNull
-from workers.neighbors.statistics import histogram, nearest_statistics, shared_edges
+from workers.neighbors.statistics import nearest_statistics
 
 Array = np.ndarray
 _BINS = 60
@@ -38,7 +39,7 @@ def fraction_reports(
 ) -> list[FractionReport]:
     """One report per fraction, with histograms over the same edges; `sizes` are the rows searched in."""
     samples = [part.distances[:, 0] for part in found]
-    edges = shared_edges(samples, _BINS)
+    edges = histogram_edges(samples, _BINS)
     parts = zip(fractions, samples, sizes, measured, strict=True)
     return [_fraction_report(*part, edges) for part in parts]
 
@@ -59,9 +60,7 @@ def _fraction_report(
         radius=None if whole is None else Centre(mean=whole.mean / 2, median=whole.median / 2),
         duplicates=statistics.duplicates,
         without_neighbor=statistics.alone,
-        histogram=None
-        if whole is None
-        else Histogram(edges=[float(edge) for edge in edges], counts=histogram(distances, edges)),
+        histogram=None if whole is None else Histogram(edges=edges.tolist(), counts=histogram_counts(distances, edges)),
         reason=reason,
         approximation=None if measured is None else Approximation(**asdict(measured)),
     )
