@@ -58,7 +58,7 @@ def main() -> None:
     settings = Settings()
     settings.make_folders()
     name = f"{role}-{settings.worker_name}"
-    if role == "train" and _follows(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
+    if role == "train" and _is_other_rank(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
         return
     lock = only_one(settings, name)
     threading.Thread(target=keep_lock, args=(lock, settings), name="lock", daemon=True).start()
@@ -77,17 +77,16 @@ def main() -> None:
     run_worker(settings, role, name, stop, at_once)
 
 
-def _follows(runtime: Runtime) -> bool:
-    """False for a trainer; another of the ranks that `torchrun` has started follows it until `torchrun` ends them."""
+def _is_other_rank(runtime: Runtime) -> bool:
+    """False for rank 0 of a trainer; another rank that `torchrun` started runs here until `torchrun` ends it."""
     from workers.devices.device import set_precise_float32
     from workers.flows.training.segments import follow
     from workers.training.ranks import own_ranks
 
     if own_ranks().rank == 0:
         return False
-    set_runtime(runtime)
     set_precise_float32(runtime.settings.torch_threads)
-    follow()
+    follow(runtime)
     return True
 
 
@@ -98,7 +97,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     set_runtime(runtime)
     _launch(settings, role, name)
     pauses_s = {queue: pace * settings.poll_interval_s for queue, (_, pace) in _QUEUES[role].items()}
-    Looking(catalog, pauses_s, lambda: not runtime.working.is_set(), runtime.draining).begin()
+    Looking(catalog, pauses_s, lambda: not runtime.busy.is_set(), runtime.draining).begin()
     if role in ("compute", "train"):
         _introduce(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
@@ -108,7 +107,9 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
     jobs = JobControl(catalog, engine, settings)
-    threading.Thread(target=keep_taking_over, args=(jobs, name, runtime.is_at), name="takeover", daemon=True).start()
+    threading.Thread(
+        target=keep_taking_over, args=(jobs, name, runtime.is_executing), name="takeover", daemon=True
+    ).start()
     stuck = (catalog, name, settings.stuck_s)
     threading.Thread(target=keep_noticing, args=stuck, name="stuck", daemon=True).start()
     if role == "control":
@@ -140,10 +141,9 @@ def _launch(settings: Settings, role: str, name: str) -> None:
         }
     )
     if role == "control":
-        import workers.flows.analysis.job
-        import workers.flows.training.job
+        import workers.flows.control
     else:
-        import workers.flows.engine.execution  # noqa: F401
+        import workers.flows.compute  # noqa: F401
         from workers.devices.device import choose_device, set_precise_float32
 
         set_precise_float32(settings.torch_threads)

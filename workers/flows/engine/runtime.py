@@ -68,7 +68,7 @@ class Runtime:
         return self.settings.artifacts_root / artifact_id
 
     def write(self, change: Callable[[Connection], Result]) -> Result:
-        """Run `change` in a transaction; repeat it while the database is away, as an outage must not fail finished work.
+        """Run `change` in a transaction, again while the database is away: an outage must not fail finished work.
 
         Raises:
             Unavailable: the database was away for ten minutes.

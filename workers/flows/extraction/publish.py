@@ -50,7 +50,7 @@ def publish_sets(arguments: PublishArguments, owner: SegmentOwner) -> PublishedS
 
 
 def _publish(arguments: PublishArguments, ids: list[str], owner: SegmentOwner, recorded: dict[str, str]) -> None:
-    """Publish what is missing; all sets anew where a recorded one is damaged, as shards made anew may differ in bits."""
+    """Publish what is missing; where a recorded set is damaged all sets anew, as new shards may differ in bits."""
     current = owner.runtime
     staging, folders = current.staging(owner.job_id), [current.artifact(set_id) for set_id in ids]
 
@@ -87,9 +87,7 @@ def _check_digests(arguments: PublishArguments, folders: list[Path]) -> None:
     hashes = [{entry["name"]: entry["sha256"] for entry in manifest["files"]} for manifest in manifests]
     shards = range(arguments.shards)
     chunks = [hashes[0][rows_name(shard)] for shard in shards]
-    of_shards = [
-        digest_of([chunks[shard], *(of_site[shard_name(shard)] for of_site in hashes)]) for shard in shards
-    ]
+    of_shards = [digest_of([chunks[shard], *(of_site[shard_name(shard)] for of_site in hashes)]) for shard in shards]
     if digest_of(of_shards) != arguments.sha256 or digest_of(chunks) != manifests[0]["sample"]["chunks_sha256"]:
         raise changed_meanwhile()
 

@@ -1,4 +1,4 @@
-"""A radius spec → the question that is searched, and its answer by one worker: neighbours, counts, and the work done."""
+"""A radius spec → the question that is searched, and its answer by one worker: neighbours, counts, work done."""
 
 from __future__ import annotations
 

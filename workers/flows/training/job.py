@@ -1,4 +1,4 @@
-"""The workflow of a training job: prepare the run, train it by one segment after another, finish, measure the radius."""
+"""The workflow of a training job: prepare the run, train it segment by segment, finish, measure the radius."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from workers.training.metrics_file import write_metrics
 
 
 class TrainingLog:
-    """Rows of the metrics since the last save. They become visible together with the state after them, or not at all."""
+    """Rows of the metrics since the last save; they become visible together with the state after them."""
 
     def __init__(
         self,
@@ -99,6 +99,7 @@ class TrainingLog:
     def _keep(self, step: int) -> None:
         about = self.trainer.task.about | {"step": step, "run": self.run_id}
         model = self.trainer.task.model
+
         def recorded(digests: list[str]) -> Change:
             return lambda connection: catalog.keep_checkpoint(connection, self.run_id, step, digests[0])
 

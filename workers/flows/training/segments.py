@@ -113,9 +113,7 @@ def finish_run(arguments: RunArguments, owner: SegmentOwner) -> FinishedRun:
     if isinstance(spec, OpenELMSpec):
         rows, _ = current.read(lambda connection: catalog.metrics(connection, run_id))
         evaluation |= {"stopping": _stopping(rows, spec.window_steps).model_dump()}
-    owner.record(
-        lambda connection: catalog.record(connection, run_id, [], evaluation=evaluation, finished_at=now())
-    )
+    owner.record(lambda connection: catalog.record(connection, run_id, [], evaluation=evaluation, finished_at=now()))
     kept = current.read(lambda connection: catalog.checkpoints(connection, run_id))
     return FinishedRun(kept=[checkpoint.step for checkpoint in kept])
 

@@ -28,8 +28,8 @@ from workers.flows.training.arguments import (
     RunArguments,
     TabulateArguments,
 )
-from workers.flows.training.parts import publish_view, remove_older_views
 from workers.flows.training.data import make_task, prepare_data
+from workers.flows.training.parts import publish_view, remove_older_views
 from workers.flows.training.segments import run_row
 from workers.flows.training.sweep_tables import stopping_tables
 
@@ -118,7 +118,7 @@ def tabulate_sweep(arguments: TabulateArguments, owner: SegmentOwner) -> Nothing
 
 
 def _is_stale(artifact: Path) -> bool:
-    """Whether the figure is older than a few minutes: drawing a grid takes seconds, too long for the end of every run."""
+    """Whether the figure is older than a few minutes: drawing a grid takes seconds, too long for each run that ends."""
     drawn = [folder.stat().st_mtime for folder in artifact.glob("view-*")]
     return not drawn or time.time() - max(drawn) > _DRAWN_EVERY_S
 
