@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, field_validator
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 2**20
@@ -22,7 +22,7 @@ _KEEP_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_coun
 class Settings(BaseSettings):
     """Every setting with its reason; as an environment variable `host` is `RADIUS_HOST`, and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="RADIUS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="RADIUS_", extra="ignore", frozen=True, populate_by_name=True)
 
     host: str = Field(
         default="127.0.0.1", description="address the API binds; without API keys only loopback is allowed"
@@ -130,8 +130,11 @@ class Settings(BaseSettings):
     progress_interval_s: float = Field(
         default=0.5, ge=0, description="least time between two progress writes of a segment"
     )
-    settle_interval_s: float = Field(
-        default=1.0, gt=0, description="how often the control worker settles what was cancelled or lost"
+    reconcile_interval_s: float = Field(
+        default=1.0,
+        gt=0,
+        validation_alias=AliasChoices("RADIUS_RECONCILE_INTERVAL_S", "RADIUS_SETTLE_INTERVAL_S"),
+        description="how often the control worker ends jobs that were cancelled, lost or are overdue",
     )
     takeover_interval_s: float = Field(
         default=5.0, gt=0, description="how often a worker looks for dead ones, whose segments it puts back"
@@ -172,8 +175,11 @@ class Settings(BaseSettings):
     index_cache_bytes: int = Field(
         default=64 * GIB, ge=0, description="of cached indices on disk; the least recently used ones go"
     )
-    sweep_interval_s: float = Field(
-        default=600.0, gt=0, description="how often the control worker removes what is past its time"
+    cleanup_interval_s: float = Field(
+        default=600.0,
+        gt=0,
+        validation_alias=AliasChoices("RADIUS_CLEANUP_INTERVAL_S", "RADIUS_SWEEP_INTERVAL_S"),
+        description="how often the control worker deletes expired jobs and leftover files",
     )
     drain_s: float = Field(
         default=6.0, ge=0, description="how long a stopped worker may go on with its segment; then another takes it up"

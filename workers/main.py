@@ -15,7 +15,7 @@ import threading
 
 from dbos import DBOS
 
-from service.catalog import errands, segments, workers
+from service.catalog import background_tasks, segments, workers
 from service.catalog.engine import Catalog
 from service.contracts.base import now
 from service.errors import Unavailable
@@ -31,13 +31,15 @@ from service.jobs.engine import (
     JobEngine,
     engine_url,
 )
-from service.jobs.looking import LOOK_S, Looking
+from service.jobs.liveness import Liveness
 from service.jobs.outages import wait_out_outages
+from service.jobs.polling import POLL_S, QueuePolling
+from service.jobs.reconciler import JobReconciler
 from service.jobs.retention import Retention
 from service.jobs.submission import Submission
 from service.settings import Settings
 from workers.flows.engine.runtime import Runtime, set_runtime
-from workers.watching import keep_lock, keep_noticing, keep_taking_over, only_one
+from workers.watching import keep_lock, keep_noticing, keep_recovering, only_one
 
 logger = logging.getLogger("radius.worker")
 # A parent only waits, in a thread; scans and short jobs must not wait for trainings, nor a sweep's runs for sweeps.
@@ -97,30 +99,29 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     set_runtime(runtime)
     _launch(settings, role, name)
     pauses_s = {queue: pace * settings.poll_interval_s for queue, (_, pace) in _QUEUES[role].items()}
-    Looking(catalog, pauses_s, lambda: not runtime.busy.is_set(), runtime.draining).begin()
+    QueuePolling(catalog, pauses_s, lambda: not runtime.busy.is_set(), runtime.draining).begin()
     if role in ("compute", "train"):
         _introduce(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
     DBOS.launch()
     for queue, (at_once, _) in _QUEUES[role].items():
-        DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=LOOK_S, on_conflict="always_update")
+        DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL_S, on_conflict="always_update")
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
-    jobs = JobControl(catalog, engine, settings)
-    threading.Thread(
-        target=keep_taking_over, args=(jobs, name, runtime.is_executing), name="takeover", daemon=True
-    ).start()
+    recovering = (Liveness(catalog, engine, settings), name, runtime.is_executing)
+    threading.Thread(target=keep_recovering, args=recovering, name="takeover", daemon=True).start()
     stuck = (catalog, name, settings.stuck_s)
     threading.Thread(target=keep_noticing, args=stuck, name="stuck", daemon=True).start()
     if role == "control":
-        retention = Retention(jobs, settings)
-        threading.Thread(target=_keep_sweeping, args=(retention, stop), name="sweep", daemon=True).start()
-        _keep_settling(jobs, Submission(catalog, engine, settings), stop)
+        retention = Retention(JobControl(catalog, engine, settings), settings)
+        threading.Thread(target=_keep_cleaning_up, args=(retention, stop), name="cleanup", daemon=True).start()
+        at_start = [Submission(catalog, engine, settings).scan_builtins]
+        _keep_reconciling(JobReconciler(catalog, engine, settings, at_start), stop)
     stop.wait()
     runtime.draining.set()
     if role != "control":
         _drain(settings.drain_s, hurry)
-    _let_go(catalog, name)
+    _release(catalog, name)
     # A segment that is still under way is taken up again by another worker, from its last finished shard.
     logging.shutdown()
     os._exit(0)
@@ -173,41 +174,30 @@ def _drain(seconds: float, hurry: threading.Event) -> None:
     hurry.wait(seconds + 1)
 
 
-def _let_go(catalog: Catalog, name: str) -> None:
+def _release(catalog: Catalog, name: str) -> None:
     """A planned stop is no death of the segment under way."""
     try:
         with catalog.begin() as connection:
             segments.release_all(connection, name)
-            errands.let_go(connection, name)
+            background_tasks.release(connection, name)
     except Unavailable:
         logger.warning("the database is away; the stop will count as a death")
 
 
-def _keep_settling(jobs: JobControl, submission: Submission, stop: threading.Event) -> None:
-    begun = False
+def _keep_reconciling(reconciler: JobReconciler, stop: threading.Event) -> None:
     while True:
-        try:
-            if not begun:
-                jobs.settle_versions()
-                submission.scan_builtins()
-                begun = True
-            jobs.settle_lost()
-            jobs.settle_overdue()
-            jobs.settle_untaken()
-            jobs.settle_cancelled()
-        except Exception:  # the database may be away, by our error or the engine's own
-            logger.exception("settling failed; it is tried again")
-        if stop.wait(jobs.settings.settle_interval_s):
+        reconciler.reconcile()
+        if stop.wait(reconciler.settings.reconcile_interval_s):
             return
 
 
-def _keep_sweeping(retention: Retention, stop: threading.Event) -> None:
+def _keep_cleaning_up(retention: Retention, stop: threading.Event) -> None:
     while True:
         try:
-            retention.sweep(now())
+            retention.clean_up(now())
         except Exception:
-            logger.exception("removing what is past its time failed; it is tried again")
-        if stop.wait(retention.settings.sweep_interval_s):
+            logger.exception("cleaning up failed; it is tried again")
+        if stop.wait(retention.settings.cleanup_interval_s):
             return
 
 

@@ -138,7 +138,7 @@ class JobEngine:
         return [status.workflow_id for status in found]
 
     @database_errors()
-    def give_back(self, workflow_id: str, queue: str) -> None:
+    def requeue(self, workflow_id: str, queue: str) -> None:
         """Put a dead worker's workflow back on its queue; the dead one, should it wake, no longer owns it."""
         self._client.resume_workflow(workflow_id, queue_name=queue)
 

@@ -26,9 +26,9 @@ ON_SQLITE = {
     "faults/test_parts.py": "a fleet whose searches are all large; what it does with the catalog others try on both",
 }
 JOBS_AND_CATALOG = {
-    "api": "activation_files activation_imports activation_rows async_client client corpora corpus_uploads "
-    "energy errands estimates event_stream hostile_corpora hostile_json hostile_parameters idempotency job_atomicity "
-    "job_control job_listing jobs limits liveness problems progress published_reports radius radius_options "
+    "api": "activation_files activation_imports activation_rows async_client background_tasks client corpora "
+    "corpus_uploads energy estimates event_stream hostile_corpora hostile_json hostile_parameters idempotency "
+    "job_atomicity job_control job_listing jobs limits liveness problems progress published_reports radius radius_options "
     "radius_partition radius_queries radius_requests random_json retention reuse segment_owners sweeps training "
     "worker_locks",
     "end_to_end": "budget energy_jobs estimates job_control kill main_job radius_jobs retention reuse sweep training",

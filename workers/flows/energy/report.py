@@ -43,7 +43,7 @@ def evaluate_energies(arguments: EnergyArguments, owner: SegmentOwner) -> Energy
     layers, queries = read_layers(spec, current) if spec.activations else ([], None)
     total = max(1, sum(layer.summary.n for layer in layers))
     if arguments.sets_total:
-        current.write(lambda connection: jobs.plan(connection, job_id, total, "rows"))
+        current.write(lambda connection: jobs.set_total(connection, job_id, total, "rows"))
     target = current.artifact(arguments.report)
 
     def write(folder: Path) -> None:

@@ -145,7 +145,7 @@ def set_total(job_id: str, total: int, unit: str, warnings: list[dict[str, str]]
     """Record how much work the job is, for its progress, and what its reader should know."""
 
     def record(connection: Connection) -> None:
-        jobs.plan(connection, job_id, total, unit)
+        jobs.set_total(connection, job_id, total, unit)
         jobs.warn(connection, job_id, [Notice(**warning) for warning in warnings])
 
     runtime().write(record)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
 
-from service.catalog import errands, segments
+from service.catalog import background_tasks, segments
 from service.catalog.engine import Connection
 from service.errors import RadiusError, Superseded
 from service.jobs.engine import SEGMENT_WORKFLOW
@@ -60,11 +60,11 @@ def _outcome(job_id: str, name: str, kind: str, arguments: Body) -> Body | Porta
 
 def _run_background_task(current: Runtime, task: str, kind: str, arguments: Body) -> Body:
     """Run what belongs to no job; its deaths are counted under its name."""
-    current.write(partial(errands.begin, name=task, worker=current.worker))
+    current.write(partial(background_tasks.begin, name=task, worker=current.worker))
     try:
         return run_unowned(kind, arguments, current)
     finally:
-        current.write(partial(errands.end, name=task))
+        current.write(partial(background_tasks.end, name=task))
 
 
 def _run_owned(current: Runtime, job_id: str, name: str, kind: str, arguments: Body) -> Body:

@@ -59,7 +59,7 @@ def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
     """Plan the search of a report, and where its parts stop."""
     current, sets = owner.runtime, open_search(arguments.spec, owner.runtime)
     if arguments.sets_total:
-        current.write(lambda connection: jobs.plan(connection, owner.job_id, sets.query_rows, "rows"))
+        current.write(lambda connection: jobs.set_total(connection, owner.job_id, sets.query_rows, "rows"))
     store, made = part_store(current, arguments.report), list[Prepared]()
 
     def make() -> tuple[Arrays, Facts]:

@@ -39,7 +39,7 @@ def measure_radius(arguments: ReportArguments, owner: SegmentOwner) -> RadiusRep
     current, job_id = owner.runtime, owner.job_id
     summary, statistics = current.read(lambda connection: activations.get(connection, arguments.spec.activations))
     if arguments.sets_total:
-        current.write(lambda connection: jobs.plan(connection, job_id, summary.n, "rows"))
+        current.write(lambda connection: jobs.set_total(connection, job_id, summary.n, "rows"))
     target = current.artifact(arguments.report)
     draft = Draft(target, partial(_write_report, arguments, owner, summary, statistics))
     publish(owner, [draft], record=partial(_recorded, job_id, target))

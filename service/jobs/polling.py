@@ -20,7 +20,7 @@ from service.catalog.engine import Catalog
 from service.errors import Unavailable
 from service.jobs.engine import APP_VERSION
 
-LOOK_S = 0.02  # the engine's own pause between a queue's row and its workflows; nobody is kept then
+POLL_S = 0.02  # the engine's own pause between a queue's row and its workflows; nobody is kept then
 _THREAD = "queue-worker-"  # how the engine calls the thread that looks at a queue, before the queue's name
 _BEGINS = {"sqlite": "FROM main.queues", "postgresql": "FROM dbos.queues"}  # in the first statement of a look only
 _LONGEST_S = 5.0
@@ -33,7 +33,7 @@ STATEMENTS = {
 }
 
 
-class Looking:
+class QueuePolling:
     """When the engine's threads look at their queues.
 
     Args:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from service.catalog.engine import Catalog
 from service.jobs.engine import CONTROL_QUEUE, JobEngine
-from service.jobs.looking import STATEMENTS, Looking, is_waiting
+from service.jobs.polling import STATEMENTS, QueuePolling, is_waiting
 from service.settings import Settings
 from tests.databases.migrated import sqlite_settings
 
@@ -36,8 +36,8 @@ def room() -> threading.Event:
 
 
 @pytest.fixture
-def looking(catalog: Catalog, room: threading.Event, stopping: threading.Event) -> Looking:
-    return Looking(catalog, {CONTROL_QUEUE: PAUSE_S}, room.is_set, stopping)
+def looking(catalog: Catalog, room: threading.Event, stopping: threading.Event) -> QueuePolling:
+    return QueuePolling(catalog, {CONTROL_QUEUE: PAUSE_S}, room.is_set, stopping)
 
 
 def enqueue(settings: Settings, catalog: Catalog, name: str) -> None:
@@ -50,7 +50,7 @@ def cancel(settings: Settings, name: str) -> None:
         engine.cancel(name)
 
 
-def look(looking: Looking) -> Future[None]:
+def look(looking: QueuePolling) -> Future[None]:
     """A thread that is about to look."""
     found: Future[None] = Future()
 
@@ -92,7 +92,7 @@ def test_asking_reads_an_index(tmp_path: Path):
     assert ["USING" in row.detail and "INDEX" in row.detail for row in plan] == [True]
 
 
-def test_a_look_is_kept_until_something_waits(settings: Settings, catalog: Catalog, looking: Looking):
+def test_a_look_is_kept_until_something_waits(settings: Settings, catalog: Catalog, looking: QueuePolling):
     found = look(looking)
     assert is_kept(found)
     enqueue(settings, catalog, "a")
@@ -100,7 +100,7 @@ def test_a_look_is_kept_until_something_waits(settings: Settings, catalog: Catal
 
 
 def test_a_worker_without_room_does_not_look(
-    settings: Settings, catalog: Catalog, looking: Looking, room: threading.Event
+    settings: Settings, catalog: Catalog, looking: QueuePolling, room: threading.Event
 ):
     room.clear()
     enqueue(settings, catalog, "a")
@@ -110,21 +110,23 @@ def test_a_worker_without_room_does_not_look(
     found.result(timeout=10)
 
 
-def test_a_worker_that_stops_keeps_nobody(catalog: Catalog, looking: Looking, stopping: threading.Event):
+def test_a_worker_that_stops_keeps_nobody(catalog: Catalog, looking: QueuePolling, stopping: threading.Event):
     found = look(looking)
     assert is_kept(found)
     stopping.set()
     found.result(timeout=10)
 
 
-def test_a_look_is_kept_for_some_seconds_at_most(catalog: Catalog, looking: Looking, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("service.jobs.looking._LONGEST_S", 0.1)
+def test_a_look_is_kept_for_some_seconds_at_most(
+    catalog: Catalog, looking: QueuePolling, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("service.jobs.polling._LONGEST_S", 0.1)
     look(looking).result(timeout=10)
 
 
 def test_a_database_that_is_away_is_left_to_the_engine(tmp_path: Path, stopping: threading.Event):
     with closing(Catalog(f"sqlite:///{tmp_path}/without-tables.sqlite")) as catalog:
-        look(Looking(catalog, {CONTROL_QUEUE: PAUSE_S}, lambda: True, stopping)).result(timeout=3)
+        look(QueuePolling(catalog, {CONTROL_QUEUE: PAUSE_S}, lambda: True, stopping)).result(timeout=3)
 
 
 _ENGINE = """
@@ -133,7 +135,7 @@ import sqlalchemy as sa
 from dbos import DBOS
 from service.catalog.engine import Catalog
 from service.jobs.engine import APP_NAME, APP_VERSION, engine_url
-from service.jobs.looking import LOOK_S, Looking
+from service.jobs.polling import POLL_S, QueuePolling
 
 statements, slow = collections.Counter(), False
 
@@ -148,12 +150,12 @@ def count(connection, cursor, statement, *_):
 def work(job_id):
     print(json.dumps({"taken": time.time()}), flush=True)
 
-Looking(Catalog(sys.argv[1]), {"control": 0.05}, lambda: True, threading.Event()).begin()
+QueuePolling(Catalog(sys.argv[1]), {"control": 0.05}, lambda: True, threading.Event()).begin()
 DBOS(config={"name": APP_NAME, "system_database_url": engine_url(sys.argv[1]), "executor_id": "tried",
              "application_version": APP_VERSION, "run_migrations": False, "console_log_level": "ERROR"})
 DBOS.listen_queues(["control"])
 DBOS.launch()
-DBOS.register_queue("control", polling_interval_sec=LOOK_S, on_conflict="always_update")
+DBOS.register_queue("control", polling_interval_sec=POLL_S, on_conflict="always_update")
 time.sleep(2)
 statements.clear()
 time.sleep(3)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from service.catalog import errands
+from service.catalog import background_tasks
 from service.catalog.engine import Catalog
 from service.catalog.segments import MOST_DEATHS
-from service.catalog.tables import errands as table
+from service.catalog.tables import background_tasks as table
 from service.errors import PoisonSegment
 
 NAME = "scan-cor-1"
@@ -16,7 +16,7 @@ NAME = "scan-cor-1"
 
 def begin(catalog: Catalog, worker: str = "a") -> None:
     with catalog.begin() as connection:
-        errands.begin(connection, name=NAME, worker=worker)
+        background_tasks.begin(connection, name=NAME, worker=worker)
 
 
 def known(catalog: Catalog) -> list[str]:
@@ -28,7 +28,7 @@ def test_what_has_ended_leaves_nothing(catalog: Catalog):
     for _ in range(2 * MOST_DEATHS):
         begin(catalog)
         with catalog.begin() as connection:
-            errands.end(connection, name=NAME)
+            background_tasks.end(connection, name=NAME)
     assert known(catalog) == []
 
 
@@ -45,8 +45,8 @@ def test_a_planned_stop_is_no_death_and_forgives_none(catalog: Catalog):
     for _ in range(2 * MOST_DEATHS):
         begin(catalog, "a")
         with catalog.begin() as connection:
-            errands.let_go(connection, "b")  # another one's stop
-            errands.let_go(connection, "a")
+            background_tasks.release(connection, "b")  # another one's stop
+            background_tasks.release(connection, "a")
     for _ in range(MOST_DEATHS):
         begin(catalog, "a")
     with pytest.raises(PoisonSegment):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from service.catalog.segments import MOST_DEATHS
-from service.catalog.tables import errands
+from service.catalog.tables import background_tasks
 from service.errors import PoisonSegment
 
 
@@ -18,9 +18,13 @@ def begin(connection: sa.Connection, *, name: str, worker: str) -> None:
     Raises:
         PoisonSegment: three in a row died of it; forgotten with that, so that it may be asked for anew.
     """
-    row = connection.execute(sa.select(errands).where(errands.c.id == name).with_for_update()).mappings().first()
+    row = (
+        connection.execute(sa.select(background_tasks).where(background_tasks.c.id == name).with_for_update())
+        .mappings()
+        .first()
+    )
     if row is None:
-        connection.execute(errands.insert().values(id=name, worker=worker, running=True, deaths=0))
+        connection.execute(background_tasks.insert().values(id=name, worker=worker, running=True, deaths=0))
         return
     deaths = row["deaths"] + row["running"]  # the one before neither ended nor let go
     if deaths >= MOST_DEATHS:
@@ -28,14 +32,14 @@ def begin(connection: sa.Connection, *, name: str, worker: str) -> None:
         connection.commit()
         raise PoisonSegment(f"{name} killed its worker {deaths} times")
     values = {"worker": worker, "running": True, "deaths": deaths}
-    connection.execute(errands.update().where(errands.c.id == name).values(values))
+    connection.execute(background_tasks.update().where(background_tasks.c.id == name).values(values))
 
 
 def end(connection: sa.Connection, *, name: str) -> None:
     """It has ended, well or with an error that was told."""
-    connection.execute(errands.delete().where(errands.c.id == name))
+    connection.execute(background_tasks.delete().where(background_tasks.c.id == name))
 
 
-def let_go(connection: sa.Connection, worker: str) -> None:
+def release(connection: sa.Connection, worker: str) -> None:
     """A worker that is stopped was not killed by what it is at."""
-    connection.execute(errands.update().where(errands.c.worker == worker).values(running=False))
+    connection.execute(background_tasks.update().where(background_tasks.c.worker == worker).values(running=False))

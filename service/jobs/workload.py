@@ -36,7 +36,7 @@ _TRAINING_NOTES = ["a trainer of its own, where one lives, is taken for as fast 
 
 
 @dataclass
-class Plan:
+class Workload:
     """The work of a job, stage by stage, and what had to be assumed; `rows` None where it cannot be known.
 
     `certain` is false where the job may turn out smaller: nobody has counted its corpus.
@@ -49,57 +49,59 @@ class Plan:
     certain: bool = True
 
 
-class Planner:
-    """Plans of jobs as the catalog stands."""
+class WorkloadModel:
+    """Computes the workload of jobs from what the catalog knows now."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def plan(self, connection: sa.Connection, spec: JobSpec) -> Plan:
+    def of(self, connection: sa.Connection, spec: JobSpec) -> Workload:
         """The work of a job whose references were checked."""
         if isinstance(spec, RadiusSpec):
-            return self._plan_radius(connection, spec)
+            return self._of_radius(connection, spec)
         if isinstance(spec, EnergySpec):
-            return self._plan_energy(connection, spec)
+            return self._of_energy(connection, spec)
         if isinstance(spec, SweepSpec):
-            return self._plan_sweep(connection, spec)
+            return self._of_sweep(connection, spec)
         if isinstance(spec, ExtractionSpec):
-            return self._plan_extraction(connection, spec)
-        return self._plan_training(connection, spec)
+            return self._of_extraction(connection, spec)
+        return self._of_training(connection, spec)
 
-    def _plan_radius(self, connection: sa.Connection, spec: RadiusSpec) -> Plan:
+    def _of_radius(self, connection: sa.Connection, spec: RadiusSpec) -> Workload:
         asking = _set(connection, spec.activations)
         searched = asking if spec.reference is None else _set(connection, spec.reference)
-        return Plan(radius_work(asking, searched, spec, self.settings), rows=asking.n)
+        return Workload(radius_work(asking, searched, spec, self.settings), rows=asking.n)
 
-    def _plan_energy(self, connection: sa.Connection, spec: EnergySpec) -> Plan:
+    def _of_energy(self, connection: sa.Connection, spec: EnergySpec) -> Workload:
         if not spec.activations:
-            return Plan([Work("energy", {"reports": 1.0})], rows=0)
+            return Workload([Work("energy", {"reports": 1.0})], rows=0)
         layers = [_set(connection, set_id) for set_id in spec.activations]
         points = layers[-1].n if spec.queries is None else _set(connection, spec.queries).n
-        return Plan([energy_work(layers, points, spec, self.settings)], rows=points)
+        return Workload([energy_work(layers, points, spec, self.settings)], rows=points)
 
-    def _plan_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Plan:
+    def _of_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Workload:
         corpus = corpora.find(connection, spec.corpus)
         sample = sample_shape(spec, corpus.documents, corpus.bytes)
-        plan = Plan(notes=list(sample.assumed), rows=sample.rows, certain=corpus.documents is not None)
+        workload = Workload(notes=list(sample.assumed), rows=sample.rows, certain=corpus.documents is not None)
         model = self._model(connection, spec.model)
         if model is None:
-            plan.rows = None
-            plan.notes.append("the model's sizes are not known here; what depends on them is left out")
-            plan.stages = [Work("sample", {"tokenising": sample.text_bytes})]
-            return plan
+            workload.rows = None
+            workload.notes.append("the model's sizes are not known here; what depends on them is left out")
+            workload.stages = [Work("sample", {"tokenising": sample.text_bytes})]
+            return workload
         try:
             works = extraction_work(spec, sample, model, self.settings)
         except InvalidInput as error:
             raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
         made = reuse.made_before(connection, spec) if spec.reuse else None
         if made is not None:
-            plan.reused = Reusable(job=made[0], activations=made[1])
-            plan.notes.append("the sets are there already; if corpus or model have changed, they are extracted anew")
+            workload.reused = Reusable(job=made[0], activations=made[1])
+            workload.notes.append(
+                "the sets are there already; if corpus or model have changed, they are extracted anew"
+            )
             works = works[:1]
-        plan.stages = works + self._analysis_work(spec, sample, model)
-        return plan
+        workload.stages = works + self._analysis_work(spec, sample, model)
+        return workload
 
     def _analysis_work(self, spec: ExtractionSpec, sample: SampleShape, model: ModelShape) -> list[Work]:
         if not isinstance(spec, AnalysisSpec):
@@ -114,11 +116,11 @@ class Planner:
             works += [energy_work(layers, one.n, spec.energy, self.settings) for layers in groups]
         return works
 
-    def _plan_training(self, connection: sa.Connection, spec: TrainingSpec) -> Plan:
+    def _of_training(self, connection: sa.Connection, spec: TrainingSpec) -> Workload:
         works = [self._prepare(connection, spec), *self._run_work(spec)]
-        return Plan(works, rows=spec.steps, notes=_TRAINING_NOTES)
+        return Workload(works, rows=spec.steps, notes=_TRAINING_NOTES)
 
-    def _plan_sweep(self, connection: sa.Connection, spec: SweepSpec) -> Plan:
+    def _of_sweep(self, connection: sa.Connection, spec: SweepSpec) -> Workload:
         """Runs of one model differ in D and seed, which cost nothing."""
         cells = list(spec.runs())
         works = [self._prepare(connection, cells[0].spec)]
@@ -126,7 +128,7 @@ class Planner:
             runs = [cell.spec for cell in cells if cell.model == name]
             works += self._run_work(runs[0], stage=f"train {name}", repeats=len(runs))
         works.append(Work("tabulate", {"reports": float(len(cells) + 1)}, segments=len(cells) + 1))
-        return Plan(works, rows=sum(cell.spec.steps for cell in cells), notes=_TRAINING_NOTES)
+        return Workload(works, rows=sum(cell.spec.steps for cell in cells), notes=_TRAINING_NOTES)
 
     def _run_work(self, spec: TrainingSpec, *, stage: str = "train", repeats: int = 1) -> list[Work]:
         shape = training_shape(spec, self._vocabulary(spec))
