@@ -20,8 +20,9 @@ from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_index import Kind, cached_flat
 from workers.neighbors.faiss_search import faiss_neighbors
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick
 
@@ -93,48 +94,25 @@ def read_input(spec: RadiusSpec, source: ActivationSet, reference: ActivationSet
 
 def search(given: SearchInput, spec: RadiusSpec, settings: Settings, tick: Tick) -> Found:
     """Search as the spec says; `tick` is told the share done."""
-    n = len(given.database)
-    permutation, sizes = seeded_permutation(n, spec.seed), prefix_sizes(n, spec.fractions)
-    means = means_of(settings, given)
+    question, options = question_of(given, spec), options_of(settings, given)
     began = time.perf_counter()
     searching = tick if spec.radii is None else lambda share: tick(share / 2)
     engine: Kind | Literal["exact"] = "exact" if spec.engine in ("auto", "exact") else spec.engine
-    approximations: list[Approximation | None] = [None] * len(sizes)
+    approximations: list[Approximation | None] = [None] * len(question.sizes)
     if engine == "exact":
-        parts, work = exact_neighbors(
-            given.database,
-            permutation,
-            sizes,
-            k=spec.k,
-            codes=given.codes,
-            queries=None if given.queries is given.database else given.queries,
-            query_codes=given.query_codes,
-            means=means,
-            tick=searching,
-        )
+        parts, work = exact_neighbors(question, options, searching)
     else:
         index = cached_flat(settings.index_cache, given.sha256, given.database)
-        parts, work = faiss_neighbors(
-            engine, given.database, index, permutation, sizes, k=spec.k, codes=given.codes, tick=searching
-        )
+        parts, work = faiss_neighbors(engine, question, index, searching)
     search_s = time.perf_counter() - began
     if engine in ("faiss-ivf", "faiss-hnsw"):
         rows = settings.approximation_rows
-        approximations = measure_approximation(
-            given.database, permutation, sizes, parts, rows=rows, codes=given.codes, means=means
-        )
+        approximations = measure_approximation(question, parts, rows=rows, options=options)
     counted, counts = time.perf_counter(), None
     if spec.radii is not None:
-        counts = count_within(
-            given.database,
-            permutation[: sizes[-1]],
-            spec.radii,
-            codes=given.codes,
-            means=means,
-            tick=lambda share: tick(0.5 + share / 2),
-        )
-    about = asdict(work) | {"engine_asked": spec.engine, "resident": means.resident}
-    about |= {"on": describe_device(means.device)}
+        counts = count_within(question, spec.radii, options, tick=lambda share: tick(0.5 + share / 2))
+    about = asdict(work) | {"engine_asked": spec.engine, "resident": options.resident}
+    about |= {"on": describe_device(options.device)}
     count_s = time.perf_counter() - counted
     return Found(parts, engine, reason_of(spec), approximations, counts, about, search_s, count_s, given.sha256)
 
@@ -151,10 +129,24 @@ def sets_of(spec: RadiusSpec) -> tuple[ActivationSet, ActivationSet | None]:
     return stored(spec.activations), None if alone else stored(spec.reference or "")
 
 
-def means_of(settings: Settings, given: SearchInput) -> Means:
+def question_of(given: SearchInput, spec: RadiusSpec) -> Question:
+    """The search that the spec describes: a seeded order of the rows, and the sizes of its fractions."""
+    n = len(given.database)
+    return Question(
+        given.database,
+        seeded_permutation(n, spec.seed),
+        prefix_sizes(n, spec.fractions),
+        k=spec.k,
+        codes=given.codes,
+        queries=None if given.queries is given.database else given.queries,
+        query_codes=given.query_codes,
+    )
+
+
+def options_of(settings: Settings, given: SearchInput) -> SearchOptions:
     """The device, and whether the encoded rows fit into what a search may take."""
     encoded_bytes = len(given.database) * given.database.d * 2
-    return Means(device=choose_device(settings.device), resident=encoded_bytes <= settings.search_memory_bytes)
+    return SearchOptions(device=choose_device(settings.device), resident=encoded_bytes <= settings.search_memory_bytes)
 
 
 def reason_of(spec: RadiusSpec) -> str:

@@ -19,23 +19,22 @@ from service.estimates.parts import part_stops
 from workers.devices.device import describe_device
 from workers.flows.keeping import Kept
 from workers.flows.runtime import SegmentProgress, runtime
-from workers.flows.searching import Found, SearchInput, means_of, read_input, reason_of, sets_of
+from workers.flows.searching import Found, SearchInput, options_of, question_of, read_input, reason_of, sets_of
 from workers.flows.staged_parts import Arguments, Made, part_folder, part_name, read_part, stage
 from workers.neighbors.candidates import CandidateState, merge_candidates
 from workers.neighbors.counting import count_within
 from workers.neighbors.filtering import Search
 from workers.neighbors.null_model import GaussianNull, covariance_spectrum, gaussian_null
-from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.permutation import prefix_sizes
 from workers.neighbors.splitting import (
-    Question,
     SearchPlan,
+    answer_from_parts,
     plan_search,
     predict_counting,
     prepare_part,
     read_plan,
     read_state,
     search_part,
-    settle_parts,
     state_arrays,
 )
 from workers.neighbors.strips import Part
@@ -66,12 +65,12 @@ def plan_parts(job_id: str, arguments: Arguments, progress: SegmentProgress) -> 
 
     def make() -> Made:
         began = time.time()
-        question, means = _question(given, spec), means_of(current.settings, given)
-        plan, search = plan_search(question, means)
+        question, options = question_of(given, spec), options_of(current.settings, given)
+        plan, search = plan_search(question, options)
         made.append(Prepared(given, plan, search))
         counting = 0.0
         if spec.radii is not None:
-            counting = predict_counting(question, spec.radii, means)
+            counting = predict_counting(question, spec.radii, options)
         stops = [part_stops(plan.tiles, seconds, longest_s, living) for seconds in (plan.seconds, counting)]
         return plan.arrays(), plan.facts() | {"search": stops[0], "count": stops[1], "began": began}
 
@@ -106,9 +105,8 @@ def count_one_part(job_id: str, arguments: Arguments, progress: SegmentProgress)
 
     def make() -> Made:
         plan = read_plan(*read_part(arguments, "plan", arguments["plan"]))
-        means = replace(means_of(runtime().settings, given), tile=plan.tile)
-        order, radii = _question(given, spec).order.numpy(), spec.radii or []
-        counts = count_within(given.database, order, radii, codes=given.codes, means=means, part=part, tick=tick)
+        options = replace(options_of(runtime().settings, given), tile=plan.tile)
+        counts = count_within(question_of(given, spec), spec.radii or [], options, part, tick)
         return {"counts": counts}, {}
 
     sha256 = stage(arguments, progress, part_name("count", arguments["number"]), make)
@@ -135,7 +133,7 @@ def draw_null(job_id: str, arguments: Arguments, progress: SegmentProgress) -> A
 def _prepare(arguments: Arguments) -> Prepared:
     spec, given = _spec(arguments), _input(arguments)
     plan = read_plan(*read_part(arguments, "plan", arguments["plan"]))
-    search = prepare_part(_question(given, spec), plan, means_of(runtime().settings, given))
+    search = prepare_part(question_of(given, spec), plan, options_of(runtime().settings, given))
     return Prepared(given, plan, search)
 
 
@@ -147,7 +145,7 @@ def gather_parts(given: SearchInput, arguments: Arguments, progress: SegmentProg
     """
     began, spec, split = time.perf_counter(), _spec(arguments), arguments["split"]
     plan_arrays, facts = read_part(arguments, "plan", split["plan"])
-    question = _question(given, spec)
+    question = question_of(given, spec)
     states, abouts = [part_name("search", number) for number in range(len(split["search"]))], []
 
     def merged(search: Search) -> CandidateState:
@@ -161,14 +159,14 @@ def gather_parts(given: SearchInput, arguments: Arguments, progress: SegmentProg
         assert whole is not None
         return whole
 
-    parts, work = settle_parts(question, read_plan(plan_arrays, facts), merged)
+    parts, work = answer_from_parts(question, read_plan(plan_arrays, facts), merged)
     settled, counts, count_s = time.perf_counter(), None, 0.0
     for number, sha256 in enumerate(split["count"]):
         arrays, about = read_part(arguments, part_name("count", number), sha256)
         counts = arrays["counts"] if counts is None else counts + arrays["counts"]
         count_s += about["work_s"]
     told = asdict(replace(work, fused=any(about["fused"] for about in abouts)))
-    told |= {"engine_asked": spec.engine, "resident": means_of(runtime().settings, given).resident}
+    told |= {"engine_asked": spec.engine, "resident": options_of(runtime().settings, given).resident}
     told |= {"on": describe_device(torch.device(abouts[0]["device"])), "parts": _about_parts(split, abouts)}
     search_s = facts["work_s"] + sum(about["work_s"] for about in abouts) + settled - began
     return Found(
@@ -218,16 +216,3 @@ def _spec(arguments: Arguments) -> RadiusSpec:
 def _input(arguments: Arguments) -> SearchInput:
     spec = _spec(arguments)
     return read_input(spec, *sets_of(spec))
-
-
-def _question(given: SearchInput, spec: RadiusSpec) -> Question:
-    n = len(given.database)
-    return Question(
-        given.database,
-        seeded_permutation(n, spec.seed),
-        prefix_sizes(n, spec.fractions),
-        k=spec.k,
-        codes=given.codes,
-        queries=None if given.queries is given.database else given.queries,
-        query_codes=given.query_codes,
-    )
