@@ -28,8 +28,9 @@ from workers.flows.energy.fields import (
 from workers.flows.energy.sets import Layer, Points
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick
 
@@ -78,8 +79,7 @@ def measure_layer(spec: EnergySpec, layer: Layer, points: Points, settings: Sett
 
 def _pattern_neighbors(rows: StoredRows, device: torch.device, tick: Tick) -> Neighbors:
     """Every pattern's nearest other one, exactly."""
-    ids = np.arange(len(rows))
-    return exact_neighbors(rows, ids, [len(ids)], means=Means(device=device), tick=tick)[0][0]
+    return exact_neighbors(Question.of_all_rows(rows), SearchOptions(device=device), tick)[0][0]
 
 
 def _basins(patterns: Patterns, near: Neighbors, most: int, seed: int, tick: Tick) -> BasinTest | None:

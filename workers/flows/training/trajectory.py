@@ -17,6 +17,7 @@ from workers.flows.training.data import make_task
 from workers.flows.training.log import draw_view
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.null_model import covariance_spectrum, gaussian_null
+from workers.neighbors.question import Question
 from workers.neighbors.statistics import nearest_statistics
 from workers.neighbors.stored import StoredRows
 from workers.training.checkpoints import kept_name, load_weights, read_kept
@@ -49,7 +50,7 @@ def _point(step: int, site: Site, vectors: Array, seed: int, null_queries: int) 
     if not np.isfinite(vectors).all():
         raise NonFiniteData(f"the vectors at {site} of the model kept at step {step} are not finite")
     n, rows = len(vectors), StoredRows(vectors)
-    (nearest,), _ = exact_neighbors(rows, np.arange(n), [n])
+    (nearest,), _ = exact_neighbors(Question.of_all_rows(rows))
     statistics = nearest_statistics(nearest.distances[:, 0], [0.5])
     assert statistics.all is not None
     mean = vectors.mean(axis=0, dtype=np.float64)

@@ -25,7 +25,7 @@ def pair_distances(queries: StoredRows, patterns: StoredRows, query_ids: Tensor,
     return distances
 
 
-def settle(search: Search, candidates: Pairs) -> Pairs:
+def rescore(search: Search, candidates: Pairs) -> Pairs:
     """The pairs that decide, with their distances: every other one is at least as far as its row's k-th.
 
     The most promising pairs of each row and prefix come first, so that one settled distance can spare the rest: a row
@@ -36,11 +36,11 @@ def settle(search: Search, candidates: Pairs) -> Pairs:
     def limits(settled: Pairs, of: Pairs) -> Tensor:
         return kth_smallest(settled, slots, prefixes, search.k)[of.rows, of.prefixes]
 
-    settled = settle_nearest_first(search, candidates, limits)
+    settled = rescore_nearest_first(search, candidates, limits)
     return settled.take(settled.uppers <= limits(settled, settled))
 
 
-def settle_nearest_first(search: Search, candidates: Pairs, limits: Callable[[Pairs, Pairs], Tensor]) -> Pairs:
+def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[Pairs, Pairs], Tensor]) -> Pairs:
     """Measure the most promising pairs of each row, then four times as many, until none is within its limit.
 
     Args:

@@ -9,13 +9,13 @@ from torch import Tensor
 from workers.energy.candidates import Chosen
 from workers.energy.patterns import Patterns
 from workers.energy.soft_minimum import SoftMinima
-from workers.neighbors.settling import pair_distances
+from workers.neighbors.rescoring import pair_distances
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
 
 
-class SettledPairs:
+class RescoredPairs:
     """True values of chosen pairs of m queries, scaled as the sums have them: with ‖x‖², and lifted where `lifted`.
 
     Args:
