@@ -197,7 +197,7 @@ def _keep_settling(jobs: JobControl, submission: Submission, stop: threading.Eve
             jobs.settle_cancelled()
         except Exception:  # the database may be away, by our error or the engine's own
             logger.exception("settling failed; it is tried again")
-        if stop.wait(jobs.settings.settle_interval_s):
+        if stop.wait(jobs.settings.reconcile_interval_s):
             return
 
 
@@ -207,7 +207,7 @@ def _keep_sweeping(retention: Retention, stop: threading.Event) -> None:
             retention.sweep(now())
         except Exception:
             logger.exception("removing what is past its time failed; it is tried again")
-        if stop.wait(retention.settings.sweep_interval_s):
+        if stop.wait(retention.settings.cleanup_interval_s):
             return
 
 
