@@ -40,8 +40,8 @@ class Settings(BaseSettings):
     idle_transaction_s: float = Field(
         default=15.0,
         ge=0,
-        description="PostgreSQL ends a session that is idle within a transaction for this long, so a frozen worker does "
-        "not keep its locks; 0: never, for a pooler that accepts no session options",
+        description="PostgreSQL ends a session that is idle within a transaction for this long, so a frozen worker "
+        "does not keep its locks; 0: never, for a pooler that accepts no session options",
     )
     database_connect_s: int = Field(
         default=5, ge=2, description="timeout of connecting to PostgreSQL; the driver's least is 2 s"
@@ -171,8 +171,8 @@ class Settings(BaseSettings):
     retain_jobs_days: float | None = Field(
         default=None,
         gt=0,
-        description="older ended jobs are deleted with their files, except those labelled keep=true or whose sets are in "
-        "use; default: never",
+        description="older ended jobs are deleted with their files, except those labelled keep=true or whose sets are "
+        "in use; default: never",
     )
     retain_failed_days: float | None = Field(
         default=None, gt=0, description="the same for failed and cancelled jobs; default: as RETAIN_JOBS_DAYS"
@@ -180,8 +180,8 @@ class Settings(BaseSettings):
     leftover_age_s: float = Field(
         default=86_400.0,
         ge=0,
-        description="files that belong to no job and no row are deleted when nothing was written to them for so long; an "
-        "import writes every few seconds",
+        description="files that belong to no job and no row are deleted when nothing was written to them for so long; "
+        "an import writes every few seconds",
     )
     index_cache_bytes: int = Field(
         default=64 * GIB, ge=0, description="cached indices on disk; the least recently used are deleted"
