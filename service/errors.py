@@ -6,7 +6,6 @@
     │   ├── UnsupportedModel    422
     │   ├── DoesNotFit          422
     │   └── NotAvailable        422
-    ├── Unauthorized            401
     ├── NotFound                404
     ├── TooLarge                413
     ├── Conflict                409
@@ -77,13 +76,6 @@ class NotAvailable(InvalidInput):
     """A valid request that this version cannot serve yet."""
 
     code = "not_available"
-
-
-class Unauthorized(RadiusError):
-    """No API key, or none that is known."""
-
-    code = "unauthorized"
-    status = 401
 
 
 class NotFound(RadiusError, LookupError):

@@ -1,5 +1,7 @@
 """What the service is and has: presets, models, limits, documentation."""
 
+# One database: folders of models are listed.
+
 from __future__ import annotations
 
 import json

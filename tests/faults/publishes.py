@@ -1,5 +1,7 @@
 """Three ways in which the product puts files into place, done by a process of their own that may die or be refused."""
 
+# One database: files are published in a copy of a data directory.
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """A data directory with a published set and a waiting job, made once; every attempt gets a copy."""
 
+# One database: files are published in a copy of a data directory.
+
 from __future__ import annotations
 
 import json

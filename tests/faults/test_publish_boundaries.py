@@ -1,5 +1,7 @@
 """A writer dies at every system call of a publish: a reader sees old, new or nothing, and the next attempt succeeds."""
 
+# One database: files are published in a copy of a data directory.
+
 from __future__ import annotations
 
 from collections import Counter
