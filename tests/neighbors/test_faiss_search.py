@@ -7,7 +7,7 @@ import pytest
 
 from tests.neighbors.datasets import gaussian, near_duplicates
 from workers.neighbors.approximation import measure_approximation
-from workers.neighbors.faiss_index import Kind, build_flat
+from workers.neighbors.faiss_index import FlatIndex, Kind, build_flat
 from workers.neighbors.faiss_search import faiss_neighbors
 from workers.neighbors.permutation import seeded_permutation
 from workers.neighbors.question import Question
@@ -59,10 +59,11 @@ def test_flat_has_recall_one_and_no_bias():
 
 
 def test_flat_sends_what_it_cannot_prove_to_the_exact_engine():
-    """Centred at the origin instead of among the rows, float32 leaves near-duplicates in doubt."""
+    """About the origin instead of the rows' centre, float32 cannot order near-duplicates."""
     rows = near_duplicates() + 1e4 * np.eye(256, dtype=np.float32)[0]
     stored = StoredRows(rows)
-    index = build_flat(stored, np.zeros(256))
+    scaled = rows.astype(np.float64) * 2.0**-14
+    index = FlatIndex(scaled.astype(np.float32), np.linalg.norm(scaled, axis=1), 2.0**-14)
     (found,), work = faiss_neighbors("faiss-flat", Question.of_all_rows(stored), index)
     assert work.lifted > 0
     distances, _ = nearest_reference(rows)

@@ -12,13 +12,13 @@ from service.artifacts.activation_set import ActivationSet
 from service.catalog import activations
 from service.contracts.radius import RadiusSpec
 from service.settings import Settings
+from workers.activations.index_cache import cached_flat
 from workers.devices.device import choose_device, describe_device
 from workers.flows.engine.runtime import Runtime
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation, measure_approximation
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
-from workers.neighbors.faiss_index import cached_flat
 from workers.neighbors.faiss_search import faiss_neighbors
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
