@@ -5,12 +5,20 @@ from __future__ import annotations
 import gc
 import time
 import weakref
+from collections.abc import Iterator
 
 import pytest
 
+from tests.collection import earlier_objects_frozen
 from workers.flows.engine.retention import Retained
 
 PATIENCE_S = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _quick_collection() -> Iterator[None]:
+    with earlier_objects_frozen():
+        yield
 
 
 class Large:
