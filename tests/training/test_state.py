@@ -32,7 +32,7 @@ SPEC = {
 @pytest.fixture(autouse=True)
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than these short runs, and no test here looks at a figure."""
-    monkeypatch.setattr("workers.flows.training_log.draw_training_figure", lambda run, rows, stem: [])
+    monkeypatch.setattr("workers.flows.training.log.draw_training_figure", lambda run, rows, stem: [])
 
 
 def states(settings: Settings, job: TrainingJob) -> list[str]:
