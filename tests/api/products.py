@@ -105,7 +105,7 @@ def measure(
         spec=RadiusSpec(activations=set_id, **options), report=derived_id("radius", job_id), sets_total=True
     )
     with _drawing(drawn):
-        return radius_report.measure_radius(arguments, _owned(settings, catalog, job_id, "radius-00")).report
+        return radius_report.measure_radius(arguments, own_segment(settings, catalog, job_id, "radius-00")).report
 
 
 def evaluate(
@@ -116,7 +116,7 @@ def evaluate(
         spec=EnergySpec(activations=sets, **options), report=derived_id("energy", job_id), sets_total=True
     )
     with _drawing(drawn):
-        return energy_report.evaluate_energies(arguments, _owned(settings, catalog, job_id, "energy-00")).report
+        return energy_report.evaluate_energies(arguments, own_segment(settings, catalog, job_id, "energy-00")).report
 
 
 @contextmanager
@@ -133,8 +133,8 @@ def _draw_nothing(_report: object, stem: Path) -> list[Path]:
     return save_figure(Figure(figsize=(1, 1)), stem)
 
 
-def _owned(settings: Settings, catalog: Catalog, job_id: str, name: str) -> SegmentOwner:
-    """This process as the owner of a segment."""
+def own_segment(settings: Settings, catalog: Catalog, job_id: str, name: str) -> SegmentOwner:
+    """Become the owner of a segment of a running job, as a worker of these settings."""
     with catalog.begin() as connection:
         jobs.start(connection, job_id)
         attempt = segments.claim(connection, job_id=job_id, name=name, stage="test", worker="test")

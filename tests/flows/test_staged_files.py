@@ -20,8 +20,7 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.specs import read_spec
 from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
-from tests.api.products import insert_job
-from tests.training.segments import own
+from tests.api.products import insert_job, own_segment
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.extraction import publish as publishing
 from workers.flows.extraction.arguments import PublishArguments, SampleArguments, Sampled, ShardArguments
@@ -64,7 +63,7 @@ class Extraction:
         return self.settings.staging_root / self.job
 
     def own(self, name: str) -> SegmentOwner:
-        return own(self.settings, self.catalog, self.job, name)
+        return own_segment(self.settings, self.catalog, self.job, name)
 
     def extract(self) -> PublishArguments:
         """All but the publishing; returns the arguments of the segment that publishes."""

@@ -5,24 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from service.catalog import jobs, segments, training
+from service.catalog import jobs, training
 from service.catalog.engine import Catalog
 from service.contracts.specs import read_spec
 from service.contracts.training import MetricsRow, TrainingRun, TrainingSpec
 from service.settings import Settings
-from tests.api.products import insert_job
+from tests.api.products import insert_job, own_segment
 from workers.flows.engine.ownership import SegmentOwner
-from workers.flows.engine.runtime import Runtime
 from workers.flows.training.arguments import PrepareArguments, RunArguments, TrainArguments
 from workers.flows.training.segments import finish_run, prepare_run, train_run
 from workers.training.checkpoints import SavedState
-
-
-def own(settings: Settings, catalog: Catalog, job: str, name: str) -> SegmentOwner:
-    """Become the owner of a segment, as a worker of these settings."""
-    with catalog.begin() as connection:
-        attempt = segments.claim(connection, job_id=job, name=name, stage="test", worker="test")
-    return SegmentOwner(Runtime(settings, catalog, "test"), job, name, attempt)
 
 
 @dataclass(frozen=True)
@@ -43,12 +35,12 @@ class TrainingJob:
         return train_run(TrainArguments(**dict(self.arguments), start=start), owner).step
 
     def finish(self) -> TrainingRun:
-        finish_run(self.arguments, own(self.settings, self.catalog, self.job, "finish"))
+        finish_run(self.arguments, own_segment(self.settings, self.catalog, self.job, "finish"))
         with self.catalog.read() as connection:
             return training.get(connection, self.run)
 
     def own(self, part: int = 0) -> SegmentOwner:
-        return own(self.settings, self.catalog, self.job, f"train-{part:05d}")
+        return own_segment(self.settings, self.catalog, self.job, f"train-{part:05d}")
 
     def state(self) -> SavedState:
         """The state that is recorded for the run to go on from."""
@@ -74,5 +66,5 @@ def begun(catalog: Catalog, given: dict[str, Any]) -> tuple[str, TrainingSpec]:
 def prepared(settings: Settings, catalog: Catalog, given: dict[str, Any]) -> TrainingJob:
     """A job whose run is registered."""
     job, spec = begun(catalog, given)
-    run = prepare_run(PrepareArguments(spec=spec), own(settings, catalog, job, "prepare")).run
+    run = prepare_run(PrepareArguments(spec=spec), own_segment(settings, catalog, job, "prepare")).run
     return TrainingJob(settings, catalog, job, RunArguments(spec=spec, run=run, data=run))

@@ -11,7 +11,8 @@ import torch
 from service.catalog.engine import Catalog
 from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
-from tests.training.segments import TrainingJob, begun, own, prepared
+from tests.api.products import own_segment
+from tests.training.segments import TrainingJob, begun, prepared
 from workers.flows.training import data as training_data
 from workers.flows.training import trainers
 from workers.flows.training.arguments import PrepareArguments, RunArguments
@@ -140,13 +141,13 @@ def test_data_of_an_owner_that_was_replaced_are_not_in_the_way(
     make = training_data.prepare_sentences
     job, spec = begun(catalog, SPEC)
     arguments = PrepareArguments(spec=spec)
-    first, seen = own(settings, catalog, job, "prepare"), list[str]()
+    first, seen = own_segment(settings, catalog, job, "prepare"), list[str]()
 
     def frozen(spec: Any, folder: Path, *given: Any) -> None:
         """It stops in the middle of its files; the other owner finishes; it continues."""
         monkeypatch.setattr(training_data, "prepare_sentences", make)
         (folder / "train.txt").write_text("half of a li")
-        seen.append(prepare_run(arguments, own(settings, catalog, job, "prepare")).run)
+        seen.append(prepare_run(arguments, own_segment(settings, catalog, job, "prepare")).run)
         folder.mkdir(exist_ok=True)  # the other owner has removed it
         (folder / "val.txt").write_text("half of a li")
 
@@ -156,4 +157,4 @@ def test_data_of_an_owner_that_was_replaced_are_not_in_the_way(
     data = settings.artifacts_root / seen[0] / "data"
     assert "half of a li" not in {path.read_text() for path in data.glob("*.txt")}
     run = RunArguments(spec=spec, run=seen[0], data=seen[0])
-    assert TrainingJob(settings, catalog, job, run).train(own(settings, catalog, job, "train-00000"))
+    assert TrainingJob(settings, catalog, job, run).train(own_segment(settings, catalog, job, "train-00000"))

@@ -18,7 +18,8 @@ from service.contracts.training import OpenELMSpec
 from service.errors import Cancelled
 from service.ids import derived_id
 from service.settings import Settings
-from tests.training.segments import begun, own, prepared
+from tests.api.products import own_segment
+from tests.training.segments import begun, prepared
 from workers.flows.training.arguments import PrepareArguments, PrepareSweepArguments
 from workers.flows.training.segments import prepare_run
 from workers.flows.training.sweep import prepare_sweep
@@ -101,7 +102,7 @@ def test_a_run_on_spgc_says_how_its_words_are_joined(
 @pytest.mark.parametrize("preset", ["smoke/f2", "smoke/f3"])
 def test_a_job_that_is_cancelled_while_data_are_made_is_left_then(settings: Settings, catalog: Catalog, preset: str):
     job, spec = begun(catalog, {"preset": preset})
-    owner, sweeper = (own(settings, catalog, job, name) for name in ("prepare", "sweep"))
+    owner, sweeper = (own_segment(settings, catalog, job, name) for name in ("prepare", "sweep"))
     with catalog.begin() as connection:
         jobs.request_cancel(connection, job)
     with pytest.raises(Cancelled):
