@@ -33,8 +33,9 @@ from workers.models.trainable import TrainableModel
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.null_model import covariance_spectrum, gaussian_null
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.optimizer import adamw
@@ -64,14 +65,14 @@ def calibrate(device: torch.device, documents: list[Document], folder: Path) -> 
     generator = np.random.Generator(np.random.PCG64(0))
     rows = StoredRows(generator.standard_normal((_ROWS, _D), dtype=np.float32))
     few = StoredRows(generator.standard_normal((_FEW, _D), dtype=np.float32))
-    means = Means(device)
+    options = SearchOptions(device)
     counted = [float(np.sqrt(_D))]  # well below the distances, as asked in practice
     return Calibration(
         tokenising=_tokenising(documents),
         forward=[_forward(width, device) for width in _WIDTHS],
         training=[_training(_sentences(), device), _training(_windows(), device)],
-        searching=_ROWS**2 / 2 * _D / _seconds(lambda: _search(rows, means)),
-        counting=_FEW**2 / 2 * _D / _seconds(lambda: count_within(few, np.arange(_FEW), counted, means=means)),
+        searching=_ROWS**2 / 2 * _D / _seconds(lambda: _search(rows, options)),
+        counting=_FEW**2 / 2 * _D / _seconds(lambda: count_within(Question.of_all_rows(few), counted, options)),
         drawing=_ROWS * _D * (_D + _DRAWS) / _seconds(lambda: _draw(rows)),
         energies=_FEW**2 * _D / _seconds(lambda: evaluate(prepare_patterns(few, device=device), few, own=_own(few))),
         storing=_STORED_BYTES / _seconds(lambda: _store(folder)),
@@ -147,8 +148,8 @@ def _training(given: _Model, device: torch.device) -> Rate:
     return Rate(d_model=given.shape.d_model, per_s=flops / _seconds(step))
 
 
-def _search(rows: StoredRows, means: Means) -> None:
-    exact_neighbors(rows, seeded_permutation(len(rows), 0), [len(rows)], means=means)
+def _search(rows: StoredRows, options: SearchOptions) -> None:
+    exact_neighbors(Question(rows, seeded_permutation(len(rows), 0), [len(rows)]), options)
 
 
 def _draw(rows: StoredRows) -> None:

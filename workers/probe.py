@@ -11,6 +11,7 @@ import torch
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_index import faiss_version
 from workers.neighbors.permutation import seeded_permutation
+from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 
@@ -36,7 +37,7 @@ def probe_search() -> dict[str, object]:
     """Nearest neighbours of 100 vectors by the product's engine, held against the float64 reference."""
     rows = np.random.default_rng(0).standard_normal((100, 16)).astype(np.float32)
     began = time.perf_counter()
-    found, _ = exact_neighbors(StoredRows(rows), seeded_permutation(100, 0), [100])
+    found, _ = exact_neighbors(Question(StoredRows(rows), seeded_permutation(100, 0), [100]))
     distances, ids = nearest_reference(rows)
     right = bool(
         (found[0].ids == ids[found[0].rows]).all() and np.allclose(found[0].distances, distances[found[0].rows])

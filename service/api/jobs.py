@@ -20,7 +20,7 @@ from service.contracts.estimates import Estimate
 from service.contracts.jobs import Job, JobEvent, JobKind, JobRequest, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute, responses=RESPONSES)
-_LOOK_S = 0.25
+_POLL_S = 0.25
 
 
 @router.post("", status_code=202)
@@ -49,7 +49,7 @@ async def estimate_job(request: JobRequest, services: ServicesDep) -> Estimate:
     if found.device is not None and found.calibration is None:
         await run_in_threadpool(services.estimation.calibrate, found.device)
         while found.calibration is None and time.monotonic() < deadline:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
             found = await run_in_threadpool(services.estimation.estimate, request)
     return found
 

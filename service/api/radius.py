@@ -17,6 +17,7 @@ from service.catalog import radius as catalog
 from service.contracts.activations import ActivationRow
 from service.contracts.base import Contract, Identifier, Page
 from service.contracts.radius import Histogram, Neighbor, NeighborPair, RadiusReport, RadiusSummary
+from service.theory.histograms import histogram_counts, histogram_edges
 
 router = APIRouter(prefix="/v1/radius", tags=["radius"], route_class=StrictRoute, responses=RESPONSES)
 
@@ -75,16 +76,13 @@ def get_radius_histogram(
     folder = _folder(services, report_id)
     report = folder.report()
     values = [folder.distances(position) for position in range(len(report.fractions))]
-    found = [sample for sample in values if len(sample)]
-    low = min((float(sample.min()) for sample in found), default=0.0)
-    high = max((float(sample.max()) for sample in found), default=1.0)
-    edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
+    edges = histogram_edges(values, bins)
     return Histograms(
         fractions=[
             FractionHistogram(
                 fraction=part.fraction,
                 n=part.n,
-                histogram=Histogram(edges=edges.tolist(), counts=np.histogram(sample, edges)[0].tolist())
+                histogram=Histogram(edges=edges.tolist(), counts=histogram_counts(sample, edges))
                 if len(sample)
                 else None,
             )

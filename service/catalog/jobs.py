@@ -161,8 +161,8 @@ def delete(connection: sa.Connection, job_id: str) -> None:
         raise Conflict("only a job that has ended can be deleted; cancel it first")
 
 
-def plan(connection: sa.Connection, job_id: str, total: int, unit: str) -> None:
-    """Set how much work the job is, for its progress."""
+def set_total(connection: sa.Connection, job_id: str, total: int, unit: str) -> None:
+    """Set the total amount of work that the job's progress is measured against."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(total=total, unit=unit))
     events.record(connection, job_id, "planned", {"total": total, "unit": unit})
 

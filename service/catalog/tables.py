@@ -102,8 +102,8 @@ workers = sa.Table(
     sa.Column("device", sa.JSON),
 )
 
-errands = sa.Table(
-    "errands",
+background_tasks = sa.Table(
+    "errands",  # the table's first name: an older worker reads and writes it during an upgrade
     metadata,
     sa.Column("id", sa.String(128), primary_key=True),
     sa.Column("worker", sa.String(128), nullable=False),

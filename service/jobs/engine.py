@@ -10,7 +10,7 @@ from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowSerializationFormat
 from service.catalog.engine import database_errors, make_engine
 
 APP_NAME = "radius"
-APP_VERSION = "jobs-5"  # bump by hand when the order of steps in a workflow changes
+APP_VERSION = "jobs-6"  # bump by hand when the order of steps in a workflow changes
 CONTROL_QUEUE = "control"
 TRAININGS_QUEUE = "trainings"  # of trainings and sweeps: they take days, and other jobs must not wait until one ends
 COMPUTE_QUEUE = "compute"
@@ -138,7 +138,7 @@ class JobEngine:
         return [status.workflow_id for status in found]
 
     @database_errors()
-    def give_back(self, workflow_id: str, queue: str) -> None:
+    def requeue(self, workflow_id: str, queue: str) -> None:
         """Put a dead worker's workflow back on its queue; the dead one, should it wake, no longer owns it."""
         self._client.resume_workflow(workflow_id, queue_name=queue)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from service.artifacts.sweeping import remove_stale, trim_cache
+from service.artifacts.cleanup import remove_stale, trim_cache
 from service.catalog import jobs, products
 from service.contracts.jobs import FINAL_STATES
 from service.errors import Conflict, NotFound
@@ -27,7 +27,7 @@ class Retention:
     def __init__(self, control: JobControl, settings: Settings) -> None:
         self.control, self.settings = control, settings
 
-    def sweep(self, moment: datetime) -> None:
+    def clean_up(self, moment: datetime) -> None:
         """Remove all that is past its time at `moment`."""
         self._delete_expired(moment)
         before = moment - timedelta(seconds=self.settings.leftover_age_s)

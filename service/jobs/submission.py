@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from service.artifacts.manifest import canonical_json
 from service.catalog import corpora, jobs
 from service.catalog.engine import Catalog
-from service.contracts.base import Notice
 from service.contracts.corpora import CorpusSource
 from service.contracts.jobs import Job, JobRequest, JobSpec
 from service.contracts.specs import read_spec
@@ -102,13 +101,6 @@ class Submission:
 
     def _scan(self, connection: sa.Connection, corpus_id: str) -> None:
         self.engine.enqueue(connection, SCAN_WORKFLOW, scan_run_id(corpus_id), SCAN_PRIORITY, corpus_id)
-
-
-def lacking(asked: int, found: int, unit: str) -> list[Notice]:
-    """The warning that less was there than asked for; empty when it was enough."""
-    if found >= asked:
-        return []
-    return [Notice(code=f"fewer_{unit}", message=f"{asked} {unit} were asked for; the corpus gives {found}")]
 
 
 def _received(request: JobRequest) -> str:

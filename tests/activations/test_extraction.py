@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from transformers import GPT2Model
 
 from service.contracts.sites import Site, parse_site
 from service.errors import OutOfMemory
+from tests.collection import earlier_objects_frozen
 from workers.activations.batches import pad_right, plan_batches
 from workers.activations.extraction import extract
 from workers.activations.parity import relative_deviation
@@ -102,6 +105,13 @@ class FakeGpu:
         return {site: tokens[..., None].float().expand(*tokens.shape, 4) for site in sites}
 
 
+@pytest.fixture
+def quick_collection() -> Iterator[None]:
+    with earlier_objects_frozen():
+        yield
+
+
+@pytest.mark.usefixtures("quick_collection")
 def test_out_of_memory_halves_the_batch_and_goes_on():
     gpu, roomy = FakeGpu(room=20), FakeGpu(room=10**6)
     texts = sequences([8] * 16)
@@ -116,11 +126,9 @@ def test_out_of_memory_on_a_single_sequence_is_an_error_of_its_own():
         extract(FakeGpu(room=4), sequences([8]), SITES[:1], "last", 8)
 
 
+@pytest.mark.usefixtures("quick_collection")
 def test_a_failed_batch_is_not_kept_alive():
     """Recovering inside the except block would keep its tensors through the traceback."""
-    import gc
-    import weakref
-
     kept: list[weakref.ref[torch.Tensor]] = []
 
     def run(items):

@@ -22,7 +22,7 @@ from service.estimates.shapes import GPT2_VOCABULARY, run_tokens, training_shape
 from tests.benchmarks.neighbors import RESULTS, about
 from tests.benchmarks.training import write_random_tokens
 from workers.devices.device import choose_device, describe_device
-from workers.flows.trainers import config_of
+from workers.flows.training.trainers import config_of
 from workers.training.loop import Trainer
 from workers.training.windows import WindowTask
 

@@ -94,7 +94,7 @@ def test_a_tokenizer_that_puts_a_space_before_the_text_samples_alike():
 
 
 @settings(deadline=None, max_examples=25)
-@given(texts=st.lists(st.text(max_size=30), max_size=80), rule=rules)
+@given(texts=st.lists(st.text(max_size=30), max_size=40), rule=rules)
 def test_any_text_is_sampled_alike(texts: list[str], rule: SamplingRule):
     documents = [Document(f"lines.jsonl:{number}", text) for number, text in enumerate(texts)]
     assert drawn(documents, by_bytes, rule) == brute_force(documents, by_bytes, rule)

@@ -8,8 +8,11 @@ import torch
 
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.exact import Means, SearchWork, begin, exact_neighbors, prepare_search
+from workers.neighbors.exact import SearchWork, begin, exact_neighbors
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.preparing import prepare_search
+from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 
@@ -21,8 +24,8 @@ def find(
     rows: Array, *, k: int = 1, codes: Array | None = None, tile: int = 128, format: torch.dtype = torch.bfloat16
 ) -> tuple[list[Neighbors], SearchWork]:
     order = seeded_permutation(len(rows), 1)
-    means = Means(format=format, tile=tile)
-    return exact_neighbors(StoredRows(rows), order, prefix_sizes(len(rows), FRACTIONS), k=k, codes=codes, means=means)
+    question = Question(StoredRows(rows), order, prefix_sizes(len(rows), FRACTIONS), k, codes)
+    return exact_neighbors(question, SearchOptions(format=format, tile=tile))
 
 
 def copies(groups: int, n: int, d: int = 16, seed: int = 0) -> Array:
@@ -93,9 +96,8 @@ def test_a_copy_in_a_later_prefix_settles_only_later_prefixes():
     """Rows 0..99 meet their copies 100..199 in the second prefix; in the first each must search."""
     rows = np.random.default_rng(0).standard_normal((100, 8))
     rows = np.concatenate([rows, rows])
-    found, work = exact_neighbors(
-        StoredRows(rows), np.arange(200), [100, 200], means=Means(format=torch.bfloat16, tile=64)
-    )
+    question = Question(StoredRows(rows), np.arange(200), [100, 200])
+    found, work = exact_neighbors(question, SearchOptions(format=torch.bfloat16, tile=64))
     assert work.duplicates == 200
     assert (found[0].distances > 0).all()
     assert_equals_reference(found[0], rows, 1, None)
@@ -107,8 +109,8 @@ def test_copies_that_left_the_search_are_answered():
     """Of 500 copies two stay for the others; the 498 that left have answers, and so has whoever is near them."""
     near = np.random.default_rng(1).standard_normal((30, 16))
     rows = np.concatenate([np.repeat(near[:1], 500, axis=0), near[:1] + 0.01 * near[1:]])
-    order = torch.from_numpy(seeded_permutation(len(rows), 1))
-    search, trials = prepare_search(StoredRows(rows), order, [len(rows)], k=1, means=Means(format=torch.bfloat16))
+    question = Question(StoredRows(rows), seeded_permutation(len(rows), 1), [len(rows)])
+    search, trials = prepare_search(question, SearchOptions(format=torch.bfloat16))
     task = begin(search, trials)
     assert int((task.query_ids >= 0).sum()) == len(rows)
     assert int((search.database.layout.ids >= 0).sum()) == 2 + 29
@@ -119,10 +121,9 @@ def test_copies_that_left_the_search_are_answered():
 
 def test_rows_that_are_not_kept_encoded_leave_the_search_too():
     rows = np.concatenate([copies(4, 400), copies(50, 50, seed=1)])
-    order = np.arange(450)
     for resident in (True, False):
-        means = Means(format=torch.bfloat16, tile=64, resident=resident)
-        (part,), work = exact_neighbors(StoredRows(rows), order, [450], k=2, means=means)
+        options = SearchOptions(format=torch.bfloat16, tile=64, resident=resident)
+        (part,), work = exact_neighbors(Question.of_all_rows(StoredRows(rows), 2), options)
         assert work.candidates < 50 * 20
         assert_equals_reference(part, rows, 2, None)
 

@@ -60,16 +60,6 @@ def test_gradcheck(problem):
     assert torch.autograd.gradcheck(mean, (hidden, weight, bias))
 
 
-def test_losses_one_by_one_are_exact_and_zero_where_masked(problem):
-    hidden, weight, bias, targets, mask = problem.values()
-    expected = plain(hidden, weight, bias, targets).detach()
-    found = linear_cross_entropy(hidden, weight, bias, targets, reduction="none", chunk=5)
-    assert not found.requires_grad
-    torch.testing.assert_close(found, expected, rtol=1e-13, atol=0)
-    masked = linear_cross_entropy(hidden, weight, bias, targets, weights_N=mask, reduction="none", chunk=5)
-    torch.testing.assert_close(masked, expected * (mask > 0), rtol=1e-13, atol=0)
-
-
 def test_without_gradients_the_sum_is_the_same(problem):
     hidden, weight, bias, targets, mask = problem.values()
     found = linear_cross_entropy(hidden, weight, bias, targets, weights_N=mask)
@@ -122,8 +112,9 @@ def test_gradients_add_up_over_micro_batches_and_with_other_uses_of_the_weight(p
 def test_extreme_logits_stay_exact(shift: float):
     hidden, targets = torch.eye(2), torch.tensor([0, 1])
     weight = (torch.tensor([[200.0, -200.0], [-200.0, 200.0], [300.0, 300.0]]) + shift).requires_grad_()
-    found = linear_cross_entropy(hidden, weight, None, targets, reduction="none")
-    torch.testing.assert_close(found, torch.tensor([100.0, 100.0]))
+    for row in range(2):
+        found = linear_cross_entropy(hidden[row : row + 1], weight, None, targets[row : row + 1])
+        assert found.item() == pytest.approx(100.0, rel=1.3e-6)
 
 
 def test_float32_is_as_exact_as_the_plain_way():
@@ -171,7 +162,6 @@ def test_no_position_has_no_sum_and_no_mean(problem):
     assert total.item() == 0
     assert all(x.eq(0).all() for x in torch.autograd.grad(total, [hidden, weight, bias]))
     assert linear_cross_entropy(hidden, weight, bias, targets, weights_N=none).isnan()
-    assert linear_cross_entropy(hidden, weight, bias, targets, weights_N=none, reduction="none").eq(0).all()
     empty = linear_cross_entropy(hidden[:0], weight, bias, targets[:0], reduction="sum")
     assert empty.item() == 0
     assert all(x.eq(0).all() for x in torch.autograd.grad(empty, [hidden, weight, bias]))

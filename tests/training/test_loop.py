@@ -135,9 +135,9 @@ def test_a_model_is_kept_as_if_its_rows_were_stored_exactly(make_padded, tmp_pat
 
 
 def test_training_lowers_the_loss(make_task):
-    trainer = Trainer(make_task(None), TrainingConfig(steps=60, peak_lr=1e-2, warmup_steps=5))
+    trainer = Trainer(make_task(None), TrainingConfig(steps=30, peak_lr=1e-2, warmup_steps=5))
     before, _ = trainer.task.evaluate()
-    losses(trainer, 60)
+    losses(trainer, 30)
     after, details = trainer.task.evaluate()
     assert after < before - 0.5
     assert all(value >= 0 for value in details.values())

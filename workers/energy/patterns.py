@@ -88,10 +88,9 @@ class Patterns:
         """The same patterns with products in float64."""
         return Patterns(self.rows, torch.float64, self.device)
 
-    def warmed(self) -> Patterns:
-        """Itself, with all that the first tile would have to compute."""
-        assert len(self.norms_sq) == len(self.lifts)
-        return self
+    def compute_norms(self) -> None:
+        """Compute the cached norms and lifts now, so that the first evaluation does not wait for them."""
+        _ = self.norms_sq, self.lifts
 
     def centred(self, queries: StoredRows) -> CentredRows:
         """Other rows about the same centre, in the same scale."""

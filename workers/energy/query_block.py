@@ -11,10 +11,11 @@ from torch import Tensor
 
 from workers.energy.candidates import BLOCK, Candidates, Chosen
 from workers.energy.patterns import TILE_NUMBERS, Patterns, Tile, shifted_distances_sq, squared_norms
-from workers.energy.settling import SettledPairs
+from workers.energy.rescoring import RescoredPairs
 from workers.energy.soft_minimum import LEFT_OUT, SoftMinima
 from workers.neighbors.exact import exact_neighbors
-from workers.neighbors.preparing import Means
+from workers.neighbors.options import SearchOptions
+from workers.neighbors.question import Question
 from workers.neighbors.stored import CentredRows, StoredRows
 from workers.neighbors.ticking import Tick
 
@@ -135,9 +136,9 @@ class QueryBlock:
             crowded=self.near.crowded.cpu().numpy(),
         )
 
-    def _settled(self, chosen: Chosen, *, lifted: bool) -> SettledPairs:
+    def _settled(self, chosen: Chosen, *, lifted: bool) -> RescoredPairs:
         norms_sq = self.norms_sq.cpu()
-        return SettledPairs(self.patterns, self.rows.stored, self.ids, norms_sq, chosen, lifted=lifted)
+        return RescoredPairs(self.patterns, self.rows.stored, self.ids, norms_sq, chosen, lifted=lifted)
 
     def _rounding(self, least_sq: Tensor) -> Tensor:
         """(len(betas), q) bound on the rounding of D, and of exp(−βD), for every pattern that weighs anything."""
@@ -161,11 +162,9 @@ class QueryBlock:
 
     def _search_exactly(self, places: Tensor) -> tuple[Array, Array]:
         stored, ids = self.patterns.stored, np.arange(len(self.patterns))
-        asking = StoredRows(self.rows.stored.take(self.ids[places]).numpy())
-        found, _ = exact_neighbors(
-            stored, ids, [len(ids)], k=self.k, codes=ids, queries=asking, query_codes=self.own[places].numpy(),
-            means=Means(device=self.patterns.device),
-        )  # fmt: skip
+        queries, codes = StoredRows(self.rows.stored.take(self.ids[places]).numpy()), self.own[places].numpy()
+        question = Question(stored, ids, [len(ids)], self.k, ids, queries, codes)
+        found, _ = exact_neighbors(question, SearchOptions(device=self.patterns.device))
         return found[0].distances, found[0].ids
 
 

@@ -36,7 +36,7 @@ def _grid(sweep: Sweep, curves: Curves) -> Figure:
     models = list(dict.fromkeys(run.model for run in sweep.runs))
     tokens = list(dict.fromkeys(run.tokens for run in sweep.runs))
     several = len(tokens) > 1
-    heights = [2.1] * len(models) + [3.2] * several
+    heights = [2.1] * len(models) + ([3.2] if several else [])
     figure = Figure(figsize=(max(7.0, 2.1 * len(tokens)), sum(heights) + 0.5), dpi=110, layout="constrained")
     places = figure.add_gridspec(len(heights), len(tokens), height_ratios=heights)
     first = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -10,12 +9,12 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from service.contracts.sites import FINAL_NORM, Site
 from service.theory.openelm_size import openelm_size
 from workers.models.interface import ModelSizes
 from workers.models.openelm_config import OpenELMConfig
 from workers.models.rms_norm import RMSNorm, rms_normalize
 from workers.models.rotary import Rotary
+from workers.models.stream import BlockParts
 from workers.models.trainable import TrainableModel
 
 _HUGGING_FACE_STD = 0.02
@@ -131,20 +130,18 @@ class OpenELM(TrainableModel):
             exact = OpenELM(replace(self.config, width_multiple=1))
         return {name: parameter.shape for name, parameter in exact.named_parameters()}
 
-    def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
-        resid_BTD = functional.dropout(self.embedding(tokens), self.config.embedding_dropout, self.training)
-        for layer, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            yield Site(layer, "resid_pre"), resid_BTD
-            attn_BTD = block.attn(block.attn_norm(resid_BTD), self.rotary)
-            yield Site(layer, "attn_out"), attn_BTD
-            resid_BTD = resid_BTD + attn_BTD
-            yield Site(layer, "resid_mid"), resid_BTD
-            mlp_BTD = block.ffn(block.ffn_norm(resid_BTD))
-            yield Site(layer, "mlp_out"), mlp_BTD
-            resid_BTD = resid_BTD + mlp_BTD
-            yield Site(layer, "resid_post"), resid_BTD
-        yield Site(self.config.n_layers, FINAL_NORM), self.final_norm(resid_BTD)
+    def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        return functional.dropout(self.embedding(tokens), self.config.embedding_dropout, self.training)
+
+    def _parts(self, block: nn.Module) -> BlockParts:
+        assert isinstance(block, Block)
+        return BlockParts(
+            attention=lambda resid_BTD: block.attn(block.attn_norm(resid_BTD), self.rotary),
+            mlp=lambda resid_BTD: block.ffn(block.ffn_norm(resid_BTD)),
+        )
+
+    def _final_norm(self, resid_BTD: torch.Tensor) -> torch.Tensor:
+        return self.final_norm(resid_BTD)
 
 
 @torch.no_grad()

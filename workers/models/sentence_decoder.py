@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from service.contracts.sites import FINAL_NORM, Site
 from service.errors import InvalidInput
 from workers.models.interface import ModelSizes
+from workers.models.stream import BlockParts
 from workers.models.trainable import TrainableModel
 
 
@@ -127,22 +126,19 @@ class SentenceDecoder(TrainableModel):
         blocks = sum(parameter.numel() for parameter in self.blocks.parameters())
         return {"total": sum(parameter.numel() for parameter in self.parameters()), "without_embeddings": blocks}
 
-    def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
+    def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
         scaled_BTD = self.embedding(tokens) * math.sqrt(self.config.d_model)
         placed_BTD = scaled_BTD + self.positions[: tokens.shape[1]]
-        resid_BTD = self.dropout(placed_BTD.to(scaled_BTD.dtype))
-        for layer, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            yield Site(layer, "resid_pre"), resid_BTD
-            attn_BTD = block.attn(resid_BTD)
-            yield Site(layer, "attn_out"), attn_BTD
-            resid_BTD = block.norm1(resid_BTD + block.dropout(attn_BTD))
-            yield Site(layer, "resid_mid"), resid_BTD
-            mlp_BTD = block.ffn(resid_BTD)
-            yield Site(layer, "mlp_out"), mlp_BTD
-            resid_BTD = block.norm2(resid_BTD + block.dropout(mlp_BTD))
-            yield Site(layer, "resid_post"), resid_BTD
-        yield Site(self.config.n_layers, FINAL_NORM), resid_BTD
+        return self.dropout(placed_BTD.to(scaled_BTD.dtype))
+
+    def _parts(self, block: nn.Module) -> BlockParts:
+        assert isinstance(block, Block)
+        return BlockParts(
+            attention=block.attn,
+            mlp=block.ffn,
+            join_attention=lambda resid_BTD, attn_BTD: block.norm1(resid_BTD + block.dropout(attn_BTD)),
+            join_mlp=lambda resid_BTD, mlp_BTD: block.norm2(resid_BTD + block.dropout(mlp_BTD)),
+        )
 
 
 def _positions(n_ctx: int, d_model: int) -> torch.Tensor:

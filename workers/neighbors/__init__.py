@@ -4,7 +4,7 @@ The answer
     reference.py      float64 brute force that defines it
     permutation.py    the seeded order whose prefixes are the fractions
     answers.py        from settled pairs to the neighbours of each row
-    statistics.py     distributions, histograms, duplicates
+    statistics.py     distributions, duplicates
     null_model.py     what a Gaussian of the same mean and covariance would give
 
 The exact engine, in the order of its work

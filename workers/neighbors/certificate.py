@@ -38,11 +38,6 @@ class FilterBound:
         floor_sq = filtered_sq - self.gamma * norms_sum**2 - self.underflow
         return np.sqrt(np.maximum(floor_sq, 0.0)) - 1.01 * self.unit * norms_sum
 
-    def upper(self, filtered_sq: Array, norms_sum: Array) -> Array:
-        """A ceiling over the true distance (not squared)."""
-        ceiling_sq = filtered_sq + self.gamma * norms_sum**2 + self.underflow
-        return np.sqrt(np.maximum(ceiling_sq, 0.0)) + 1.01 * self.unit * norms_sum
-
 
 def float32_bound(d: int) -> FilterBound:
     """The bound of a float32 filter."""

@@ -19,7 +19,7 @@ Array = np.ndarray
 _BLOCK_PAIRS = 4096
 
 
-def settle_duplicates(search: Search, state: CandidateState) -> Pairs:
+def resolve_duplicates(search: Search, state: CandidateState) -> Pairs:
     """Pairs of equal rows, at distance 0, enough for every row that has k of them; such rows ask no more.
 
     Of the equal rows of one stretch, representatives stay in the database: at most k of one code, 2 k in all, so that

@@ -17,23 +17,23 @@ the format, the tile, the order or the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from service.errors import InvalidInput
 from workers.neighbors.answers import Neighbors, nearest_pairs
 from workers.neighbors.candidates import CandidateState, no_candidates
-from workers.neighbors.duplicates import settle_duplicates
+from workers.neighbors.duplicates import resolve_duplicates
 from workers.neighbors.filtering import Search, search_panel
 from workers.neighbors.float64_level import search_float64
+from workers.neighbors.formats import FormatTrial
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs
-from workers.neighbors.plan import FormatTrial
-from workers.neighbors.preparing import Means, prepare_search
-from workers.neighbors.settling import settle
+from workers.neighbors.preparing import prepare_search
+from workers.neighbors.question import Question
+from workers.neighbors.rescoring import rescore
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
@@ -84,74 +84,36 @@ class Task:
 
 
 def exact_neighbors(
-    stored: StoredRows,
-    permutation: Array,
-    sizes: Sequence[int],
-    *,
-    k: int = 1,
-    codes: Array | None = None,
-    queries: StoredRows | None = None,
-    query_codes: Array | None = None,
-    means: Means | None = None,
-    tick: Tick = lambda share: None,
+    question: Question, options: SearchOptions = SearchOptions(), tick: Tick = lambda share: None
 ) -> tuple[list[Neighbors], SearchWork]:
-    """The k nearest of each row within the first `sizes[p]` rows of `permutation`, for each p.
+    """The k nearest database rows of each query in each prefix.
 
     Args:
-        stored: (n, d) database; all returned distances are computed from its rows as stored, in float64.
-        permutation: (n,) row ids; every prefix is the database of one answer.
-        sizes: increasing; sizes below 2 give rows without neighbours.
-        codes: (n,) int64; rows of equal code do not count for each other. None: only a row itself does not.
-        queries: (m, d) other rows that ask instead of the database's own; then every query asks in every prefix.
-        query_codes: (m,) int64, compared with `codes`. None: all rows count for every query.
-        tick: told the share of pairs done, after each tile; what it raises ends the search.
+        tick: called with the share of pairs done, after each tile; an exception that it raises ends the search.
 
     Raises:
-        InvalidInput: the sizes decrease, or the dimensions differ.
         NonFiniteData: a row is not finite, or squared norms overflow a double.
         OutOfMemory: the device does not hold the smallest tile.
     """
-    if any(low > high for low, high in pairwise(sizes)):
-        raise InvalidInput("the sizes of nested prefixes must not decrease")
-    if queries is not None and queries.d != stored.d:
-        raise InvalidInput(f"queries have {queries.d} dimensions, the database {stored.d}", field="reference")
-    order = torch.from_numpy(np.ascontiguousarray(permutation[: sizes[-1]], dtype=np.int64))
-    asking = order if queries is None else torch.arange(len(queries))
-    if not len(order) or not len(asking):
-        rows = [order[:size] if queries is None else asking for size in sizes]
-        return [Neighbors.without_any(part.numpy(), k) for part in rows], _no_work()
-    means = means or Means()
-    search, trials = prepare_search(
-        stored, order, sizes, k=k, codes=codes, queries=queries, query_codes=query_codes, means=means
-    )
-    task = begin(search, trials)
-    search_tiles(search, task.state, Part(), tick)
-    return answer(task, [order[:size] if queries is None else asking for size in sizes])
+    if not len(question.order) or not len(question.query_ids):
+        return [Neighbors.without_any(ids.numpy(), question.k) for ids in question.prefix_queries], _no_work()
+    task = begin(*prepare_search(question, options))
+    search_tiles(task.search, task.state, Part(), tick)
+    return answer(task, question.prefix_queries)
 
 
-def exact_for_rows(
-    stored: StoredRows,
-    order: Array,
-    sizes: Sequence[int],
-    rows: Array,
-    *,
-    codes: Array,
-    k: int = 1,
-    means: Means | None = None,
-) -> list[Neighbors]:
-    """The k nearest of some `rows` of the set only, in every prefix; arguments as `exact_neighbors`."""
-    asking = StoredRows(stored.take(torch.from_numpy(rows)).numpy())
-    found, _ = exact_neighbors(
-        stored, order, sizes, k=k, codes=codes, queries=asking, query_codes=codes[rows], means=means
-    )
-    return found
+def exact_for_rows(question: Question, rows: Array, options: SearchOptions = SearchOptions()) -> list[Neighbors]:
+    """The k nearest of some `rows` of the database only, in every prefix; a row is not its own neighbour."""
+    chosen = StoredRows(question.database.take(torch.from_numpy(rows)).numpy())
+    codes = question.database_codes
+    return exact_neighbors(replace(question, codes=codes, queries=chosen, query_codes=codes[rows]), options)[0]
 
 
 def begin(search: Search, trials: list[FormatTrial]) -> Task:
     """The state before the first panel: rows equal to the last bit are settled."""
     state = no_candidates(search.prefixes, search.k)
     query_ids, pattern_ids = search.queries.layout.ids.clone(), search.database.layout.ids.clone()
-    duplicates = settle_duplicates(search, state) if search.symmetric else no_pairs()
+    duplicates = resolve_duplicates(search, state) if search.symmetric else no_pairs()
     return Task(search, state, query_ids, pattern_ids, duplicates, trials)
 
 
@@ -169,11 +131,11 @@ def search_tiles(search: Search, state: CandidateState, part: Part, tick: Tick) 
         search_panel(search, panel, state, tile_done, columns)
 
 
-def answer(task: Task, asked: Sequence[Tensor]) -> tuple[list[Neighbors], SearchWork]:
-    """Settle what the state of all panels leaves open: the neighbours of the rows `asked` in each prefix."""
+def answer(task: Task, prefix_queries: Sequence[Tensor]) -> tuple[list[Neighbors], SearchWork]:
+    """The neighbours of the queries of each prefix, once the state holds all tiles."""
     settled, work = finish(task)
     scale, k = task.search.database.rows.scale, task.search.k
-    return nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, asked, k), work
+    return nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, prefix_queries, k), work
 
 
 def finish(task: Task) -> tuple[Pairs, SearchWork]:
@@ -186,7 +148,7 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
     rows, columns = rows[order], columns[order]
     first = torch.maximum(search.prefixes.of_row.cpu()[rows], search.prefixes.of_column.cpu()[columns])
     lowers = state.lowers.cpu()[order]
-    settled = settle(search, Pairs(rows, columns, first, lowers, lowers))
+    settled = rescore(search, Pairs(rows, columns, first, lowers, lowers))
     state.lifted |= _contradicted(task, settled).to(state.lifted.device)
     lifted = torch.nonzero(state.lifted.cpu() & (search.queries.layout.ids >= 0))[:, 0]
     work = SearchWork(

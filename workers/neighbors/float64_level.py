@@ -13,7 +13,7 @@ from workers.neighbors.filtering import Search
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pairs import Pairs, join, no_pairs, order_by_row
-from workers.neighbors.settling import settle_nearest_first
+from workers.neighbors.rescoring import rescore_nearest_first
 
 _TILE = 1024
 
@@ -66,7 +66,7 @@ def _settle(search: Search, waiting: Pairs, known: Pairs) -> Pairs:
     def limits(settled: Pairs, of: Pairs) -> Tensor:
         return _kth_of_rows(join([known, settled]), slots, search.k)[of.rows]
 
-    return settle_nearest_first(search, waiting, limits)
+    return rescore_nearest_first(search, waiting, limits)
 
 
 def _kth_of_rows(pairs: Pairs, slots: int, k: int) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,11 @@ from workers.neighbors.candidates import CandidateState, no_candidates
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import SearchWork, Task, answer, begin, search_tiles
 from workers.neighbors.filtering import Search, search_panel
+from workers.neighbors.formats import FormatTrial
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs, kth_smallest
-from workers.neighbors.plan import FormatTrial
-from workers.neighbors.preparing import Ground, Means, prepare_search
-from workers.neighbors.stored import StoredRows
+from workers.neighbors.preparing import FixedEncoding, prepare_search
+from workers.neighbors.question import Question
 from workers.neighbors.strips import Part, slot_pairs, strips_of, tiles
 from workers.neighbors.ticking import Tick
 
@@ -34,35 +35,11 @@ _TIMED_COUNTS = 1024  # rows that are counted among themselves to predict how lo
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked; attributes as the arguments of `exact_neighbors`."""
-
-    stored: StoredRows
-    permutation: Array
-    sizes: list[int]
-    k: int = 1
-    codes: Array | None = None
-    queries: StoredRows | None = None
-    query_codes: Array | None = None
-
-    @property
-    def order(self) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self.permutation[: self.sizes[-1]], dtype=np.int64))
-
-    @property
-    def asked(self) -> list[Tensor]:
-        """Ids of the rows that ask in each prefix."""
-        if self.queries is None:
-            return [self.order[:size] for size in self.sizes]
-        return [torch.arange(len(self.queries))] * len(self.sizes)
-
-
-@dataclass(frozen=True)
 class SearchPlan:
     """What all parts of a search share.
 
     Attributes:
-        ground: centre and scale; and format, for devices of type `device`.
+        fixed: centre and scale; and format, for devices of type `device`.
         tile: slots on a side of a tile.
         emptied: (rows,) int64 slots of duplicates that left the search.
         duplicate_rows, duplicate_columns: (pairs,) int64 slots of the pairs settled by them, at distance 0.
@@ -71,7 +48,7 @@ class SearchPlan:
         seconds: predicted for all tiles, by the worker that planned.
     """
 
-    ground: Ground
+    fixed: FixedEncoding
     device: str
     tile: int
     emptied: Tensor
@@ -83,36 +60,35 @@ class SearchPlan:
 
     def arrays(self) -> dict[str, Array]:
         """With `facts`, all of it; `read_plan` makes a plan of them again."""
-        kept = {"centre": self.ground.centre, "split": self.ground.split, "emptied": self.emptied}
+        kept = {"centre": self.fixed.centre, "split": self.fixed.split, "emptied": self.emptied}
         kept |= {"duplicate_rows": self.duplicate_rows, "duplicate_columns": self.duplicate_columns}
         return {name: tensor.cpu().numpy() for name, tensor in kept.items()}
 
     def facts(self) -> dict[str, Any]:
         """What is no array, as JSON."""
         kept = {name: getattr(self, name) for name in ("device", "tile", "tiles", "seconds")}
-        format_name = str(self.ground.format).removeprefix("torch.")
-        return kept | {"scale": self.ground.scale, "format": format_name, "trials": [asdict(t) for t in self.trials]}
+        format_name = str(self.fixed.format).removeprefix("torch.")
+        return kept | {"scale": self.fixed.scale, "format": format_name, "trials": [asdict(t) for t in self.trials]}
 
 
 def read_plan(arrays: dict[str, Array], facts: dict[str, Any]) -> SearchPlan:
     """The plan that gave these."""
     read = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    ground = Ground(read["centre"], facts["scale"], getattr(torch, facts["format"]), read["split"])
+    fixed = FixedEncoding(read["centre"], facts["scale"], getattr(torch, facts["format"]), read["split"])
     trials = [FormatTrial(**trial) for trial in facts["trials"]]
     duplicates = read["emptied"], read["duplicate_rows"], read["duplicate_columns"]
-    return SearchPlan(ground, facts["device"], facts["tile"], *duplicates, trials, facts["tiles"], facts["seconds"])
+    return SearchPlan(fixed, facts["device"], facts["tile"], *duplicates, trials, facts["tiles"], facts["seconds"])
 
 
-def plan_search(question: Question, means: Means) -> tuple[SearchPlan, Search]:
+def plan_search(question: Question, options: SearchOptions) -> tuple[SearchPlan, Search]:
     """Centre, choose the format, settle duplicates, and time a tile; returns what `prepare_part` gives here, too."""
-    search, trials = _prepare(question, means)
+    search, trials = prepare_search(question, options)
     task = begin(search, trials)
-    side, encoding = search.database, search.database.encoding
     plan = SearchPlan(
-        ground=Ground(side.rows.centre, side.rows.scale, encoding.dtype, encoding.split),
-        device=means.device.type,
+        fixed=FixedEncoding.of(search.database),
+        device=options.device.type,
         tile=search.tile,
-        emptied=torch.nonzero(task.pattern_ids != side.layout.ids)[:, 0],
+        emptied=torch.nonzero(task.pattern_ids != search.database.layout.ids)[:, 0],
         duplicate_rows=task.duplicates.rows,
         duplicate_columns=task.duplicates.columns,
         trials=trials,
@@ -122,14 +98,13 @@ def plan_search(question: Question, means: Means) -> tuple[SearchPlan, Search]:
     return plan, search
 
 
-def prepare_part(question: Question, plan: SearchPlan, means: Means) -> Search:
+def prepare_part(question: Question, plan: SearchPlan, options: SearchOptions) -> Search:
     """What all parts of a plan are searched with on a device; one of another type chooses its own format."""
-    ground = plan.ground
-    if means.device.type != plan.device:
-        own, _ = _prepare(question, means, filtering=False)
-        encoding = own.database.encoding
-        ground = Ground(ground.centre, ground.scale, encoding.dtype, encoding.split)
-    search, _ = _prepare(question, means, ground=ground, tile=plan.tile)
+    fixed = plan.fixed
+    if options.device.type != plan.device:
+        own, _ = prepare_search(question, options, encode=False)
+        fixed = replace(FixedEncoding.of(own.database), centre=fixed.centre, scale=fixed.scale)
+    search, _ = prepare_search(question, replace(options, tile=plan.tile), fixed=fixed)
     search.database.empty(plan.emptied)
     return search
 
@@ -142,22 +117,22 @@ def search_part(search: Search, plan: SearchPlan, part: Part, tick: Tick = lambd
     return state
 
 
-def settle_parts(
+def answer_from_parts(
     question: Question, plan: SearchPlan, merged: Callable[[Search], CandidateState]
 ) -> tuple[list[Neighbors], SearchWork]:
     """The answer. `merged` gives the state of all parts, on the CPU, merged in any order by `merge_candidates`."""
-    search, _ = _prepare(question, Means(), ground=plan.ground, tile=plan.tile, filtering=False)
+    search, _ = prepare_search(question, SearchOptions(tile=plan.tile), fixed=plan.fixed, encode=False)
     ids = search.queries.layout.ids.clone(), search.database.layout.ids.clone()
     search.database.empty(plan.emptied)
     task = Task(search, merged(search), *ids, _duplicates(search, plan), plan.trials)
-    return answer(task, question.asked)
+    return answer(task, question.prefix_queries)
 
 
-def predict_counting(question: Question, radii: list[float], means: Means) -> float:
+def predict_counting(question: Question, radii: list[float], options: SearchOptions) -> float:
     """Seconds that `count_within` takes here for all tiles, from those of some rows."""
     sample = question.order[:: max(1, len(question.order) // _TIMED_COUNTS)][:_TIMED_COUNTS].numpy()
     began = time.perf_counter()
-    count_within(question.stored, sample, radii, codes=question.codes, means=means)
+    count_within(replace(question, permutation=sample, sizes=[len(sample)]), radii, options)
     return (time.perf_counter() - began) * (len(question.order) / len(sample)) ** 2 / 2
 
 
@@ -170,23 +145,6 @@ def read_state(arrays: dict[str, Array]) -> CandidateState:
     """The state that gave these, on the CPU."""
     best, lifted, rows, columns, lowers = (torch.from_numpy(arrays[name]) for name in _STATE)
     return CandidateState(best, lifted, rows, columns, lowers)
-
-
-def _prepare(
-    question: Question, means: Means, *, ground: Ground | None = None, tile: int = 0, filtering: bool = True
-) -> tuple[Search, list[FormatTrial]]:
-    return prepare_search(
-        question.stored,
-        question.order,
-        question.sizes,
-        k=question.k,
-        codes=question.codes,
-        queries=question.queries,
-        query_codes=question.query_codes,
-        means=Means(means.device, means.format, tile or means.tile, means.resident, means.fused),
-        ground=ground,
-        filtering=filtering,
-    )
 
 
 def _duplicates(search: Search, plan: SearchPlan) -> Pairs:

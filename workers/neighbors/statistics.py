@@ -63,18 +63,3 @@ def nearest_statistics(distances: Array, quantiles: Sequence[float]) -> NearestS
         duplicates=len(found) - len(distinct),
         alone=len(distances) - len(found),
     )
-
-
-def shared_edges(samples: Sequence[Array], bins: int) -> Array:
-    """(bins + 1,) equal bins from the smallest to the largest finite distance of all samples together."""
-    finite = [sample[np.isfinite(sample)] for sample in samples]
-    values = np.concatenate(finite) if finite else np.empty(0)
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    if not low < high:
-        low, high = (0.0, 2 * high) if high > 0 else (0.0, 1.0)
-    return np.linspace(low, high, bins + 1)
-
-
-def histogram(distances: Array, edges: Array) -> list[int]:
-    """Counts of the finite distances in [edges[i], edges[i+1]), the last bin closed."""
-    return [int(count) for count in np.histogram(distances[np.isfinite(distances)], edges)[0]]

@@ -22,7 +22,7 @@ _CHUNK_BYTES = {"cpu": 128 * 2**20}  # of logits; on a CPU fresh pages cost more
 _CHUNK_BYTES_ELSEWHERE = 2**30
 _ALIGNED = 16  # numbers: rows of logits start at multiples of it, for which matrix products are faster
 
-Reduction = Literal["mean", "sum", "none"]
+Reduction = Literal["mean", "sum"]
 Gradients = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 
 
@@ -36,14 +36,13 @@ def linear_cross_entropy(
     reduction: Reduction = "mean",
     chunk: int | None = None,
 ) -> torch.Tensor:
-    """Losses of the int64 targets, summed up: Σ wᵢ·lossᵢ ("sum"), that over Σ wᵢ ("mean"), or one by one ("none").
+    """The loss of the int64 targets: Σ wᵢ·lossᵢ ("sum"), or that over Σ wᵢ ("mean"); a scalar in nats.
 
-    Gradients reach `hidden_ND`, `weight_VD` and `bias_V`, but not with "none", which is for evaluation: (N,) losses,
-    unweighted, 0 where masked. A mean over masked positions alone is NaN, as PyTorch's own is.
+    Gradients reach `hidden_ND`, `weight_VD` and `bias_V`. The mean over masked positions alone is NaN, as in PyTorch.
 
     Args:
-        weights_N: of each position, default 1; a position of weight 0 is masked, and its target may be anything.
-        chunk: rows whose logits are held at once; default: those that fill 128 MiB on a CPU, 1 GiB on a GPU.
+        weights_N: of each position, default 1; a position of weight 0 is masked, and its target is ignored.
+        chunk: rows whose logits are held at once; by default as many as fill 128 MiB on a CPU, 1 GiB on a GPU.
 
     Raises:
         InvalidInput: `chunk` is not positive.
@@ -53,9 +52,6 @@ def linear_cross_entropy(
     rows = chunk or _default_chunk(weight_VD)
     if weights_N is not None:
         targets_N = targets_N.where(weights_N != 0, 0)
-    if reduction == "none":
-        losses_N = _losses(_Problem(hidden_ND, weight_VD, bias_V, targets_N, None, rows))
-        return losses_N if weights_N is None else losses_N.where(weights_N != 0, 0.0)
     factors_N = _factors(weights_N, hidden_ND, mean=reduction == "mean")
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (hidden_ND, weight_VD, bias_V)):
         return _LinearCrossEntropy.apply(hidden_ND, weight_VD, bias_V, targets_N, factors_N, rows)  # type: ignore

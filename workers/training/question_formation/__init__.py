@@ -8,7 +8,6 @@ original_files.py  the same from a folder with the published files' names
 checks.py          what must hold of either
 vocabulary.py      token ids, part labels, batches
 entropy.py         the exact entropy of the grammar and of a run's own data: the floor of each loss
-decoding.py        greedy decoding
 evaluation.py      losses by part, first auxiliaries, exact match, generalisation
 
 Sources: McCoy, Frank & Linzen 2020 (the task); Murty et al. 2023 (the language model); the paper's appendix F.2.

@@ -1,25 +1,26 @@
 """What a language model has learned of Question-Formation: losses by part, first auxiliaries, exact answers.
 
-The model is a callable as in `decoding.Logits`. Lines are padded on the right, which a causal model does not see.
+The model is a callable (`Logits`). Lines are padded on the right, which a causal model does not see.
 
 Sources: McCoy et al. 2020 (the generalisation measures); Murty et al. 2023 (first-auxiliary accuracy).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from service.errors import InvalidInput
-from workers.training.question_formation.decoding import Logits
 from workers.training.question_formation.frames import Modifier
 from workers.training.question_formation.grammar import Line
 from workers.training.question_formation.vocabulary import EncodedLines, Part, Vocabulary, encode, in_order
 
 Array = np.ndarray
+# (B, T) int64 tokens on the CPU → (B, T, V) logits on any device, causal, dropout off; position t predicts token t + 1.
+Logits = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
