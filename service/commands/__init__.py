@@ -1,10 +1,14 @@
 """The commands of `radius`; `service/cli.py` declares them.
 
-administration  `radius db`, `keys` and `health`
-theory          `radius theory …`
-demo, doctor    `radius demo`, `radius doctor`
-output          tables, progress bars and JSON that several commands print
-energies, estimates, sweeps, training   what `radius report`, `query` and `estimate` print of each
-metrics         event files for TensorBoard
-reading         files that commands read
+administration.py  `radius db`, `keys` and `health`
+theory.py          `radius theory …`
+demo.py            `radius demo`
+doctor.py          `radius doctor`
+output.py          tables, progress bars and JSON that several commands print
+energies.py        what is printed of an energy report and of a query
+estimates.py       what is printed of an estimate
+sweeps.py          what is printed of a sweep: Table 3
+training.py        what is printed of a training run
+metrics.py         event files for TensorBoard
+reading.py         files that commands read
 """
