@@ -1,4 +1,4 @@
-"""Reading untrusted values into contracts, with errors that name our fields and repeat nothing of the input."""
+"""Validation of untrusted values: errors name fields of contracts and repeat nothing of the input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One exact search by many equal workers, by arithmetic: how long, how much is read, and which limit comes first."""
+"""One exact search by many equal workers, by arithmetic: its time, the bytes read, and the first limit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from math import ceil
 from service.estimates.parts import part_stops
 
 _TILE = 4096  # rows
-_STORED_BYTES = 4  # of a number of the rows
+_STORED_BYTES = 4  # per number of the rows
 _ENCODED_BYTES = 2
-_ROW_BYTES = 256  # that a search keeps of every row beside its encoding, see `work`
-_STATE_BYTES = 32  # of a row in the state of a part: bounds for four fractions, and about one candidate
+_ROW_BYTES = 256  # that a search keeps per row beside its encoding, see `work`
+_STATE_BYTES = 32  # per row in the state of a part: bounds for four fractions, and about one candidate
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Workers:
     """Equal workers.
 
     Attributes:
-        count: of them.
-        products_per_s: pairs × dimensions that one filters.
-        read_bytes_per_s: that each of them reads when all do.
-        memory_bytes: of one.
-        segment_s: longest part.
+        count: number of workers.
+        products_per_s: pairs × dimensions that one worker filters.
+        read_bytes_per_s: bytes that each worker reads while all of them read.
+        memory_bytes: memory of one worker.
+        segment_s: longest time of a part.
     """
 
     count: int
@@ -36,16 +36,16 @@ class Workers:
 
 @dataclass(frozen=True)
 class SearchAtScale:
-    """What a search of n rows takes.
+    """Cost of a search of n rows.
 
     Attributes:
-        parts: that the tiles are searched in.
+        parts: number of parts of the search.
         filtering_s: n²/2 · d products, by all workers, or the longest part.
         bytes_read: every worker reads all rows once and keeps them encoded; where they do not fit, for every part.
-        reading_s: of those, by all workers.
-        memory_bytes: of a worker that keeps the encoded rows.
-        merging_s: one worker reads the states of all parts.
-        first_limit: what is exceeded or takes longest.
+        reading_s: time of that, by all workers.
+        memory_bytes: memory of a worker that keeps the encoded rows.
+        merging_s: time in which one worker reads the states of all parts.
+        first_limit: the limit that is exceeded, or what takes longest.
     """
 
     parts: int
@@ -58,12 +58,12 @@ class SearchAtScale:
 
     @property
     def total_s(self) -> float:
-        """Parts read, then filter; then the merge."""
+        """The parts read and filter, then one worker merges."""
         return self.filtering_s + self.reading_s + self.merging_s
 
 
 def search_at_scale(n: int, d: int, workers: Workers) -> SearchAtScale:
-    """A search of n rows of d dimensions among themselves, all pairs."""
+    """Cost of a search of n rows of d dimensions among themselves, all pairs."""
     alone_s = n**2 / 2 * d / workers.products_per_s
     tiles = ceil(ceil(n / _TILE) ** 2 / 2)
     stops = part_stops(tiles, alone_s, workers.segment_s, workers.count)

@@ -130,7 +130,7 @@ def test_without_questions_no_accuracy_is_made_up(tmp_path: Path):
 @pytest.mark.parametrize("field", sorted(PUBLISHED_LINES))
 def test_a_number_of_lines_beside_a_folder_is_refused_by_name(field: str):
     for preset in ("smoke/f2", "paper/f2-6l"):
-        with pytest.raises(InvalidInput, match="say how many") as caught:
+        with pytest.raises(InvalidInput, match="numbers of lines") as caught:
             read_spec("training", {"preset": preset, "data": {"folder": "files", field: PUBLISHED_LINES[field]}})
         assert [error["field"] for error in caught.value.errors] == [f"spec.data.{field}"]
     read = spec_of(data={"folder": "files"})
