@@ -41,12 +41,13 @@ def prepared(dtype: torch.dtype, rows: Array | None = None) -> Search:
 @pytest.mark.parametrize("d", [1, 64, 4096])
 def test_gamma_of_a_float32_or_float64_filter(d: int):
     for bound, unit in ((float32_bound(d), 2.0**-24), (float64_bound(d), 2.0**-53)):
-        assert gamma(d + 4, unit) <= bound.gamma <= 1.02 * gamma(d + 4, unit)
-    assert 0 < float64_bound(d).underflow < float32_bound(d).underflow < 2.0**-99
+        assert 1.005 * gamma(d + 4, unit) <= bound.gamma <= 1.02 * gamma(d + 4, unit)
+    assert float32_bound(d).underflow == 2.0**-100
+    assert float64_bound(d).underflow == 2.0**-1000
 
 
 def test_more_dimensions_than_a_format_can_add_have_no_bound():
-    assert math.isinf(float32_bound(2**23).gamma)
+    assert math.isinf(float32_bound(2**23 - 4).gamma)
     assert math.isfinite(float32_bound(2**23 - 5).gamma)
 
 
@@ -65,7 +66,7 @@ def test_gamma_of_an_encoding(dtype: torch.dtype):
     for d in (5, 64, 700):
         encoding = Encoding(d, dtype, torch.arange(3) if dtype != torch.float32 else torch.arange(0), CPU)
         terms = 2 * (encoding.columns + 8)
-        assert gamma(terms, 2.0**-24) <= encoding.gamma <= 1.02 * gamma(terms, 2.0**-24)
+        assert 1.005 * gamma(terms, 2.0**-24) <= encoding.gamma <= 1.02 * gamma(terms, 2.0**-24)
         assert encoding.columns % 32 == 0
         used = d + 3 * len(encoding.split) + 2 * (1 if dtype == torch.float32 else 3)
         assert used <= encoding.columns < used + 32

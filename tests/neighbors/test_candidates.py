@@ -101,7 +101,7 @@ def test_panels_in_any_order_merged_in_any_order_give_the_same_bits(seed: int, k
     task.state.rows, task.state.columns, task.state.lowers = states[0].rows, states[0].columns, states[0].lowers
     settled, _ = finish(task)
     scale = search_.database.rows.scale
-    found = nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, question.prefix_queries, k)
+    found = nearest_pairs(settled, scale, task.query_ids, task.database_ids, question.prefix_queries, k)
     for a, b in zip(search(rows, k=k), found, strict=True):
         assert (a.distances == b.distances).all()
         assert (a.ids == b.ids).all()
