@@ -81,6 +81,6 @@ TARGETS = (
         ("_Best.merge", "_search_stretch", "_floor", "_search_exactly"),
         (f"{_T}test_faiss_search.py", f"{_T}test_exact.py::test_every_prefix_equals_the_reference"),
     ),
-    Target("exact", ("_contradicted",), (f"{_T}test_reach.py::test_a_device_that_multiplies_wrongly_is_found_out",)),
+    Target("exact", ("_contradicted",), (f"{_T}test_reach.py::test_a_device_that_multiplies_wrongly_is_detected",)),
     Target("stored", ("_longest",), (_FORMULAS, f"{_T}test_stored.py")),
 )  # fmt: skip

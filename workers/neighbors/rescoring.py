@@ -43,7 +43,7 @@ def rescore(search: Search, candidates: Pairs) -> Pairs:
 def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[Pairs, Pairs], Tensor]) -> Pairs:
     """Rescore the k pairs of each row with the smallest lower bounds, then four times as many, and so on.
 
-    A pair whose lower bound is not below its limit is left out. All pairs at or below it are thereby rescored.
+    A pair whose lower bound is not below its limit is left out: its distance is at least the limit.
 
     Args:
         limits: (pairs rescored so far, pairs) → (pairs,) float64 limits.
