@@ -1,4 +1,4 @@
-"""Rows equal to the last bit: settled before the search, cheap in thousands, and named by the smallest ids."""
+"""Rows equal to the last bit: resolved before the search, cheap in thousands, with the smallest ids as neighbours."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_thousands_of_copies_cost_no_search(k: int):
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("format", FORMATS, ids=str)
 def test_the_smallest_admissible_ids_are_named(k: int, format: torch.dtype):
-    """Among copies and at a distance alike: ten rows have no copy and must choose among those of others."""
+    """For copies and for other rows: ten rows have no copy, and each has many equally near neighbours."""
     rows = np.concatenate([copies(6, 200), copies(10, 10, seed=1)])
     codes = np.random.default_rng(2).integers(0, 3, len(rows))
     for given in (None, codes):
@@ -70,7 +70,7 @@ def test_the_copies_named_do_not_depend_on_the_tile(tile: int):
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_copies_of_one_document_only_do_not_count(k: int):
-    """All copies of a row share its code: nobody is settled at 0, and everyone must search."""
+    """All copies of a row share its code: no row has a neighbour at 0, and all rows must be searched."""
     rows = np.repeat(np.random.default_rng(0).standard_normal((12, 16)), 20, axis=0)
     codes = np.repeat(np.arange(12), 20)
     found, work = find(rows, k=k, codes=codes)
@@ -92,7 +92,7 @@ def test_copies_across_documents(k: int, documents: int):
         assert_equals_reference(part, rows, k, codes)
 
 
-def test_a_copy_in_a_later_prefix_settles_only_later_prefixes():
+def test_a_copy_in_a_later_prefix_is_a_neighbour_in_later_prefixes_only():
     """Rows 0..99 meet their copies 100..199 in the second prefix; in the first each must search."""
     rows = np.random.default_rng(0).standard_normal((100, 8))
     rows = np.concatenate([rows, rows])
@@ -106,7 +106,7 @@ def test_a_copy_in_a_later_prefix_settles_only_later_prefixes():
 
 
 def test_copies_that_left_the_search_are_answered():
-    """Of 500 copies two stay for the others; the 498 that left have answers, and so has whoever is near them."""
+    """Two of 500 copies stay in the search; the 498 others have answers, and so have the rows near them."""
     near = np.random.default_rng(1).standard_normal((30, 16))
     rows = np.concatenate([np.repeat(near[:1], 500, axis=0), near[:1] + 0.01 * near[1:]])
     question = Question(StoredRows(rows), seeded_permutation(len(rows), 1), [len(rows)])

@@ -141,7 +141,7 @@ def test_an_outlier_lifts_no_row_but_itself():
     assert_equals_reference(found[0], rows, 1, None)
 
 
-def test_progress_is_told_to_the_end():
+def test_progress_is_reported_to_the_end():
     shares: list[float] = []
     exact_neighbors(Question.of_all_rows(StoredRows(near_duplicates())), BFLOAT16, shares.append)
     assert shares == sorted(shares)
@@ -149,8 +149,8 @@ def test_progress_is_told_to_the_end():
     assert len(shares) == 15  # half of 5 × 5 tiles, the diagonal included
 
 
-def test_a_device_that_multiplies_wrongly_is_found_out(monkeypatch: pytest.MonkeyPatch):
-    """Products a tenth too small make bounds that the settled distances contradict; the rows go to float64."""
+def test_a_device_that_multiplies_wrongly_is_detected(monkeypatch: pytest.MonkeyPatch):
+    """Products a tenth too small make bounds that the rescored distances contradict; the rows go to float64."""
     rows, values = gaussian(), Encoding.values
     monkeypatch.setattr(Encoding, "values", lambda self, product: 0.9 * values(self, product))
     found, work = exact_neighbors(Question.of_all_rows(StoredRows(rows)), BFLOAT16)

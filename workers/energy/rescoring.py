@@ -1,4 +1,4 @@
-"""Chosen pairs measured in float64, and the sums with their true values."""
+"""Chosen pairs rescored in float64, and the sums with these values."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Array = np.ndarray
 
 
 class RescoredPairs:
-    """True values of chosen pairs of m queries, scaled as the sums have them: with ‖x‖², and lifted where `lifted`.
+    """The float64 values of chosen pairs of m queries, in the scale of the sums: with ‖x‖², and lifted where `lifted`.
 
     Args:
-        ids: (m,) rows of `queries` that the places of the pairs stand for.
+        ids: (m,) row of `queries` for each query index of the pairs.
         norms_sq: (m,) float64 ‖x‖² of the rounded queries.
     """
 
@@ -47,13 +47,13 @@ class RescoredPairs:
         return distances, found
 
     def least(self, sums: SoftMinima) -> Tensor:
-        """(m,) the smallest true value; the rounded one where none was chosen."""
+        """(m,) the smallest rescored value; the smallest rounded value where no pair was chosen."""
         rounded = sums.least.double().cpu() + self.norms_sq
         true = torch.full_like(rounded, torch.inf).scatter_reduce(0, self.chosen.queries, self.values, "amin")
         return torch.where(torch.isfinite(true), true, rounded)
 
     def soft_minima(self, sums: SoftMinima, least: Tensor) -> tuple[Tensor, Tensor]:
-        """(len(betas), m) soft minima in the queries' own scale, and the share of each sum that is not settled.
+        """(len(betas), m) soft minima in the queries' own scale, and the share of each sum that is not rescored.
 
         Args:
             least: (m,) the true smallest value, to which the sums are shifted.

@@ -17,7 +17,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Approximation:
-    """Of one prefix; the biases are over the rows for which the engine found any neighbour.
+    """Recall and bias of one prefix; the biases are over the rows for which the engine found any neighbour.
 
     Attributes:
         rows: sampled rows that have a neighbour.

@@ -1,8 +1,8 @@
-"""How many rows lie within a radius of each row: closed balls, ‖x − y‖ ≤ r, in float64, exactly.
+"""The number of rows within a radius of each row: closed balls, ‖x − y‖ ≤ r, counted exactly in float64.
 
-Tiles where few pairs can lie within the largest radius are filtered in low precision and the rest is measured; the
-others are computed in float64, and the pairs whose rounding bound straddles a radius are measured by direct
-subtraction. No list of results is kept, so there is no limit to them.
+A tile where few pairs can lie within the largest radius is filtered in low precision, and its candidates are rescored.
+Any other tile is computed in float64, and only the pairs whose bounds lie on both sides of a radius are rescored by
+direct subtraction. Pairs are counted and not listed, so memory does not grow with the number of pairs.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
-_LARGEST = 1e300  # scaled distances are at most 2; a radius must not become the infinity of a pair that does not count
-_DENSE_SHARE = 1 / 64  # of a tile's pairs; beyond it a float64 product is cheaper than measuring them one by one
+_LARGEST = 1e300  # far above any scaled distance (at most 2), and below inf, the value of an excluded pair
+_DENSE_SHARE = 1 / 64  # above this share of a tile's pairs a float64 product is cheaper than rescoring single pairs
 
 
 def count_within(
@@ -85,7 +85,7 @@ class _Counter:
         self.found = torch.zeros(search.database.layout.slots, len(radii) + 1, dtype=torch.int64)
 
     def count_tile(self, panel: slice, columns: slice) -> None:
-        """Count all pairs of a tile, for the columns too unless it lies on the diagonal."""
+        """Count all pairs of a tile for its rows, and also for its columns unless the tile lies on the diagonal."""
         both = columns.start >= panel.stop
         pairs = self._few_pairs(panel, columns)
         if pairs is None:
@@ -94,7 +94,7 @@ class _Counter:
             self._count_pairs(pairs, both)
 
     def _few_pairs(self, panel: slice, columns: slice) -> Pairs | None:
-        """The pairs that may lie within the largest radius; None where they are many."""
+        """The pairs of a tile that may lie within the largest radius; None where there are many."""
         search = self.search
         left = search.database.encoding.left(search.queries.right(panel))
         tile = make_tile(search, left, panel, columns)

@@ -1,10 +1,10 @@
-"""Nested nearest neighbours by FAISS's indices, beside our own engine.
+"""Nested nearest neighbours by FAISS's indices.
 
-Each stretch between two prefixes has an index; prefix p merges what the first p stretches returned. All candidates are
-re-scored in float64 from the stored rows, and a row itself is dropped by its id. What the flat index leaves in doubt
-by the rounding bound of its float32 distances goes to the exact engine, so `faiss-flat` is exact; IVF and HNSW are
-approximate, and say so by the recall and bias measured on a sample of rows. Rows for which they return fewer than k
-admissible rows (all candidates were of the row's own document, say) go to the exact engine too.
+Each stretch between two prefixes has an index; the answer for prefix p merges the results of the first p stretches.
+All candidates are rescored in float64 from the stored rows, and pairs of equal code are dropped. A row whose k-th
+distance does not lie below the rounding bound of the rows that the flat index left out is searched again by the exact
+engine, so `faiss-flat` is exact. IVF and HNSW are approximate; their recall and bias are measured on a sample of rows.
+A row for which they return fewer than k admissible rows is searched by the exact engine too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _QUERY_BLOCK = 4096
 
 @dataclass(frozen=True)
 class FaissWork:
-    """What was done: candidates re-scored in float64, and rows that went on to the exact engine."""
+    """Number of candidates rescored in float64, and of rows searched again by the exact engine (`lifted`)."""
 
     rescored: int
     lifted: int
@@ -38,7 +38,7 @@ class FaissWork:
 
 @dataclass
 class _Best:
-    """The k best of some queries so far, and a floor: no row left out is nearer."""
+    """The k nearest rows of some queries so far, and a lower bound (`floor`) on the distance of all other rows."""
 
     distances: Array
     ids: Array

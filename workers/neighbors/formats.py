@@ -1,7 +1,7 @@
-"""Which format filters: a measurement on some of the rows, on the device that will search.
+"""The choice of the filter's number format, by a measurement on some of the rows on the device that will search.
 
-A narrow format multiplies faster but leaves more pairs to settle. What a search would cost is predicted from both, in
-seconds measured here and now; the answer of the search does not depend on the choice.
+A narrow format multiplies faster but leaves more candidates to rescore. The duration of the search is predicted from
+both, measured on this device; the answer does not depend on the choice.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from workers.neighbors.stored import CentredRows
 
 _ROWS_FOR_MEASURING = 4096  # with fewer the measurement would cost more than it saves
 _MEASURED_QUERIES, _MEASURED_ROWS, _TIMED_ROWS = 128, 2048, 256
-_SECONDS_PER_SETTLED_NUMBER = 1e-9  # two reads and a float64 subtraction; only its order of magnitude matters
-_FLOAT64_SLOWDOWN = 16.0  # of a pair of the last level against one of the filter
+_SECONDS_PER_RESCORED_NUMBER = 1e-9  # two reads and a float64 subtraction; only its order of magnitude matters
+_FLOAT64_SLOWDOWN = 16.0  # time of a pair in the float64 level over that in the filter
 
 
 @dataclass(frozen=True)
 class FormatTrial:
-    """What was measured of one format.
+    """The measurements of one format (the field names are JSON keys of stored reports).
 
     Attributes:
-        seconds_per_gigapair: of the filter alone.
-        candidates_per_row: among the measured rows, with the nearest of them as limit.
-        predicted_s: for the whole search.
+        seconds_per_gigapair: time of the filter alone.
+        candidates_per_row: measured among a sample of rows.
+        predicted_s: predicted time of the whole search.
     """
 
     format: str
@@ -43,7 +43,7 @@ class FormatTrial:
 
 
 def formats_of(device: torch.device) -> tuple[torch.dtype, ...]:
-    """Formats to choose from; those without hardware support lose by their measured speed."""
+    """The formats to choose from; one without hardware support is not chosen because it is measured to be slow."""
     if device.type == "cuda":
         return torch.float16, torch.bfloat16, torch.float32
     return torch.bfloat16, torch.float32
@@ -52,9 +52,10 @@ def formats_of(device: torch.device) -> tuple[torch.dtype, ...]:
 def choose_format(
     rows: CentredRows, ids: Tensor, device: torch.device, queries: int, k: int
 ) -> tuple[Encoding, list[FormatTrial]]:
-    """The encoding with the shortest predicted search of `queries` rows among `ids`, and what was measured.
+    """The encoding with the shortest predicted search of `queries` rows among `ids`, and the measurements.
 
-    Formats are tried from the fastest on, until settling costs less than filtering: a slower one cannot do better.
+    Formats are tried in the order of their speed, until rescoring takes less time than filtering: a slower format
+    cannot be better then.
     """
     sample = ids[:: max(1, len(ids) // _MEASURED_ROWS)][:_MEASURED_ROWS]
     taken = rows.take(sample)
@@ -87,13 +88,13 @@ def _try(
     state.prune(prefixes)
     crowded = float(state.lifted[:_MEASURED_QUERIES].float().mean())
     candidates = float((state.rows < _MEASURED_QUERIES).sum()) / _MEASURED_QUERIES + crowded * MOST_CANDIDATES
-    settling = queries * candidates * rows.d * _SECONDS_PER_SETTLED_NUMBER
+    rescoring = queries * candidates * rows.d * _SECONDS_PER_RESCORED_NUMBER
     lifting = crowded * pairs * per_pair * _FLOAT64_SLOWDOWN
-    return FormatTrial(encoding.name, per_pair * 1e9, candidates, pairs * per_pair / 2 + settling + lifting)
+    return FormatTrial(encoding.name, per_pair * 1e9, candidates, pairs * per_pair / 2 + rescoring + lifting)
 
 
 def _seconds_per_pair(encoding: Encoding, rows: Tensor) -> float:
-    """Of one product, the best of three."""
+    """Time of a product per pair, the shortest of three."""
     right = encoding.encode(rows).matrix
     left = encoding.left(right)
     best = math.inf

@@ -1,4 +1,4 @@
-"""Everything that comes before the first tile: rows centred, laid out and encoded."""
+"""Preparation of a search before its first tile: rows are centred, laid out in slots and encoded."""
 
 from __future__ import annotations
 

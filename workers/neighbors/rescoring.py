@@ -1,4 +1,4 @@
-"""The last level but one: true distances of the pairs that are left, in float64 by direct subtraction."""
+"""Rescoring: distances of candidates in float64, by direct subtraction of the stored rows."""
 
 from __future__ import annotations
 
@@ -14,52 +14,54 @@ from workers.neighbors.stored import StoredRows
 _BLOCK_BYTES = 2**21
 
 
-def pair_distances(queries: StoredRows, patterns: StoredRows, query_ids: Tensor, pattern_ids: Tensor) -> Tensor:
-    """‖queries[a] − patterns[b]‖ for each pair (a, b); (pairs,) float64, in blocks that stay in the cache."""
+def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor, database_ids: Tensor) -> Tensor:
+    """‖queries[a] − database[b]‖ for each pair (a, b); (pairs,) float64, in blocks that stay in the cache."""
     distances = torch.empty(len(query_ids), dtype=torch.float64)
     step = max(1, _BLOCK_BYTES // (8 * queries.d))
     for start in range(0, len(query_ids), step):
         part = slice(start, start + step)
-        gap = queries.take(query_ids[part]).double().sub_(patterns.take(pattern_ids[part]))
+        gap = queries.take(query_ids[part]).double().sub_(database.take(database_ids[part]))
         distances[part] = torch.linalg.vector_norm(gap, dim=1)
     return distances
 
 
 def rescore(search: Search, candidates: Pairs) -> Pairs:
-    """The pairs that decide, with their distances: every other one is at least as far as its row's k-th.
+    """The k nearest candidates of each row and prefix, ties included, with their distances.
 
-    The most promising pairs of each row and prefix come first, so that one settled distance can spare the rest: a row
-    with thousands of duplicates needs k of them.
+    The pairs of each row are rescored in the order of their lower bounds, and only while these are below the k-th
+    rescored distance: a row with thousands of near-duplicates needs few of them.
     """
     slots, prefixes = search.queries.layout.slots, search.prefixes.count
 
-    def limits(settled: Pairs, of: Pairs) -> Tensor:
-        return kth_smallest(settled, slots, prefixes, search.k)[of.rows, of.prefixes]
+    def limits(rescored: Pairs, of: Pairs) -> Tensor:
+        return kth_smallest(rescored, slots, prefixes, search.k)[of.rows, of.prefixes]
 
-    settled = rescore_nearest_first(search, candidates, limits)
-    return settled.take(settled.uppers <= limits(settled, settled))
+    rescored = rescore_nearest_first(search, candidates, limits)
+    return rescored.take(rescored.uppers <= limits(rescored, rescored))
 
 
 def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[Pairs, Pairs], Tensor]) -> Pairs:
-    """Measure the most promising pairs of each row, then four times as many, until none is within its limit.
+    """Rescore the k pairs of each row with the smallest lower bounds, then four times as many, and so on.
+
+    A pair whose lower bound is not below its limit is left out: its distance is at least the limit.
 
     Args:
-        limits: (settled so far, pairs) → (pairs,) float64; a pair that is not nearer than its limit is left out.
+        limits: (pairs rescored so far, pairs) → (pairs,) float64 limits.
     """
     order, rank = order_by_row(candidates, candidates.lowers)
-    waiting, settled, most = candidates.take(order), no_pairs(), search.k
+    waiting, rescored, most = candidates.take(order), no_pairs(), search.k
     while len(waiting):
-        still_open = waiting.lowers < limits(settled, waiting)
+        still_open = waiting.lowers < limits(rescored, waiting)
         now = still_open & (rank < most)
-        settled = join([settled, measure(search, waiting.take(now))])
+        rescored = join([rescored, measure(search, waiting.take(now))])
         later = still_open & ~now
         waiting, rank = waiting.take(later), rank[later]
         most *= 4
-    return settled
+    return rescored
 
 
 def measure(search: Search, pairs: Pairs) -> Pairs:
-    """The pairs with their true distances, in the scale of the bounds (a power of two, so exactly), as `uppers`."""
+    """The pairs with their distances as `uppers`, times the scale of the bounds (a power of two, so without error)."""
     queries, database = search.queries, search.database
     distances = pair_distances(
         queries.rows.stored, database.rows.stored, queries.layout.ids[pairs.rows], database.layout.ids[pairs.columns]

@@ -1,8 +1,8 @@
-"""One search by several workers: a plan, the state of each part of the tiles, and what is settled when all are merged.
+"""One search by several workers: a plan, a state for each part of the tiles, and the answer from the merged states.
 
-Parts may be searched in any order, on any device, in any format: bounds are rigorous, so whatever a part may exclude,
-the whole search may. What they share, so that slots mean the same everywhere, is in the plan: centre, scale, tile, and
-the duplicates that were settled before. The answer has the bits of a search by one worker.
+Parts may be searched in any order, on any device and in any format: the bounds are rigorous, so a pair that one part
+excludes is excluded from the whole search. The plan holds what all parts share, so that a slot is the same row in each:
+centre, scale, tile, and the duplicates resolved before. The answer equals that of one worker to the last bit.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 _STATE = ("best", "lifted", "rows", "columns", "lowers")
-_TIMED_COUNTS = 1024  # rows that are counted among themselves to predict how long all take
+_TIMED_COUNTS = 1024  # rows that are counted among themselves to predict the time of the whole count
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What all parts of a search share.
+    """The values that all parts of a search share.
 
     Attributes:
-        fixed: centre and scale; and format, for devices of type `device`.
+        fixed: centre and scale; and the format, for devices of type `device`.
         tile: slots on a side of a tile.
         emptied: (rows,) int64 slots of duplicates that left the search.
-        duplicate_rows, duplicate_columns: (pairs,) int64 slots of the pairs settled by them, at distance 0.
-        trials: what was measured to choose the format.
-        tiles: of the search.
-        seconds: predicted for all tiles, by the worker that planned.
+        duplicate_rows, duplicate_columns: (pairs,) int64 slots of the resolved pairs, at distance 0.
+        trials: the measurements by which the format was chosen.
+        tiles: number of tiles of the search.
+        seconds: time of all tiles, predicted by the worker that planned the search.
     """
 
     fixed: FixedEncoding
@@ -59,20 +59,20 @@ class SearchPlan:
     seconds: float
 
     def arrays(self) -> dict[str, Array]:
-        """With `facts`, all of it; `read_plan` makes a plan of them again."""
+        """The arrays of the plan; `read_plan` makes a plan of these and `facts`."""
         kept = {"centre": self.fixed.centre, "split": self.fixed.split, "emptied": self.emptied}
         kept |= {"duplicate_rows": self.duplicate_rows, "duplicate_columns": self.duplicate_columns}
         return {name: tensor.cpu().numpy() for name, tensor in kept.items()}
 
     def facts(self) -> dict[str, Any]:
-        """What is no array, as JSON."""
+        """All other fields, as JSON."""
         kept = {name: getattr(self, name) for name in ("device", "tile", "tiles", "seconds")}
         format_name = str(self.fixed.format).removeprefix("torch.")
         return kept | {"scale": self.fixed.scale, "format": format_name, "trials": [asdict(t) for t in self.trials]}
 
 
 def read_plan(arrays: dict[str, Array], facts: dict[str, Any]) -> SearchPlan:
-    """The plan that gave these."""
+    """The plan with these arrays and facts."""
     read = {name: torch.from_numpy(array) for name, array in arrays.items()}
     fixed = FixedEncoding(read["centre"], facts["scale"], getattr(torch, facts["format"]), read["split"])
     trials = [FormatTrial(**trial) for trial in facts["trials"]]
@@ -81,14 +81,18 @@ def read_plan(arrays: dict[str, Array], facts: dict[str, Any]) -> SearchPlan:
 
 
 def plan_search(question: Question, options: SearchOptions) -> tuple[SearchPlan, Search]:
-    """Centre, choose the format, settle duplicates, and time a tile; returns what `prepare_part` gives here, too."""
+    """Centre, choose the format, resolve duplicates, and time a tile.
+
+    Returns:
+        The plan, and the prepared search that `prepare_part` would return on this worker.
+    """
     search, trials = prepare_search(question, options)
     task = begin(search, trials)
     plan = SearchPlan(
         fixed=FixedEncoding.of(search.database),
         device=options.device.type,
         tile=search.tile,
-        emptied=torch.nonzero(task.pattern_ids != search.database.layout.ids)[:, 0],
+        emptied=torch.nonzero(task.database_ids != search.database.layout.ids)[:, 0],
         duplicate_rows=task.duplicates.rows,
         duplicate_columns=task.duplicates.columns,
         trials=trials,
@@ -99,7 +103,7 @@ def plan_search(question: Question, options: SearchOptions) -> tuple[SearchPlan,
 
 
 def prepare_part(question: Question, plan: SearchPlan, options: SearchOptions) -> Search:
-    """What all parts of a plan are searched with on a device; one of another type chooses its own format."""
+    """The prepared search of a plan on a device; a device of another type than the plan's chooses its own format."""
     fixed = plan.fixed
     if options.device.type != plan.device:
         own, _ = prepare_search(question, options, encode=False)
@@ -110,7 +114,7 @@ def prepare_part(question: Question, plan: SearchPlan, options: SearchOptions) -
 
 
 def search_part(search: Search, plan: SearchPlan, part: Part, tick: Tick = lambda share: None) -> CandidateState:
-    """The pruned state of a part's tiles, searched with what `prepare_part` gave."""
+    """The pruned state of a part's tiles; `search` is from `prepare_part` or `plan_search`."""
     state = _state_before(search, plan)
     search_tiles(search, state, part, tick)
     state.prune(search.prefixes)
@@ -120,7 +124,11 @@ def search_part(search: Search, plan: SearchPlan, part: Part, tick: Tick = lambd
 def answer_from_parts(
     question: Question, plan: SearchPlan, merged: Callable[[Search], CandidateState]
 ) -> tuple[list[Neighbors], SearchWork]:
-    """The answer. `merged` gives the state of all parts, on the CPU, merged in any order by `merge_candidates`."""
+    """The neighbours of each prefix, and the work of the search.
+
+    Args:
+        merged: returns the states of all parts merged by `merge_candidates` in any order, on the CPU.
+    """
     search, _ = prepare_search(question, SearchOptions(tile=plan.tile), fixed=plan.fixed, encode=False)
     ids = search.queries.layout.ids.clone(), search.database.layout.ids.clone()
     search.database.empty(plan.emptied)
@@ -129,7 +137,7 @@ def answer_from_parts(
 
 
 def predict_counting(question: Question, radii: list[float], options: SearchOptions) -> float:
-    """Seconds that `count_within` takes here for all tiles, from those of some rows."""
+    """Predicted seconds of `count_within` for all rows on this device, from a count among some rows."""
     sample = question.order[:: max(1, len(question.order) // _TIMED_COUNTS)][:_TIMED_COUNTS].numpy()
     began = time.perf_counter()
     count_within(replace(question, permutation=sample, sizes=[len(sample)]), radii, options)
@@ -142,7 +150,7 @@ def state_arrays(state: CandidateState) -> dict[str, Array]:
 
 
 def read_state(arrays: dict[str, Array]) -> CandidateState:
-    """The state that gave these, on the CPU."""
+    """The state with these arrays, on the CPU."""
     best, lifted, rows, columns, lowers = (torch.from_numpy(arrays[name]) for name in _STATE)
     return CandidateState(best, lifted, rows, columns, lowers)
 
@@ -154,7 +162,7 @@ def _duplicates(search: Search, plan: SearchPlan) -> Pairs:
 
 
 def _state_before(search: Search, plan: SearchPlan) -> CandidateState:
-    """The state before the first tile: rows with k duplicates ask no more."""
+    """The state before the first tile: rows with k duplicates need no search."""
     state = no_candidates(search.prefixes, search.k)
     slots = search.queries.layout.slots
     done = kth_smallest(_duplicates(search, plan), slots, search.prefixes.count, search.k) == 0
@@ -163,7 +171,7 @@ def _state_before(search: Search, plan: SearchPlan) -> CandidateState:
 
 
 def _predict(search: Search, state: CandidateState) -> float:
-    """Seconds for all tiles, from the faster of two runs of one off the diagonal, where there is one."""
+    """Predicted seconds for all tiles, from the faster of two runs of one tile, off the diagonal if there is one."""
     whole = strips_of(search, Part())
     panel, columns = whole[0]
     tile = slice(max(columns.start, columns.stop - search.tile), columns.stop)
