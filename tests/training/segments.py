@@ -1,4 +1,4 @@
-"""Segments of training jobs run here and now, as workers run them, each as an owner of its own."""
+"""Segments of training jobs, run in the process of the test as workers run them, each by an owner of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from workers.training.checkpoints import SavedState
 
 @contextmanager
 def running_here(settings: Settings, catalog: Catalog, worker: str = "test") -> Iterator[Runtime]:
-    """What `set_runtime` sets, for this block only."""
+    """Set the runtime of a worker for this block only."""
     with pytest.MonkeyPatch.context() as patch:
         made = Runtime(settings, catalog, worker)
         patch.setattr(runtime, "_current", made)
@@ -32,7 +32,7 @@ def running_here(settings: Settings, catalog: Catalog, worker: str = "test") -> 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """A training job and its run, prepared; call within `running_here`."""
+    """A training job whose run is prepared; its methods are called within `running_here`."""
 
     catalog: Catalog
     job: str
@@ -43,7 +43,7 @@ class TrainingJob:
         return self.arguments["run"]
 
     def train(self, owner: SegmentProgress, start: int = 0) -> int:
-        """One segment; returns the step it came to."""
+        """Run one segment; returns the last step."""
         return train_run(self.job, self.arguments | {"start": start}, owner)["step"]
 
     def finish(self) -> TrainingRun:
@@ -55,7 +55,7 @@ class TrainingJob:
         return own(self.catalog, self.job, f"train-{part:05d}")
 
     def state(self) -> SavedState:
-        """What is recorded for the run to go on from."""
+        """The recorded state from which the run resumes."""
         with self.catalog.read() as connection:
             found = training.state(connection, self.run)
         assert found is not None

@@ -1,4 +1,4 @@
-"""The state of a run belongs to who owns the segment, and is what was written, or the run does not go on."""
+"""Only the owner of a segment changes the state of a run, and a run resumes from an undamaged state only."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def states(settings: Settings, job: TrainingJob) -> list[str]:
 
 
 def until(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Segments end at that step."""
+    """Make segments end at that step."""
     add = TrainingLog.add
 
     def counted(log: TrainingLog, made: Any) -> None:
@@ -49,7 +49,7 @@ def until(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(TrainingLog, "add", counted)
 
 
-def test_segments_of_several_owners_are_the_unbroken_run(settings: Settings, catalog: Catalog):
+def test_segments_of_several_owners_equal_the_uninterrupted_run(settings: Settings, catalog: Catalog):
     whole, parts = (prepared_here(settings, catalog) for _ in range(2))
     with running_here(settings, catalog):
         assert whole.train(whole.own()) == 12
@@ -67,7 +67,7 @@ def test_segments_of_several_owners_are_the_unbroken_run(settings: Settings, cat
 
 
 @pytest.mark.long
-def test_the_next_segment_of_a_worker_goes_on_with_its_trainer(
+def test_the_next_segment_of_a_worker_reuses_its_trainer(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
     whole, parts, others = (prepared_here(settings, catalog) for _ in range(3))
@@ -89,7 +89,7 @@ def test_the_next_segment_of_a_worker_goes_on_with_its_trainer(
     assert parts.state().sha256 == whole.state().sha256
     with running_here(brief, catalog):
         others.train(others.own(1))
-        parts.finish()  # another run's: what was kept is gone
+        parts.finish()  # of another run: the kept trainer is dropped
         others.train(others.own(2), 1)
     assert len(loaded) == 2
 
@@ -99,14 +99,12 @@ def prepared_here(settings: Settings, catalog: Catalog) -> TrainingJob:
         return prepared(catalog, SPEC)
 
 
-def test_an_owner_that_was_replaced_changes_nothing(
-    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_replaced_owner_changes_nothing(settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch):
     job = prepared_here(settings, catalog)
     first, save_state = job.own(), checkpoints.save_state
 
     def frozen(path: Path, trainer: Any) -> checkpoints.SavedState:
-        """Meanwhile another one takes the segment and trains it to its end; then this one wakes."""
+        """Another owner takes over the segment and completes it while this one is suspended."""
         monkeypatch.setattr("workers.flows.training_log.save_state", save_state)
         job.train(job.own())
         with torch.no_grad():
@@ -125,7 +123,7 @@ def test_an_owner_that_was_replaced_changes_nothing(
 
 
 @pytest.mark.parametrize("damage", ["flipped", "gone"])
-def test_a_state_that_is_not_what_was_written_is_found(
+def test_a_damaged_or_missing_state_is_detected(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, damage: str
 ):
     job = prepared_here(settings, catalog)
@@ -144,7 +142,7 @@ def test_a_state_that_is_not_what_was_written_is_found(
                 go_on()
 
 
-def test_data_of_an_owner_that_was_replaced_are_not_in_the_way(
+def test_data_of_a_replaced_owner_do_not_block_the_next_one(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
     make = training_data.prepare_sentences
@@ -153,11 +151,11 @@ def test_data_of_an_owner_that_was_replaced_are_not_in_the_way(
         first, seen = own(catalog, job, "prepare"), list[str]()
 
         def frozen(spec: Any, folder: Path, *given: Any) -> None:
-            """It stands still in the middle of its files; the other finishes; it wakes and goes on."""
+            """This owner is suspended while it writes its files; another one finishes; this one continues."""
             monkeypatch.setattr(training_data, "prepare_sentences", make)
             (folder / "train.txt").write_text("half of a li")
             seen.append(prepare_run(job, arguments, own(catalog, job, "prepare"))["run"])
-            folder.mkdir(exist_ok=True)  # the other has removed it
+            folder.mkdir(exist_ok=True)  # the other owner has removed it
             (folder / "val.txt").write_text("half of a li")
 
         monkeypatch.setattr(training_data, "prepare_sentences", frozen)

@@ -1,4 +1,4 @@
-"""Windows of a token array: what an evaluation reads, how documents become tokens, and what a result says of both."""
+"""Windows of a token array: those of an evaluation, the tokens of documents, and the record of both in a result."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_windows_are_spread_over_the_whole_array_and_do_not_overlap(length: int,
 
 
 def test_a_validation_loss_is_of_the_same_windows_however_they_are_batched(tmp_path: Path):
-    """But for float32 summation over at most 25 · 32 losses."""
+    """Equal up to float32 summation over at most 25 · 32 losses."""
     spec = read_spec("training", {"preset": "smoke/f3", "data": {"validation_windows": 25}})
     assert isinstance(spec, OpenELMSpec)
     generator = np.random.default_rng(0)
@@ -74,7 +74,7 @@ def test_tokens_do_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("options", "join"), [({}, "newline"), ({"join": "newline"}, "newline"), ({"join": "space"}, "space")]
 )
-def test_a_run_on_spgc_says_how_its_words_are_joined(
+def test_a_run_on_spgc_records_how_its_words_are_joined(
     settings: Settings, catalog: Catalog, options: dict[str, str], join: str
 ):
     folder = settings.corpora_root / "spgc"
@@ -98,7 +98,7 @@ def test_a_run_on_spgc_says_how_its_words_are_joined(
 
 
 @pytest.mark.parametrize("preset", ["smoke/f2", "smoke/f3"])
-def test_a_job_that_is_cancelled_while_data_are_made_is_left_then(settings: Settings, catalog: Catalog, preset: str):
+def test_a_job_cancelled_during_data_preparation_stops_there(settings: Settings, catalog: Catalog, preset: str):
     with running_here(settings, catalog):
         job, arguments = begun(catalog, {"preset": preset})
         owner, sweeper = own(catalog, job, "prepare"), own(catalog, job, "sweep")
