@@ -1,4 +1,4 @@
-"""Segments of training jobs run here and now, as workers run them, each as an owner of its own."""
+"""Segments of training jobs, run in the process of the test as workers run them, each by an owner of its own."""
 
 from __future__ import annotations
 

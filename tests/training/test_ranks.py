@@ -1,4 +1,4 @@
-"""Two processes train one run: every step is that of one process but for rounding."""
+"""Two processes train one run: every step equals that of one process up to rounding."""
 
 from __future__ import annotations
 

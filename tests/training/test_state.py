@@ -1,4 +1,4 @@
-"""The state of a run belongs to who owns the segment, and is what was written, or the run does not go on."""
+"""Only the owner of a segment changes the state of a run, and a run resumes from an undamaged state only."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def states(settings: Settings, job: TrainingJob) -> list[str]:
 
 
 def until(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Segments end at that step."""
+    """Make segments end at that step."""
     add = TrainingLog.add
 
     def counted(log: TrainingLog, made: Any) -> None:
@@ -68,7 +68,7 @@ def test_segments_of_several_owners_are_the_unbroken_run(settings: Settings, cat
 
 
 @pytest.mark.long
-def test_the_next_segment_of_a_worker_goes_on_with_its_trainer(
+def test_the_next_segment_of_a_worker_reuses_its_trainer(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
     brief = settings.model_copy(update={"training_segment_s": 1e-6})
@@ -118,7 +118,7 @@ def test_an_owner_that_was_replaced_changes_nothing(
 
 
 @pytest.mark.parametrize("damage", ["flipped", "gone"])
-def test_a_state_that_is_not_what_was_written_is_found(
+def test_a_damaged_or_missing_state_is_detected(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, damage: str
 ):
     job = prepared(settings, catalog, SPEC)
@@ -135,7 +135,7 @@ def test_a_state_that_is_not_what_was_written_is_found(
             go_on()
 
 
-def test_data_of_an_owner_that_was_replaced_are_not_in_the_way(
+def test_data_of_a_replaced_owner_do_not_block_the_next_one(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
     make = training_data.prepare_sentences

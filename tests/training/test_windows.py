@@ -1,4 +1,4 @@
-"""Windows of a token array: what an evaluation reads, how documents become tokens, and what a result says of both."""
+"""Windows of a token array: those of an evaluation, the tokens of documents, and the record of both in a result."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_windows_are_spread_over_the_whole_array_and_do_not_overlap(length: int,
 
 
 def test_a_validation_loss_is_of_the_same_windows_however_they_are_batched(tmp_path: Path):
-    """But for float32 summation over at most 25 · 32 losses."""
+    """Equal up to float32 summation over at most 25 · 32 losses."""
     spec = read_spec("training", {"preset": "smoke/f3", "data": {"validation_windows": 25}})
     assert isinstance(spec, OpenELMSpec)
     generator = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def test_tokens_do_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("options", "join"), [({}, "newline"), ({"join": "newline"}, "newline"), ({"join": "space"}, "space")]
 )
-def test_a_run_on_spgc_says_how_its_words_are_joined(
+def test_a_run_on_spgc_records_how_its_words_are_joined(
     settings: Settings, catalog: Catalog, options: dict[str, str], join: str
 ):
     folder = settings.corpora_root / "spgc"

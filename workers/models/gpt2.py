@@ -1,7 +1,7 @@
-"""GPT-2 with hook points, over the Hugging Face modules, so that the numbers are theirs.
+"""GPT-2 with hook points, computed by the modules of Hugging Face, so that the numbers equal theirs.
 
-The forward is written out here because a whole Hugging Face forward computes every layer, the final norm and (in the
-language model) 50,257 logits per position, none of which a site below needs.
+Hugging Face's own forward pass would compute every layer, the final norm and (in the language model) 50,257 logits per
+position, although a site needs only what comes before it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from workers.models.interface import ModelSizes
 from workers.models.stream import BlockParts, read_sites, walk_blocks
 
 if TYPE_CHECKING:
-    from transformers import GPT2Model  # seconds, which only whoever has such a model spends
+    from transformers import GPT2Model  # takes seconds to import
 
 
 def sizes_of(config: Any) -> ModelSizes:
@@ -26,10 +26,10 @@ def sizes_of(config: Any) -> ModelSizes:
 
 
 class GPT2:
-    """A `GPT2Model` read at sites; in evaluation mode, no gradients.
+    """A `GPT2Model` read at sites, in evaluation mode and without gradients.
 
-    Shapes: B batch, T positions, D d_model. Attention is causal by the model's own `sdpa` kernel: without a mask, so
-    tokens padded on the right are seen by nobody before them.
+    Shapes: B batch, T positions, D d_model. The model's own `sdpa` kernel makes attention causal without a mask, so
+    padding on the right changes no vector before it.
     """
 
     def __init__(self, model: GPT2Model) -> None:
@@ -59,7 +59,7 @@ def _parts(block: Any) -> BlockParts:
 
 
 def _fuse_activation(block: Any) -> None:
-    """The same tanh approximation of GELU in one kernel, where Hugging Face composes it of eight."""
+    """Compute the tanh approximation of GELU in one kernel; Hugging Face composes it of eight."""
     from transformers.activations import NewGELUActivation
 
     if isinstance(block.mlp.act, NewGELUActivation):

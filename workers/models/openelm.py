@@ -21,7 +21,7 @@ _HUGGING_FACE_STD = 0.02
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear map without bias, filled by `_initialise`: PyTorch's own start would draw numbers by stored widths."""
+    """A linear map without bias, left to `_initialise`: PyTorch's default would draw numbers for the padding too."""
     made = skip_init(nn.Linear, inputs, outputs, bias=False, device=torch.get_default_device())
     assert isinstance(made, nn.Linear)
     return made
@@ -36,7 +36,7 @@ def _embedding(d_vocab: int, width: int) -> nn.Embedding:
 class Attention(nn.Module):
     """Causal attention of H query heads in groups that share J key-value heads of width K, without biases.
 
-    Queries and keys are normalised over the head (one weight for all query heads, one for all key heads), then turned
+    Queries and keys are normalised over the head (one weight for all query heads, one for all key heads), then rotated
     by their positions; scores are scaled by 1/√K.
     """
 
@@ -66,7 +66,7 @@ class Attention(nn.Module):
         return self.out_proj(mixed_BHTK.transpose(1, 2).flatten(2))
 
     def _normalize(self, qk_BTHK: torch.Tensor) -> torch.Tensor:
-        """Queries and keys in one go: the same norm, two weights."""
+        """Normalise queries and keys together: one norm, two weights."""
         q_HK = self.q_norm_weight.expand(self.heads, -1)
         k_JK = self.k_norm_weight.expand(self.pairs, -1)
         return rms_normalize(qk_BTHK, self.d_head) * torch.cat([q_HK, k_JK])
@@ -100,9 +100,9 @@ class Block(nn.Module):
 class OpenELM(TrainableModel):
     """The model of `config`, freshly initialised from torch's global generator.
 
-    The embedding is the output map too; there is one norm after the last block. With `width_multiple`, every vector of
-    the residual stream carries zeros behind its d_model entries, and so do the weights that read or write it: they get
-    no gradient and stay zero, and norms divide by d_model, so that nothing else changes.
+    The embedding is also the output map; there is one norm after the last block. With `width_multiple`, the vectors of
+    the residual stream and the weights that read or write it are padded with zeros. The padding gets no gradient and
+    stays zero, and norms divide by d_model, so that nothing else changes.
     """
 
     def __init__(self, config: OpenELMConfig) -> None:
@@ -166,6 +166,6 @@ def _initialise(model: OpenELM) -> None:
 
 
 def _fill(weight: torch.Tensor, shape: tuple[int, int], std: float) -> None:
-    """Random entries where the model means something, drawn in the same order however wide it is stored; else zero."""
+    """Draw the entries without padding, in the same order for any stored width; set the padding to zero."""
     weight.zero_()
     weight[: shape[0], : shape[1]] = torch.empty(shape, dtype=weight.dtype, device=weight.device).normal_(std=std)

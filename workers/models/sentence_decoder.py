@@ -49,7 +49,7 @@ class Attention(nn.Module):
         self.n_heads, self.dropout = config.n_heads, config.dropout
         self.qkv = nn.Linear(config.d_model, 3 * config.d_model, bias=False)
         self.merge = nn.Linear(config.d_model, config.d_model, bias=False)
-        for weight in (*self.qkv.weight.chunk(3), self.merge.weight):  # queries, keys and values each for itself
+        for weight in (*self.qkv.weight.chunk(3), self.merge.weight):  # queries, keys and values separately
             nn.init.xavier_uniform_(weight)
 
     def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
@@ -93,9 +93,9 @@ class SentenceDecoder(TrainableModel):
     """The model of `config`, freshly initialised from torch's global generator.
 
     hidden = dropout(√d_model·E[token] + P[position]), P[t, 2j] = sin(t·10000^(−2j/d_model)) and P[t, 2j + 1] its
-    cosine, then post-norm blocks. Its residual stream is what the norms return: `resid_mid` and `resid_post` are read
-    after norm1 and norm2, the input of the next part; `attn_out` and `mlp_out` before the sum. There is no norm at the
-    end, so `final_norm_out` is the last `resid_post`. The output map has a bias and is not tied to the embedding.
+    cosine, then post-norm blocks. The residual stream is the output of the norms: `resid_mid` and `resid_post` are read
+    after norm1 and norm2, `attn_out` and `mlp_out` before the sums. There is no norm after the last block, so
+    `final_norm_out` is the last `resid_post`. The output map has a bias and is not tied to the embedding.
     """
 
     positions: torch.Tensor  # (n_ctx, D)

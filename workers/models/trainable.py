@@ -1,4 +1,4 @@
-"""What training needs of a model, and what all models trained here share: one forward pass, read at sites or whole."""
+"""The base class of models that are trained here: one forward pass, read at sites or to its end."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from workers.models.stream import BlockParts, Stream, read_sites, walk_blocks
 class TrainableModel(nn.Module, ABC):
     """A decoder whose loss is computed from `hidden` and the output map, without all logits at once.
 
-    Shapes: B batch, T positions, V d_vocab, D the stored width: d_model, or a little more, filled up with zeros.
-    Attention is causal, so tokens padded on the right are seen by nobody before them. It is also a `HookedModel`.
+    Shapes: B batch, T positions, V d_vocab, D the stored width: d_model, or a little more, padded with zeros.
+    Attention is causal, so tokens padded on the right change no vector before them. It is also a `HookedModel`.
     """
 
     sizes: ModelSizes
@@ -45,7 +45,7 @@ class TrainableModel(nn.Module, ABC):
         """`total`, and `without_embeddings`: without the embedding and the output map (a final norm counts)."""
 
     def unpadded_shapes(self) -> dict[str, torch.Size]:
-        """Of every parameter, the shape without the zeros it is filled up with."""
+        """The shape of every parameter without padding, by name."""
         return {name: parameter.shape for name, parameter in self.named_parameters()}
 
     @abstractmethod
@@ -61,13 +61,13 @@ class TrainableModel(nn.Module, ABC):
         return resid_BTD
 
     def compile_blocks(self, backend: str | Callable[..., Any] = "inductor") -> None:
-        """Compile the parts between the sites of every block, in place, at first use; no weight changes its name."""
+        """Compile the parts between the sites of every block in place, at first use; weights keep their names."""
         for block in self.blocks:
             for part in block.children():
                 part.compile(backend=backend)
 
     def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(B, T, D) vectors to which the output map is applied, of (B, T) int64 tokens.
+        """(B, T, D) inputs of the output map for (B, T) int64 tokens.
 
         Raises:
             InvalidInput: T is more than `sizes.n_ctx`.
@@ -78,7 +78,7 @@ class TrainableModel(nn.Module, ABC):
         return vectors_BTD
 
     def logits(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(B, T, V) logits of the next token, written plainly."""
+        """(B, T, V) logits of the next token, all held at once."""
         return functional.linear(self.hidden(tokens), self.output_weight, self.output_bias)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:

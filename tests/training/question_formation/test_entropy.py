@@ -59,7 +59,7 @@ def every_line(grammar: Grammar, structure: StructureProbabilities, withhold: bo
 
 @pytest.mark.parametrize(("structure", "withhold"), [(TRAINING, True), (TRAINING, False), (QUESTION_GR, True)])
 def test_enumeration_token_by_token(structure: StructureProbabilities, withhold: bool):
-    """Nats and targets of each part by −ln P(token | prefix), from nothing but the probabilities of whole lines."""
+    """Nats and targets of each part by −ln P(token | prefix), computed from the probabilities of whole lines alone."""
     language = every_line(TINY, structure, withhold)
     prefixes: dict[tuple[str, ...], float] = defaultdict(float)
     for line, p in language.items():
@@ -133,7 +133,7 @@ FLOORS: dict[LexiconName, float] = {
 
 @pytest.mark.parametrize("name", sorted(FLOORS))
 def test_the_floors_of_the_controls_at_the_standard_frequencies(published_size: Splits, name: LexiconName):
-    """The published floors exchange the lexicon and keep the frequencies of the published test set, about."""
+    """The published floors exchange the lexicon and keep approximately the frequencies of the published test set."""
     found = data_entropy(Grammar(LEXICONS[name]()), published_size.test).per_token
     assert found == pytest.approx(FLOORS[name], abs=0.003)  # .0025 as above, and three digits
 
@@ -144,7 +144,7 @@ def test_one_noun_is_below_1_on_data_of_its_own():
     assert data_entropy(grammar, made.train).per_token == pytest.approx(0.694, abs=0.005)
 
 
-def test_what_has_no_entropy(grammar: Grammar, published_size: Splits):
+def test_invalid_lines_have_no_entropy(grammar: Grammar, published_size: Splits):
     with pytest.raises(InvalidInput, match="no lines"):
         data_entropy(grammar, [])
     with pytest.raises(InvalidInput, match="not of this lexicon"):

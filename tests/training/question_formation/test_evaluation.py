@@ -1,4 +1,4 @@
-"""Measures of models whose answers are known."""
+"""The evaluation of models whose answers are known."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_four_kinds_of_first_word_add_up(small: Splits, grammar: Grammar):
     assert [sum(column) for column in zip(*counts, strict=True)] == [count for count, _ in astuple(report.all)]
 
 
-def test_among_the_auxiliaries_is_another_question_than_among_all(small: Splits):
+def test_accuracy_among_auxiliaries_differs_from_accuracy_among_all_tokens(small: Splits):
     """A model that prefers a noun, then the main auxiliary: wrong among all tokens, right among the four."""
 
     def answer(tokens: torch.Tensor) -> torch.Tensor:
@@ -107,7 +107,7 @@ def test_among_the_auxiliaries_is_another_question_than_among_all(small: Splits)
     assert found.exact_quest.share == 0
 
 
-def test_greedy_decoding_is_what_exact_match_says(small: Splits, grammar: Grammar):
+def test_exact_match_agrees_with_greedy_decoding(small: Splits, grammar: Grammar):
     model = RuleModel(VOCABULARY, move_main(grammar), errors=0.04)
     outputs = [greedy_output(model, line) for line in small.test]
     right = [output == line.output for output, line in zip(outputs, small.test, strict=True)]
@@ -158,7 +158,7 @@ def test_padding_and_batches_do_not_matter_to_a_network(published_size: Splits):
     assert losses(model, encoded, 25).per_line == pytest.approx(losses(model, encoded, 500).per_line, rel=1e-5)
 
 
-def test_what_cannot_be_evaluated(small: Splits, grammar: Grammar):
+def test_invalid_lines_are_not_evaluated(small: Splits, grammar: Grammar):
     model = RuleModel(VOCABULARY, move(0))
     with pytest.raises(InvalidInput, match="no lines"):
         in_distribution(model, [], VOCABULARY)

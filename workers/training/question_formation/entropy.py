@@ -32,7 +32,7 @@ Cell = tuple[Frame, Task]
 
 @dataclass(frozen=True)
 class LineEntropy:
-    """Entropy of a line by what is uncertain, in nats per line, and mean numbers of tokens per line.
+    """The entropy of a line by its source, in nats per line, and mean numbers of tokens per line.
 
     Attributes:
         template: modifiers of subject and object.

@@ -1,4 +1,4 @@
-"""What a language model has learned of Question-Formation: losses by part, first auxiliaries, exact answers.
+"""Evaluation of a language model on Question-Formation: losses by part, first auxiliaries, exact answers.
 
 The model is a callable (`Logits`). Lines are padded on the right, which a causal model does not see.
 
@@ -38,7 +38,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class PartLoss:
-    """Sum of −ln p over the targets of one part, in nats, and how many targets it has."""
+    """The sum of −ln p over the targets of one part, in nats, and the number of its targets."""
 
     nats: float
     targets: int
@@ -57,7 +57,7 @@ class Losses:
         declarative: with the full stop.
         task: one target per line.
         output: with the end-of-sequence token.
-        lines: how many.
+        lines: the number of lines.
     """
 
     declarative: PartLoss
@@ -84,7 +84,7 @@ class InDistribution:
     Attributes:
         first_auxiliary: questions whose first word is right among the four auxiliaries (Murty's accuracy).
         first_word: questions whose first word is right among all tokens.
-        exact_quest, exact_decl: questions and declaratives whose greedily decoded output is right to its end.
+        exact_quest, exact_decl: questions and declaratives whose greedily decoded output is entirely right.
     """
 
     first_auxiliary: Tally
@@ -104,7 +104,7 @@ class Generalisation:
     Attributes:
         first_auxiliary: the first word is right among the four auxiliaries.
         first_word: it is right among all tokens; the main measure.
-        full_sentence: the greedily decoded output is right to its end.
+        full_sentence: the greedily decoded output is entirely right.
     """
 
     first_auxiliary: Tally
@@ -117,7 +117,7 @@ class Generalisation:
 
 @dataclass(frozen=True)
 class GeneralisationReport:
-    """All lines, and those with one kind of relative clause on the subject: "si", "st", and "orc" for both others."""
+    """Answers on all lines, and by relative clause of the subject: "si", "st", and "orc" for both object relatives."""
 
     all: Generalisation
     by_clause: dict[str, Generalisation]
@@ -125,7 +125,7 @@ class GeneralisationReport:
 
 @dataclass(frozen=True)
 class _Answers:
-    """Per line, (n,): id of the first word of the output, the same among the auxiliaries, is the output exact?"""
+    """(n,) per line: the id of the first word, the most likely auxiliary there, and whether the output is exact."""
 
     first_word: Array
     first_auxiliary: Array
@@ -194,11 +194,11 @@ def generalisation(
 
 @torch.inference_mode()
 def _answers(logits: Logits, lines: Sequence[Line], vocabulary: Vocabulary, batch: int) -> _Answers:
-    """Answers from one pass over the whole lines.
+    """Answers from one forward pass over the whole lines.
 
     Greedy decoding gives the right output exactly when, at each of its positions, the most likely token after the
     right beginning is the right one: by induction the decoded beginning is then the right one. So exact match needs
-    no decoding; only where two logits tie within rounding may the two differ.
+    no decoding; the two can differ only where two logits are equal up to rounding.
     """
     auxiliaries = torch.tensor(vocabulary.auxiliary_ids)
     first_words, first_auxiliaries, exact = [], [], []
