@@ -16,6 +16,7 @@ from service.contracts.training import TrainingSpec
 
 JobKind = Literal["extraction", "radius", "energy", "analysis", "training", "sweep"]
 JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+OPEN_STATES: frozenset[str] = frozenset({"queued", "running", "cancelling"})
 FINAL_STATES: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from service.catalog import jobs, products, segments
 from service.catalog.engine import Catalog
@@ -10,6 +11,9 @@ from service.contracts.jobs import Job
 from service.jobs.engine import JobEngine, run_id
 from service.jobs.liveness import Liveness
 from service.settings import Settings
+
+_DIGITS = 26  # of a job's id; its products have them too, and two more
+Folders = dict[str, list[Path]]
 
 
 class JobControl:
@@ -52,18 +56,31 @@ class JobControl:
             NotFound: no such job.
             Conflict: it has not ended, or another job uses one of its sets.
         """
-        with self.catalog.begin() as connection:
-            jobs.delete(connection, job_id)
-            products.delete(connection, job_id)
-        self.engine.forget(job_id)
-        self._remove_files(job_id)
+        self.delete_with(job_id, folders_by_job(self.settings))
 
-    def _remove_files(self, job_id: str) -> None:
-        """Remove all folders with the job's digits, also those of products that a cancelled job had not yet listed."""
-        _, digits = job_id.split("-", 1)
-        for root in (self.settings.staging_root, self.settings.artifacts_root):
-            for folder in root.glob(f"*-{digits}*"):
-                shutil.rmtree(folder, ignore_errors=True)
+    def delete_with(self, job_id: str, folders: Folders) -> None:
+        """Delete a job as `delete` does; many deletions may share one listing of the folders."""
+        with self.catalog.begin() as connection:
+            retries = jobs.delete(connection, job_id)
+            products.delete(connection, job_id)
+        self.engine.forget(job_id, retries)
+        for folder in folders.get(job_id, ()):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def folders_by_job(settings: Settings) -> Folders:
+    """The folders of all jobs, also those of products that a cancelled job had not yet listed, by the job's id."""
+    found: Folders = {}
+    for root in (settings.staging_root, settings.artifacts_root):
+        for path in root.glob("*-*"):
+            found.setdefault(job_of(path), []).append(path)
+    return found
+
+
+def job_of(path: Path) -> str:
+    """The id of the job whose digits the name of a folder has after its prefix; there need not be such a job."""
+    _, _, digits = path.name.partition("-")
+    return f"job-{digits[:_DIGITS]}"
 
 
 def finish_cancelled(catalog: Catalog, engine: JobEngine, liveness: Liveness, job_id: str, retry: int) -> None:

@@ -44,7 +44,7 @@ class Estimation:
             workload = self._model.of(connection, spec)
             found = workers.devices(connection, "compute-", settings.lease_s)
             living = workers.count_alive(connection, "compute-", settings.lease_s)
-            waiting = len(jobs.unfinished(connection))
+            waiting = jobs.count_open(connection)
             device = max(found, key=lambda one: one.memory_bytes, default=None)
             speeds = None if device is None else calibrations.get(connection, device.fingerprint)
         overhead_s = 2 * settings.poll_interval_s  # the control worker looks, then a compute worker

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from service.catalog import corpora, jobs, workers
-from service.catalog.engine import Catalog
+from service.catalog import corpora, jobs, workers, workflows
+from service.catalog.engine import Catalog, Connection
 from service.jobs.control import finish_cancelled
 from service.jobs.engine import COMPUTE_QUEUE, TRAIN_QUEUE, JobEngine, run_id, scan_run_id
 from service.jobs.liveness import Liveness
@@ -62,37 +62,36 @@ class JobReconciler:
 
     def reconcile_versions(self) -> None:
         """Start jobs anew whose workflow another version began, as no worker continues it; finished work is kept."""
-        open_jobs, scans = self._open_runs()
+        with self.catalog.read() as connection:
+            scans, stale = _scans(connection), workflows.of_other_versions(connection, self.engine.version)
         for scan_id in self.engine.of_other_versions(list(scans)):
             self._fail_scan(scans[scan_id], "another version of the service began to count it; register it again")
-        for run in self.engine.of_other_versions(list(open_jobs)):
-            job_id = open_jobs[run]
-            self.engine.cancel(run)
+        for job_id, retry in stale:
+            self.engine.cancel(run_id(job_id, retry))
             with self.catalog.begin() as connection:
-                if (retry := jobs.begin_anew(connection, job_id)) is not None:
+                if (again := jobs.begin_anew(connection, job_id)) is not None:
                     job = jobs.get(connection, job_id)
-                    self.engine.enqueue(connection, job.kind, run_id(job_id, retry), job.priority, job_id)
+                    self.engine.enqueue(connection, job.kind, run_id(job_id, again), job.priority, job_id)
 
     def reconcile_lost(self) -> None:
         """Fail jobs and scans whose workflow the engine has ended without a result (its limit on restarts)."""
-        open_jobs, scans = self._open_runs()
-        for job_id in (open_jobs[run] for run in self.engine.ended_badly(list(open_jobs))):
+        with self.catalog.read() as connection:
+            scans, lost = _scans(connection), workflows.ended_badly(connection)
+        for job_id, _ in lost:
             error = {"code": "lost", "detail": "the job ended without a result; its workers kept dying"}
             with self.catalog.begin() as connection:
                 jobs.finish(connection, job_id, "failed", error)
         for scan_id in self.engine.ended_badly(list(scans)):
             self._fail_scan(scans[scan_id], "the corpus was not counted; its workers kept dying")
 
-    def _open_runs(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Ids of the jobs that have not ended and of the corpora that are being counted, by workflow id."""
-        with self.catalog.read() as connection:
-            open_jobs = {run_id(job_id, retry): job_id for job_id, retry in jobs.unfinished(connection)}
-            scans = {scan_run_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
-        return open_jobs, scans
-
     def _fail_scan(self, corpus_id: str, detail: str) -> None:
         with self.catalog.begin() as connection:
             corpora.record_failure(connection, corpus_id, {"code": "lost", "detail": detail})
+
+
+def _scans(connection: Connection) -> dict[str, str]:
+    """Ids of the corpora that are being counted, by the id of the workflow that counts each."""
+    return {scan_run_id(corpus_id): corpus_id for corpus_id in corpora.scanning(connection)}
 
 
 def _succeeds(step: Step) -> bool:

@@ -7,7 +7,6 @@ import json
 
 import sqlalchemy as sa
 
-from service.artifacts.manifest import canonical_json
 from service.catalog import corpora, jobs
 from service.catalog.engine import Catalog
 from service.contracts.corpora import CorpusSource
@@ -65,21 +64,21 @@ class Submission:
             return jobs.get(connection, found[0])
 
     def _insert(self, request: JobRequest, spec: JobSpec, job_id: str, key: str | None, asked: str | None) -> None:
-        stored = spec.model_dump(mode="json")
         row = {
             "id": job_id,
             "kind": request.kind,
-            "spec": stored,
-            "spec_sha256": hashlib.sha256(canonical_json(stored)).hexdigest(),
+            "spec": spec.model_dump(mode="json"),
             "priority": request.priority,
             "labels": request.labels,
             "timeout_s": request.timeout_s,
             "idempotency_key": key,
             "request_sha256": asked,
         }
-        with self.catalog.begin() as connection:
+        with self.catalog.read() as connection:  # files and other specs are read here, without the write lock
             check_references(connection, spec, self.settings)
             self.estimation.refuse_unfit(connection, spec)
+        with self.catalog.begin() as connection:
+            check_references(connection, spec, self.settings)  # again: what it names may have been deleted since
             jobs.insert(connection, row)
             self.engine.enqueue(connection, request.kind, job_id, request.priority, job_id)
 

@@ -87,7 +87,7 @@ def publish_texts(
 def insert_job(catalog: Catalog, spec: dict[str, Any], kind: str = "radius") -> str:
     """A job's row, as submission writes it, without the queue's."""
     job_id = new_id("job")
-    row = {"id": job_id, "kind": kind, "spec": spec, "spec_sha256": "0" * 64, "priority": 50, "labels": {}}
+    row = {"id": job_id, "kind": kind, "spec": spec, "priority": 50, "labels": {}}
     with catalog.begin() as connection:
         jobs.insert(connection, row)
     return job_id
