@@ -87,7 +87,7 @@ def _count(
     search, _ = prepare_search(stored, ids, [len(ids)], k=1, codes=codes, means=means or Means())
     scale, full = search.database.rows.scale, search.database.layout.ids >= 0
     if shared is not None:
-        limits = torch.from_numpy(np.minimum(shared * scale, _LARGEST))
+        limits = torch.from_numpy(np.minimum(shared, _LARGEST / scale) * scale)
         counter = _Counter(search, limits, None, torch.zeros(len(full), len(limits) + 1, dtype=torch.int64))
     else:
         limits = torch.zeros(len(full), dtype=torch.float64)
