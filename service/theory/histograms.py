@@ -28,6 +28,12 @@ def histogram_counts(values: Array, edges: Array) -> list[int]:
     return np.histogram(values[np.isfinite(values)], edges)[0].tolist()
 
 
+def histogram_density(counts: Array, edges: Array) -> Array:
+    """(bins,) share of all counts over the width of each bin; what a figure can draw, 1e300 at most."""
+    with np.errstate(over="ignore"):
+        return np.minimum(counts / max(1, counts.sum()) / np.diff(edges), 1e300)
+
+
 def _range(samples: Sequence[Array]) -> tuple[float, float]:
     finite = [sample[np.isfinite(sample)] for sample in samples]
     values = np.concatenate(finite) if finite else np.empty(0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.theory.histograms import histogram_counts, histogram_edges
+from service.theory.histograms import histogram_counts, histogram_density, histogram_edges
 
 LARGEST = float(np.finfo(np.float64).max)
 POLYGON = np.stack([np.cos(2 * np.pi * np.arange(100) / 100), np.sin(2 * np.pi * np.arange(100) / 100)], 1)
@@ -82,6 +82,14 @@ def test_samples_share_the_edges_of_all_their_values():
     edges = histogram_edges(samples, 10)
     assert edges.tolist() == np.linspace(0.5, 3.0, 11).tolist()
     assert [sum(histogram_counts(sample, edges)) for sample in samples] == [2, 2, 0]
+
+
+def test_the_density_integrates_to_one_and_is_finite():
+    edges = histogram_edges([np.asarray([0.0, 1.0, 4.0])], 8)
+    density = histogram_density(np.asarray(histogram_counts(np.asarray([0.0, 1.0, 4.0]), edges)), edges)
+    assert (density * np.diff(edges)).sum() == pytest.approx(1)
+    narrow = histogram_edges([np.asarray([5e-324])], 60)
+    assert np.isfinite(histogram_density(np.ones(60), narrow)).all()
 
 
 def test_one_value_lies_in_the_middle():

@@ -98,7 +98,7 @@ def basin_test(
     half = distances / 2
     random = np.random.default_rng(seed).standard_normal(own.shape)
     along = {"random": random, "towards_nearest": other - own}
-    units = {name: along[name] / np.linalg.norm(along[name], axis=1, keepdims=True) for name in DIRECTIONS}
+    units = {name: _units(along[name]) for name in DIRECTIONS}
     tried = [own + (fraction * half)[:, None] * units[name] for name in DIRECTIONS for fraction in fractions]
     ends = retrieve(patterns, np.concatenate([own, *tried]), beta, tick=tick).points  # all in each pass over the rows
     fixed, *ended = ends.reshape(-1, *own.shape)
@@ -106,6 +106,13 @@ def basin_test(
     back = [float((stored & (np.linalg.norm(end - fixed, axis=1) <= _RETURNED * distances)).mean()) for end in ended]
     returned = {name: back[at * len(fractions) :][: len(fractions)] for at, name in enumerate(DIRECTIONS)}
     return Basins(len(rows), float(stored.mean()), list(fractions), returned)
+
+
+def _units(vectors: Array) -> Array:
+    """(m, n) rows over their norms; times a power of two first, so that no square underflows."""
+    _, exponents = np.frexp(np.abs(vectors).max(axis=1, keepdims=True))
+    scaled = np.ldexp(vectors, -exponents)
+    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
 
 
 def _taken(patterns: Patterns, ids: Array) -> Array:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from service.contracts.energy_report import BlockReport, DescentReport, EnergyReport, MoveReport, Spread
+from service.theory.histograms import histogram_density
 from workers.figures.saving import save_figure
 
 _NULLS = (("block", "the block", "k", "-", "o"), ("shuffled", "patterns of another layer", "C0", "--", "s"),
@@ -42,7 +43,7 @@ def draw_energy_figure(report: EnergyReport, stem: Path) -> list[Path]:
 
 def _stairs(axes: Axes, spread: Spread, label: str, **style: object) -> None:
     edges, counts = np.asarray(spread.histogram.edges), np.asarray(spread.histogram.counts)
-    density = counts / max(1, counts.sum()) / np.diff(edges)
+    density = histogram_density(counts, edges)
     axes.stairs(density, edges, label=f"{label}: mean {spread.distribution.mean:.4g}", linewidth=1.5, **style)  # pyright: ignore
 
 

@@ -57,7 +57,8 @@ def count_within(
     if not n:
         return np.zeros((0, len(wanted)), dtype=np.int64)
     search, _ = prepare_search(replace(question, sizes=[n], k=1), options)
-    scaled = torch.from_numpy(np.minimum(ascending * search.database.rows.scale, _LARGEST))
+    scale = search.database.rows.scale
+    scaled = torch.from_numpy(np.minimum(ascending, _LARGEST / scale) * scale)
     counter = _Counter(search, scaled)
     strips = strips_of(search, part)
     total, done = slot_pairs(strips), 0

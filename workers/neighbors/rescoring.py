@@ -12,6 +12,7 @@ from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, order_b
 from workers.neighbors.stored import StoredRows
 
 _BLOCK_BYTES = 2**21
+_SHORT, _STRETCH = 1e-140, 2.0**600
 
 
 def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor, database_ids: Tensor) -> Tensor:
@@ -21,8 +22,17 @@ def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor,
     for start in range(0, len(query_ids), step):
         part = slice(start, start + step)
         gap = queries.take(query_ids[part]).double().sub_(database.take(database_ids[part]))
-        distances[part] = torch.linalg.vector_norm(gap, dim=1)
+        distances[part] = _norms(gap)
     return distances
+
+
+def _norms(gap: Tensor) -> Tensor:
+    """(m,) ‖x‖ of (m, d) float64 rows; where the squares might underflow, of the rows times a power of two."""
+    norms = torch.linalg.vector_norm(gap, dim=1)
+    short = norms < _SHORT
+    if bool(short.any()):
+        norms[short] = torch.linalg.vector_norm(gap[short] * _STRETCH, dim=1) / _STRETCH
+    return norms
 
 
 def rescore(search: Search, candidates: Pairs) -> Pairs:

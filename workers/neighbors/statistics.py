@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 Array = np.ndarray
+_SMALL, _LARGE = 1e-100, 1e100
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,20 @@ class NearestStatistics:
     alone: int
 
 
-def summarise(distances: Array, quantiles: Sequence[float]) -> Summary:
-    """Summary of a non-empty (m,) array of finite distances."""
-    return Summary(
-        mean=float(distances.mean()),
-        median=float(np.median(distances)),
-        std=float(distances.std()),
-        min=float(distances.min()),
-        max=float(distances.max()),
-        quantiles={
-            f"{q:g}": float(value) for q, value in zip(quantiles, np.quantile(distances, quantiles), strict=True)
-        },
+def summarise(values: Array, quantiles: Sequence[float]) -> Summary:
+    """Summary of a non-empty (m,) array of finite values.
+
+    Values whose squares would leave the range of float64 are scaled by a power of two, which changes no digit.
+    """
+    largest = float(np.abs(values).max())
+    exponent = 0 if _SMALL < largest < _LARGE else math.frexp(largest)[1]
+    scaled = np.ldexp(values, -exponent) if exponent else values
+    found = (scaled.mean(), np.median(scaled), scaled.std(), scaled.min(), scaled.max())
+    mean, median, std, least, most, *rest = (
+        math.ldexp(float(value), exponent) for value in (*found, *np.quantile(scaled, quantiles))
     )
+    named = {f"{q:g}": value for q, value in zip(quantiles, rest, strict=True)}
+    return Summary(mean, median, std, least, most, named)
 
 
 def nearest_statistics(distances: Array, quantiles: Sequence[float]) -> NearestStatistics:

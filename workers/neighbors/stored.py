@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.errors import NonFiniteData
+from service.errors import InvalidInput, NonFiniteData
 
 Array = np.ndarray
 _SAMPLED_ROWS = 250
 _BLOCK_ROWS = 512  # rows that stay in the cache
-_LONGEST = 1e150  # its square is far below the largest float64
+_SHORTEST, _LONGEST = 1e-150, 1e150  # their squares are still far from the ends of float64
 
 
 class StoredRows:
@@ -95,11 +95,14 @@ def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]]) -> list[CentredRows]:
 
     Raises:
         NonFiniteData: a row is not finite, or the squared norms overflow a double.
+        InvalidInput: the rows differ, by so little that their squared distances underflow a double.
     """
     centre = robust_centre(*sets[0])
     longest = max(_longest(rows, chosen, centre) for rows, chosen in sets)
     if not longest < _LONGEST:
         raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
+    if 0 < longest < _SHORTEST:
+        raise InvalidInput("the squared distances of the rows underflow a double; scale the vectors up")
     scale = 2.0 ** -math.ceil(math.log2(longest)) if longest > 0 else 1.0
     # All sets share one centre, to the last bit. Near the ends of its range float32 would overflow in the subtraction
     # or lose small numbers.
@@ -115,4 +118,4 @@ def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
         low, high = torch.minimum(low, block.amin(dim=0)), torch.maximum(high, block.amax(dim=0))
     # Rounding the centre to float32 moves a row by 2⁻²⁴ of the centre's size at most.
     reach = torch.maximum(high - centre, centre - low) + 2.0**-23 * centre.abs()
-    return float(torch.linalg.vector_norm(reach))
+    return max(float(torch.linalg.vector_norm(reach)), float(reach.max()))  # the norm underflows before its parts do
