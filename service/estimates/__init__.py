@@ -4,5 +4,4 @@ shapes.py     sizes of models, samples and sets
 work.py       stages of a job and the amount of work in each
 pricing.py    work × a device's speeds → time
 parts.py      the parts of one search, which its plan and its estimate share
-scale_out.py  one exact search by many workers
 """

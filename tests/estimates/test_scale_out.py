@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.estimates.scale_out import Workers, search_at_scale
+from tests.estimates.scale_out_arithmetic import Workers, search_at_scale
 
 GIB = 2**30
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = sorted((ROOT / "service").rglob("__init__.py"))
+PACKAGES = sorted(path for room in ("service", "workers") for path in (ROOT / room).rglob("__init__.py"))
 
 
 def docstring(package: Path) -> str:
