@@ -141,6 +141,7 @@ def test_bounds_of_a_tile_are_the_formula(dtype: torch.dtype):
     inside = (2 * (1 - encoding.relative) * values.double() - slack_sq).clamp(min=0).sqrt()
     exact = inside - errors[rows] - errors[columns]
     found = bounds.lowers(values, rows, columns).double()
+    assert (found >= 0).all()
     assert (found <= exact.clamp(min=0)).all()
     assert (found >= exact - SPARE * inside - 1e-6).all()
     assert ((found == 0) == (exact <= 0)).double().mean() > 0.99
@@ -178,6 +179,26 @@ def test_products_below_the_largest_value_are_those_whose_lower_bound_is_within_
         assert (just_above + spare + SPARE >= limit).all()
     none = bounds.largest_values(torch.full((len(minima),), -1.0), slice(0, blocks))
     assert (none == -torch.inf).all()
+
+
+@pytest.mark.parametrize("dtype", FORMATS, ids=str)
+def test_no_pair_within_the_limit_has_a_product_above_the_largest_value(dtype: torch.dtype):
+    """Norms and errors of all sizes, the same within a block, so that the bound of a block is that of its pairs."""
+    rng = np.random.default_rng(0)
+    search = prepared(dtype, rng.standard_normal((6400, 8)).astype(np.float32))
+    side = search.database
+    slots = side.layout.slots
+    blocks = slots // BLOCK
+    scales = torch.from_numpy(10.0 ** rng.uniform(-6, 0, (2, blocks))).float().repeat_interleave(BLOCK, dim=1)
+    side.norms, side.errors = scales[0], scales[1] / 100
+    panel = slice(0, 64 * BLOCK)
+    bounds = TileBounds(search, panel, slice(0, slots))
+    rows, columns = torch.arange(panel.stop), torch.arange(blocks) * BLOCK
+    limits = torch.from_numpy(10.0 ** rng.uniform(-6, 0.3, panel.stop)).float()
+    limits[:50] = 0
+    above = torch.nextafter(bounds.largest_values(limits, slice(0, blocks)), torch.tensor(torch.inf))
+    lowers = bounds.lowers(above.flatten(), rows.repeat_interleave(blocks), columns.repeat(len(rows)))
+    assert (lowers.view(-1, blocks) > limits[:, None]).all()
 
 
 def _left(search: Search) -> torch.Tensor:
