@@ -231,22 +231,25 @@ def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:
             )
         )
     stages = segments_catalog.stages(connection, ids)
-    return [_job(row, results[row["id"]], stages.get(row["id"], [])) for row in rows]
+    retried = [row["id"] for row in rows if row["retries"]]  # what a retry found finished took none of its time
+    before = segments_catalog.done_before_start(connection, retried) if retried else {}
+    return [_job(row, results[row["id"]], stages.get(row["id"], []), before.get(row["id"], 0)) for row in rows]
 
 
-def _job(row: Row, results: list[JobResult], stages: list[Stage]) -> Job:
+def _job(row: Row, results: list[JobResult], stages: list[Stage], done_before: int) -> Job:
     shown: dict[str, Any] = {key: value for key, value in row.items() if key not in _HIDDEN}
-    return Job(**shown, progress=_progress(row, stages), result=results[0] if results else None, results=results)
+    progress = _progress(row, stages, done_before)
+    return Job(**shown, progress=progress, result=results[0] if results else None, results=results)
 
 
-def _progress(row: Row, stages: list[Stage]) -> Progress:
+def _progress(row: Row, stages: list[Stage], done_before: int) -> Progress:
     done, total = sum(stage.done for stage in stages), row["total"]
     if row["state"] == "succeeded" and total is not None:
         done = total
     last, rate = max(stages, key=lambda stage: stage.updated_at, default=None), None
     if last is not None and row["started_at"] is not None:
         elapsed = (last.updated_at - row["started_at"]).total_seconds()
-        recent = sum(stage.done_since_start for stage in stages)
+        recent = sum(stage.done for stage in stages) - done_before
         rate = recent / elapsed if elapsed > 0 and recent else None
     running = row["state"] == "running"
     return Progress(

@@ -25,14 +25,11 @@ class Stage:
 
     Args:
         done: work done, in the job's unit.
-        done_since_start: the part of it in segments that were updated since the job's last start; what a retry found
-            finished took none of its time.
         updated_at: the newest progress write.
     """
 
     name: str
     done: int
-    done_since_start: int
     updated_at: datetime
 
 
@@ -102,14 +99,20 @@ def running(connection: sa.Connection, job_id: str) -> list[str]:
 
 def stages(connection: sa.Connection, job_ids: list[str]) -> dict[str, list[Stage]]:
     """The progress of each stage of these jobs; a job without segments is left out."""
-    recent = sa.case((segments.c.updated_at > jobs.c.started_at, segments.c.done), else_=0)
-    sums = sa.func.sum(segments.c.done), sa.func.sum(recent), sa.func.max(segments.c.updated_at)
-    query = sa.select(segments.c.job, segments.c.stage, *sums).join(jobs, jobs.c.id == segments.c.job)
+    done, updated_at = sa.func.sum(segments.c.done), sa.func.max(segments.c.updated_at)
+    query = sa.select(segments.c.job, segments.c.stage, done, updated_at)
     found: dict[str, list[Stage]] = {}
     grouped = query.where(segments.c.job.in_(job_ids)).group_by(segments.c.job, segments.c.stage)
-    for job_id, name, done, done_since_start, updated_at in connection.execute(grouped):
-        found.setdefault(job_id, []).append(Stage(name, int(done), int(done_since_start), updated_at))
+    for row in connection.execute(grouped):
+        found.setdefault(row.job, []).append(Stage(row.stage, int(row[2]), row[3]))
     return found
+
+
+def done_before_start(connection: sa.Connection, job_ids: list[str]) -> dict[str, int]:
+    """Work that was done before the last start of these jobs, in segments that were not updated since."""
+    query = sa.select(segments.c.job, sa.func.sum(segments.c.done)).join(jobs, jobs.c.id == segments.c.job)
+    before = segments.c.job.in_(job_ids) & (segments.c.updated_at <= jobs.c.started_at)
+    return {job_id: int(done) for job_id, done in connection.execute(query.where(before).group_by(segments.c.job))}
 
 
 def unneeded(connection: sa.Connection, worker: str) -> list[tuple[str, str]]:

@@ -89,6 +89,7 @@ segments = sa.Table(
     sa.Column("done_before", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Index("ix_segments_job", "job", "stage", "done", "updated_at"),  # all that a job's progress is computed from
 )
 
 events = sa.Table(

@@ -7,7 +7,7 @@ _THRESHOLD = "how many candidates a row may have changes time and memory, not th
 
 ACCEPTED: dict[str, dict[str, str]] = {
     "encoding": {
-        "Encoding.encode: half_sq < ABSENT → half_sq <= ABSENT": "equivalent: half squared norms are at most 2, or 1e30",
+        "Encoding.encode: half_sq < ABSENT → half_sq <= ABSENT": "equivalent: half squared norms are ≤ 2, or 1e30",
     },
     "filtering": {
         "TileBounds.largest_values: 2 * _SLACK → _SLACK (2)": "the remaining slack still exceeds the float32 rounding",

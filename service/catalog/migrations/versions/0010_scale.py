@@ -24,6 +24,7 @@ _INDEXES = (
 def upgrade() -> None:
     for table, column in _INDEXES:
         op.create_index(op.f(f"ix_{table}_{column}"), table, [column])
+    op.create_index(op.f("ix_segments_job"), "segments", ["job", "stage", "done", "updated_at"])
     op.create_table(
         "job_inputs",
         sa.Column("job", sa.String(length=64), nullable=False),
