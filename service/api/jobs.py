@@ -106,6 +106,7 @@ def list_job_events(
         jobs.get(connection, job_id)
         if "text/event-stream" in request.headers.get("accept", ""):
             known = max(after, int(last_event_id or 0))
-            return StreamingResponse(stream_events(services.catalog, job_id, known), media_type="text/event-stream")
+            stream = stream_events(services.catalog, services.events, job_id, known)
+            return StreamingResponse(stream, media_type="text/event-stream")
         data, following = events.page(connection, job_id, limit, after)
     return Page(data=data, next=following)

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator
 
+from service.api.event_feed import EventPoller
 from service.api.query_proxy import QueryProxy
 from service.api.readiness import Readiness
 from service.artifacts.activation_set import ActivationSet
@@ -25,7 +26,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, catalog, jobs in and after submission, the way to the query worker, and whether we are ready."""
+    """Settings, catalog, jobs in and after submission, query worker, readiness, and the events of streamed jobs."""
 
     settings: Settings
     catalog: Catalog
@@ -34,6 +35,7 @@ class Services:
     control: JobControl
     queries: QueryProxy
     readiness: Readiness
+    events: EventPoller
 
     def stored_set(self, set_id: str) -> tuple[ActivationSummary, ActivationStatistics, ActivationSet]:
         """A published activation set: its row, its statistics, its folder; raises `NotFound`."""
@@ -42,6 +44,7 @@ class Services:
         return summary, statistics, ActivationSet(self.settings.artifacts_root / set_id, summary.sha256)
 
     def close(self) -> None:
+        self.events.close()
         self.queries.close()
         self.readiness.close()
         self.submission.engine.close()
@@ -61,6 +64,7 @@ def build_services(settings: Settings) -> Services:
         JobControl(catalog, engine, settings),
         QueryProxy(settings),
         Readiness(settings.resolved_database_url),
+        EventPoller(catalog),
     )
 
 
