@@ -135,7 +135,7 @@ def test_bounds_of_a_tile_are_the_formula(dtype: torch.dtype):
     bounds = TileBounds(search, whole, whole)
     rng = np.random.default_rng(0)
     rows, columns = (torch.from_numpy(rng.integers(0, 190, 500)) for _ in range(2))
-    values = torch.from_numpy(10.0 ** rng.uniform(-4, 0.3, 500)).float()
+    values = torch.from_numpy(10.0 ** rng.uniform(-10, 0.3, 500)).float()
     norms, errors = side.norms.double(), side.errors.double()
     slack_sq = encoding.gamma * (norms[rows] + norms[columns]) ** 2 + 2 * encoding.absolute
     inside = (2 * (1 - encoding.relative) * values.double() - slack_sq).clamp(min=0).sqrt()

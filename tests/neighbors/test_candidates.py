@@ -62,6 +62,18 @@ def test_merging_is_associative_commutative_and_has_a_neutral_element(seeds: lis
     assert as_sets(merge(a, no_candidates(PREFIXES, k))) == as_sets(a)
 
 
+def test_a_row_lifted_in_one_part_is_lifted_in_the_whole():
+    for lifted, other in ((0, 1), (1, 0)):
+        states = [random_state(seed, seed, 2) for seed in (0, 1)]
+        states[lifted].lifted[2] = True
+        merged = merge_candidates(states[lifted], states[other], PREFIXES)
+        assert merged.lifted.tolist() == [False, False, True, False]
+        assert 2 not in merged.rows
+        swapped = merge_candidates(states[other], states[lifted], PREFIXES)
+        assert as_sets(swapped) == as_sets(merged)
+        assert swapped.lifted.tolist() == merged.lifted.tolist()
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**16), st.integers(1, 3))
 def test_pruning_keeps_what_can_be_among_the_k_nearest_of_some_prefix(seed: int, k: int):
