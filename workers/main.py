@@ -15,7 +15,7 @@ import threading
 
 from dbos import DBOS
 
-from service.catalog import errands, segments, workers
+from service.catalog import background_tasks, segments, workers
 from service.catalog.engine import Catalog
 from service.contracts.base import now
 from service.errors import Unavailable
@@ -31,13 +31,15 @@ from service.jobs.engine import (
     JobEngine,
     engine_url,
 )
-from service.jobs.looking import LOOK_S, Looking
+from service.jobs.liveness import Liveness
 from service.jobs.outages import wait_out_outages
+from service.jobs.polling import POLL_S, QueuePolling
+from service.jobs.reconciler import JobReconciler
 from service.jobs.retention import Retention
 from service.jobs.submission import Submission
 from service.settings import Settings
-from workers.flows.runtime import Runtime, set_runtime
-from workers.watching import keep_lock, keep_noticing, keep_taking_over, only_one
+from workers.flows.engine.runtime import Runtime, set_runtime
+from workers.watching import keep_lock, keep_noticing, keep_recovering, only_one
 
 logger = logging.getLogger("radius.worker")
 # A parent only waits, in a thread; scans and short jobs must not wait for trainings, nor a sweep's runs for sweeps.
@@ -58,7 +60,7 @@ def main() -> None:
     settings = Settings()
     settings.make_folders()
     name = f"{role}-{settings.worker_name}"
-    if role == "train" and _follows(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
+    if role == "train" and _is_other_rank(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
         return
     lock = only_one(settings, name)
     threading.Thread(target=keep_lock, args=(lock, settings), name="lock", daemon=True).start()
@@ -77,17 +79,16 @@ def main() -> None:
     run_worker(settings, role, name, stop, at_once)
 
 
-def _follows(runtime: Runtime) -> bool:
-    """False for a trainer; another of the ranks that `torchrun` has started follows it until `torchrun` ends them."""
+def _is_other_rank(runtime: Runtime) -> bool:
+    """False for rank 0 of a trainer; another rank that `torchrun` started runs here until `torchrun` ends it."""
     from workers.devices.device import set_precise_float32
-    from workers.flows.training import follow
+    from workers.flows.training.segments import follow
     from workers.training.ranks import own_ranks
 
     if own_ranks().rank == 0:
         return False
-    set_runtime(runtime)
     set_precise_float32(runtime.settings.torch_threads)
-    follow()
+    follow(runtime)
     return True
 
 
@@ -98,28 +99,29 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     set_runtime(runtime)
     _launch(settings, role, name)
     pauses_s = {queue: pace * settings.poll_interval_s for queue, (_, pace) in _QUEUES[role].items()}
-    Looking(catalog, pauses_s, lambda: not runtime.working.is_set(), runtime.draining).begin()
+    QueuePolling(catalog, pauses_s, lambda: not runtime.busy.is_set(), runtime.draining).begin()
     if role in ("compute", "train"):
         _introduce(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
     DBOS.launch()
     for queue, (at_once, _) in _QUEUES[role].items():
-        DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=LOOK_S, on_conflict="always_update")
+        DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL_S, on_conflict="always_update")
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
-    jobs = JobControl(catalog, engine, settings)
-    threading.Thread(target=keep_taking_over, args=(jobs, name, runtime.is_at), name="takeover", daemon=True).start()
+    recovering = (Liveness(catalog, engine, settings), name, runtime.is_executing)
+    threading.Thread(target=keep_recovering, args=recovering, name="takeover", daemon=True).start()
     stuck = (catalog, name, settings.stuck_s)
     threading.Thread(target=keep_noticing, args=stuck, name="stuck", daemon=True).start()
     if role == "control":
-        retention = Retention(jobs, settings)
-        threading.Thread(target=_keep_sweeping, args=(retention, stop), name="sweep", daemon=True).start()
-        _keep_settling(jobs, Submission(catalog, engine, settings), stop)
+        retention = Retention(JobControl(catalog, engine, settings), settings)
+        threading.Thread(target=_keep_cleaning_up, args=(retention, stop), name="cleanup", daemon=True).start()
+        at_start = [Submission(catalog, engine, settings).scan_builtins]
+        _keep_reconciling(JobReconciler(catalog, engine, settings, at_start), stop)
     stop.wait()
     runtime.draining.set()
     if role != "control":
         _drain(settings.drain_s, hurry)
-    _let_go(catalog, name)
+    _release(catalog, name)
     # A segment that is still under way is taken up again by another worker, from its last finished shard.
     logging.shutdown()
     os._exit(0)
@@ -140,10 +142,9 @@ def _launch(settings: Settings, role: str, name: str) -> None:
         }
     )
     if role == "control":
-        import workers.flows.parents
-        import workers.flows.training_parents
+        import workers.flows.control
     else:
-        import workers.flows.segments  # noqa: F401
+        import workers.flows.compute  # noqa: F401
         from workers.devices.device import choose_device, set_precise_float32
 
         set_precise_float32(settings.torch_threads)
@@ -152,7 +153,7 @@ def _launch(settings: Settings, role: str, name: str) -> None:
 
 def _introduce(runtime: Runtime) -> None:
     """Say what this worker computes on, for estimates; where the database is away they do without."""
-    from workers.flows.calibrating import this_device
+    from workers.flows.calibrations.measure import this_device
 
     device = this_device(runtime.settings)
     try:
@@ -173,41 +174,30 @@ def _drain(seconds: float, hurry: threading.Event) -> None:
     hurry.wait(seconds + 1)
 
 
-def _let_go(catalog: Catalog, name: str) -> None:
+def _release(catalog: Catalog, name: str) -> None:
     """A planned stop is no death of the segment under way."""
     try:
         with catalog.begin() as connection:
             segments.release_all(connection, name)
-            errands.let_go(connection, name)
+            background_tasks.release(connection, name)
     except Unavailable:
         logger.warning("the database is away; the stop will count as a death")
 
 
-def _keep_settling(jobs: JobControl, submission: Submission, stop: threading.Event) -> None:
-    begun = False
+def _keep_reconciling(reconciler: JobReconciler, stop: threading.Event) -> None:
     while True:
-        try:
-            if not begun:
-                jobs.settle_versions()
-                submission.scan_builtins()
-                begun = True
-            jobs.settle_lost()
-            jobs.settle_overdue()
-            jobs.settle_untaken()
-            jobs.settle_cancelled()
-        except Exception:  # the database may be away, by our error or the engine's own
-            logger.exception("settling failed; it is tried again")
-        if stop.wait(jobs.settings.settle_interval_s):
+        reconciler.reconcile()
+        if stop.wait(reconciler.settings.reconcile_interval_s):
             return
 
 
-def _keep_sweeping(retention: Retention, stop: threading.Event) -> None:
+def _keep_cleaning_up(retention: Retention, stop: threading.Event) -> None:
     while True:
         try:
-            retention.sweep(now())
+            retention.clean_up(now())
         except Exception:
-            logger.exception("removing what is past its time failed; it is tried again")
-        if stop.wait(retention.settings.sweep_interval_s):
+            logger.exception("cleaning up failed; it is tried again")
+        if stop.wait(retention.settings.cleanup_interval_s):
             return
 
 

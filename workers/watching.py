@@ -11,7 +11,7 @@ from service.catalog import segments
 from service.catalog.engine import Catalog
 from service.catalog.locks import WorkerLock
 from service.errors import Conflict, Unavailable
-from service.jobs.control import JobControl
+from service.jobs.liveness import Liveness
 from service.settings import Settings
 
 logger = logging.getLogger("radius.worker")
@@ -45,15 +45,15 @@ def keep_lock(lock: WorkerLock, settings: Settings) -> None:
             os._exit(REPLACED)
 
 
-def keep_taking_over(jobs: JobControl, name: str, is_at: Callable[[str], bool]) -> None:
-    """Until the process ends: one that is ending its segment is alive, however short the lease."""
+def keep_recovering(liveness: Liveness, name: str, is_at: Callable[[str], bool]) -> None:
+    """Recover the work of dead workers until the process ends: a draining worker still counts as alive."""
     while True:
         try:
-            jobs.liveness.take_over(name)
-            jobs.liveness.return_lost(name, is_at)
+            liveness.recover_dead_workers(name)
+            liveness.return_lost(name, is_at)
         except Exception:
             logger.exception("looking for dead workers failed; it is tried again")
-        time.sleep(jobs.settings.takeover_interval_s / (2 if jobs.liveness.doubts else 1))
+        time.sleep(liveness.settings.takeover_interval_s / (2 if liveness.doubts else 1))
 
 
 def keep_noticing(catalog: Catalog, worker: str, stuck_s: float) -> None:

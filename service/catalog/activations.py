@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from service.catalog.rows import Row, get_row, page_rows
+from service.catalog.rows import Row, chunks, get_row, page_rows, put
 from service.catalog.tables import activations
 from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import now
@@ -12,20 +12,19 @@ from service.errors import NotFound
 
 
 def publish(connection: sa.Connection, row: Row) -> None:
-    """Make a written set visible; repeating it changes nothing, and one that had to be made anew is described anew."""
-    here = activations.update().where(activations.c.id == row["id"])
-    if not connection.execute(here.values(**row)).rowcount:
-        connection.execute(activations.insert().values(**row, created_at=now()))
+    """Make a written set visible; repeating it changes nothing, and a set that was made again is described again."""
+    put(connection, activations, row | {"created_at": now()}, keep="created_at")
 
 
 def published(connection: sa.Connection, ids: list[str]) -> dict[str, str]:
-    """Those of `ids` that are visible, each with its manifest's SHA-256."""
-    query = sa.select(activations.c.id, activations.c.sha256).where(activations.c.id.in_(ids))
-    return {row.id: row.sha256 for row in connection.execute(query)}
+    """The visible sets among `ids`, with the SHA-256 of their manifests."""
+    query = sa.select(activations.c.id, activations.c.sha256)
+    parts = (query.where(activations.c.id.in_(part)) for part in chunks(ids))
+    return {row.id: row.sha256 for part in parts for row in connection.execute(part)}
 
 
 def hold(connection: sa.Connection, ids: list[str]) -> None:
-    """Nobody deletes these sets before the transaction's end."""
+    """Keep these sets from being deleted until the transaction ends."""
     these = sa.select(activations.c.id).where(activations.c.id.in_(ids)).order_by(activations.c.id)
     connection.execute(these.with_for_update(read=True, key_share=True))
 

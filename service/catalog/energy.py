@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from service.catalog.rows import Row, get_row, insert_once, page_rows
+from service.catalog import inputs
+from service.catalog.rows import Row, get_row, page_rows, put
 from service.catalog.tables import energy_reports
 from service.contracts.energy_report import EnergySummary
 from service.errors import NotFound
 
 
 def publish(connection: sa.Connection, row: Row) -> None:
-    """Make a written report visible; repeating it changes nothing."""
-    insert_once(connection, energy_reports, row)
+    """Make a written report visible; repeating it changes nothing, and one that was made again is described again."""
+    put(connection, energy_reports, row)
+    sets = [*row["activations"], row["queries"]] if row["queries"] else row["activations"]
+    inputs.record(connection, row["job"], sets)
 
 
 def get(connection: sa.Connection, report_id: str) -> tuple[EnergySummary, str]:

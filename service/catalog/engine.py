@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -62,18 +63,25 @@ class Catalog:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """What the database is at fault for becomes `Unavailable`, and its message a line in the log."""
+    """Turn a failure of the database into `Unavailable` and log its message; errors of our statements are raised."""
     try:
         yield
     except (IntegrityError, DataError):
-        raise  # ours, not the database's
+        raise
     except (DatabaseError, InterfaceError, TimeoutError) as error:
-        cause = getattr(error, "orig", None) or error  # the driver's words, without our statement and its values
+        cause = getattr(error, "orig", None) or error  # the driver's message, without our statement and its values
         lacking = getattr(cause, "sqlstate", None) in _NO_TABLES or str(cause).startswith("no such ")
-        if isinstance(error, ProgrammingError) and not lacking:
+        if not lacking and (isinstance(error, ProgrammingError) or _is_wrong_statement(cause)):
             raise
         logger.warning("the metadata database: %s", str(cause).strip())
         raise Unavailable(_NOT_MIGRATED if lacking else "the metadata database cannot be reached") from error
+
+
+def _is_wrong_statement(cause: BaseException) -> bool:
+    """Whether an operational error is of our statement, such as one with too many variables."""
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return "number of parameters must be" in str(cause)
 
 
 def make_engine(url: str, answer_s: float | None = None) -> sa.Engine:
@@ -85,13 +93,13 @@ def make_engine(url: str, answer_s: float | None = None) -> sa.Engine:
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
-    """Connections are kept, as opening one costs ten small statements, but none to a file that has been replaced."""
+    """Pool connections, as opening one costs ten small statements, and drop those to a file that was replaced."""
     engine = sa.create_engine(url, connect_args={"timeout": 30}, max_overflow=-1)
 
     def remember(_dialect: object, record: Any, _arguments: object, _parameters: object) -> None:
         record.info["file"] = _identity(url.database)
 
-    def settle(connection: Any, record: Any) -> None:
+    def configure(connection: Any, record: Any) -> None:
         _configure_sqlite(connection)
         record.info["file"] = record.info["file"] or _identity(url.database)  # where there was none before
 
@@ -101,7 +109,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
             raise DisconnectionError("the file has been replaced")  # the pool opens the new one
 
     event.listen(engine, "do_connect", remember)
-    event.listen(engine, "connect", settle)
+    event.listen(engine, "connect", configure)
     event.listen(engine, "checkout", recognise)
     event.listen(engine, "begin", _begin_immediate)
     return engine

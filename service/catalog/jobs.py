@@ -1,4 +1,4 @@
-"""Rows of jobs, their segments and their products."""
+"""Rows of jobs and of their results."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from service.catalog import events
+from service.catalog import events, inputs
 from service.catalog import segments as segments_catalog
 from service.catalog.clock import moment
 from service.catalog.rows import Row, get_row, page_rows
-from service.catalog.tables import job_results, jobs, segments
+from service.catalog.segments import Stage
+from service.catalog.tables import job_results, jobs
 from service.contracts.base import Notice
-from service.contracts.jobs import FINAL_STATES, Job, JobResult, Progress
+from service.contracts.jobs import FINAL_STATES, OPEN_STATES, Job, JobResult, Progress
 from service.errors import Conflict, NotFound
 
 # How PostgreSQL and SQLite name the constraint.
 _KEY_TAKEN = re.compile(r'unique constraint "uq_jobs_idempotency_key"|UNIQUE constraint failed: jobs\.idempotency_key$')
+_HIDDEN = {
+    "spec_sha256", "owner", "total", "unit", "idempotency_key", "request_sha256", "inputs_recorded",
+}  # fmt: skip
 _HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")} | {"sweep": "/v1/sweeps/"}
 
 
@@ -28,23 +32,21 @@ class DuplicateKey(Exception):
 
 
 def insert(connection: sa.Connection, row: Row) -> None:
-    """Add a queued job; raises `DuplicateKey`, after which the transaction is over."""
+    """Add a queued job and its inputs; raises `DuplicateKey`, after which the transaction must be rolled back."""
+    fixed = {"state": "queued", "warnings": [], "unit": "rows", "inputs_recorded": True}
     try:
-        row = row | {"state": "queued", "warnings": [], "unit": "rows", "created_at": moment(connection)}
-        connection.execute(jobs.insert().values(**row))
+        connection.execute(jobs.insert().values(**row, **fixed, created_at=moment(connection)))
     except IntegrityError as error:
         if _KEY_TAKEN.search(str(error.orig)):
             raise DuplicateKey from error
         raise
+    inputs.record(connection, row["id"], inputs.named_products(row["spec"]))
     events.record(connection, row["id"], "queued")
 
 
 def get(connection: sa.Connection, job_id: str) -> Job:
     """The job of that id; raises `NotFound`."""
-    row = get_row(connection, jobs, job_id)
-    if row is None:
-        raise NotFound("no such job")
-    return _jobs(connection, [row])[0]
+    return _jobs(connection, [_row(connection, job_id)])[0]
 
 
 def state(connection: sa.Connection, job_id: str) -> str | None:
@@ -56,15 +58,13 @@ def page(
     connection: sa.Connection, limit: int, after: str | None, *, kind: str | None = None, state: str | None = None
 ) -> tuple[list[Job], str | None]:
     """One page of jobs, newest first, of one kind or state where given."""
-    conditions = [jobs.c.kind == kind] * (kind is not None) + [jobs.c.state == state] * (state is not None)
-    rows, following = page_rows(connection, jobs, limit, after, *conditions)
+    rows, following = page_rows(connection, jobs, limit, after, kind=kind, state=state)
     return _jobs(connection, rows), following
 
 
-def unfinished(connection: sa.Connection) -> list[tuple[str, int]]:
-    """Ids and retries of the jobs that are not in a final state."""
-    query = sa.select(jobs.c.id, jobs.c.retries).where(jobs.c.state.not_in(FINAL_STATES))
-    return [(row.id, row.retries) for row in connection.execute(query)]
+def count_open(connection: sa.Connection) -> int:
+    """Number of the jobs that have not ended."""
+    return connection.execute(sa.select(sa.func.count()).where(jobs.c.state.in_(OPEN_STATES))).scalar_one()
 
 
 def start(connection: sa.Connection, job_id: str) -> None:
@@ -75,7 +75,7 @@ def start(connection: sa.Connection, job_id: str) -> None:
 
 
 def request_cancel(connection: sa.Connection, job_id: str) -> int:
-    """queued or running → cancelling; cancelling and cancelled stay; returns which retry the job is at.
+    """queued or running → cancelling; cancelling and cancelled stay; returns the job's number of retries.
 
     Raises:
         NotFound: no such job.
@@ -84,14 +84,14 @@ def request_cancel(connection: sa.Connection, job_id: str) -> int:
     open_job = (jobs.c.id == job_id) & jobs.c.state.in_(("queued", "running"))
     if connection.execute(jobs.update().where(open_job).values(state="cancelling")).rowcount:
         events.record(connection, job_id, "cancelling")
-    job = get(connection, job_id)
-    if job.state not in ("cancelling", "cancelled"):
+    found = _row(connection, job_id)
+    if found["state"] not in ("cancelling", "cancelled"):
         raise Conflict("the job has ended already")
-    return job.retries
+    return found["retries"]
 
 
 def requeue(connection: sa.Connection, job_id: str) -> int:
-    """failed or cancelled → queued; returns which retry this is.
+    """failed or cancelled → queued; returns the number of this retry.
 
     Raises:
         NotFound: no such job.
@@ -99,13 +99,13 @@ def requeue(connection: sa.Connection, job_id: str) -> int:
     """
     retry = _begin_again(connection, job_id, ("failed", "cancelled"))
     if retry is None:
-        get(connection, job_id)
+        _row(connection, job_id)
         raise Conflict("only a failed or cancelled job can be retried")
     return retry
 
 
 def begin_anew(connection: sa.Connection, job_id: str) -> int | None:
-    """running → queued, and queued stays, as another retry; returns which, or None for a job in another state."""
+    """running → queued, and queued stays, as a new retry; returns its number, or None for a job in another state."""
     return _begin_again(connection, job_id, ("queued", "running"))
 
 
@@ -115,7 +115,7 @@ def _begin_again(connection: sa.Connection, job_id: str, states: tuple[str, ...]
     if not connection.execute(jobs.update().where(those).values(**again)).rowcount:
         return None
     segments_catalog.forget_owners(connection, job_id)
-    retries = get(connection, job_id).retries
+    retries = _row(connection, job_id)["retries"]
     events.record(connection, job_id, "queued", {"retry": retries})
     return retries
 
@@ -128,7 +128,7 @@ def find_by_key(connection: sa.Connection, key: str) -> tuple[str, str] | None:
 
 
 def overdue(connection: sa.Connection) -> list[tuple[str, int]]:
-    """Ids and retries of the running jobs that have taken longer than they may."""
+    """Ids and retries of the running jobs that have taken longer than their `timeout_s`."""
     query = sa.select(jobs.c.id, jobs.c.retries, jobs.c.timeout_s, jobs.c.started_at).where(
         jobs.c.state == "running", jobs.c.timeout_s.is_not(None)
     )
@@ -148,27 +148,28 @@ def ended_before(connection: sa.Connection, state: str, limit: datetime) -> list
     return [(row.id, row.labels) for row in connection.execute(query)]
 
 
-def delete(connection: sa.Connection, job_id: str) -> None:
-    """Remove a job that has ended with its segments, products' rows of this table, and events.
+def delete(connection: sa.Connection, job_id: str) -> int:
+    """Delete an ended job with its segments, inputs, list of results and events; returns its number of retries.
 
     Raises:
         NotFound: no such job.
-        Conflict: it has not ended, or was taken up again just now.
+        Conflict: it has not ended, or is being retried.
     """
-    ended = (jobs.c.id == job_id) & jobs.c.state.in_(FINAL_STATES)
-    if not connection.execute(jobs.delete().where(ended)).rowcount:
-        get(connection, job_id)
-        raise Conflict("only a job that has ended can be deleted; cancel it first")
+    retries = _row(connection, job_id)["retries"]
+    ended = (jobs.c.id == job_id) & (jobs.c.retries == retries) & jobs.c.state.in_(FINAL_STATES)
+    if connection.execute(jobs.delete().where(ended)).rowcount:
+        return retries
+    raise Conflict("only a job that has ended can be deleted; cancel it first")
 
 
-def plan(connection: sa.Connection, job_id: str, total: int, unit: str) -> None:
-    """Set how much work the job is, for its progress."""
+def set_total(connection: sa.Connection, job_id: str, total: int, unit: str) -> None:
+    """Set the total amount of work that the job's progress is measured against."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(total=total, unit=unit))
     events.record(connection, job_id, "planned", {"total": total, "unit": unit})
 
 
 def warn(connection: sa.Connection, job_id: str, notices: list[Notice]) -> None:
-    """Add what the reader of the results should know; a notice already there is not repeated."""
+    """Add warnings for the reader of the results; a notice already there is not repeated."""
     held = list(connection.execute(_locked(jobs.c.warnings, job_id)).scalar_one())
     added = [notice.model_dump() for notice in notices if notice.model_dump() not in held]
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(warnings=held + added))
@@ -192,19 +193,26 @@ def finish(connection: sa.Connection, job_id: str, state: str, error: dict[str, 
 def add_result(connection: sa.Connection, job_id: str, kind: str, site: str | None, product: str) -> None:
     """Append a product to the job's results; a product already there is not repeated."""
     connection.execute(_locked(jobs.c.id, job_id))
-    mine = sa.select(job_results).where(job_results.c.job == job_id)
-    rows = connection.execute(mine).mappings().all()
-    if all(row["product"] != product for row in rows):
-        connection.execute(
-            job_results.insert().values(job=job_id, position=len(rows), type=kind, site=site, product=product)
-        )
-        events.record(connection, job_id, "result", {"type": kind, "id": product, "site": site})
+    mine = job_results.c.job == job_id
+    if connection.execute(sa.select(job_results.c.job).where(mine, job_results.c.product == product)).first():
+        return
+    last = connection.execute(sa.select(sa.func.max(job_results.c.position)).where(mine)).scalar()
+    row = {"job": job_id, "position": 0 if last is None else last + 1, "type": kind, "site": site, "product": product}
+    connection.execute(job_results.insert().values(row))
+    events.record(connection, job_id, "result", {"type": kind, "id": product, "site": site})
+
+
+def _row(connection: sa.Connection, job_id: str) -> Row:
+    row = get_row(connection, jobs, job_id)
+    if row is None:
+        raise NotFound("no such job")
+    return row
 
 
 def _locked(column: sa.Column[Any], job_id: str) -> sa.Select[Any]:
-    """A column of a job that nobody else changes until the transaction's end; SQLite has one writer anyway.
+    """Select a column of a job and lock the job's row until the transaction ends; SQLite has one writer anyway.
 
-    The lock does not get in the way of rows that only refer to the job (its events).
+    The lock does not block inserts of rows that only refer to the job (its events).
     """
     return sa.select(column).where(jobs.c.id == job_id).with_for_update(key_share=True)
 
@@ -222,27 +230,27 @@ def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:
                 href=_HREF[found["type"]] + found["product"],
             )
         )
-    ticks: dict[str, list[Row]] = {job_id: [] for job_id in ids}
-    for found in connection.execute(sa.select(segments).where(segments.c.job.in_(ids))).mappings():
-        ticks[found["job"]].append(dict(found))
-    return [_job(row, results[row["id"]], ticks[row["id"]]) for row in rows]
+    stages = segments_catalog.stages(connection, ids)
+    retried = [row["id"] for row in rows if row["retries"]]  # what a retry found finished took none of its time
+    before = segments_catalog.done_before_start(connection, retried) if retried else {}
+    return [_job(row, results[row["id"]], stages.get(row["id"], []), before.get(row["id"], 0)) for row in rows]
 
 
-def _job(row: Row, results: list[JobResult], ticks: list[Row]) -> Job:
-    hidden = {"spec_sha256", "owner", "total", "unit", "idempotency_key", "request_sha256"}
-    shown: dict[str, Any] = {key: value for key, value in row.items() if key not in hidden}
-    return Job(**shown, progress=_progress(row, ticks), result=results[0] if results else None, results=results)
+def _job(row: Row, results: list[JobResult], stages: list[Stage], done_before: int) -> Job:
+    shown: dict[str, Any] = {key: value for key, value in row.items() if key not in _HIDDEN}
+    progress = _progress(row, stages, done_before)
+    return Job(**shown, progress=progress, result=results[0] if results else None, results=results)
 
 
-def _progress(row: Row, ticks: list[Row]) -> Progress:
-    done, total = sum(tick["done"] for tick in ticks), row["total"]
+def _progress(row: Row, stages: list[Stage], done_before: int) -> Progress:
+    done, total = sum(stage.done for stage in stages), row["total"]
     if row["state"] == "succeeded" and total is not None:
         done = total
-    last, rate = max(ticks, key=lambda tick: tick["updated_at"], default=None), None
-    if last is not None and row["started_at"] is not None:  # what a retry found finished took no time of this run's
-        elapsed = (last["updated_at"] - row["started_at"]).total_seconds()
-        lately = sum(tick["done"] for tick in ticks if tick["updated_at"] > row["started_at"])
-        rate = lately / elapsed if elapsed > 0 and lately else None
+    last, rate = max(stages, key=lambda stage: stage.updated_at, default=None), None
+    if last is not None and row["started_at"] is not None:
+        elapsed = (last.updated_at - row["started_at"]).total_seconds()
+        recent = sum(stage.done for stage in stages) - done_before
+        rate = recent / elapsed if elapsed > 0 and recent else None
     running = row["state"] == "running"
     return Progress(
         done=done,
@@ -250,5 +258,5 @@ def _progress(row: Row, ticks: list[Row]) -> Progress:
         unit=row["unit"],
         rate=rate,
         eta_s=(total - done) / rate if running and rate and total is not None else None,
-        stage=last["stage"] if last is not None and running else None,
+        stage=last.name if last is not None and running else None,
     )

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
-from service.catalog import corpora
+import sqlalchemy as sa
+
+from service.catalog import corpora, inputs
 from service.catalog.engine import Catalog, Connection
 from service.catalog.tables import metadata
 
+_AT_ONCE = 1_000
+_LOCK_KEY = 0x5261646975734442  # "RadiusDB"
 SCRIPTS = str(Path(__file__).parent / "migrations")
 
 
 def migrate(url: str) -> None:
-    """Create or upgrade our tables and register the built-in corpora. Safe to repeat."""
-    catalog = Catalog(url)
-    try:
+    """Create or upgrade our tables and add the rows that this version expects; several processes may do so at once."""
+    with closing(Catalog(url)) as catalog:
         with catalog.begin() as connection:
+            _lock(connection)
             upgrade(connection)
         with catalog.begin() as connection:
             corpora.register_builtins(connection)
-    finally:
-        catalog.close()
+        recorded = 1
+        while recorded:  # in transactions of moments: other processes may be writing already
+            with catalog.begin() as connection:
+                recorded = inputs.record_missing(connection, _AT_ONCE)
+
+
+def _lock(connection: Connection) -> None:
+    """Let one process migrate at a time until the transaction ends; on SQLite a transaction that writes does."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Bring our tables from wherever they are to a revision."""
+    """Upgrade our tables from their revision to another."""
     from alembic import command  # here, so that a process which never migrates does not load it
     from alembic.config import Config
 
@@ -35,5 +48,5 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
 
 
 def is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
-    """Whether Alembic may look at it: never at the job engine's tables."""
+    """Whether Alembic may compare an object: any but the job engine's tables."""
     return kind != "table" or name in metadata.tables

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from service.catalog.rows import Row, get_row, insert_once, page_rows
+from service.catalog.rows import Row, get_row, page_rows, put
 from service.catalog.tables import radius_reports
 from service.contracts.radius import RadiusSummary
 from service.errors import NotFound
 
 
 def publish(connection: sa.Connection, row: Row) -> None:
-    """Make a written report visible; repeating it changes nothing."""
-    insert_once(connection, radius_reports, row)
+    """Make a written report visible; repeating it changes nothing, and one that was made again is described again."""
+    put(connection, radius_reports, row)
 
 
 def get(connection: sa.Connection, report_id: str) -> tuple[RadiusSummary, str]:
@@ -27,8 +27,7 @@ def page(
     connection: sa.Connection, limit: int, after: str | None, *, activations: str | None = None
 ) -> tuple[list[RadiusSummary], str | None]:
     """One page of reports, newest first, of one activation set where given."""
-    conditions = [radius_reports.c.activations == activations] * (activations is not None)
-    rows, following = page_rows(connection, radius_reports, limit, after, *conditions)
+    rows, following = page_rows(connection, radius_reports, limit, after, activations=activations)
     return [_summary(row) for row in rows], following
 
 

@@ -1,4 +1,4 @@
-"""Finished activation sets that another job uses again; a set belongs to the job that made it."""
+"""Finished activation sets that other jobs use again; a set belongs to the job that made it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.catalog import events, jobs
-from service.catalog.tables import activations, job_results
+from service.catalog.tables import activations, job_results, radius_reports
 from service.catalog.tables import jobs as jobs_table
 from service.contracts.base import Notice
 from service.contracts.extraction import NOT_IN_VECTORS, ExtractionSpec
 
-_LOOKED_AT = 1_000
+_NEWEST = 1_000  # sets whose jobs are compared with a spec
 Found = list[tuple[str, str]]
 
 
@@ -36,26 +36,26 @@ def find(connection: sa.Connection, job_id: str, key: str | None, sites: list[st
 def made_before(connection: sa.Connection, spec: ExtractionSpec) -> tuple[str, list[str]] | None:
     """The newest job of the same extraction, by its spec, and its sets at these sites, in their order.
 
-    Whether corpus and model are still the same only a worker can tell.
+    Only a worker can check whether corpus and model are still the same.
     """
     theirs = activations.join(jobs_table, activations.c.job == jobs_table.c.id)
     query = sa.select(jobs_table.c.id, jobs_table.c.spec, activations.c.site, activations.c.id.label("made"))
     query = query.select_from(theirs).where(activations.c.reuse_key.is_not(None), activations.c.site.in_(spec.sites))
-    asked, made = _extraction(spec.model_dump(mode="json")), dict[str, dict[str, str]]()
-    for row in connection.execute(query.order_by(activations.c.id.desc()).limit(_LOOKED_AT)):
-        if _extraction(row.spec) == asked:
+    wanted, made = _extraction(spec.model_dump(mode="json")), dict[str, dict[str, str]]()
+    for row in connection.execute(query.order_by(activations.c.id.desc()).limit(_NEWEST)):
+        if _extraction(row.spec) == wanted:
             made.setdefault(row.id, {})[row.site] = row.made
     whole = (item for item in made.items() if len(item[1]) == len(spec.sites))
     return next(((job_id, [sets[site] for site in spec.sites]) for job_id, sets in whole), None)
 
 
 def _extraction(spec: dict[str, Any]) -> dict[str, Any]:
-    """What of a job's spec decides its vectors."""
+    """The fields of a job's spec that decide its vectors."""
     return {name: spec.get(name) for name in ExtractionSpec.model_fields if name not in NOT_IN_VECTORS}
 
 
 def link(connection: sa.Connection, job_id: str, sets: list[str]) -> bool:
-    """Make sets of another job results of this one and say so; False when one of them is no longer there."""
+    """Make sets of another job results of this one, with a warning; False if one of them no longer exists."""
     query = sa.select(activations).where(activations.c.id.in_(sets)).with_for_update(key_share=True)
     rows = {row["id"]: row for row in connection.execute(query).mappings()}
     if len(rows) < len(sets):
@@ -71,7 +71,9 @@ def link(connection: sa.Connection, job_id: str, sets: list[str]) -> bool:
     return True
 
 
-def in_use(connection: sa.Connection, job_id: str, products: list[str]) -> bool:
-    """Whether another job has one of these products among its results."""
-    used = job_results.c.product.in_(products) & (job_results.c.job != job_id)
-    return connection.execute(sa.select(job_results.c.job).where(used).limit(1)).first() is not None
+def in_use(connection: sa.Connection, job_id: str, products: sa.Select[tuple[str]]) -> bool:
+    """Whether another job has one of these products among its results, or has a radius report of one."""
+    used = sa.select(job_results.c.job).where(job_results.c.product.in_(products), job_results.c.job != job_id)
+    reports = radius_reports.c
+    measured = sa.select(reports.job).where(reports.activations.in_(products), reports.job != job_id)
+    return any(connection.execute(query.limit(1)).first() for query in (used, measured))

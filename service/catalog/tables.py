@@ -47,8 +47,9 @@ jobs = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("state", sa.String(16), nullable=False, index=True),
     sa.Column("spec", sa.JSON, nullable=False),
-    sa.Column("spec_sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("spec_sha256", sa.String(64)),  # unused, as is the next; workers of the version before select both
     sa.Column("owner", sa.String(64)),
+    sa.Column("inputs_recorded", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("labels", sa.JSON, nullable=False),
     sa.Column("warnings", sa.JSON, nullable=False),
@@ -61,11 +62,17 @@ jobs = sa.Table(
     sa.Column("timeout_s", sa.Float),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),
-    sa.Column("finished_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime, index=True),
     sa.CheckConstraint(
         "state IN ('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled')", name="state"
     ),
     sa.Index("uq_jobs_idempotency_key", "idempotency_key", unique=True),
+    sa.Index(
+        "ix_jobs_inputs_recorded",
+        "inputs_recorded",
+        sqlite_where=sa.text("inputs_recorded = 0"),
+        postgresql_where=sa.text("NOT inputs_recorded"),
+    ),
 )
 
 segments = sa.Table(
@@ -75,13 +82,14 @@ segments = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("stage", sa.String(32), nullable=False),
     sa.Column("done", sa.BigInteger, nullable=False),
-    sa.Column("worker", sa.String(128), nullable=False),
+    sa.Column("worker", sa.String(128), nullable=False, index=True),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
     sa.Column("running", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
     sa.Column("done_before", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Index("ix_segments_job", "job", "stage", "done", "updated_at"),  # all that a job's progress is computed from
 )
 
 events = sa.Table(
@@ -102,8 +110,8 @@ workers = sa.Table(
     sa.Column("device", sa.JSON),
 )
 
-errands = sa.Table(
-    "errands",
+background_tasks = sa.Table(
+    "errands",  # the table's first name: an older worker reads and writes it during an upgrade
     metadata,
     sa.Column("id", sa.String(128), primary_key=True),
     sa.Column("worker", sa.String(128), nullable=False),
@@ -125,7 +133,14 @@ job_results = sa.Table(
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("type", sa.String(16), nullable=False),
     sa.Column("site", sa.String(64)),
-    sa.Column("product", sa.String(64), nullable=False),
+    sa.Column("product", sa.String(64), nullable=False, index=True),
+)
+
+job_inputs = sa.Table(
+    "job_inputs",
+    metadata,
+    sa.Column("job", sa.String(64), sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("product", sa.String(64), primary_key=True, index=True),
 )
 
 activations = sa.Table(
@@ -133,7 +148,7 @@ activations = sa.Table(
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("name", sa.String(256), nullable=False),
-    sa.Column("job", sa.String(64)),
+    sa.Column("job", sa.String(64), index=True),
     sa.Column("site", sa.String(64)),
     sa.Column("n", sa.BigInteger, nullable=False),
     sa.Column("d_model", sa.Integer, nullable=False),
@@ -148,7 +163,7 @@ radius_reports = sa.Table(
     "radius_reports",
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("job", sa.String(64), nullable=False),
+    sa.Column("job", sa.String(64), nullable=False, index=True),
     sa.Column("activations", sa.String(64), nullable=False, index=True),
     sa.Column("site", sa.String(64)),
     sa.Column("name", sa.String(256), nullable=False),
@@ -163,7 +178,7 @@ energy_reports = sa.Table(
     "energy_reports",
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("job", sa.String(64), nullable=False),
+    sa.Column("job", sa.String(64), nullable=False, index=True),
     sa.Column("activations", sa.JSON, nullable=False),
     sa.Column("queries", sa.String(64)),
     sa.Column("name", sa.String(256), nullable=False),
@@ -207,7 +222,7 @@ sweeps = sa.Table(
     "sweeps",
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("job", sa.String(64), nullable=False),
+    sa.Column("job", sa.String(64), nullable=False, index=True),
     sa.Column("name", sa.String(256), nullable=False),
     sa.Column("experiment", sa.String(32), nullable=False),
     sa.Column("spec", sa.JSON, nullable=False),

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.catalog.rows import Row, get_row, insert_once, page_rows
+from service.catalog.rows import Row, get_row, insert_once, page_rows, put
 from service.catalog.tables import training_checkpoints, training_metrics, training_runs
 from service.contracts.training import Checkpoint, MetricsRow, TrainingRun, TrainingSummary, TrajectoryPoint
 from service.errors import NotFound
@@ -20,7 +20,7 @@ def register(connection: sa.Connection, row: Row) -> None:
 
 
 def record(connection: sa.Connection, run_id: str, rows: list[MetricsRow], **changes: Any) -> None:
-    """Write the metrics of steps just made, over those of an owner who died, and what else changed of the run."""
+    """Write the metrics of the newest steps over those of an owner that died, and the other changes of the run."""
     if rows:
         steps = training_metrics.c.step.between(rows[0].step, rows[-1].step)
         connection.execute(training_metrics.delete().where(training_metrics.c.run == run_id, steps))
@@ -31,13 +31,11 @@ def record(connection: sa.Connection, run_id: str, rows: list[MetricsRow], **cha
 
 def keep_checkpoint(connection: sa.Connection, run_id: str, step: int, sha256: str) -> None:
     """Make a kept model visible; repeating it changes nothing but the hash."""
-    here = (training_checkpoints.c.run == run_id) & (training_checkpoints.c.step == step)
-    connection.execute(training_checkpoints.delete().where(here))
-    connection.execute(training_checkpoints.insert().values(run=run_id, step=step, sha256=sha256))
+    put(connection, training_checkpoints, {"run": run_id, "step": step, "sha256": sha256})
 
 
 def add_points(connection: sa.Connection, run_id: str, step: int, points: list[TrajectoryPoint]) -> None:
-    """Put what was measured of the model kept at `step` in its place; repeating it changes nothing."""
+    """Set the trajectory's points of the model kept at `step`; repeating it changes nothing."""
     others = [point for point in get(connection, run_id).trajectory if point.step != step]
     rows = [point.model_dump() for point in sorted(others + points, key=lambda point: point.step)]
     connection.execute(training_runs.update().where(training_runs.c.id == run_id).values(trajectory=rows))
@@ -60,13 +58,13 @@ def view(connection: sa.Connection, run_id: str) -> tuple[int, str]:
 
 
 def state(connection: sa.Connection, run_id: str) -> tuple[str, str] | None:
-    """Name and SHA-256 of the file that the run goes on from; None before the first. Raises `NotFound`."""
+    """Name and SHA-256 of the file that the run resumes from; None before the first. Raises `NotFound`."""
     row = _row(connection, run_id)
     return None if row["state_file"] is None else (row["state_file"], row["state_sha256"])
 
 
 def hold(connection: sa.Connection, run_id: str) -> None:
-    """Nobody deletes this run before the transaction's end."""
+    """Keep this run from being deleted until the transaction ends."""
     this = sa.select(training_runs.c.id).where(training_runs.c.id == run_id)
     connection.execute(this.with_for_update(read=True, key_share=True))
 

@@ -1,4 +1,4 @@
-"""When each worker was last seen: one that is frozen keeps its lock, but is not seen."""
+"""When each worker was last seen: a frozen worker keeps its lock but is no longer seen."""
 
 from __future__ import annotations
 
@@ -7,49 +7,47 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from service.catalog.clock import moment
+from service.catalog.rows import put
 from service.catalog.tables import workers
 from service.contracts.estimates import Device
 
 
 def seen(connection: sa.Connection, name: str) -> None:
-    """This worker lives."""
-    seen_at = moment(connection)
-    here = workers.update().where(workers.c.name == name).values(seen_at=seen_at)
-    if connection.execute(here).rowcount == 0:
-        connection.execute(workers.insert().values(name=name, seen_at=seen_at))
+    """Record that this worker is alive now."""
+    put(connection, workers, {"name": name, "seen_at": moment(connection)})
 
 
 def introduce(connection: sa.Connection, name: str, device: Device) -> None:
-    """This worker lives, and computes on that device."""
+    """Record that this worker is alive now and computes on that device."""
     seen(connection, name)
     connection.execute(workers.update().where(workers.c.name == name).values(device=device.model_dump(mode="json")))
 
 
 def devices(connection: sa.Connection, prefix: str, lease_s: float) -> list[Device]:
-    """Devices of the workers whose name begins so and that were seen within their lease."""
+    """Devices of the workers whose name begins with `prefix` and that were seen within the lease."""
     query = sa.select(workers.c.device).where(_recent(connection, prefix, lease_s), workers.c.device.is_not(None))
     return [Device(**found) for found in connection.execute(query.order_by(workers.c.name)).scalars() if found]
 
 
 def is_alive(connection: sa.Connection, name: str, lease_s: float) -> bool:
-    """Whether a worker was seen within its lease."""
+    """Whether a worker was seen within the lease."""
     age = _age(connection, workers.c.name == name)
     return age is not None and age <= timedelta(seconds=lease_s)
 
 
 def any_alive(connection: sa.Connection, prefix: str, lease_s: float) -> bool:
-    """Whether a worker whose name begins so was seen within its lease."""
+    """Whether a worker whose name begins with `prefix` was seen within the lease."""
     age = _age(connection, workers.c.name.startswith(prefix))
     return age is not None and age <= timedelta(seconds=lease_s)
 
 
 def count_alive(connection: sa.Connection, prefix: str, lease_s: float) -> int:
-    """How many workers whose name begins so were seen within their lease."""
+    """Number of workers whose name begins with `prefix` and that were seen within the lease."""
     return connection.execute(sa.select(sa.func.count()).where(_recent(connection, prefix, lease_s))).scalar_one()
 
 
 def is_missing(connection: sa.Connection, name: str, lease_s: float) -> bool:
-    """Whether a worker that was seen once has not been for longer than its lease."""
+    """Whether a worker was last seen longer ago than the lease; False for one that was never seen."""
     age = _age(connection, workers.c.name == name)
     return age is not None and age > timedelta(seconds=lease_s)
 
@@ -59,6 +57,6 @@ def _recent(connection: sa.Connection, prefix: str, lease_s: float) -> sa.Column
 
 
 def _age(connection: sa.Connection, which: sa.ColumnElement[bool]) -> timedelta | None:
-    """Time since the latest of some workers was seen; None where none ever was."""
+    """Time since any of these workers was last seen; None if none ever was."""
     last = connection.execute(sa.select(sa.func.max(workers.c.seen_at)).where(which)).scalar()
     return None if last is None else moment(connection) - last

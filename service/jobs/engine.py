@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowSerializationFormat
+from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowSerializationFormat, WorkflowStatus
 
 from service.catalog.engine import database_errors, make_engine
+from service.catalog.rows import chunks
+from service.catalog.workflows import ENDED_BADLY
 
 APP_NAME = "radius"
-APP_VERSION = "jobs-5"  # bump by hand when the order of steps in a workflow changes
+APP_VERSION = "jobs-6"  # increase by hand when the order of steps in a workflow changes
 CONTROL_QUEUE = "control"
-TRAININGS_QUEUE = "trainings"  # of trainings and sweeps: they take days, and other jobs must not wait until one ends
+TRAININGS_QUEUE = "trainings"  # trainings and sweeps: they take days, and other jobs must not wait for one to end
 COMPUTE_QUEUE = "compute"
 TRAIN_QUEUE = "train"
-RUNS_QUEUE = "runs"  # of the runs of sweeps: they wait on segments, and sweeps on them
+RUNS_QUEUE = "runs"  # the runs of sweeps: they wait for segments, and sweeps wait for them
 SCAN_WORKFLOW = "scan"
 CALIBRATE_WORKFLOW = "calibrate"
 SEGMENT_WORKFLOW = "segment"
 RUN_WORKFLOW = "run"
-ENDED_BADLY = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]  # the engine's words
 _LONG = ("training", "sweep")
 
 
@@ -30,7 +33,7 @@ def migrate_engine(url: str) -> None:
 
 
 def engine_url(url: str) -> str:
-    """`url` as the engine wants it: without a driver name on PostgreSQL."""
+    """`url` in the engine's form: without a driver name on PostgreSQL."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql")
@@ -48,7 +51,7 @@ def scan_run_id(corpus_id: str) -> str:
 
 
 def options_for(workflow: str, queue: str, workflow_id: str, priority: int) -> EnqueueOptions:
-    """How a workflow is enqueued: always under an id of ours (so that a repeat is the same one) and as JSON."""
+    """Options to enqueue a workflow: always with an id of ours, so that a repeat is the same one, and as JSON."""
     return {
         "workflow_name": workflow,
         "queue_name": queue,
@@ -59,16 +62,11 @@ def options_for(workflow: str, queue: str, workflow_id: str, priority: int) -> E
     }
 
 
-def _is_of(workflow_id: str, job_id: str) -> bool:
-    """A job's workflows are `job`, `job~1` and `job.segment`, `job~1.segment`; a prefix alone says too much."""
-    return workflow_id == job_id or workflow_id.startswith((f"{job_id}.", f"{job_id}~"))
-
-
 class JobEngine:
-    """Enqueues workflows, inside the caller's transaction, and asks how they ended.
+    """Enqueues workflows, inside the caller's transaction, and reads how they ended.
 
-    Every call raises `Unavailable` while the database is away or lacks the engine's tables. With `answer_s`, none waits
-    longer for an answer of PostgreSQL.
+    Every call raises `Unavailable` while the database is away or lacks the engine's tables. `answer_s` limits how long
+    a call waits for an answer of PostgreSQL.
     """
 
     def __init__(self, url: str, answer_s: float | None = None) -> None:
@@ -80,6 +78,11 @@ class JobEngine:
             lazy=True,
             retry_connection_errors=False,
         )
+
+    @property
+    def version(self) -> str:
+        """The version of the workflows that this process enqueues."""
+        return APP_VERSION
 
     @database_errors()
     def check(self) -> None:
@@ -95,9 +98,9 @@ class JobEngine:
 
     @database_errors()
     def cancel(self, run: str) -> None:
-        """Stop dispatching anything of one run of a job, see `run_id`; what runs is told by its next progress write.
+        """Stop dispatching the workflows of one run of a job, see `run_id`; running segments stop at their next write.
 
-        Of one run only: the job may have been taken up again since somebody decided to stop it.
+        Other runs are left alone: the job may have been retried since.
         """
         found = self._client.list_workflows(
             workflow_id_prefix=run, status=["PENDING", "ENQUEUED", "DELAYED"], load_input=False, load_output=False
@@ -106,51 +109,59 @@ class JobEngine:
         self._client.cancel_workflows(mine)
 
     @database_errors()
-    def forget(self, job_id: str) -> None:
-        """Delete the engine's rows of a job that has ended."""
-        found = self._client.list_workflows(workflow_id_prefix=job_id, load_input=False, load_output=False)
-        self._client.delete_workflows([status.workflow_id for status in found if _is_of(status.workflow_id, job_id)])
+    def forget(self, job_id: str, retries: int) -> None:
+        """Delete the engine's rows of a job that has ended: its runs, their segments, and the segments of those.
+
+        They are found by their parents, which are indexed, and not by the prefix of their ids.
+        """
+        found = [run_id(job_id, retry) for retry in range(retries + 1)]
+        parents = found
+        while parents:
+            parents = self._children(parents)
+            found += parents
+        for part in chunks(found):
+            self._client.delete_workflows(part)
+
+    def _children(self, parents: list[str]) -> list[str]:
+        listed = partial(self._client.list_workflows, load_input=False, load_output=False)
+        return [child.workflow_id for part in chunks(parents) for child in listed(parent_workflow_id=part)]
 
     @database_errors()
     def held_by_others(self, worker: str) -> set[str]:
-        """Executors other than `worker` that have workflows under way."""
+        """Executors other than `worker` that run workflows."""
         found = self._client.list_workflows(status="PENDING", load_input=False, load_output=False)
         return {status.executor_id for status in found if status.executor_id and status.queue_name} - {worker}
 
     @database_errors()
     def held_by(self, worker: str) -> list[tuple[str, str]]:
-        """Workflows that `worker` has under way: (id, queue) of each."""
+        """(id, queue) of each workflow that `worker` runs."""
         found = self._client.list_workflows(status="PENDING", executor_id=worker, load_input=False, load_output=False)
         return [(status.workflow_id, status.queue_name) for status in found if status.queue_name is not None]
 
     @database_errors()
     def of_other_versions(self, workflow_ids: list[str]) -> list[str]:
-        """Those of `workflow_ids` that another version of the workflows began, and only its workers go on with."""
-        if not workflow_ids:
-            return []
-        found = self._client.list_workflows(workflow_ids=workflow_ids, load_input=False, load_output=False)
-        return [status.workflow_id for status in found if status.app_version != APP_VERSION]
+        """The workflows among `workflow_ids` that another version began, which only its workers would continue."""
+        return [status.workflow_id for status in self._list(workflow_ids) if status.app_version != APP_VERSION]
 
     @database_errors()
     def waiting(self, queue: str) -> list[str]:
-        """Workflows that nobody has taken from a queue."""
+        """Workflows on a queue that no worker has taken."""
         found = self._client.list_workflows(status="ENQUEUED", queue_name=queue, load_input=False, load_output=False)
         return [status.workflow_id for status in found]
 
     @database_errors()
-    def give_back(self, workflow_id: str, queue: str) -> None:
-        """Put a dead worker's workflow back on its queue; the dead one, should it wake, no longer owns it."""
+    def requeue(self, workflow_id: str, queue: str) -> None:
+        """Put a dead worker's workflow back on a queue; that worker no longer owns it, even if it resumes."""
         self._client.resume_workflow(workflow_id, queue_name=queue)
 
     @database_errors()
     def ended_badly(self, workflow_ids: list[str]) -> list[str]:
-        """Those of `workflow_ids` that the engine has given up on."""
-        if not workflow_ids:
-            return []
-        found = self._client.list_workflows(
-            workflow_ids=workflow_ids, status=ENDED_BADLY, load_input=False, load_output=False
-        )
-        return [status.workflow_id for status in found]
+        """The workflows among `workflow_ids` that the engine has given up."""
+        return [status.workflow_id for status in self._list(workflow_ids) if status.status in ENDED_BADLY]
+
+    def _list(self, workflow_ids: list[str]) -> Iterator[WorkflowStatus]:
+        for part in chunks(workflow_ids):
+            yield from self._client.list_workflows(workflow_ids=part, load_input=False, load_output=False)
 
     def close(self) -> None:
         self._client.destroy()

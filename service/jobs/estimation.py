@@ -12,12 +12,12 @@ from service.catalog import calibrations, jobs, workers
 from service.catalog.engine import Catalog
 from service.contracts.estimates import Calibration, Device, Estimate
 from service.contracts.jobs import JobRequest, JobSpec
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.errors import DoesNotFit
 from service.estimates.pricing import price
 from service.jobs.engine import CALIBRATE_WORKFLOW, JobEngine
-from service.jobs.planning import Plan, Planner
 from service.jobs.references import check_references, name_step
+from service.jobs.workload import Workload, WorkloadModel
 from service.settings import Settings
 
 _CALIBRATION_PRIORITY = 1
@@ -30,7 +30,7 @@ class Estimation:
 
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
-        self._planner = Planner(settings)
+        self._model = WorkloadModel(settings)
 
     def estimate(self, request: JobRequest) -> Estimate:
         """What the job would take; times are null until a worker's device has been measured.
@@ -41,22 +41,22 @@ class Estimation:
         spec, settings = name_step(self.catalog, read_spec(request.kind, request.spec)), self.settings
         with self.catalog.read() as connection:
             check_references(connection, spec, settings)
-            plan = self._planner.plan(connection, spec)
+            workload = self._model.of(connection, spec)
             found = workers.devices(connection, "compute-", settings.lease_s)
             living = workers.count_alive(connection, "compute-", settings.lease_s)
-            waiting = len(jobs.unfinished(connection))
+            waiting = jobs.count_open(connection)
             device = max(found, key=lambda one: one.memory_bytes, default=None)
             speeds = None if device is None else calibrations.get(connection, device.fingerprint)
         overhead_s = 2 * settings.poll_interval_s  # the control worker looks, then a compute worker
-        stages = [price(work, speeds, living, overhead_s) for work in plan.stages]
+        stages = [price(work, speeds, living, overhead_s) for work in workload.stages]
         times, segments = [stage.seconds for stage in stages], [stage.segments for stage in stages]
-        reason = self._reason(plan, found)
+        reason = self._reason(workload, found)
         return Estimate(
             kind=request.kind,
             stages=stages,
-            rows=plan.rows,
+            rows=workload.rows,
             segments=_total(segments),
-            seconds=_total(times) if plan.rows is not None else None,
+            seconds=_total(times) if workload.rows is not None else None,
             written_bytes=sum(stage.written_bytes for stage in stages),
             memory_bytes=max(stage.memory_bytes for stage in stages),
             free_disk_bytes=self._free_disk(),
@@ -65,10 +65,10 @@ class Estimation:
             jobs_before=waiting,
             device=device,
             calibration=speeds,
-            reused=plan.reused,
+            reused=workload.reused,
             fits=reason is None,
             reason=reason,
-            notes=plan.notes + _notes_on_time(device, speeds),
+            notes=workload.notes + _notes_on_time(device, speeds),
         )
 
     def calibrate(self, device: Device) -> None:
@@ -80,19 +80,19 @@ class Estimation:
     def refuse_unfit(self, connection: sa.Connection, spec: JobSpec) -> None:
         """Raise `DoesNotFit`, with the numbers, for a job that needs more disk or memory than there is."""
         found = workers.devices(connection, "compute-", self.settings.lease_s)
-        reason = self._reason(self._planner.plan(connection, spec), found)
+        reason = self._reason(self._model.of(connection, spec), found)
         if reason is not None:
             raise DoesNotFit(reason, field="spec")
 
-    def _reason(self, plan: Plan, found: list[Device]) -> str | None:
+    def _reason(self, workload: Workload, found: list[Device]) -> str | None:
         """Why a job cannot fit; None when it does, and when that cannot be said before its corpus was counted."""
-        if not plan.certain:
+        if not workload.certain:
             return None
-        written, free = sum(work.written_bytes for work in plan.stages), self._free_disk()
+        written, free = sum(work.written_bytes for work in workload.stages), self._free_disk()
         if written > free:
             return f"it writes {_gib(written)}; {_gib(free)} are free on the data directory's disk"
         largest = max((device.memory_bytes for device in found), default=None)
-        needed = max((work.memory_bytes for work in plan.stages), default=0)
+        needed = max((work.memory_bytes for work in workload.stages), default=0)
         if largest is not None and needed > largest:
             return f"a worker of it needs {_gib(needed)} of memory; the largest that lives has {_gib(largest)}"
         return None

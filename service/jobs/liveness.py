@@ -32,7 +32,7 @@ class Liveness:
         """It holds its lock, and was seen within the lease."""
         return self._state(worker) == "alive"
 
-    def take_over(self, worker: str) -> None:
+    def recover_dead_workers(self, worker: str) -> None:
         """Say that `worker` lives, and put the workflows of those that do not back on their queues.
 
         Who has no lock is dead at the second look, half an interval later at least: locks go with the database's
@@ -49,7 +49,7 @@ class Liveness:
         watched_s = max(0.0, now - watching_since)
         for other, state in states.items():
             if (state == "frozen" and watched_s >= self.settings.lease_s) or other in dead & before:
-                self._give_back(other)
+                self._requeue_all(other)
         self._suspected, self._watching_since = dead, now - watched_s
 
     def return_lost(self, worker: str, is_at: Callable[[str], bool]) -> None:
@@ -63,7 +63,7 @@ class Liveness:
         self._lost_since = {workflow: self._lost_since.get(workflow, seen) for workflow in queues}
         for workflow, first in list(self._lost_since.items()):
             if seen - first >= self.settings.lease_s:
-                self.engine.give_back(workflow, queues[workflow])
+                self.engine.requeue(workflow, queues[workflow])
                 del self._lost_since[workflow]
 
     def _state(self, worker: str) -> Literal["alive", "dead", "frozen"]:
@@ -72,7 +72,7 @@ class Liveness:
                 return "dead"
         return "frozen" if self._is_missing(worker) else "alive"
 
-    def _give_back(self, worker: str) -> None:
+    def _requeue_all(self, worker: str) -> None:
         """Put back all that a worker has, unless it is back, or another one is at this already.
 
         While the lock of a dead one is held here, none of its name begins and takes new work that would be put back
@@ -87,7 +87,7 @@ class Liveness:
 
     def _return_work(self, worker: str) -> None:
         for workflow_id, queue in self.engine.held_by(worker):
-            self.engine.give_back(workflow_id, queue)
+            self.engine.requeue(workflow_id, queue)
 
     def _is_missing(self, worker: str) -> bool:
         with self.catalog.read() as connection:

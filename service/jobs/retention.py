@@ -12,12 +12,11 @@ from service.artifacts.cleanup import remove_stale, trim_cache
 from service.catalog import jobs, products
 from service.contracts.jobs import FINAL_STATES
 from service.errors import Conflict, NotFound
-from service.jobs.control import JobControl
+from service.jobs.control import JobControl, folders_by_job, job_of
 from service.settings import Settings
 
 KEEP = ("keep", "true")  # the label of a job that is never deleted by age
-_DIGITS = 26  # of a job's id; its products have them too, and two more
-_PRODUCT = re.compile(rf"(act|radius|energy|run|sweep)-[0-9a-f]{{{_DIGITS},}}")
+_PRODUCT = re.compile(r"(act|radius|energy|run|sweep)-[0-9a-f]{26,}")
 logger = logging.getLogger(__name__)
 
 
@@ -27,7 +26,7 @@ class Retention:
     def __init__(self, control: JobControl, settings: Settings) -> None:
         self.control, self.settings = control, settings
 
-    def sweep(self, moment: datetime) -> None:
+    def clean_up(self, moment: datetime) -> None:
         """Remove all that is past its time at `moment`."""
         self._delete_expired(moment)
         before = moment - timedelta(seconds=self.settings.leftover_age_s)
@@ -46,10 +45,11 @@ class Retention:
                 for job_id, labels in jobs.ended_before(connection, state, moment - timedelta(days=kept))
                 if KEEP not in labels.items()
             ]
+        folders = folders_by_job(self.settings) if ended else {}
         for job_id in sorted(ended, reverse=True):  # the users of a set come after its maker
-            with suppress(Conflict, NotFound):  # in use, taken up again, or deleted meanwhile
-                self.control.delete(job_id)
-                logger.info("%s was deleted: it ended long enough ago", job_id)
+            with suppress(Conflict, NotFound):  # in use, retried, or deleted meanwhile
+                self.control.delete_with(job_id, folders)
+                logger.info("%s was deleted: it has expired", job_id)
 
     def _remove_leftovers(self, before: datetime) -> None:
         """Unpublished files of no job that is there, which nobody has written for long: their process died."""
@@ -76,7 +76,7 @@ class Retention:
     def _has_ended(self, product: Path) -> bool:
         """No job is at a product: it is of none, or of one that has ended."""
         with self.control.catalog.read() as connection:
-            return jobs.state(connection, _job_of(product)) in (None, *FINAL_STATES)
+            return jobs.state(connection, job_of(product)) in (None, *FINAL_STATES)
 
     def _is_read(self, upload: Path) -> bool:
         """An import is under way: it goes on writing in its own folder."""
@@ -84,10 +84,4 @@ class Retention:
 
     def _is_of_a_job(self, staged: Path) -> bool:
         with self.control.catalog.read() as connection:
-            return jobs.state(connection, _job_of(staged)) is not None
-
-
-def _job_of(path: Path) -> str:
-    """The id of the job whose digits a folder carries."""
-    _, _, digits = path.name.partition("-")
-    return f"job-{digits[:_DIGITS]}"
+            return jobs.state(connection, job_of(staged)) is not None

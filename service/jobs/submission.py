@@ -7,13 +7,11 @@ import json
 
 import sqlalchemy as sa
 
-from service.artifacts.manifest import canonical_json
 from service.catalog import corpora, jobs
 from service.catalog.engine import Catalog
-from service.contracts.base import Notice
 from service.contracts.corpora import CorpusSource
 from service.contracts.jobs import Job, JobRequest, JobSpec
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.errors import Conflict, InvalidInput, Unavailable
 from service.ids import new_id
 from service.jobs.engine import SCAN_WORKFLOW, JobEngine, scan_run_id
@@ -66,21 +64,21 @@ class Submission:
             return jobs.get(connection, found[0])
 
     def _insert(self, request: JobRequest, spec: JobSpec, job_id: str, key: str | None, asked: str | None) -> None:
-        stored = spec.model_dump(mode="json")
         row = {
             "id": job_id,
             "kind": request.kind,
-            "spec": stored,
-            "spec_sha256": hashlib.sha256(canonical_json(stored)).hexdigest(),
+            "spec": spec.model_dump(mode="json"),
             "priority": request.priority,
             "labels": request.labels,
             "timeout_s": request.timeout_s,
             "idempotency_key": key,
             "request_sha256": asked,
         }
-        with self.catalog.begin() as connection:
+        with self.catalog.read() as connection:  # files and other specs are read here, without the write lock
             check_references(connection, spec, self.settings)
             self.estimation.refuse_unfit(connection, spec)
+        with self.catalog.begin() as connection:
+            check_references(connection, spec, self.settings)  # again: what it names may have been deleted since
             jobs.insert(connection, row)
             self.engine.enqueue(connection, request.kind, job_id, request.priority, job_id)
 
@@ -102,13 +100,6 @@ class Submission:
 
     def _scan(self, connection: sa.Connection, corpus_id: str) -> None:
         self.engine.enqueue(connection, SCAN_WORKFLOW, scan_run_id(corpus_id), SCAN_PRIORITY, corpus_id)
-
-
-def lacking(asked: int, found: int, unit: str) -> list[Notice]:
-    """The warning that less was there than asked for; empty when it was enough."""
-    if found >= asked:
-        return []
-    return [Notice(code=f"fewer_{unit}", message=f"{asked} {unit} were asked for; the corpus gives {found}")]
 
 
 def _received(request: JobRequest) -> str:

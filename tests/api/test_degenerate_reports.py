@@ -1,5 +1,6 @@
 """Reports on degenerate data: a job publishes finite numbers or refuses with an error of the product, never another."""
 
+# One database: hundreds of generated reports; how the catalog keeps a report is tried on both elsewhere.
 from __future__ import annotations
 
 import json
@@ -31,8 +32,8 @@ from tests.api.support import client_of
 from tests.databases.migrated import sqlite_settings
 from workers.energy.energies import evaluate as energies_of
 from workers.energy.patterns import prepare_patterns
-from workers.flows.energy_parts import bounds_report, global_report, spread, storage_report
-from workers.flows.reporting import counts_report, fraction_reports
+from workers.flows.energy.fields import bounds_report, global_report, spread, storage_report
+from workers.flows.radius.fields import counts_report, fraction_reports
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.stored import StoredRows
 

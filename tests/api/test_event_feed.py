@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,15 +16,8 @@ from service.contracts.base import now
 from service.contracts.jobs import JobEvent
 from service.errors import Unavailable
 from tests.api.products import insert_job
-from tests.databases.migrated import sqlite_settings
 
 PATIENCE_S = 20.0
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with closing(Catalog(sqlite_settings(tmp_path / "data").resolved_database_url)) as opened:
-        yield opened
 
 
 async def next_type(stream: AsyncIterator[str]) -> str:

@@ -75,7 +75,7 @@ def test_a_key_does_not_make_a_hostile_spec_better(api: TestClient):
 
 
 def test_only_the_key_is_a_duplicate(api: TestClient, catalog: Catalog):
-    row = {"id": post(api, BODY, "mine").json()["id"], "kind": "extraction", "spec": {}, "spec_sha256": "0" * 64}
+    row = {"id": post(api, BODY, "mine").json()["id"], "kind": "extraction", "spec": {}}
     row |= {"priority": 50, "labels": {}}
     with pytest.raises(IntegrityError), catalog.begin() as connection:
         jobs.insert(connection, row)

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from service.catalog.engine import Catalog
 from service.jobs import engine
-from service.jobs.control import JobControl
 from service.jobs.engine import APP_NAME, APP_VERSION, CONTROL_QUEUE, TRAININGS_QUEUE, JobEngine, engine_url
+from service.jobs.reconciler import JobReconciler
 from service.settings import Settings
 from tests.api.support import EXTRACTION, problem_of, submit
 
@@ -54,7 +54,7 @@ def test_what_another_version_began_is_run_anew(
     monkeypatch.setattr(engine, "APP_VERSION", "jobs-next")
     with closing(JobEngine(settings.resolved_database_url)) as client:
         for _ in range(2):  # the second time there is nothing left to do
-            JobControl(catalog, client, settings).settle_versions()
+            JobReconciler(catalog, client, settings).reconcile_versions()
     assert queue.retrieve_workflow(job_id).get_status().status == "CANCELLED"
     anew = queue.retrieve_workflow(f"{job_id}~1").get_status()
     assert (anew.app_version, anew.status) == ("jobs-next", "ENQUEUED")

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from service.catalog import jobs, training
 from service.catalog.engine import Catalog
-from service.jobs.control import JobControl
 from service.jobs.engine import CONTROL_QUEUE, JobEngine, run_id
+from service.jobs.reconciler import JobReconciler
 from service.settings import Settings
 from tests.api.products import insert_job, insert_run, publish_report
 from tests.api.support import EXTRACTION, problem_of, submit
@@ -75,7 +75,7 @@ def test_a_failed_job_is_retried_under_its_own_id(api: TestClient, catalog: Cata
 def test_events_are_paged_and_streamed_in_order(api: TestClient, catalog: Catalog, job_id: str):
     with catalog.begin() as connection:
         jobs.start(connection, job_id)
-        jobs.plan(connection, job_id, 10, "rows")
+        jobs.set_total(connection, job_id, 10, "rows")
         jobs.finish(connection, job_id, "succeeded")
     whole = api.get(f"/v1/jobs/{job_id}/events").json()["data"]
     assert [event["type"] for event in whole] == ["queued", "running", "planned", "succeeded"]
@@ -123,13 +123,13 @@ def test_a_job_that_takes_longer_than_it_may_fails(settings: Settings, catalog: 
         for job_id in made.values():
             jobs.start(connection, job_id)
     time.sleep(0.01)
-    control = JobControl(catalog, JobEngine(settings.resolved_database_url), settings)
-    control.settle_overdue()
+    reconciler = JobReconciler(catalog, JobEngine(settings.resolved_database_url), settings)
+    reconciler.reconcile_overdue()
     slow, quick = (api.get(f"/v1/jobs/{made[name]}").json() for name in limits)
     assert (slow["state"], slow["error"]["code"], slow["timeout_s"]) == ("failed", "timeout", 0.001)
     assert (quick["state"], quick["error"]) == ("running", None)
     assert types(api, made["slow"])[-1] == "failed"
-    control.engine.close()
+    reconciler.engine.close()
 
 
 def test_a_late_cancellation_leaves_the_retry_alone(settings: Settings, api: TestClient, catalog: Catalog, job_id: str):

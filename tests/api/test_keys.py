@@ -1,5 +1,7 @@
 """API keys: kept as hashes, asked for on every route but health and documentation, taken in and away at once."""
 
+# One database: keys are in a file.
+
 from __future__ import annotations
 
 import json

@@ -35,7 +35,7 @@ class Engine:
     def held_by(self, worker: str) -> list[tuple[str, str]]:
         return WORK
 
-    def give_back(self, workflow_id: str, queue: str) -> None:
+    def requeue(self, workflow_id: str, queue: str) -> None:
         self.given_back.append((workflow_id, queue))
 
 
@@ -61,9 +61,9 @@ def living(settings: Settings) -> Iterator[None]:
 
 
 def test_a_dead_worker_is_looked_at_twice(liveness: Liveness, engine: Engine):
-    liveness.take_over(ME)
+    liveness.recover_dead_workers(ME)
     assert engine.given_back == []
-    liveness.take_over(ME)
+    liveness.recover_dead_workers(ME)
     assert engine.given_back == WORK
 
 
@@ -71,22 +71,22 @@ def look_after_an_outage(liveness: Liveness, engine: Engine) -> None:
     """A look that fails, and one that puts nothing back."""
     engine.away = True
     with pytest.raises(Unavailable):
-        liveness.take_over(ME)
+        liveness.recover_dead_workers(ME)
     engine.away = False
-    liveness.take_over(ME)
+    liveness.recover_dead_workers(ME)
     assert engine.given_back == []
 
 
 def test_a_look_that_failed_was_none(liveness: Liveness, engine: Engine):
-    liveness.take_over(ME)
+    liveness.recover_dead_workers(ME)
     look_after_an_outage(liveness, engine)
 
 
 def test_a_lock_that_came_back_in_between_saves_its_worker(liveness: Liveness, engine: Engine, settings: Settings):
-    liveness.take_over(ME)
+    liveness.recover_dead_workers(ME)
     with living(settings):
         for _ in range(3):
-            liveness.take_over(ME)
+            liveness.recover_dead_workers(ME)
             assert liveness.lives(OTHER)
     assert engine.given_back == []
 
@@ -94,7 +94,7 @@ def test_a_lock_that_came_back_in_between_saves_its_worker(liveness: Liveness, e
 def test_a_frozen_worker_has_its_lock_and_loses_its_work(catalog: Catalog, engine: Engine, settings: Settings):
     impatient = settings.model_copy(update={"lease_s": 1e-6})
     with living(settings):
-        Liveness(catalog, cast(JobEngine, engine), impatient).take_over(ME)
+        Liveness(catalog, cast(JobEngine, engine), impatient).recover_dead_workers(ME)
     assert engine.given_back == WORK
 
 
@@ -105,13 +105,13 @@ def test_after_an_outage_nobody_is_frozen_for_a_lease(catalog: Catalog, engine: 
         time.sleep(0.6)
         look_after_an_outage(liveness, engine)
         time.sleep(0.6)
-        liveness.take_over(ME)
+        liveness.recover_dead_workers(ME)
     assert engine.given_back == WORK
 
 
 def test_one_at_a_time_puts_work_back(liveness: Liveness, engine: Engine, settings: Settings):
-    liveness.take_over(ME)
-    liveness.take_over(ME)
+    liveness.recover_dead_workers(ME)
+    liveness.recover_dead_workers(ME)
 
     def held_by(worker: str) -> list[tuple[str, str]]:
         assert not restarted.take(), "a process of that name began while its work was put back"
@@ -120,7 +120,7 @@ def test_one_at_a_time_puts_work_back(liveness: Liveness, engine: Engine, settin
     engine.held_by = held_by
     with closing(Catalog(settings.resolved_database_url)) as catalog:
         restarted = WorkerLock(catalog, settings.locks, OTHER)
-        liveness.take_over(ME)
+        liveness.recover_dead_workers(ME)
     assert engine.given_back == 2 * WORK
 
 

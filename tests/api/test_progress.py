@@ -22,7 +22,7 @@ def job_id(catalog: Catalog) -> str:
     made = insert_job(catalog, {})
     with catalog.begin() as connection:
         jobs.start(connection, made)
-        jobs.plan(connection, made, TOTAL, "rows")
+        jobs.set_total(connection, made, TOTAL, "rows")
         connection.execute(jobs_table.update().values(started_at=moment(connection) - timedelta(seconds=10)))
     return made
 

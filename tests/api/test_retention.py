@@ -35,7 +35,7 @@ def sweep(settings: Settings, catalog: Catalog) -> Iterator[Sweep]:
 
     def run(days: float = 0, **changes: Any) -> None:
         changed = settings.model_copy(update=changes)
-        Retention(JobControl(catalog, engine, changed), changed).sweep(now() + timedelta(days=days))
+        Retention(JobControl(catalog, engine, changed), changed).clean_up(now() + timedelta(days=days))
 
     yield run
     engine.close()

@@ -40,7 +40,7 @@ from tests.tiny import make_gpt2
 
 SUBMISSIONS, KILLS, PATIENCE_S, IDLE_S = 120, 5, 120.0, 40.0
 LOCAL, OTHER = "compute-local", "compute-other"
-TESTED = {name: OPTIONS[name] for name in ("takeover_interval_s", "lease_s", "settle_interval_s")}
+TESTED = {name: OPTIONS[name] for name in ("takeover_interval_s", "lease_s", "reconcile_interval_s")}
 EXTRACTION = {  # one shard of the default size: one segment, so that the other worker has nothing else to do
     "model": "tiny", "corpus": "python-docs", "sites": ["final_norm_out"],
     "chunk_tokens": 64, "chunks": 1024, "chunks_per_document": "all",

@@ -58,8 +58,8 @@ OPTIONS = {
     "restart_delay_s": 0.1,
     "takeover_interval_s": 0.5,
     "lease_s": 3,
-    "settle_interval_s": 0.3,
-    "sweep_interval_s": 1,
+    "reconcile_interval_s": 0.3,
+    "cleanup_interval_s": 1,
     "corpus_scan_wait_s": 5,
 }
 

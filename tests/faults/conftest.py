@@ -24,7 +24,7 @@ OPTIONS = {
     "progress_interval_s": 0.05,
     "takeover_interval_s": 0.5,
     "lease_s": 4,
-    "settle_interval_s": 0.3,
+    "reconcile_interval_s": 0.3,
 }
 _told: list[str] = []
 

@@ -112,7 +112,7 @@ def test_a_cancelled_job_ends_one_way(fleet: Fleet, spec: dict[str, Any], unbrok
     # A worker may give its files their names after the job was deleted: those are collected when they are old.
     with closing(JobEngine(fleet.settings.resolved_database_url)) as engine:
         retention = Retention(JobControl(fleet.catalog, engine, fleet.settings), fleet.settings)
-        retention.sweep(now() + timedelta(seconds=2 * fleet.settings.leftover_age_s))
+        retention.clean_up(now() + timedelta(seconds=2 * fleet.settings.leftover_age_s))
     assert unlisted(fleet.settings, fleet.catalog) <= before
 
 

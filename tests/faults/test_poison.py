@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.catalog import corpora
-from service.catalog.tables import errands
+from service.catalog.tables import background_tasks
 from service.client import JobFailed
 from tests.faults.conftest import Tally, on
 from tests.faults.fleet import Fleet, wait_until
@@ -50,7 +50,9 @@ def test_a_corpus_that_kills_whoever_counts_it_is_given_up(fleet: Fleet, tally: 
 
         def reader(deaths: int = deaths) -> str | None:
             with fleet.catalog.read() as connection:
-                row = connection.execute(sa.select(errands).where(errands.c.id == f"scan-{corpus.id}")).first()
+                row = connection.execute(
+                    sa.select(background_tasks).where(background_tasks.c.id == f"scan-{corpus.id}")
+                ).first()
             return row.worker if row is not None and row.deaths == deaths and row.running else None
 
         wait_until(lambda: reader() is not None, f"it is counted after {deaths} deaths")

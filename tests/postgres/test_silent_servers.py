@@ -117,10 +117,10 @@ def test_the_job_engine_is_not_waited_for_either(settings: Settings, server: Ser
         calls = [
             engine.check,
             lambda: engine.cancel("job-1"),
-            lambda: engine.forget("job-1"),
+            lambda: engine.forget("job-1", 0),
             lambda: engine.held_by("compute-1"),
             lambda: engine.waiting(COMPUTE_QUEUE),
-            lambda: engine.give_back("job-1.a", COMPUTE_QUEUE),
+            lambda: engine.requeue("job-1.a", COMPUTE_QUEUE),
             lambda: engine.ended_badly(["job-1"]),
         ]
         with server.frozen():

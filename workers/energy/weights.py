@@ -1,4 +1,4 @@
-"""Softmax weights of many points over all patterns, tile by tile: what retrieval and curvature are made of."""
+"""Softmax weights of many points over all patterns, tile by tile, for retrieval and curvature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figure of an energy report: distributions of g, E and E_MCHN, and over several layers what a block does."""
+"""The figure of an energy report: distributions of g, E and E_MCHN, and for several layers the effect of blocks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _draw_distributions(left: Axes, right: Axes, report: EnergyReport) -> None:
 
 
 def _draw_layers(axes: Axes, report: EnergyReport) -> None:
-    """Median and middle 90 % of g over the layers."""
+    """Draw the median and the middle 90 % of g over the layers."""
     depth = np.arange(len(report.layers))
     summaries = [layer.g.distribution for layer in report.layers]
     low, high = ([part.quantiles[q] for part in summaries] for q in ("0.05", "0.95"))

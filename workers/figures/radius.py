@@ -13,7 +13,7 @@ from service.contracts.radius import FractionReport, RadiusReport
 from service.theory.histograms import histogram_density
 from workers.figures.saving import save_figure
 
-_SHADES = ("0.72", "0.52", "0.32", "0.0")  # light to dark, so that print without colour still tells them apart
+_SHADES = ("0.72", "0.52", "0.32", "0.0")  # light to dark, so that they differ in print without colour
 _DASHES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), "-")
 
 

@@ -26,13 +26,13 @@ class Summary:
 
 @dataclass(frozen=True)
 class NearestStatistics:
-    """What is said of the nearest-neighbour distances of one prefix.
+    """Statistics of the nearest-neighbour distances of one prefix.
 
     Attributes:
-        all: with zeros; None when no row has a neighbour.
-        distinct: without rows at distance 0; None when none is left.
-        duplicates: rows at distance 0 from another row.
-        alone: rows that have no admissible other row.
+        all: summary including zeros; None when no row has a neighbour.
+        distinct: summary without rows at distance 0; None when no other row has a neighbour.
+        duplicates: number of rows at distance 0 from another row.
+        alone: number of rows that have no admissible other row.
     """
 
     all: Summary | None

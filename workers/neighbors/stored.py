@@ -1,7 +1,7 @@
 """Rows as they are stored, in memory or memory-mapped, and their centred float32 form.
 
-Subtracting a common centre and multiplying by a power of two changes neither who is nearest nor any digit of a
-distance's mantissa; it only makes low-precision filters sharp.
+Subtracting a common centre and multiplying by a power of two changes neither which row is nearest nor any digit of a
+distance's mantissa; it makes the bounds of a low-precision filter sharp.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class StoredRows:
     def __init__(self, parts: Array | Sequence[Array]) -> None:
         arrays = [parts] if isinstance(parts, np.ndarray) else list(parts)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch warns of read-only memory; nothing here writes
+            warnings.simplefilter("ignore", UserWarning)  # torch warns of read-only memory; nothing is written here
             self._parts = [torch.from_numpy(array) for array in arrays]
         self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
 
@@ -61,10 +61,10 @@ class StoredRows:
 
 @dataclass(frozen=True)
 class CentredRows:
-    """(row − centre) · scale, rounded once to float32 (and once more where the rows are stored in float64).
+    """(row − centre) · scale, rounded once to float32 (twice where the rows are stored in float64).
 
     Attributes:
-        centre: (d,) in float64, or in float32 where that leaves one rounding only.
+        centre: (d,) in float64, or in float32 where the rows then need only one rounding.
         scale: a power of two that brings every norm under 1.
     """
 
@@ -91,7 +91,7 @@ def robust_centre(rows: StoredRows, ids: Tensor) -> Tensor:
 
 
 def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]]) -> list[CentredRows]:
-    """Centre and scale the rows `ids` of each set alike, about the robust centre of the first.
+    """Centre and scale the rows `ids` of each set by the same numbers, about the robust centre of the first.
 
     Raises:
         NonFiniteData: a row is not finite, or the squared norms overflow a double.
@@ -104,14 +104,14 @@ def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]]) -> list[CentredRows]:
     if 0 < longest < _SHORTEST:
         raise InvalidInput("the squared distances of the rows underflow a double; scale the vectors up")
     scale = 2.0 ** -math.ceil(math.log2(longest)) if longest > 0 else 1.0
-    # One centre for all sets, to the last bit. At the ends of its range float32 would overflow in the subtraction, or
-    # lose small numbers.
+    # All sets share one centre, to the last bit. Near the ends of its range float32 would overflow in the subtraction
+    # or lose small numbers.
     narrow = all(rows.dtype != torch.float64 for rows, _ in sets) and 2.0**-60 < longest < 2.0**100
     return [CentredRows(rows, centre.float() if narrow else centre, scale) for rows, _ in sets]
 
 
 def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
-    """The norm of the box that holds all rows about `centre`: no row's norm is larger."""
+    """The norm of the farthest corner of the box around all rows, seen from `centre`: no row's norm is larger."""
     low, high = centre.clone(), centre.clone()
     for start in range(0, len(ids), _BLOCK_ROWS):
         block = rows.take(ids[start : start + _BLOCK_ROWS])

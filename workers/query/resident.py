@@ -15,8 +15,8 @@ from service.catalog import radius as radius_catalog
 from service.catalog.engine import Catalog
 from service.contracts.activations import ActivationSummary
 from service.settings import Settings
+from workers.activations.index_cache import cached_flat
 from workers.energy.patterns import Patterns, prepare_patterns
-from workers.neighbors.faiss_index import cached_flat
 from workers.neighbors.stored import CentredRows, StoredRows, robust_centre
 
 Array = np.ndarray
@@ -67,7 +67,8 @@ class ResidentSets:
         index = cached_flat(self._settings.index_cache, summary.sha256, rows)
         centred = CentredRows(rows, robust_centre(rows, torch.arange(len(rows))), index.scale)
         patterns = Patterns(centred, torch.float32, device, resident=torch.from_numpy(index.rows))
-        return ResidentSet(summary, folder, patterns.warmed())
+        patterns.compute_norms()
+        return ResidentSet(summary, folder, patterns)
 
     def _make_room(self) -> None:
         most = self._settings.query_memory_bytes

@@ -1,0 +1,66 @@
+"""Which activation sets and training runs a job reads: those that its spec names and those of its energy reports.
+
+A worker or API process of an older version writes jobs without their inputs. Such jobs have `inputs_recorded` false,
+and `record_missing` adds their inputs before anything relies on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.catalog.rows import insert_missing
+from service.catalog.tables import energy_reports, job_inputs, jobs
+from service.contracts.jobs import FINAL_STATES
+from service.contracts.run_models import parse_run_model
+from service.errors import InvalidInput
+
+_PRODUCTS = ("act-", "run-")
+_LONGEST = 64  # of an id
+
+
+def record(connection: sa.Connection, job_id: str, products: Iterable[str]) -> None:
+    """Note that a job reads these products; those noted before stay as they are."""
+    insert_missing(connection, job_inputs, [{"job": job_id, "product": product} for product in sorted(set(products))])
+
+
+def record_missing(connection: sa.Connection, limit: int) -> int:
+    """Note the inputs of up to `limit` jobs that have none noted yet; returns how many jobs these were."""
+    unrecorded = sa.select(jobs.c.id, jobs.c.spec).where(~jobs.c.inputs_recorded).order_by(jobs.c.id).limit(limit)
+    found = connection.execute(unrecorded.with_for_update(key_share=True)).all()
+    for job_id, spec in found:
+        record(connection, job_id, named_products(spec))
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(inputs_recorded=True))
+    return len(found)
+
+
+def are_read(connection: sa.Connection, job_id: str, products: sa.Select[tuple[str]]) -> bool:
+    """Whether another job reads one of these products: it has not ended, or has an energy report."""
+    is_open = sa.exists().where(jobs.c.id == job_inputs.c.job, jobs.c.state.not_in(FINAL_STATES))
+    reported = sa.exists().where(energy_reports.c.job == job_inputs.c.job)
+    others = job_inputs.c.product.in_(products) & (job_inputs.c.job != job_id) & (is_open | reported)
+    return connection.execute(sa.select(job_inputs.c.job).where(others).limit(1)).first() is not None
+
+
+def named_products(spec: Any) -> set[str]:
+    """Ids of the activation sets and runs that a spec names anywhere; a kept model names its run."""
+    texts = (_run_of(text) or text for text in _texts(spec))
+    return {text for text in texts if text.startswith(_PRODUCTS) and len(text) <= _LONGEST}
+
+
+def _texts(spec: Any) -> Iterator[str]:
+    if isinstance(spec, str):
+        yield spec
+    elif isinstance(spec, dict | list):
+        for part in spec.values() if isinstance(spec, dict) else spec:
+            yield from _texts(part)
+
+
+def _run_of(name: str) -> str | None:
+    try:
+        model = parse_run_model(name)
+    except InvalidInput:
+        return None
+    return None if model is None else model.run

@@ -1,0 +1,38 @@
+"""Open jobs by the state of their workflows: reads the job engine's table, which lies beside ours and is documented."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from service.catalog.tables import jobs
+from service.contracts.jobs import OPEN_STATES
+
+ENDED_BADLY = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")  # the engine's names
+
+
+def ended_badly(connection: sa.Connection) -> list[tuple[str, int]]:
+    """Ids and retries of the open jobs whose workflow the engine has given up."""
+    table = _workflows(connection)
+    return _open_jobs(connection, table, table.c.status.in_(ENDED_BADLY))
+
+
+def of_other_versions(connection: sa.Connection, version: str) -> list[tuple[str, int]]:
+    """Ids and retries of the open jobs whose workflow another version of the service began."""
+    table = _workflows(connection)
+    return _open_jobs(connection, table, table.c.application_version != version)
+
+
+def _open_jobs(
+    connection: sa.Connection, table: sa.TableClause, condition: sa.ColumnElement[bool]
+) -> list[tuple[str, int]]:
+    retried = sa.cast(jobs.c.id + "~" + sa.cast(jobs.c.retries, sa.Text), sa.Text)
+    run = sa.case((jobs.c.retries == 0, jobs.c.id), else_=retried)  # as `service.jobs.engine.run_id`
+    query = sa.select(jobs.c.id, jobs.c.retries).join(table, table.c.workflow_uuid == run)
+    found = connection.execute(query.where(jobs.c.state.in_(OPEN_STATES), condition).order_by(jobs.c.id))
+    return [(row.id, row.retries) for row in found]
+
+
+def _workflows(connection: sa.Connection) -> sa.TableClause:
+    columns = [sa.column(name, sa.Text) for name in ("workflow_uuid", "status", "application_version")]
+    schema = "dbos" if connection.dialect.name == "postgresql" else None
+    return sa.table("workflow_status", *columns, schema=schema)

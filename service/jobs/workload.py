@@ -1,0 +1,176 @@
+"""What work a job is: its spec, and what the catalog and the folders know of its corpus, model and sets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from service.catalog import activations, corpora, reuse, training
+from service.contracts.energy import AnalysisEnergy, EnergySpec
+from service.contracts.estimates import Reusable
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.jobs import AnalysisSpec, JobSpec
+from service.contracts.radius import RadiusSpec
+from service.contracts.reading import read_contract
+from service.contracts.run_models import parse_run_model
+from service.contracts.sweeps import SweepSpec
+from service.contracts.training import BYTES, EXPERIMENTS, OpenELMSpec, TrainingSpec
+from service.errors import InvalidInput, NotFound, RadiusError
+from service.estimates.pricing import Work
+from service.estimates.shapes import (
+    GPT2_VOCABULARY,
+    LINE_WORDS,
+    ModelShape,
+    SampleShape,
+    gpt2_shape,
+    sample_shape,
+    training_shape,
+)
+from service.estimates.work import PROCESS_BYTES, SetShape, energy_work, extraction_work, radius_work, training_work
+from service.settings import Settings
+from service.theory.transformer_size import GPT2, Gpt2Config
+
+_TRAINING_NOTES = ["a trainer of its own, where one lives, is taken for as fast as a compute worker"]
+
+
+@dataclass
+class Workload:
+    """The work of a job, stage by stage, and what had to be assumed; `rows` None where it cannot be known.
+
+    `certain` is false where the job may turn out smaller: nobody has counted its corpus.
+    """
+
+    stages: list[Work] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    rows: int | None = None
+    reused: Reusable | None = None
+    certain: bool = True
+
+
+class WorkloadModel:
+    """Computes the workload of jobs from what the catalog knows now."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def of(self, connection: sa.Connection, spec: JobSpec) -> Workload:
+        """The work of a job whose references were checked."""
+        if isinstance(spec, RadiusSpec):
+            return self._of_radius(connection, spec)
+        if isinstance(spec, EnergySpec):
+            return self._of_energy(connection, spec)
+        if isinstance(spec, SweepSpec):
+            return self._of_sweep(connection, spec)
+        if isinstance(spec, ExtractionSpec):
+            return self._of_extraction(connection, spec)
+        return self._of_training(connection, spec)
+
+    def _of_radius(self, connection: sa.Connection, spec: RadiusSpec) -> Workload:
+        asking = _set(connection, spec.activations)
+        searched = asking if spec.reference is None else _set(connection, spec.reference)
+        return Workload(radius_work(asking, searched, spec, self.settings), rows=asking.n)
+
+    def _of_energy(self, connection: sa.Connection, spec: EnergySpec) -> Workload:
+        if not spec.activations:
+            return Workload([Work("energy", {"reports": 1.0})], rows=0)
+        layers = [_set(connection, set_id) for set_id in spec.activations]
+        points = layers[-1].n if spec.queries is None else _set(connection, spec.queries).n
+        return Workload([energy_work(layers, points, spec, self.settings)], rows=points)
+
+    def _of_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Workload:
+        corpus = corpora.find(connection, spec.corpus)
+        sample = sample_shape(spec, corpus.documents, corpus.bytes)
+        workload = Workload(notes=list(sample.assumed), rows=sample.rows, certain=corpus.documents is not None)
+        model = self._model(connection, spec.model)
+        if model is None:
+            workload.rows = None
+            workload.notes.append("the model's sizes are not known here; what depends on them is left out")
+            workload.stages = [Work("sample", {"tokenising": sample.text_bytes})]
+            return workload
+        try:
+            works = extraction_work(spec, sample, model, self.settings)
+        except InvalidInput as error:
+            raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
+        made = reuse.made_before(connection, spec) if spec.reuse else None
+        if made is not None:
+            workload.reused = Reusable(job=made[0], activations=made[1])
+            workload.notes.append(
+                "the sets are there already; if corpus or model have changed, they are extracted anew"
+            )
+            works = works[:1]
+        workload.stages = works + self._analysis_work(spec, sample, model)
+        return workload
+
+    def _analysis_work(self, spec: ExtractionSpec, sample: SampleShape, model: ModelShape) -> list[Work]:
+        if not isinstance(spec, AnalysisSpec):
+            return []
+        one = SetShape(sample.rows, model.d_model)
+        works: list[Work] = []
+        if spec.radius is not None:
+            works += [work for _ in spec.sites for work in radius_work(one, one, spec.radius, self.settings)]
+        if isinstance(spec.energy, AnalysisEnergy):
+            together = spec.energy.layers == "together"
+            groups = [[one] * len(spec.sites)] if together else [[one]] * len(spec.sites)
+            works += [energy_work(layers, one.n, spec.energy, self.settings) for layers in groups]
+        return works
+
+    def _of_training(self, connection: sa.Connection, spec: TrainingSpec) -> Workload:
+        works = [self._prepare(connection, spec), *self._run_work(spec)]
+        return Workload(works, rows=spec.steps, notes=_TRAINING_NOTES)
+
+    def _of_sweep(self, connection: sa.Connection, spec: SweepSpec) -> Workload:
+        """Runs of one model differ in D and seed, which cost nothing."""
+        cells = list(spec.runs())
+        works = [self._prepare(connection, cells[0].spec)]
+        for name in dict.fromkeys(cell.model for cell in cells):
+            runs = [cell.spec for cell in cells if cell.model == name]
+            works += self._run_work(runs[0], stage=f"train {name}", repeats=len(runs))
+        works.append(Work("tabulate", {"reports": float(len(cells) + 1)}, segments=len(cells) + 1))
+        return Workload(works, rows=sum(cell.spec.steps for cell in cells), notes=_TRAINING_NOTES)
+
+    def _run_work(self, spec: TrainingSpec, *, stage: str = "train", repeats: int = 1) -> list[Work]:
+        shape = training_shape(spec, self._vocabulary(spec))
+        return training_work(spec, shape, self.settings, stage=stage, repeats=repeats)
+
+    def _prepare(self, connection: sa.Connection, spec: TrainingSpec) -> Work:
+        if not isinstance(spec, OpenELMSpec):
+            return Work("prepare", memory_bytes=PROCESS_BYTES)
+        text = corpora.find(connection, spec.data.corpus).bytes or 0
+        return Work("prepare", {"tokenising": float(text)}, written_bytes=text, memory_bytes=PROCESS_BYTES)
+
+    def _vocabulary(self, spec: TrainingSpec) -> int:
+        if not isinstance(spec, OpenELMSpec):
+            return LINE_WORDS
+        if spec.data.tokenizer == BYTES:
+            return 2**8
+        folder = self._gpt2(spec.data.tokenizer)
+        return GPT2_VOCABULARY if folder is None else folder.d_vocab
+
+    def _model(self, connection: sa.Connection, name: str) -> ModelShape | None:
+        kept = parse_run_model(name)
+        if kept is not None:
+            run = training.get(connection, kept.run)
+            spec = read_contract(EXPERIMENTS[run.experiment], run.spec)
+            embedding = run.parameters["total"] - run.parameters["without_embeddings"]
+            return training_shape(spec, max(1, embedding // spec.model.d_model))
+        config = self._gpt2(name)
+        return None if config is None else gpt2_shape(config)
+
+    def _gpt2(self, name: str) -> Gpt2Config | None:
+        """The sizes of a folder under the models root, or of a released model; None for others."""
+        try:
+            found = json.loads((self.settings.models_root / name / "config.json").read_bytes())
+            sizes = [int(found[key]) for key in ("n_layer", "n_embd", "n_positions", "vocab_size")]
+            return Gpt2Config(*sizes, d_mlp=found.get("n_inner"))
+        except (OSError, ValueError, KeyError, TypeError, RadiusError):
+            return GPT2.get(name.removeprefix("openai-community/"))
+
+
+def _set(connection: sa.Connection, set_id: str) -> SetShape:
+    try:
+        found, _ = activations.get(connection, set_id)
+    except NotFound as error:
+        raise AssertionError("references are checked before") from error
+    return SetShape(found.n, found.d_model)
