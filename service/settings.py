@@ -132,7 +132,15 @@ class Settings(BaseSettings):
         default=32 * MIB, ge=1024, description="JSON body of an evaluation or a query; a number is up to 25 bytes"
     )
     query_memory_bytes: int = Field(
-        default=8 * GIB, ge=0, description="rows that the query worker keeps in memory; a larger set is read from disk"
+        default=8 * GIB,
+        ge=0,
+        description="memory of the sets that the query worker keeps; a set whose rows need more is read from disk",
+    )
+    query_sets: int = Field(
+        default=64,
+        ge=1,
+        description="sets that the query worker keeps, the last queried ones: those read from disk hold little memory, "
+        "but all of their files open",
     )
     query_timeout_s: float = Field(default=30.0, gt=0, description="how long the API waits for the query worker")
     max_queries: int = Field(default=256, ge=1, description="texts or vectors of one query")

@@ -73,7 +73,7 @@ def get_energy_figure(report_id: Identifier, ending: Ending, services: ServicesD
 def _folder(services: Services, report_id: str) -> EnergyFolder:
     with services.catalog.read() as connection:
         _, sha256 = catalog.get(connection, report_id)
-    return EnergyFolder(services.settings.artifacts_root / report_id, sha256)
+    return EnergyFolder(services.settings.artifacts_root / report_id, sha256, services.digests)
 
 
 def _rows(field: str, rows: list[list[float]]) -> np.ndarray:

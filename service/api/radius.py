@@ -117,11 +117,16 @@ def list_radius_neighbors(
     folder = _folder(services, report_id)
     start = after or 0
     report = folder.report()
-    within = report.reference is None
-    pairs, more = folder.pairs(farthest=order == "farthest", start=start, count=limit, within=within)
-    _, _, asking = services.stored_set(report.activations)
-    _, _, searched = services.stored_set(report.reference or report.activations)
-    rows = zip(asking.rows([a for a, _, _ in pairs]), searched.rows([b for _, b, _ in pairs]), strict=True)
+    pairs, more = folder.pairs(
+        farthest=order == "farthest",
+        start=start,
+        count=limit,
+        within=report.reference is None,
+        orders=services.pair_orders,
+    )
+    _, _, queries = services.stored_set(report.activations)
+    _, _, database = services.stored_set(report.reference or report.activations)
+    rows = zip(queries.rows([a for a, _, _ in pairs]), database.rows([b for _, b, _ in pairs]), strict=True)
     data = [
         NeighborPair(distance=distance, radius=distance / 2, a=_neighbor(a), b=_neighbor(b))
         for (_, _, distance), (a, b) in zip(pairs, rows, strict=True)
@@ -138,7 +143,7 @@ def get_radius_figure(report_id: Identifier, ending: Ending, services: ServicesD
 def _folder(services: Services, report_id: str) -> ReportFolder:
     with services.catalog.read() as connection:
         _, sha256 = catalog.get(connection, report_id)
-    return ReportFolder(services.settings.artifacts_root / report_id, sha256)
+    return ReportFolder(services.settings.artifacts_root / report_id, sha256, services.digests)
 
 
 def _neighbor(row: ActivationRow) -> Neighbor:

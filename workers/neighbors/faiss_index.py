@@ -19,8 +19,7 @@ import faiss
 import numpy as np
 import torch
 
-from service.errors import NonFiniteData
-from workers.neighbors.stored import StoredRows, robust_centre
+from workers.neighbors.stored import StoredRows, check_longest, robust_centre
 
 Array = np.ndarray
 Kind = Literal["faiss-flat", "faiss-ivf", "faiss-hnsw"]
@@ -49,14 +48,14 @@ def build_flat(rows: StoredRows) -> FlatIndex:
 
     Raises:
         NonFiniteData: a row is not finite, or the squared norms overflow a double.
+        InvalidInput: the rows differ, by so little that their squared distances underflow a double.
     """
     ids = torch.arange(len(rows))
     centre = robust_centre(rows, ids)
     blocks = [block for block in ids.split(_BLOCK_ROWS) if len(block)]
     norms = torch.cat([(rows.take(block).double() - centre).norm(dim=1) for block in blocks]).numpy()
     longest = float(norms.max())
-    if not np.isfinite(longest):
-        raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
+    check_longest(longest)
     scale = float(2.0 ** -np.ceil(np.log2(longest))) if longest > 0 else 1.0
     centred = np.empty((len(rows), rows.d), dtype=np.float32)
     for block in blocks:

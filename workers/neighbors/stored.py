@@ -99,15 +99,25 @@ def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]]) -> list[CentredRows]:
     """
     centre = robust_centre(*sets[0])
     longest = max(_longest(rows, chosen, centre) for rows, chosen in sets)
-    if not longest < _LONGEST:
-        raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
-    if 0 < longest < _SHORTEST:
-        raise InvalidInput("the squared distances of the rows underflow a double; scale the vectors up")
+    check_longest(longest)
     scale = 2.0 ** -math.ceil(math.log2(longest)) if longest > 0 else 1.0
     # All sets share one centre, to the last bit. Near the ends of its range float32 would overflow in the subtraction
     # or lose small numbers.
     narrow = all(rows.dtype != torch.float64 for rows, _ in sets) and 2.0**-60 < longest < 2.0**100
     return [CentredRows(rows, centre.float() if narrow else centre, scale) for rows, _ in sets]
+
+
+def check_longest(longest: float) -> None:
+    """Refuse rows whose largest norm about their centre has a square outside the range of a double.
+
+    Raises:
+        NonFiniteData: it overflows, or a row is not finite.
+        InvalidInput: it underflows, and the rows differ.
+    """
+    if not longest < _LONGEST:
+        raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
+    if 0 < longest < _SHORTEST:
+        raise InvalidInput("the squared distances of the rows underflow a double; scale the vectors up")
 
 
 def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
