@@ -1,7 +1,7 @@
 """A worker process: `python -m workers.main --role control|compute|train|query`.
 
-One process has one device and takes one segment at a time; a machine with more devices runs more compute workers. A
-trainer is a compute worker that takes segments of training only, where a device is set apart for them; with several,
+One process has one device and runs one segment at a time; a machine with more devices runs more compute workers. A
+trainer is a compute worker that runs training segments only, on a device reserved for them; with several devices,
 `torchrun --standalone --nproc-per-node=N -m workers.main --role train` is one trainer on N of them.
 """
 
@@ -42,8 +42,8 @@ from workers.flows.engine.runtime import Runtime, set_runtime
 from workers.watching import keep_lock, keep_noticing, keep_recovering, only_one
 
 logger = logging.getLogger("radius.worker")
-# A parent only waits, in a thread; scans and short jobs must not wait for trainings, nor a sweep's runs for sweeps.
-# How many at once, and after how many pauses it is asked whether something waits: trainings can wait half a second.
+# Of each queue: workflows at once, and poll intervals between two polls. A job's workflow only waits, in a thread. Scans
+# and short jobs must not wait for trainings, nor the runs of a sweep for sweeps; trainings can wait half a second.
 _QUEUES = {
     "control": {CONTROL_QUEUE: (192, 1), TRAININGS_QUEUE: (96, 5), RUNS_QUEUE: (96, 5)},
     "compute": {COMPUTE_QUEUE: (1, 1)},
@@ -122,7 +122,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     if role != "control":
         _drain(settings.drain_s, hurry)
     _release(catalog, name)
-    # A segment that is still under way is taken up again by another worker, from its last finished shard.
+    # Another worker runs an unfinished segment again, from its last finished shard.
     logging.shutdown()
     os._exit(0)
 
@@ -152,7 +152,7 @@ def _launch(settings: Settings, role: str, name: str) -> None:
 
 
 def _introduce(runtime: Runtime) -> None:
-    """Say what this worker computes on, for estimates; where the database is away they do without."""
+    """Record this worker's device, for estimates; they do without it while the database is away."""
     from workers.flows.calibrations.measure import this_device
 
     device = this_device(runtime.settings)
@@ -164,7 +164,7 @@ def _introduce(runtime: Runtime) -> None:
 
 
 def _drain(seconds: float, hurry: threading.Event) -> None:
-    """Take nothing more, and let the segment under way end: a training writes a checkpoint, others may be that far."""
+    """Take no more segments and let the running one end: a training writes a checkpoint, others may finish."""
 
     def end() -> None:
         DBOS.destroy(workflow_completion_timeout_sec=max(1, round(seconds)))
@@ -175,7 +175,7 @@ def _drain(seconds: float, hurry: threading.Event) -> None:
 
 
 def _release(catalog: Catalog, name: str) -> None:
-    """A planned stop is no death of the segment under way."""
+    """Release the running segment: a planned stop does not count as a death."""
     try:
         with catalog.begin() as connection:
             segments.release_all(connection, name)
@@ -196,7 +196,7 @@ def _keep_cleaning_up(retention: Retention, stop: threading.Event) -> None:
         try:
             retention.clean_up(now())
         except Exception:
-            logger.exception("cleaning up failed; it is tried again")
+            logger.exception("cleaning up failed; it is repeated")
         if stop.wait(retention.settings.cleanup_interval_s):
             return
 

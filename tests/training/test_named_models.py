@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from service.contracts.extraction import ExtractionSpec
-from service.contracts.presets import read_spec
 from service.contracts.run_models import RunModel
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec
 from service.settings import Settings
 from tests.tiny import make_gpt2

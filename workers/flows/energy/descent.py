@@ -1,4 +1,4 @@
-"""What every block of consecutive layers does to the energies of its layer."""
+"""How every block of consecutive layers changes the energies among the patterns of its layer."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _NOTE = (
 
 
 def measure_descent(spec: EnergySpec, layers: list[Layer], settings: Settings, tick: Tick) -> DescentReport | None:
-    """Every block of consecutive layers, among patterns of documents that no point comes from.
+    """Measure every block of consecutive layers, among patterns of other documents than those of the points.
 
     None where all rows are of one document.
     """
-    stored, asking = halves(layers[0], spec.seed)
+    stored, queries = halves(layers[0], spec.seed)
     if not len(stored):
         return None
-    asking = asking[: spec.sample]
+    queries = queries[: spec.sample]
     device, blocks = choose_device(settings.device), len(layers) - 1
     others: list[int] | list[None] = shuffled_layers(blocks, spec.seed) if blocks > 1 else [None]
 
@@ -41,14 +41,14 @@ def measure_descent(spec: EnergySpec, layers: list[Layer], settings: Settings, t
         return prepare_patterns(StoredRows(layers[layer].rows.take(torch.from_numpy(stored)).numpy()), device=device)
 
     def points_of(layer: int) -> Array:
-        return layers[layer].rows.take(torch.from_numpy(asking)).double().numpy()
+        return layers[layer].rows.take(torch.from_numpy(queries)).double().numpy()
 
     reports, before = [], points_of(0)
     for block in range(blocks):
         after, other = points_of(block + 1), others[block]
         shuffled = None if other is None else (other + 1, patterns_of(other + 1))
-        told = partial(part_of, tick, block, blocks)
-        found = measure_block(before, after, patterns_of(block + 1), shuffled, seed=spec.seed, tick=told)
+        block_tick = partial(part_of, tick, block, blocks)
+        found = measure_block(before, after, patterns_of(block + 1), shuffled, seed=spec.seed, tick=block_tick)
         reports.append(block_report(block + 1, layers[block + 1].summary.site, found))
         before = after
-    return DescentReport(patterns=len(stored), points=len(asking), blocks=reports, notes=[_NOTE])
+    return DescentReport(patterns=len(stored), points=len(queries), blocks=reports, notes=[_NOTE])

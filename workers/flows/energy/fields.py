@@ -1,4 +1,4 @@
-"""From energies to the parts of an energy report: arrays in, contracts out, no I/O."""
+"""Fields of an energy report, from energies: arrays in, contracts out, no I/O."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def spread(values: Array) -> Spread:
 
 
 def energies_at(found: Energies, betas: Sequence[float]) -> list[EnergiesAt]:
-    """Both energies at the inverse temperatures that were asked for."""
+    """Both energies at the requested inverse temperatures."""
     return [
         EnergiesAt(
             beta=beta,
@@ -74,7 +74,7 @@ def energies_at(found: Energies, betas: Sequence[float]) -> list[EnergiesAt]:
 
 
 def bounds_report(found: Energies) -> EnergyBounds:
-    """Props. 1 to 3; `found` must hold β = 1 and β = 2.
+    """Check every point against Props. 1–3; `found` must hold β = 1 and β = 2.
 
     Raises:
         RadiusError: g − log d ≤ E ≤ g fails somewhere: a theorem, so the numbers cannot be right.
@@ -87,7 +87,7 @@ def bounds_report(found: Energies) -> EnergyBounds:
 
 
 def curvature_report(kind: str, beta: float, where: str, values: Array) -> Curvature:
-    """Of (m,) smallest eigenvalues."""
+    """Summary of the (m,) smallest Hessian eigenvalues at some points."""
     about = {"kind": kind, "beta": beta, "where": where, "points": len(values)}
     found = {"min": float(values.min()), "median": float(np.median(values))}
     return Curvature.model_validate(about | found | {"negative_share": float((values < 0).mean())})
@@ -107,7 +107,7 @@ def storage_report(nn_distances: Array) -> Storage:
 
 
 def basin_report(basins: Basins) -> BasinTest:
-    """Definition 1 tried out."""
+    """The test of Definition 1."""
     return BasinTest(
         patterns=basins.patterns, stored_share=basins.stored, fractions=basins.fractions, **basins.returned
     )
@@ -159,7 +159,7 @@ def _printed_global(nearest_sq: Array, log_partitions: list[float | None]) -> Gl
 
 
 def block_report(layer: int, site: str | None, found: BlockDescent) -> BlockReport:
-    """One block and its nulls."""
+    """One block beside its null models."""
     return BlockReport(
         layer=layer,
         site=site,

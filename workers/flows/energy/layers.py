@@ -1,4 +1,4 @@
-"""Energies of the points among one layer's patterns, and what those patterns are by themselves."""
+"""Energies of the query points among one layer's patterns, and properties of these patterns."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MeasuredLayer:
 
 
 def measure_layer(spec: EnergySpec, layer: Layer, points: Points, settings: Settings, tick: Tick) -> MeasuredLayer:
-    """Energies of the points among one layer's patterns, and what its patterns are by themselves."""
+    """Measure the energies of the points among one layer's patterns, and properties of these patterns."""
     device, summary = choose_device(settings.device), layer.summary
     patterns = prepare_patterns(layer.rows, device=device)
     betas = sorted({*spec.beta, *_ALWAYS})
@@ -78,12 +78,12 @@ def measure_layer(spec: EnergySpec, layer: Layer, points: Points, settings: Sett
 
 
 def _pattern_neighbors(rows: StoredRows, device: torch.device, tick: Tick) -> Neighbors:
-    """Every pattern's nearest other one, exactly."""
+    """The exact nearest other pattern of every pattern."""
     return exact_neighbors(Question.of_all_rows(rows), SearchOptions(device=device), tick)[0][0]
 
 
 def _basins(patterns: Patterns, near: Neighbors, most: int, seed: int, tick: Tick) -> BasinTest | None:
-    """Definition 1 tried out on the first patterns of a seeded order that no other one equals."""
+    """Test Definition 1 on the first patterns of a seeded order that have no duplicate."""
     distances = near.distances[:, 0]
     order = seeded_permutation(len(distances), seed)
     chosen = order[distances[order] > 0][:most]

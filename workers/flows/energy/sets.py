@@ -1,4 +1,4 @@
-"""The sets of an energy job, as layers of patterns, and the points that ask."""
+"""The sets of an energy job, as layers of patterns, and the query points."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Points:
-    """Who asks.
+    """The query points.
 
     Attributes:
         rows: (q, n) points.
@@ -62,17 +62,17 @@ def read_layers(spec: EnergySpec, current: Runtime) -> tuple[list[Layer], Layer 
 
 
 def same_chunks(layers: list[Layer]) -> bool:
-    """Whether row r of every set is the same token of the same text; of imported vectors it is taken to be."""
+    """Whether row r of every set is the same token of the same text; imported vectors are assumed to be."""
     return len({(layer.summary.n, *_chunk_hashes(layer.folder)) for layer in layers}) == 1
 
 
 def draw_points(spec: EnergySpec, layers: list[Layer], queries: Layer | None) -> Points:
-    """The points of `queries`, or of the last layer without themselves; a seeded sample where one is asked for."""
-    asking = queries or layers[-1]
-    ids = seeded_permutation(len(asking.rows), spec.seed)[: spec.sample]
+    """The points of `queries`, or of the last layer without themselves; a seeded sample if the spec says so."""
+    source = queries or layers[-1]
+    ids = seeded_permutation(len(source.rows), spec.seed)[: spec.sample]
     if spec.sample is None:
         ids = np.sort(ids)
-    rows = asking.rows if spec.sample is None else StoredRows(asking.rows.take(torch.from_numpy(ids)).numpy())
+    rows = source.rows if spec.sample is None else StoredRows(source.rows.take(torch.from_numpy(ids)).numpy())
     return Points(rows, ids, ids if queries is None else None)
 
 

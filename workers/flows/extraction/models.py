@@ -26,7 +26,7 @@ def open_model(spec: ExtractionSpec, current: Runtime, dtype: str | None = None)
 
 
 def open_tokenizer(spec: ExtractionSpec, current: Runtime) -> tuple[ModelSizes, Tokenizer]:
-    """What sampling needs of the model; raises what `open_model` does."""
+    """The model's sizes and tokenizer, for sampling; raises what `open_model` does."""
     if parse_run_model(spec.model) is not None:
         loaded = _open(spec, current, torch.device("cpu"), "float32")
         return loaded.model.sizes, loaded.tokenizer
@@ -35,7 +35,7 @@ def open_tokenizer(spec: ExtractionSpec, current: Runtime) -> tuple[ModelSizes, 
 
 
 def model_content(spec: ExtractionSpec, current: Runtime) -> str | None:
-    """What tells the model from any other, by content; None where nothing does."""
+    """A digest or commit that identifies the model by content; None where there is none."""
     named = parse_run_model(spec.model)
     if named is None:
         return read_content(spec.model, spec.revision, current.settings.models_root)

@@ -1,4 +1,4 @@
-"""From distances to the parts of a radius report: arrays in, contracts out, no I/O."""
+"""Fields of a radius report, from distances: arrays in, contracts out, no I/O."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FEW_ROWS = 100
 def fraction_reports(
     fractions: list[float], found: list[Neighbors], sizes: list[int], measured: list[Measured | None]
 ) -> list[FractionReport]:
-    """One report per fraction, with histograms over the same edges; `sizes` are the rows searched in."""
+    """One report per fraction, with histograms over the same edges; `sizes` are the rows of each fraction."""
     samples = [part.distances[:, 0] for part in found]
     edges = histogram_edges(samples, _BINS)
     parts = zip(fractions, samples, sizes, measured, strict=True)
@@ -67,7 +67,7 @@ def _fraction_report(
 
 
 def counts_report(radii: list[float], counts: Array, codes: Array | None) -> Counts:
-    """Counts within radii, of (n, radii) `counts` per row; `codes` are those of the rows counted."""
+    """Counts within radii, of (n, radii) `counts` per row; `codes` are the document codes of these rows."""
     n = len(counts)
     if not n:
         return Counts(n=0, admissible_pairs=0, radii=[])
@@ -97,7 +97,7 @@ def _counts_within(radius: float, counts: Array, admissible: int) -> CountsWithi
 
 
 def null_report(null: GaussianNull, fractions: list[FractionReport]) -> NullModel:
-    """The null model beside what was observed."""
+    """The null model, and the ratio of the observed mean distance to its own."""
     parts = []
     for observed, distances in zip(fractions, null.distances, strict=True):
         centre = Centre(mean=float(distances.mean()), median=float(np.median(distances))) if len(distances) else None
@@ -115,9 +115,9 @@ def report_warnings(
     statistics: ActivationStatistics,
     fractions: list[FractionReport],
     no_documents: bool,
-    asking: int | None,
+    query_rows: int | None,
 ) -> list[Notice]:
-    """What a reader of the numbers should know before believing them; `asking` rows searched in another set."""
+    """Warnings about the numbers; `query_rows` is the number of queries where they were searched in another set."""
     found = []
     whole = fractions[-1]
     if statistics.top5_share > _MASSIVE_SHARE:
@@ -129,7 +129,7 @@ def report_warnings(
             )
         )
     if whole.duplicates:
-        rows = whole.n if asking is None else asking
+        rows = whole.n if query_rows is None else query_rows
         share = whole.duplicates / rows
         found.append(
             Notice(

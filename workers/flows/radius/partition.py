@@ -1,4 +1,4 @@
-"""From the neighbours of the largest fraction to the partition function of the report: arrays in, contract out."""
+"""The partition function of a radius report, from the neighbours of the largest fraction: arrays in, contract out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALL_ZERO = "all radii are 0: every row equals another"
 def partition_report(
     d_model: int, found: Neighbors, whole: FractionReport, codes: Array | None, *, in_reference: bool
 ) -> tuple[Partition | None, str | None]:
-    """The partition function of the rows found, or why there is none.
+    """The partition function of the rows, or the reason why there is none.
 
     Args:
         found: of the largest fraction; `whole` is its report.
