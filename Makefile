@@ -1,4 +1,4 @@
-# make venv | demo | test | soak | test-fused | lint | up | bench | smoke
+# make venv | demo | test | soak | test-fused | lint | up | bench | openapi | client | smoke
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ DEMO ?=
 # The service is many processes, and where this is set each of them compiles its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo test test-fused soak lint up bench openapi smoke
+.PHONY: venv demo test test-fused soak lint up bench openapi client smoke
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -56,3 +56,6 @@ bench: $(READY)
 
 openapi: $(READY)
 	$(BIN)/python -m tests.api.openapi
+
+client: $(READY)
+	$(BIN)/python -m tests.api.blocking_client

@@ -11,7 +11,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service import __version__
 from service.api import about, activations, corpora, energy, jobs, problems, queries, radius, sweeps, theory, training
-from service.api.guards import KeyHolders, PlainErrors, SameSite
+from service.api.guards import ApiKeyMiddleware, ProblemMiddleware, SameSiteMiddleware
 from service.api.services import build_services
 from service.binding import is_loopback
 from service.keys import ApiKeys
@@ -45,12 +45,12 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.openapi = lambda: problems.describe(app)
     # A page of another site must not reach a server on loopback, neither by a name that resolves to it nor by a form.
-    app.add_middleware(SameSite)
+    app.add_middleware(SameSiteMiddleware)
     # Where a file of keys is named, or other machines can reach it, a key is asked for even if the file is lost.
     if settings.api_keys_file is not None or not is_loopback(settings.host):
-        app.add_middleware(KeyHolders, keys=ApiKeys(settings.api_keys_file))
+        app.add_middleware(ApiKeyMiddleware, keys=ApiKeys(settings.api_keys_file))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS, settings.host, *_names(settings)])
-    app.add_middleware(PlainErrors)
+    app.add_middleware(ProblemMiddleware)
     return app
 
 

@@ -1,4 +1,4 @@
-"""The command line: `radius …`. Exit codes: 0 done, 1 failed, 2 wrong usage or refused input, 3 service away."""
+"""The command line: `radius …`. Exit codes: 0 done, 1 failed, 2 wrong usage or refused input, 3 service unreachable."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from service.commands.reading import read_array
 from service.commands.sweeps import print_sweep
 from service.commands.theory import app as theory_app
 from service.commands.training import print_training_run
-from service.contracts.presets import merge
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
+from service.contracts.specs import merge
 from service.contracts.sweeps import Sweep
 from service.contracts.training import TrainingRun
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
@@ -51,7 +51,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 def up(
     host: Annotated[str | None, typer.Option(help="address to bind")] = None,
     port: Annotated[int | None, typer.Option(help="port to bind; 0 takes a free one")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="where everything is kept")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="folder of the database and of all files")] = None,
 ) -> None:
     """Start the API and the workers on this machine; Ctrl-C stops them."""
     from service.supervisor import Supervisor
@@ -81,7 +81,7 @@ def api() -> None:
 
 @app.command()
 def health(role: Annotated[str | None, typer.Option(help="a worker of this machine; default: the API")] = None) -> None:
-    """Exit code 0 when the API can take jobs, or when the worker was seen lately; 3 otherwise."""
+    """Exit code 0 when the API accepts jobs, or when the worker had a heartbeat recently; 3 otherwise."""
     check_health(role, Settings())
 
 
@@ -98,12 +98,14 @@ def worker(
 
 @app.command()
 def demo(
-    model: Annotated[str | None, typer.Option(help="model folder or hub id; default: trained on the spot")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="model folder or hub id; default: a small GPT-2, trained first")
+    ] = None,
     corpus: Annotated[str | None, typer.Option(help="text file or folder; default: Python's reference")] = None,
     chunks: Annotated[int, typer.Option(help="chunks to sample")] = 2400,
     chunk_tokens: Annotated[int, typer.Option(help="tokens of a chunk")] = 40,
     data_dir: Annotated[Path | None, typer.Option(help="default: a temporary folder")] = None,
-    out: Annotated[Path, typer.Option(help="where figures and reports are left")] = Path("radius-demo"),
+    out: Annotated[Path, typer.Option(help="folder for figures and reports")] = Path("radius-demo"),
     as_json: AsJson = False,
 ) -> None:
     """Run the main job end to end, offline: text → activations → radius report and figure."""
@@ -120,7 +122,7 @@ def submit(
     kind: Kind,
     preset: Preset = None,
     values: Values = None,
-    watch_it: Annotated[bool, typer.Option("--watch", help="wait for the end")] = False,
+    watch_it: Annotated[bool, typer.Option("--watch", help="wait until the job has ended")] = False,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -187,7 +189,7 @@ def cancel(job_id: str, url: Url = DEFAULT_URL) -> None:
 
 @app.command()
 def retry(job_id: str, url: Url = DEFAULT_URL) -> None:
-    """Take a failed or cancelled job up again; what it has finished is kept."""
+    """Continue a failed or cancelled job; its finished segments are kept."""
     with _client(url) as client:
         console.print(client.retry(job_id).state, highlight=False)
 
@@ -209,7 +211,7 @@ def import_file(file: Path, name: str | None = None, url: Url = DEFAULT_URL, as_
 def report(
     report_id: str,
     figure: Annotated[Path | None, typer.Option(help="save the figure: .png, .svg or .pdf")] = None,
-    radii: Annotated[bool, typer.Option("--radii", help="show the counts within the radii asked for")] = False,
+    radii: Annotated[bool, typer.Option("--radii", help="show the counts within the radii of the spec")] = False,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -255,14 +257,14 @@ def metrics(
 @app.command()
 def query(
     set_id: Annotated[str, typer.Argument(help="an activation set")],
-    texts: Annotated[list[str] | None, typer.Argument(help="texts, run through the set's own model")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(help="texts, embedded by the set's own model")] = None,
     vectors: Annotated[Path | None, typer.Option(help="a 2-D .npy of vectors instead of texts")] = None,
     k: Annotated[int, typer.Option(help="nearest rows shown")] = 5,
     beta: Annotated[float, typer.Option(help="inverse temperature of the energies")] = 1.0,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Ask where a text lies among the rows of a set: radius query ACT "a sentence"."""
+    """Find the rows of a set nearest to a text: radius query ACT "a sentence"."""
     if bool(texts) == (vectors is not None):
         raise InvalidInput("give either texts or --vectors")
     points = None if vectors is None else read_array(vectors, "vectors")
@@ -276,7 +278,7 @@ def query(
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Check the installation; exit code 1 when something does not work."""
+    """Check the installation; exit code 1 when a check fails."""
     from service.commands.doctor import as_json as rows
     from service.commands.doctor import examine
 
@@ -322,7 +324,7 @@ def _exit_codes() -> Iterator[None]:
 
 
 def _client(url: str, **options: Any) -> Client:
-    """A client with the key in the environment's RADIUS_API_KEY, if there is one."""
+    """A client with the API key in RADIUS_API_KEY, if that is set."""
     return Client(url, api_key=os.environ.get("RADIUS_API_KEY"), **options)
 
 

@@ -6,13 +6,13 @@
     │   ├── UnsupportedModel    422
     │   ├── DoesNotFit          422
     │   └── NotAvailable        422
-    ├── Unauthorized            401
     ├── NotFound                404
     ├── TooLarge                413
     ├── Conflict                409
     │   ├── Cancelled           409
     │   └── Superseded          409
     ├── CorruptArtifact         500
+    ├── UnsupportedSpec         500
     ├── StorageFull             507
     ├── OutOfMemory             500
     ├── PoisonSegment           500
@@ -44,7 +44,7 @@ class RadiusError(Exception):
 
 
 class InvalidInput(RadiusError, ValueError):
-    """The request or the data is at fault; `errors` names each wrong field where there are more."""
+    """The request or the data is wrong; `errors` has an entry for each wrong field."""
 
     code = "invalid_input"
     status = 422
@@ -55,7 +55,7 @@ class InvalidInput(RadiusError, ValueError):
 
 
 class NonFiniteData(InvalidInput):
-    """A NaN or an infinity where a number must be."""
+    """A NaN or an infinity in the data."""
 
     code = "non_finite_data"
 
@@ -78,48 +78,41 @@ class NotAvailable(InvalidInput):
     code = "not_available"
 
 
-class Unauthorized(RadiusError):
-    """No API key, or none that is known."""
-
-    code = "unauthorized"
-    status = 401
-
-
 class NotFound(RadiusError, LookupError):
-    """No such thing under that id."""
+    """Nothing has that id."""
 
     code = "not_found"
     status = 404
 
 
 class TooLarge(RadiusError):
-    """Over a limit that /v1/limits shows."""
+    """The request exceeds a limit of /v1/limits."""
 
     code = "too_large"
     status = 413
 
 
 class Conflict(RadiusError):
-    """The thing is not in a state that allows this."""
+    """The object's state does not allow this request."""
 
     code = "conflict"
     status = 409
 
 
 class Cancelled(Conflict):
-    """The job was cancelled, or is gone, while a worker was at it."""
+    """The job was cancelled or deleted while a worker executed it."""
 
     code = "cancelled"
 
 
 class Superseded(Conflict):
-    """A worker that was away for too long: another one has its segment."""
+    """Another worker owns the segment now, since this one had no heartbeat for too long."""
 
     code = "superseded"
 
 
 class PoisonSegment(RadiusError):
-    """A segment whose workers keep dying without any progress."""
+    """Several workers died at one segment without progress in between."""
 
     code = "poison"
     status = 500
@@ -132,6 +125,13 @@ class CorruptArtifact(RadiusError):
     status = 500
 
 
+class UnsupportedSpec(RadiusError):
+    """The stored spec of a job has a field or a value of another version; `field` names the first."""
+
+    code = "unsupported_spec"
+    status = 500
+
+
 class StorageFull(RadiusError):
     """No space left on the data directory's device."""
 
@@ -140,14 +140,14 @@ class StorageFull(RadiusError):
 
 
 class OutOfMemory(RadiusError, MemoryError):
-    """The device's memory does not hold even one row."""
+    """The device's memory is too small for a single row."""
 
     code = "device_memory"
     status = 500
 
 
 class Unavailable(RadiusError):
-    """A part of the service is away; try again."""
+    """A part of the service cannot be reached; try again."""
 
     code = "unavailable"
     status = 503

@@ -1,4 +1,4 @@
-"""What made a result: the `provenance` block."""
+"""The `provenance` block of a result: what produced it."""
 
 from __future__ import annotations
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 2**20
 GIB = 2**30
-_LONGEST_SOCKET = 100
-# A connection that waits for an answer sees after 25 s that the server's machine has gone, instead of after hours.
-_KEEP_ALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
+_LONGEST_SOCKET = 100  # bytes of a Unix socket's path
+# A connection that waits for an answer notices within 25 s that the server's machine is unreachable.
+_KEEP_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
+
+def _renamed(name: str, earlier: str) -> AliasChoices:
+    """The environment variables of a setting that had an `earlier` name, which is still accepted."""
+    return AliasChoices(f"RADIUS_{name.upper()}", f"RADIUS_{earlier.upper()}")
 
 
 class Settings(BaseSettings):
-    """Every setting with its reason; as an environment variable `host` is `RADIUS_HOST`, and so on."""
+    """Every setting with its reason; the environment variable of `host` is `RADIUS_HOST`, and so on."""
 
     model_config = SettingsConfigDict(env_prefix="RADIUS_", extra="ignore", frozen=True, populate_by_name=True)
 
@@ -26,58 +33,62 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="address the API binds; without API keys only loopback is allowed"
     )
     port: int = Field(default=8000, ge=0, le=65535, description="port the API binds; 0 takes a free one")
-    data_dir: Path = Field(default=Path("radius-data"), description="database, shards, reports and caches live here")
+    data_dir: Path = Field(
+        default=Path("radius-data"), description="folder of the database, shards, reports and caches"
+    )
     database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in the data directory")
     idle_transaction_s: float = Field(
         default=15.0,
         ge=0,
-        description="PostgreSQL ends a session that is idle within a transaction for this long: a frozen worker would "
-        "keep its locks; 0: never, for a pooler that takes no options of a session",
+        description="PostgreSQL ends a session that is idle within a transaction for this long, so a frozen worker "
+        "does not keep its locks; 0: never, for a pooler that accepts no session options",
     )
     database_connect_s: int = Field(
-        default=5, ge=2, description="how long a connection to PostgreSQL may take; the driver knows none under 2 s"
+        default=5, ge=2, description="timeout of connecting to PostgreSQL; the driver's least is 2 s"
     )
     database_answer_s: float = Field(
         default=20.0,
         gt=0,
-        description="how long the API waits for PostgreSQL to answer before it says 503, and any process for a network "
-        "that loses what is sent; above IDLE_TRANSACTION_S, after which a frozen worker's lock falls free",
+        description="how long the API waits for PostgreSQL before it answers 503, and every process for a network that "
+        "drops packets; above IDLE_TRANSACTION_S, after which a frozen worker's lock is released",
     )
     database_password_file: Path | None = Field(
-        default=None, description="file with the password for DATABASE_URL, so that no environment shows it"
+        default=None, description="file with the password for DATABASE_URL, which then is in no environment variable"
     )
     api_keys_file: Path | None = Field(
-        default=None, description="hashes of the API keys (`radius keys create`); where named, all requests show one"
+        default=None, description="hashes of the API keys (`radius keys create`); when set, every request needs a key"
     )
     allowed_hosts: str = Field(
-        default="", description="names, separated by commas, that clients may call the API by, beside loopback ones"
+        default="", description="host names, separated by commas, that requests may have beside the loopback ones"
     )
     models_dir: Path | None = Field(default=None, description="model folders; default: DATA_DIR/models")
-    corpora_dir: Path | None = Field(default=None, description="text that may be registered; default: DATA_DIR/corpora")
+    corpora_dir: Path | None = Field(
+        default=None, description="folder of text that may be registered; default: DATA_DIR/corpora"
+    )
     device: str = Field(default="auto", description="device of a compute worker: auto, cpu or cuda:N")
     worker_name: str = Field(
-        default="local", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="of this machine's workers; jobs go on under it"
+        default="local",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="name of this machine's workers; restarted under it, they continue their jobs",
     )
     torch_threads: int = Field(default=0, ge=0, description="threads of a compute worker; 0: all cores")
 
     max_json_bytes: int = Field(
         default=8 * MIB, ge=1024, description="largest JSON body; a spec is a few hundred bytes"
     )
-    max_upload_bytes: int = Field(
-        default=8 * GIB, ge=1024, description="largest uploaded file; streamed to disk, never held"
-    )
+    max_upload_bytes: int = Field(default=8 * GIB, ge=1024, description="largest uploaded file; it is streamed to disk")
     max_chunks: int = Field(
         default=20_000_000, ge=1, description="largest sample of one extraction; a row is 4 d_model bytes"
     )
     max_page: int = Field(default=200, ge=1, description="longest page of a listing")
     max_document_bytes: int = Field(
-        default=256 * MIB, ge=1024, description="largest single document; one is held in memory"
+        default=256 * MIB, ge=1024, description="largest single document; each is read into memory"
     )
     corpus_scan_wait_s: float = Field(
-        default=5.0, ge=0, description="how long registering waits for the count of a corpus"
+        default=5.0, ge=0, description="how long registration waits for the count of a corpus"
     )
 
-    shard_tokens: int = Field(default=65_536, ge=1, description="tokens that make one shard, the unit of resuming")
+    shard_tokens: int = Field(default=65_536, ge=1, description="tokens of one shard, the unit of resuming")
     batch_tokens: int = Field(
         default=0, ge=0, description="tokens of one forward pass, part of a shard's fixed batches; 0: by the device"
     )
@@ -87,28 +98,30 @@ class Settings(BaseSettings):
     disk_reserve_bytes: int = Field(
         default=GIB,
         ge=0,
-        description="of the data directory's disk that jobs leave free; one that needs more is refused",
+        description="free space that jobs leave on the data directory's disk; a job that needs it is refused",
     )
     calibration_wait_s: float = Field(
         default=20.0, ge=0, description="how long an estimate waits for the first measurement of a device"
     )
     search_memory_bytes: int = Field(
-        default=16 * GIB, ge=0, description="a search whose encoded rows need more encodes them again for every panel"
+        default=16 * GIB,
+        ge=0,
+        description="a search whose encoded rows need more memory encodes them again for every panel",
     )
     search_split_work: float = Field(
         default=1e12,
         ge=0,
-        description="pairs × dimensions from which a search is planned in parts; a smaller one takes seconds",
+        description="pairs × dimensions from which a search is divided into parts; a smaller one takes seconds",
     )
     search_segment_s: float = Field(
         default=20.0,
         gt=0,
-        description="longest part of a search: how long a short job waits at most, and what a death costs",
+        description="longest part of a search: what a short job waits for at most, and what is lost when a worker dies",
     )
     energy_basin_rows: int = Field(
-        default=64, ge=1, description="patterns whose ball is tried out: do starts on its sphere return?"
+        default=64, ge=1, description="patterns whose ball is tested: do starting points on its sphere return?"
     )
-    energy_curvature_rows: int = Field(default=64, ge=1, description="points at which the Hessian is looked at")
+    energy_curvature_rows: int = Field(default=64, ge=1, description="points at which the Hessian is computed")
     max_evaluate_numbers: int = Field(
         default=1_000_000, ge=1, description="patterns and queries of one evaluation, in numbers"
     )
@@ -119,47 +132,55 @@ class Settings(BaseSettings):
         default=32 * MIB, ge=1024, description="JSON body of an evaluation or a query; a number is up to 25 bytes"
     )
     query_memory_bytes: int = Field(
-        default=8 * GIB, ge=0, description="rows that the query worker keeps in memory; a larger set is read from disk"
+        default=8 * GIB,
+        ge=0,
+        description="memory of the sets that the query worker keeps; a set whose rows need more is read from disk",
+    )
+    query_sets: int = Field(
+        default=64,
+        ge=1,
+        description="sets that the query worker keeps, the last queried ones: those read from disk hold little memory, "
+        "but all of their files open",
     )
     query_timeout_s: float = Field(default=30.0, gt=0, description="how long the API waits for the query worker")
     max_queries: int = Field(default=256, ge=1, description="texts or vectors of one query")
     null_queries: int = Field(default=1_000, ge=1, description="sampled queries of the Gaussian null model")
-    poll_interval_s: float = Field(default=0.1, gt=0, description="how often a worker asks whether a new segment waits")
+    poll_interval_s: float = Field(default=0.1, gt=0, description="pause between two polls of a worker's queue")
     progress_interval_s: float = Field(
         default=0.5, ge=0, description="least time between two progress writes of a segment"
     )
     reconcile_interval_s: float = Field(
         default=1.0,
         gt=0,
-        validation_alias=AliasChoices("RADIUS_RECONCILE_INTERVAL_S", "RADIUS_SETTLE_INTERVAL_S"),
-        description="how often the control worker ends jobs that were cancelled, lost or are overdue",
+        validation_alias=_renamed("reconcile_interval_s", "settle_interval_s"),
+        description="pause between two passes in which the control worker ends jobs that were cancelled, lost or late",
     )
     takeover_interval_s: float = Field(
-        default=5.0, gt=0, description="how often a worker looks for dead ones, whose segments it puts back"
+        default=5.0, gt=0, description="pause between two checks for dead workers, whose segments are requeued"
     )
     lease_s: float = Field(
-        default=20.0, gt=0, description="a worker not seen for this long is frozen or cut off; others take over"
+        default=20.0, gt=0, description="a worker without a heartbeat for this long counts as dead; others take over"
     )
     stuck_s: float = Field(
         default=120.0,
         gt=0,
-        description="a worker that goes on for this long with a segment of a job that has ended is ended itself",
+        description="a worker still busy this long with a segment of an ended job is killed",
     )
     training_segment_s: float = Field(
         default=45.0,
         gt=0,
-        description="how long a training keeps a compute worker; then the next job has its turn",
+        description="longest segment of a training on a compute worker; then the next job runs",
     )
     trainer_segment_s: float = Field(
         default=900.0,
         gt=0,
-        description="the same on a trainer, where nothing else waits; a death costs what came after an evaluation",
+        description="the same on a trainer, where nothing else waits; a death loses the steps since an evaluation",
     )
     retain_jobs_days: float | None = Field(
         default=None,
         gt=0,
-        description="ended jobs are deleted with their files when they are older, but for those labelled keep=true or "
-        "whose sets are in use; default: never",
+        description="older ended jobs are deleted with their files, except those labelled keep=true or whose sets are "
+        "in use; default: never",
     )
     retain_failed_days: float | None = Field(
         default=None, gt=0, description="the same for failed and cancelled jobs; default: as RETAIN_JOBS_DAYS"
@@ -167,20 +188,20 @@ class Settings(BaseSettings):
     leftover_age_s: float = Field(
         default=86_400.0,
         ge=0,
-        description="files that no job and no row has and nobody has written in for this long are of a dead process; "
+        description="files that belong to no job and no row are deleted when nothing was written to them for so long; "
         "an import writes every few seconds",
     )
     index_cache_bytes: int = Field(
-        default=64 * GIB, ge=0, description="of cached indices on disk; the least recently used ones go"
+        default=64 * GIB, ge=0, description="cached indices on disk; the least recently used are deleted"
     )
     cleanup_interval_s: float = Field(
         default=600.0,
         gt=0,
-        validation_alias=AliasChoices("RADIUS_CLEANUP_INTERVAL_S", "RADIUS_SWEEP_INTERVAL_S"),
-        description="how often the control worker deletes expired jobs and leftover files",
+        validation_alias=_renamed("cleanup_interval_s", "sweep_interval_s"),
+        description="pause between two clean-ups, in which the control worker deletes expired jobs and orphaned files",
     )
     drain_s: float = Field(
-        default=6.0, ge=0, description="how long a stopped worker may go on with its segment; then another takes it up"
+        default=6.0, ge=0, description="how long a stopping worker may continue its segment; then another worker does"
     )
     restart_delay_s: float = Field(
         default=0.5, ge=0, description="pause before the supervisor starts a dead process again"
@@ -193,24 +214,12 @@ class Settings(BaseSettings):
 
     @property
     def resolved_database_url(self) -> str:
-        """The URL with its password; sessions of PostgreSQL get our limits, also those that the job engine opens."""
-        from sqlalchemy import URL, make_url  # here, so that a command which reads settings alone does not load it
-
-        own = URL.create("sqlite", database=str(self.data_dir / "radius.db"))
-        url = own if self.database_url is None else make_url(self.database_url)
+        url = self.database_url or f"sqlite:///{self.data_dir / 'radius.db'}"
         if self.database_password_file is not None:
-            if not url.username or url.password is not None:
-                raise ValueError("DATABASE_PASSWORD_FILE goes with a DATABASE_URL that has a user and no password")
-            url = url.set(password=self.database_password_file.read_text().strip())
-        if url.get_backend_name() == "postgresql":
-            url = url.set(query={**self._session_parameters(), **url.query})
-        return url.render_as_string(hide_password=False)
-
-    def _session_parameters(self) -> dict[str, str]:
-        limit_ms = max(1, round(1000 * self.idle_transaction_s))
-        idle = {"options": f"-c idle_in_transaction_session_timeout={limit_ms}"} if self.idle_transaction_s else {}
-        answer_ms, connect_s = round(1000 * self.database_answer_s), self.database_connect_s
-        return idle | _KEEP_ALIVE | {"connect_timeout": str(connect_s), "tcp_user_timeout": str(answer_ms)}
+            url = _with_password(url, self.database_password_file.read_text().strip())
+        url = _with_idle_limit(url, self.idle_transaction_s)
+        network = {"connect_timeout": self.database_connect_s, "tcp_user_timeout": round(1000 * self.database_answer_s)}
+        return _with_parameters(url, network | _KEEP_ALIVE)
 
     @property
     def models_root(self) -> Path:
@@ -230,7 +239,7 @@ class Settings(BaseSettings):
 
     @property
     def staging_root(self) -> Path:
-        """Unpublished files: beside the published ones, so that publishing is a rename."""
+        """Unpublished files; on the disk of the published ones, so that publishing is a rename."""
         return self.artifacts_root / ".staging"
 
     @property
@@ -243,7 +252,7 @@ class Settings(BaseSettings):
 
     @property
     def query_socket(self) -> Path:
-        """Where the query worker listens: in the data directory, unless that name is too long for a socket."""
+        """Socket of the query worker: in the data directory, or in the temporary folder if that path is too long."""
         path = self.data_dir / "run" / "query.sock"
         if len(str(path)) <= _LONGEST_SOCKET:
             return path
@@ -251,7 +260,7 @@ class Settings(BaseSettings):
         return Path(tempfile.gettempdir()) / f"radius-{os.getuid()}-{digest}" / "query.sock"
 
     def make_folders(self) -> None:
-        """Make the folders that every process expects."""
+        """Create the folders that every process expects."""
         for folder in (self.models_root, self.corpora_root, self.uploads_root, self.artifacts_root, self.index_cache):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -262,3 +271,32 @@ class Settings(BaseSettings):
             "max_evaluate_numbers", "max_evaluate_products", "max_evaluate_bytes", "max_queries",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
+
+
+def _with_idle_limit(url: str, seconds: float) -> str:
+    """The URL with the idle limit of a PostgreSQL session; a URL that has `options` already is unchanged.
+
+    The limit is in the URL because the job engine opens sessions too, and a frozen worker may hold locks in either.
+    """
+    if not seconds:
+        return url
+    return _with_parameters(url, {"options": f"-c idle_in_transaction_session_timeout={max(1, round(1000 * seconds))}"})
+
+
+def _with_parameters(url: str, parameters: Mapping[str, object]) -> str:
+    """A PostgreSQL URL with these connection parameters added, except those that it has already."""
+    if not url.startswith("postgresql"):
+        return url
+    parts = urlsplit(url)  # sqlalchemy.URL would write a space as +, which libpq does not read as one
+    given = {part.partition("=")[0] for part in parts.query.split("&")}
+    added = [f"{name}={quote(str(value))}" for name, value in parameters.items() if name not in given]
+    return f"{url}{'&' if parts.query else '?'}{'&'.join(added)}" if added else url
+
+
+def _with_password(url: str, password: str) -> str:
+    """`scheme://user@host/name` with the password put in."""
+    parts = urlsplit(url)
+    user, separator, host = parts.netloc.rpartition("@")
+    if not separator or ":" in user:
+        raise ValueError("DATABASE_PASSWORD_FILE goes with a DATABASE_URL that has a user and no password")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))

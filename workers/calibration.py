@@ -1,4 +1,4 @@
-"""How fast this device is at what jobs do: each measured on a small piece of it, by the code that does it in a job."""
+"""The speed of this device at each kind of work, measured on a small sample by the code that jobs run."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ from workers.models.trainable import TrainableModel
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.null_model import covariance_spectrum, gaussian_null
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.optimizer import adamw
@@ -42,7 +43,7 @@ from workers.training.optimizer import adamw
 _WIDTHS = (128, 768)  # of forward passes: the smallest models here, and GPT-2
 _LAYERS, _CONTEXT, _VOCABULARY = 2, 128, 512
 _ROWS, _D = 8192, 512  # of a search
-_FEW = 2048  # rows where float64 or every pair is looked at
+_FEW = 2048  # rows for work that computes every pair in float64
 _DRAWS = 1000
 _STORED_BYTES = 32 * 2**20
 _TEXT_BYTES = 2**20
@@ -60,18 +61,18 @@ class _Model:
 
 
 def calibrate(device: torch.device, documents: list[Document], folder: Path) -> Calibration:
-    """Measure everything, in some seconds; `documents` give the text, files go to `folder` for a moment."""
+    """Measure all rates, in some seconds; `documents` give the text, `folder` holds temporary files."""
     generator = np.random.Generator(np.random.PCG64(0))
     rows = StoredRows(generator.standard_normal((_ROWS, _D), dtype=np.float32))
     few = StoredRows(generator.standard_normal((_FEW, _D), dtype=np.float32))
-    means = Means(device)
-    counted = [float(np.sqrt(_D))]  # well below the distances, as asked in practice
+    options = SearchOptions(device)
+    counted = [float(np.sqrt(_D))]  # well below the distances, like the radii of real jobs
     return Calibration(
         tokenising=_tokenising(documents),
         forward=[_forward(width, device) for width in _WIDTHS],
         training=[_training(_sentences(), device), _training(_windows(), device)],
-        searching=_ROWS**2 / 2 * _D / _seconds(lambda: _search(rows, means)),
-        counting=_FEW**2 / 2 * _D / _seconds(lambda: count_within(few, np.arange(_FEW), counted, means=means)),
+        searching=_ROWS**2 / 2 * _D / _seconds(lambda: _search(rows, options)),
+        counting=_FEW**2 / 2 * _D / _seconds(lambda: count_within(Question.of_all_rows(few), counted, options)),
         drawing=_ROWS * _D * (_D + _DRAWS) / _seconds(lambda: _draw(rows)),
         energies=_FEW**2 * _D / _seconds(lambda: evaluate(prepare_patterns(few, device=device), few, own=_own(few))),
         storing=_STORED_BYTES / _seconds(lambda: _store(folder)),
@@ -81,7 +82,7 @@ def calibrate(device: torch.device, documents: list[Document], folder: Path) -> 
 
 
 def _seconds(act: Callable[[], object]) -> float:
-    """The faster of two runs after a first one that warms up."""
+    """The time of the faster of two runs, after a warm-up run."""
     taken = []
     for _ in range(3):
         began = time.perf_counter()
@@ -135,7 +136,7 @@ def _training(given: _Model, device: torch.device) -> Rate:
     tokens = torch.randint(0, given.shape.d_vocab, given.batch, device=device)
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # as runs do unless told
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # the default of training runs
             hidden_ND = model.hidden(tokens).flatten(0, 1)
             loss = linear_cross_entropy(hidden_ND, model.output_weight, model.output_bias, tokens.flatten())
         loss.backward()
@@ -147,8 +148,8 @@ def _training(given: _Model, device: torch.device) -> Rate:
     return Rate(d_model=given.shape.d_model, per_s=flops / _seconds(step))
 
 
-def _search(rows: StoredRows, means: Means) -> None:
-    exact_neighbors(rows, seeded_permutation(len(rows), 0), [len(rows)], means=means)
+def _search(rows: StoredRows, options: SearchOptions) -> None:
+    exact_neighbors(Question(rows, seeded_permutation(len(rows), 0), [len(rows)]), options)
 
 
 def _draw(rows: StoredRows) -> None:

@@ -1,7 +1,7 @@
 """A worker process: `python -m workers.main --role control|compute|train|query`.
 
-One process has one device and takes one segment at a time; a machine with more devices runs more compute workers. A
-trainer is a compute worker that takes segments of training only, where a device is set apart for them; with several,
+One process has one device and runs one segment at a time; a machine with more devices runs more compute workers. A
+trainer is a compute worker that runs training segments only, on a device reserved for them; with several devices,
 `torchrun --standalone --nproc-per-node=N -m workers.main --role train` is one trainer on N of them.
 """
 
@@ -38,12 +38,12 @@ from service.jobs.reconciler import JobReconciler
 from service.jobs.retention import Retention
 from service.jobs.submission import Submission
 from service.settings import Settings
-from workers.flows.runtime import Runtime, set_runtime
+from workers.flows.engine.runtime import Runtime, set_runtime
 from workers.watching import keep_lock, keep_noticing, keep_recovering, only_one
 
 logger = logging.getLogger("radius.worker")
-# A parent only waits, in a thread; scans and short jobs must not wait for trainings, nor a sweep's runs for sweeps.
-# How many at once, and after how many pauses it is asked whether something waits: trainings can wait half a second.
+# Of each queue: workflows at once, and poll intervals between two polls. A job's workflow only waits, in a thread; scans
+# and short jobs must not wait for trainings, nor the runs of a sweep for sweeps. Trainings can wait half a second.
 _QUEUES = {
     "control": {CONTROL_QUEUE: (192, 1), TRAININGS_QUEUE: (96, 5), RUNS_QUEUE: (96, 5)},
     "compute": {COMPUTE_QUEUE: (1, 1)},
@@ -60,7 +60,7 @@ def main() -> None:
     settings = Settings()
     settings.make_folders()
     name = f"{role}-{settings.worker_name}"
-    if role == "train" and _follows(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
+    if role == "train" and _is_other_rank(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
         return
     lock = only_one(settings, name)
     threading.Thread(target=keep_lock, args=(lock, settings), name="lock", daemon=True).start()
@@ -79,17 +79,16 @@ def main() -> None:
     run_worker(settings, role, name, stop, at_once)
 
 
-def _follows(runtime: Runtime) -> bool:
-    """False for a trainer; another of the ranks that `torchrun` has started follows it until `torchrun` ends them."""
+def _is_other_rank(runtime: Runtime) -> bool:
+    """False for rank 0 of a trainer; another rank that `torchrun` started runs here until `torchrun` ends it."""
     from workers.devices.device import set_precise_float32
-    from workers.flows.training import follow
+    from workers.flows.training.segments import follow
     from workers.training.ranks import own_ranks
 
     if own_ranks().rank == 0:
         return False
-    set_runtime(runtime)
     set_precise_float32(runtime.settings.torch_threads)
-    follow()
+    follow(runtime)
     return True
 
 
@@ -100,7 +99,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     set_runtime(runtime)
     _launch(settings, role, name)
     pauses_s = {queue: pace * settings.poll_interval_s for queue, (_, pace) in _QUEUES[role].items()}
-    QueuePolling(catalog, pauses_s, lambda: not runtime.working.is_set(), runtime.draining).begin()
+    QueuePolling(catalog, pauses_s, lambda: not runtime.busy.is_set(), runtime.draining).begin()
     if role in ("compute", "train"):
         _introduce(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
@@ -109,8 +108,8 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
         DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL_S, on_conflict="always_update")
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
-    liveness = Liveness(catalog, engine, settings)
-    threading.Thread(target=keep_recovering, args=(liveness, name, runtime.is_at), name="takeover", daemon=True).start()
+    recovering = (Liveness(catalog, engine, settings), name, runtime.is_executing)
+    threading.Thread(target=keep_recovering, args=recovering, name="takeover", daemon=True).start()
     stuck = (catalog, name, settings.stuck_s)
     threading.Thread(target=keep_noticing, args=stuck, name="stuck", daemon=True).start()
     if role == "control":
@@ -123,7 +122,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     if role != "control":
         _drain(settings.drain_s, hurry)
     _release(catalog, name)
-    # A segment that is still under way is taken up again by another worker, from its last finished shard.
+    # Another worker runs an unfinished segment again, from its last finished shard.
     logging.shutdown()
     os._exit(0)
 
@@ -143,10 +142,9 @@ def _launch(settings: Settings, role: str, name: str) -> None:
         }
     )
     if role == "control":
-        import workers.flows.parents
-        import workers.flows.training_parents
+        import workers.flows.control
     else:
-        import workers.flows.segments  # noqa: F401
+        import workers.flows.compute  # noqa: F401
         from workers.devices.device import choose_device, set_precise_float32
 
         set_precise_float32(settings.torch_threads)
@@ -154,8 +152,8 @@ def _launch(settings: Settings, role: str, name: str) -> None:
 
 
 def _introduce(runtime: Runtime) -> None:
-    """Say what this worker computes on, for estimates; where the database is away they do without."""
-    from workers.flows.calibrating import this_device
+    """Record this worker's device, for estimates; they do without it while the database is away."""
+    from workers.flows.calibrations.measure import this_device
 
     device = this_device(runtime.settings)
     try:
@@ -166,7 +164,7 @@ def _introduce(runtime: Runtime) -> None:
 
 
 def _drain(seconds: float, hurry: threading.Event) -> None:
-    """Take nothing more, and let the segment under way end: a training writes a checkpoint, others may be that far."""
+    """Take no more segments and let the running one end: a training writes a checkpoint, others may finish."""
 
     def end() -> None:
         DBOS.destroy(workflow_completion_timeout_sec=max(1, round(seconds)))
@@ -177,7 +175,7 @@ def _drain(seconds: float, hurry: threading.Event) -> None:
 
 
 def _release(catalog: Catalog, name: str) -> None:
-    """A planned stop is no death of the segment under way."""
+    """Release the running segment: a planned stop does not count as a death."""
     try:
         with catalog.begin() as connection:
             segments.release_all(connection, name)
@@ -198,7 +196,7 @@ def _keep_cleaning_up(retention: Retention, stop: threading.Event) -> None:
         try:
             retention.clean_up(now())
         except Exception:
-            logger.exception("cleaning up failed; it is tried again")
+            logger.exception("cleaning up failed; it is repeated")
         if stop.wait(retention.settings.cleanup_interval_s):
             return
 

@@ -1,4 +1,4 @@
-"""What `radius doctor` runs in a process of its own: the devices, and a search of 100 vectors. Prints JSON."""
+"""The checks that `radius doctor` runs in a separate process: the devices, and a search of 100 vectors. Prints JSON."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_index import faiss_version
 from workers.neighbors.permutation import seeded_permutation
+from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 
@@ -33,10 +34,10 @@ def probe_devices() -> list[dict[str, object]]:
 
 
 def probe_search() -> dict[str, object]:
-    """Nearest neighbours of 100 vectors by the product's engine, held against the float64 reference."""
+    """Nearest neighbours of 100 vectors by the product's engine, compared with the float64 reference."""
     rows = np.random.default_rng(0).standard_normal((100, 16)).astype(np.float32)
     began = time.perf_counter()
-    found, _ = exact_neighbors(StoredRows(rows), seeded_permutation(100, 0), [100])
+    found, _ = exact_neighbors(Question(StoredRows(rows), seeded_permutation(100, 0), [100]))
     distances, ids = nearest_reference(rows)
     right = bool(
         (found[0].ids == ids[found[0].rows]).all() and np.allclose(found[0].distances, distances[found[0].rows])

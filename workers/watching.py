@@ -1,4 +1,4 @@
-"""What a worker process sees to while its segments run: its lock, dead workers, segments that nobody needs now."""
+"""Threads of a worker process beside its segments: its lock, dead workers, segments whose jobs have ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPLACED, STUCK = 70, 71  # exit codes
 
 
 def only_one(settings: Settings, name: str) -> WorkerLock:
-    """Take the lock of this worker's name; the end of this process lets go, whatever the database does then.
+    """Take the lock of this worker's name; the end of this process releases it, even while the database is away.
 
     The engine would give two processes of one name the same segments.
     """
@@ -32,7 +32,7 @@ def only_one(settings: Settings, name: str) -> WorkerLock:
 
 
 def keep_lock(lock: WorkerLock, settings: Settings) -> None:
-    """See to it that this worker has its lock; others look twice before they think it dead, this one more often."""
+    """Keep holding this worker's lock; it is checked more often than others check it, who need two checks to act."""
     while True:
         time.sleep(settings.takeover_interval_s / _LOOKS)
         try:
@@ -57,7 +57,7 @@ def keep_recovering(liveness: Liveness, name: str, is_at: Callable[[str], bool])
 
 
 def keep_noticing(catalog: Catalog, worker: str, stuck_s: float) -> None:
-    """End this process when it goes on for `stuck_s` with a segment whose job has ended or is being cancelled.
+    """End this process when it runs a segment for `stuck_s` after the job has ended or its cancellation was requested.
 
     A segment looks at every progress whether to go on. One that hangs, in a call of a device that never returns, does
     not, and nothing but the end of its process gives the device back.
@@ -80,7 +80,7 @@ def keep_noticing(catalog: Catalog, worker: str, stuck_s: float) -> None:
 
 
 def _patiently(take: Callable[[], bool]) -> bool:
-    """Try for some seconds: others take the lock for a moment, to see whether it is free."""
+    """Retry for some seconds: other workers take the lock briefly, to check whether it is free."""
     deadline = time.monotonic() + _PATIENCE_S
     while not take():
         if time.monotonic() > deadline:

@@ -21,6 +21,7 @@ from service.contracts.radius import Histogram
 from service.errors import InvalidInput, TooLarge
 from service.settings import Settings
 from service.theory.evaluation import evaluate_queries
+from service.theory.histograms import histogram_counts, histogram_edges
 
 router = APIRouter(prefix="/v1/energy", tags=["energy"], route_class=StrictRoute, responses=RESPONSES)
 
@@ -59,8 +60,8 @@ def get_energy_histogram(
     """One quantity of one layer over all points, in `bins` equal bins."""
     folder = _folder(services, report_id)
     values = folder.values(of, layer, folder.report().layers, beta)
-    counts, edges = np.histogram(values, bins)
-    return Histogram(edges=edges.tolist(), counts=counts.tolist())
+    edges = histogram_edges([values], bins)
+    return Histogram(edges=edges.tolist(), counts=histogram_counts(values, edges))
 
 
 @router.get("/{report_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)
@@ -72,7 +73,7 @@ def get_energy_figure(report_id: Identifier, ending: Ending, services: ServicesD
 def _folder(services: Services, report_id: str) -> EnergyFolder:
     with services.catalog.read() as connection:
         _, sha256 = catalog.get(connection, report_id)
-    return EnergyFolder(services.settings.artifacts_root / report_id, sha256)
+    return EnergyFolder(services.settings.artifacts_root / report_id, sha256, services.digests)
 
 
 def _rows(field: str, rows: list[list[float]]) -> np.ndarray:

@@ -15,7 +15,7 @@ _OPEN = ("/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth
 _OPEN_FOLDER = "/static-offline-docs/"
 
 
-class KeyHolders:
+class ApiKeyMiddleware:
     """401 for a request without one of the API keys; health and documentation are open."""
 
     def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
@@ -38,7 +38,7 @@ class KeyHolders:
         return scheme.lower() == b"bearer" and self.keys.owner(token.strip()) is not None
 
 
-class SameSite:
+class SameSiteMiddleware:
     """403 for a request that changes something and that a browser sends on behalf of a page of another origin."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,7 +51,7 @@ class SameSite:
             await self.app(scope, receive, send)
 
 
-class PlainErrors:
+class ProblemMiddleware:
     """What the framework answers in plain text (a limit, a range, a host) becomes a problem of the same status."""
 
     def __init__(self, app: ASGIApp) -> None:

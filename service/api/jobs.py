@@ -20,7 +20,7 @@ from service.contracts.estimates import Estimate
 from service.contracts.jobs import Job, JobEvent, JobKind, JobRequest, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute, responses=RESPONSES)
-_LOOK_S = 0.25
+_POLL_S = 0.25
 
 
 @router.post("", status_code=202)
@@ -49,7 +49,7 @@ async def estimate_job(request: JobRequest, services: ServicesDep) -> Estimate:
     if found.device is not None and found.calibration is None:
         await run_in_threadpool(services.estimation.calibrate, found.device)
         while found.calibration is None and time.monotonic() < deadline:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
             found = await run_in_threadpool(services.estimation.estimate, request)
     return found
 
@@ -106,6 +106,7 @@ def list_job_events(
         jobs.get(connection, job_id)
         if "text/event-stream" in request.headers.get("accept", ""):
             known = max(after, int(last_event_id or 0))
-            return StreamingResponse(stream_events(services.catalog, job_id, known), media_type="text/event-stream")
+            stream = stream_events(services.catalog, services.events, job_id, known)
+            return StreamingResponse(stream, media_type="text/event-stream")
         data, following = events.page(connection, job_id, limit, after)
     return Page(data=data, next=following)

@@ -17,6 +17,7 @@ from service.catalog import radius as catalog
 from service.contracts.activations import ActivationRow
 from service.contracts.base import Contract, Identifier, Page
 from service.contracts.radius import Histogram, Neighbor, NeighborPair, RadiusReport, RadiusSummary
+from service.theory.histograms import histogram_counts, histogram_edges
 
 router = APIRouter(prefix="/v1/radius", tags=["radius"], route_class=StrictRoute, responses=RESPONSES)
 
@@ -75,16 +76,13 @@ def get_radius_histogram(
     folder = _folder(services, report_id)
     report = folder.report()
     values = [folder.distances(position) for position in range(len(report.fractions))]
-    found = [sample for sample in values if len(sample)]
-    low = min((float(sample.min()) for sample in found), default=0.0)
-    high = max((float(sample.max()) for sample in found), default=1.0)
-    edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
+    edges = histogram_edges(values, bins)
     return Histograms(
         fractions=[
             FractionHistogram(
                 fraction=part.fraction,
                 n=part.n,
-                histogram=Histogram(edges=edges.tolist(), counts=np.histogram(sample, edges)[0].tolist())
+                histogram=Histogram(edges=edges.tolist(), counts=histogram_counts(sample, edges))
                 if len(sample)
                 else None,
             )
@@ -119,11 +117,16 @@ def list_radius_neighbors(
     folder = _folder(services, report_id)
     start = after or 0
     report = folder.report()
-    within = report.reference is None
-    pairs, more = folder.pairs(farthest=order == "farthest", start=start, count=limit, within=within)
-    _, _, asking = services.stored_set(report.activations)
-    _, _, searched = services.stored_set(report.reference or report.activations)
-    rows = zip(asking.rows([a for a, _, _ in pairs]), searched.rows([b for _, b, _ in pairs]), strict=True)
+    pairs, more = folder.pairs(
+        farthest=order == "farthest",
+        start=start,
+        count=limit,
+        within=report.reference is None,
+        orders=services.pair_orders,
+    )
+    _, _, queries = services.stored_set(report.activations)
+    _, _, database = services.stored_set(report.reference or report.activations)
+    rows = zip(queries.rows([a for a, _, _ in pairs]), database.rows([b for _, b, _ in pairs]), strict=True)
     data = [
         NeighborPair(distance=distance, radius=distance / 2, a=_neighbor(a), b=_neighbor(b))
         for (_, _, distance), (a, b) in zip(pairs, rows, strict=True)
@@ -140,7 +143,7 @@ def get_radius_figure(report_id: Identifier, ending: Ending, services: ServicesD
 def _folder(services: Services, report_id: str) -> ReportFolder:
     with services.catalog.read() as connection:
         _, sha256 = catalog.get(connection, report_id)
-    return ReportFolder(services.settings.artifacts_root / report_id, sha256)
+    return ReportFolder(services.settings.artifacts_root / report_id, sha256, services.digests)
 
 
 def _neighbor(row: ActivationRow) -> Neighbor:

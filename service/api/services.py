@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator
 
+from service.api.event_feed import EventPoller
 from service.api.query_proxy import QueryProxy
 from service.api.readiness import Readiness
 from service.artifacts.activation_set import ActivationSet
+from service.artifacts.file_digests import FileDigests
+from service.artifacts.report import PairOrders, pair_orders
 from service.catalog import activations
 from service.catalog.engine import Catalog
 from service.contracts.activations import ActivationStatistics, ActivationSummary
@@ -25,7 +28,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, catalog, jobs in and after submission, the way to the query worker, and whether we are ready."""
+    """Settings, catalog, jobs in and after submission, query worker, readiness, events, and caches of what is read."""
 
     settings: Settings
     catalog: Catalog
@@ -34,14 +37,19 @@ class Services:
     control: JobControl
     queries: QueryProxy
     readiness: Readiness
+    events: EventPoller
+    digests: FileDigests = field(default_factory=FileDigests)
+    pair_orders: PairOrders = field(default_factory=pair_orders)
 
     def stored_set(self, set_id: str) -> tuple[ActivationSummary, ActivationStatistics, ActivationSet]:
         """A published activation set: its row, its statistics, its folder; raises `NotFound`."""
         with self.catalog.read() as connection:
             summary, statistics = activations.get(connection, set_id)
-        return summary, statistics, ActivationSet(self.settings.artifacts_root / set_id, summary.sha256)
+        folder = ActivationSet(self.settings.artifacts_root / set_id, summary.sha256, self.digests)
+        return summary, statistics, folder
 
     def close(self) -> None:
+        self.events.close()
         self.queries.close()
         self.readiness.close()
         self.submission.engine.close()
@@ -61,6 +69,7 @@ def build_services(settings: Settings) -> Services:
         JobControl(catalog, engine, settings),
         QueryProxy(settings),
         Readiness(settings.resolved_database_url),
+        EventPoller(catalog),
     )
 
 

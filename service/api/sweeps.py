@@ -39,4 +39,4 @@ def get_sweep_figure(sweep_id: Identifier, ending: Ending, services: ServicesDep
     with services.catalog.read() as connection:
         step, sha256 = sweeps.view(connection, sweep_id)
     folder = services.settings.artifacts_root / sweep_id / view_name(step)
-    return figure_response(ArtifactFolder(folder, sha256), ending)
+    return figure_response(ArtifactFolder(folder, sha256, services.digests), ending)

@@ -86,4 +86,5 @@ def get_training_figure(run_id: Identifier, ending: Ending, services: ServicesDe
 def _view(run_id: str, services: Services) -> ArtifactFolder:
     with services.catalog.read() as connection:
         step, sha256 = catalog.view(connection, run_id)
-    return ArtifactFolder(services.settings.artifacts_root / run_id / view_name(step), sha256)
+    folder = services.settings.artifacts_root / run_id / view_name(step)
+    return ArtifactFolder(folder, sha256, services.digests)

@@ -11,7 +11,6 @@ Row r of a shard is chunk r // rows_per_chunk, at `position`, or at r % rows_per
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from safetensors.numpy import load_file, save
 
 from service.artifacts.atomic import atomic_path, sha256_file
 from service.artifacts.manifest import MANIFEST, ArtifactFolder, describe_file, read_manifest, write_manifest
+from service.artifacts.mapped import map_tensors
 from service.artifacts.statistics import RunningStatistics
 from service.artifacts.strings import pack_strings, unpack_string
 from service.contracts.activations import ActivationRow
@@ -48,21 +48,11 @@ def save_tensors(target: Path, tensors: dict[str, Array]) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, Array]:
-    """The tensors of a file that no manifest vouches for yet; raises `CorruptArtifact` where they cannot be read."""
+    """The tensors of a file that is not yet in a manifest; raises `CorruptArtifact` where they cannot be read."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise CorruptArtifact("an unpublished file of tensors is missing or cannot be read") from error
-
-
-def _map_tensor(path: Path, name: str) -> Array:
-    """A tensor of a safetensors file where it lies: 8 bytes of header length, the header, then the data."""
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        entry = json.loads(stream.read(length))[name]
-    dtype = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}[entry["dtype"]]
-    shape, start = tuple(entry["shape"]), 8 + length + entry["data_offsets"][0]
-    return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape)
 
 
 def save_chunks(target: Path, tokens: Array, document: Array, offset: Array, ids: list[str], texts: list[str]) -> None:
@@ -143,8 +133,8 @@ class ActivationSet(ArtifactFolder):
         return rows
 
     def mapped_vectors(self) -> list[Array]:
-        """The rows of each shard, (rows, d_model), memory-mapped: read from disk when they are looked at."""
-        return [_map_tensor(self.file(shard_name(i)), "vectors") for i in range(len(self.manifest["shard_rows"]))]
+        """The rows of each shard, (rows, d_model), memory-mapped: read from disk when they are used."""
+        return [map_tensors(self.file(shard_name(i)))["vectors"] for i in range(len(self.manifest["shard_rows"]))]
 
     def mean(self) -> Array:
         """(d_model,) float64 mean vector, as measured when the set was written."""
@@ -169,15 +159,15 @@ class ActivationSet(ArtifactFolder):
         return found
 
     def rows(self, wanted: list[int], *, vectors: bool = False) -> list[ActivationRow]:
-        """What is known of each wanted row, in the order asked for; reads only the shards they lie in."""
+        """What is known of each wanted row, in the order asked for; reads only these rows."""
         ends = np.cumsum(self.manifest["shard_rows"])
-        loaded: dict[str, dict[str, Array]] = {}
+        mapped: dict[str, dict[str, Array]] = {}
         found = []
         for row in wanted:
             shard = int(np.searchsorted(ends, row, side="right"))
             local = row - (int(ends[shard - 1]) if shard else 0)
-            chunks = self._load(loaded, rows_name(shard)) if self._has_text else None
-            values = self._load(loaded, shard_name(shard))["vectors"][local] if vectors else None
+            chunks = self._mapped(mapped, rows_name(shard)) if self._has_text else None
+            values = self._mapped(mapped, shard_name(shard))["vectors"][local] if vectors else None
             found.append(self._row(row, local, chunks, values))
         return found
 
@@ -185,10 +175,10 @@ class ActivationSet(ArtifactFolder):
     def _has_text(self) -> bool:
         return any(entry["name"].startswith("rows-") for entry in self.manifest["files"])
 
-    def _load(self, loaded: dict[str, dict[str, Array]], name: str) -> dict[str, Array]:
-        if name not in loaded:
-            loaded[name] = load_file(self.file(name))
-        return loaded[name]
+    def _mapped(self, mapped: dict[str, dict[str, Array]], name: str) -> dict[str, Array]:
+        if name not in mapped:
+            mapped[name] = map_tensors(self.file(name))
+        return mapped[name]
 
     def _row(self, row: int, local: int, chunks: dict[str, Array] | None, values: Array | None) -> ActivationRow:
         vector = None if values is None else [float(value) for value in values]

@@ -8,16 +8,24 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from service.artifacts.atomic import write_bytes
+from service.artifacts.bounded_cache import BoundedCache
 from service.artifacts.manifest import ArtifactFolder, canonical_json, describe_file, write_manifest
+from service.artifacts.mapped import map_tensors
 from service.contracts.energy_report import EnergyReport, LayerEnergies
 from service.contracts.radius import RadiusReport
 from service.errors import NotFound
 
 Array = np.ndarray
+PairOrders = BoundedCache[tuple[str, bool, bool], Array]
 REPORT, FIGURE = "report.json", "figure"
+_ORDER_BYTES = 64 * 2**20  # in memory; the order of sixteen million rows
+
+
+def pair_orders(most_bytes: int = _ORDER_BYTES) -> PairOrders:
+    """A cache of the orders in which the pairs of reports are listed."""
+    return BoundedCache(most_bytes, lambda order: order.nbytes)
 
 
 def write_report(folder: Path, kind: str, report: RadiusReport | EnergyReport, files: Sequence[Path]) -> None:
@@ -36,21 +44,36 @@ class ReportFolder(ArtifactFolder):
 
     @cached_property
     def tensors(self) -> dict[str, Array]:
-        return load_file(self.file("neighbors.safetensors"))
+        """All tensors behind the report, memory-mapped."""
+        return map_tensors(self.file("neighbors.safetensors"))
 
     def distances(self, fraction: int) -> Array:
         """(m,) finite nearest-neighbour distances of the fraction at that position."""
         values = self.tensors[f"nn_distance_{fraction}"]
-        return values[np.isfinite(values)]
+        return np.asarray(values[np.isfinite(values)])
 
     def pairs(
-        self, *, farthest: bool, start: int, count: int, within: bool = True
+        self, *, farthest: bool, start: int, count: int, within: bool = True, orders: PairOrders | None = None
     ) -> tuple[list[tuple[int, int, float]], bool]:
         """`count` pairs (row, nearest row, distance) from rank `start`, and whether more follow.
 
         `within` one set, of two rows that are each other's nearest one pair is listed. Equal distances are ordered by
-        row.
+        row. With `orders` the order is made for the first page and kept; a page then reads its own rows only.
         """
+        key = (self.sha256, farthest, within)
+        neighbors = self.tensors  # checked for every page
+        order = None if orders is None else orders.get(key)
+        if order is None:
+            order = self._order(farthest=farthest, within=within)
+            if orders is not None:
+                orders.put(key, order)
+        rows, nearest, distances = neighbors["rows"], neighbors["ids"][:, 0], neighbors["distances"][:, 0]
+        chosen = order[start : start + count]
+        pairs = [(int(rows[i]), int(nearest[i]), float(distances[i])) for i in chosen]
+        return pairs, len(order) > start + count
+
+    def _order(self, *, farthest: bool, within: bool) -> Array:
+        """Positions in `rows` of all pairs, in the order of the listing."""
         rows, nearest = self.tensors["rows"], self.tensors["ids"][:, 0]
         distances = self.tensors["distances"][:, 0]
         nearest_of = np.full(int(rows.max(initial=-1)) + 1, -1)
@@ -60,9 +83,7 @@ class ReportFolder(ArtifactFolder):
         kept = np.flatnonzero(np.isfinite(distances) & ~repeated)
         key = -distances[kept] if farthest else distances[kept]
         order = kept[np.lexsort((rows[kept], key))]
-        chosen = order[start : start + count]
-        pairs = [(int(rows[i]), int(nearest[i]), float(distances[i])) for i in chosen]
-        return pairs, len(order) > start + count
+        return order.astype(np.int32 if len(rows) < 2**31 else np.int64)
 
 
 @dataclass(frozen=True)
@@ -80,7 +101,7 @@ class EnergyFolder(ArtifactFolder):
         """
         if layer >= len(layers):
             raise NotFound("the report has no layer of that position", field="layer")
-        tensors = load_file(self.file("energies.safetensors"))
+        tensors = map_tensors(self.file("energies.safetensors"))
         if of == "g":
             return tensors[f"g_{layer}"]
         wanted = layers[layer].energies[0].beta if beta is None else beta

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.catalog.tables import events
+from service.catalog.tables import events, jobs
 from service.contracts.base import now
 from service.contracts.jobs import JobEvent
 
@@ -24,3 +24,10 @@ def page(connection: sa.Connection, job_id: str, limit: int, after: int) -> tupl
     query = sa.select(events).where(events.c.job == job_id, events.c.id > after).order_by(events.c.id).limit(limit + 1)
     rows = [JobEvent(**row) for row in connection.execute(query).mappings()]
     return rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None
+
+
+def newest_of(connection: sa.Connection, job_ids: list[str]) -> dict[str, tuple[str, int]]:
+    """State and id of the newest event of each of those jobs that exist, as of one moment."""
+    newest = sa.select(sa.func.coalesce(sa.func.max(events.c.id), 0)).where(events.c.job == jobs.c.id)
+    query = sa.select(jobs.c.id, jobs.c.state, newest.scalar_subquery()).where(jobs.c.id.in_(job_ids))
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query)}

@@ -4,10 +4,15 @@ with Client("http://127.0.0.1:8000") as client:
     job = client.submit("analysis", {"preset": "small/f1"}).wait()
     report = client.radius(job.reports[0])
     vectors = client.vectors(report.activations)      # (n, d_model) numpy array
+
+clients.py       `Client`, `AsyncClient` and `Handle`
+asynchronous.py  every call of `AsyncClient` but the submission of a job
+blocking.py      the same calls of `Client`, generated from asynchronous.py
+calls.py         what each call sends, and how its answer is read
+outcome.py       the end of a job that a client waited for
 """
 
-from service.client.asynchronous import AsyncClient
-from service.client.blocking import Client, Handle
+from service.client.clients import AsyncClient, Client, Handle
 from service.client.outcome import Finished, JobFailed
 
 __all__ = ["AsyncClient", "Client", "Finished", "Handle", "JobFailed"]

@@ -1,11 +1,11 @@
-"""The client whose calls are awaited."""
+"""The calls of a client that is awaited. `make client` generates `blocking.py` from this file."""
 
 from __future__ import annotations
 
-import asyncio
-import time
+from asyncio import sleep
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import httpx2
 import numpy as np
 from safetensors.numpy import load as load_safetensors
 
-from service.client.calls import Answer, Call, Calls, Points, bearer, read_answer, shard_files, stream_of
+from service.client.calls import Answer, Array, Call, Calls, Points, bearer, read_answer, shard_files, stream_of
 from service.client.outcome import Finished, Watch, outcome_of
 from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
@@ -27,40 +27,45 @@ from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.errors import Unavailable
 
-Array = np.ndarray
 _POLL_S = 0.25
+_READY_POLL_S = 0.1
 
 
-class AsyncClient:
-    """The same calls, to be awaited."""
+class AsyncSession:
+    """One connection pool to a service, and every call but the submission of a job."""
 
     def __init__(
         self, base_url: str = "http://127.0.0.1:8000", *, api_key: str | None = None, timeout_s: float = 60.0
     ) -> None:
         self._http = httpx2.AsyncClient(base_url=base_url, timeout=timeout_s, headers=bearer(api_key))
 
-    async def submit(
-        self, kind: str, spec: Mapping[str, Any], *, priority: int = 50, labels: Mapping[str, str] | None = None
-    ) -> Job:
-        return await self._send(Calls.submit(kind, spec, priority, labels or {}))
-
     async def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
+        """What a job would take, without submitting it."""
         return await self._send(Calls.estimate(kind, spec))
 
     async def job(self, job_id: str) -> Job:
+        """A job as it is now."""
         return await self._send(Calls.job(job_id))
 
     async def wait(self, job_id: str, watch: Watch = lambda job: None, *, timeout_s: float | None = None) -> Finished:
-        """Wait until a job ended; raises `JobFailed`, or `TimeoutError` when it takes longer."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                job = await self.job(job_id)
-                watch(job)
-                if (finished := outcome_of(job)) is not None:
-                    return finished
-                await asyncio.sleep(_POLL_S)
+        """Wait until a job has ended; `watch` is called with each state that is read.
+
+        Raises:
+            JobFailed: it ended otherwise than `succeeded`; the message is the job's error.
+            TimeoutError: it takes longer than `timeout_s`; the job goes on.
+        """
+        deadline = None if timeout_s is None else monotonic() + timeout_s
+        while True:
+            job = await self.job(job_id)
+            watch(job)
+            if (finished := outcome_of(job)) is not None:
+                return finished
+            if deadline is not None and monotonic() > deadline:
+                raise TimeoutError(f"job {job_id} is still {job.state} after {timeout_s} s")
+            await sleep(_POLL_S)
 
     async def jobs(self, limit: int = 50) -> AsyncIterator[Job]:
+        """All jobs, newest first, page by page."""
         after: str | None = None
         while True:
             page, after = await self._send(Calls.jobs(limit, after))
@@ -70,49 +75,65 @@ class AsyncClient:
                 return
 
     async def cancel(self, job_id: str) -> Job:
+        """Stop a job; one that runs ends at its next progress write."""
         return await self._send(Calls.control(job_id, "cancel"))
 
     async def retry(self, job_id: str) -> Job:
+        """Continue a failed or cancelled job; segments that it finished are kept."""
         return await self._send(Calls.control(job_id, "retry"))
 
     async def delete_job(self, job_id: str) -> None:
+        """Delete a job that has ended, with its products."""
         await self._send(Calls.delete_job(job_id))
 
     async def events(self, job_id: str, *, after: int = 0) -> list[JobEvent]:
-        return (await self._send(Calls.events(job_id, after)))[0]
+        """A page of a job's events, oldest first, from the one that follows id `after`."""
+        page, _ = await self._send(Calls.events(job_id, after))
+        return page
 
     async def register_corpus(self, **fields: Any) -> Corpus:
+        """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""
         return await self._send(Calls.register_corpus(fields))
 
     async def upload_corpus(self, path: Path, **fields: str) -> Corpus:
+        """Register a local file as a corpus; `fields` are those of the upload's form."""
         with path.open("rb") as stream:
             return await self._send(Calls.upload_corpus(path, fields, stream))
 
     async def import_vectors(self, source: Path | Array, name: str = "imported") -> ActivationSummary:
+        """Import a .npy or .safetensors file, or an array."""
         with stream_of(source) as stream:
             return await self._send(Calls.import_vectors(name, stream))
 
     async def activations(self, set_id: str) -> ActivationDetail:
+        """An activation set: its manifest and statistics."""
         return await self._send(Calls.activations(set_id))
 
     async def vectors(self, set_id: str) -> Array:
+        """All rows of a set, (n, d_model), in the stored dtype."""
         names = shard_files(await self.activations(set_id))
         parts = [load_safetensors(await self._send(Calls.file(set_id, name)))["vectors"] for name in names]
         return np.concatenate(parts)
 
     async def radius(self, report_id: str) -> RadiusReport:
+        """A radius report."""
         return await self._send(Calls.radius(report_id))
 
     async def neighbors(self, report_id: str, *, order: str = "closest", limit: int = 20) -> list[NeighborPair]:
-        return (await self._send(Calls.neighbors(report_id, order, limit)))[0]
+        """The first `limit` pairs of a row and its nearest other row; `order` is closest or farthest."""
+        page, _ = await self._send(Calls.neighbors(report_id, order, limit))
+        return page
 
     async def energy(self, report_id: str) -> EnergyReport:
+        """An energy report."""
         return await self._send(Calls.energy(report_id))
 
     async def training(self, run_id: str) -> TrainingRun:
+        """A training run, as far as it is."""
         return await self._send(Calls.training(run_id))
 
     async def metrics(self, run_id: str) -> list[MetricsRow]:
+        """All logged steps of a run."""
         rows: list[MetricsRow] = []
         following: str | None = "0"
         while following is not None:
@@ -121,12 +142,15 @@ class AsyncClient:
         return rows
 
     async def metrics_file(self, run_id: str, ending: str = "csv") -> bytes:
+        """The logged steps as a `csv` or a `parquet` file."""
         return await self._send(Calls.metrics_file(run_id, ending))
 
     async def sweep(self, sweep_id: str) -> Sweep:
+        """A sweep, as far as it is."""
         return await self._send(Calls.sweep(sweep_id))
 
     async def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
+        """Energies of (q, n) points among (d, n) patterns, computed while the call waits."""
         return await self._send(Calls.evaluate(patterns, queries, beta))
 
     async def query(
@@ -138,23 +162,26 @@ class AsyncClient:
         k: int = 10,
         beta: float = 1.0,
     ) -> QueryAnswer:
+        """The `k` nearest rows of a set to each text or vector, and the energies there."""
         return await self._send(Calls.query(set_id, texts, vectors, k, beta))
 
     async def figure(self, report_id: str, ending: str = "png") -> bytes:
+        """The figure of a radius report, an energy report, a run or a sweep, as `png`, `svg` or `pdf`."""
         return await self._send(Calls.figure(report_id, ending))
 
     async def wait_until_ready(self, timeout_s: float = 60.0) -> None:
-        """Wait for a service that is starting; raises `Unavailable`."""
-        deadline = time.monotonic() + timeout_s
+        """Wait for a service that is starting; raises `Unavailable` when it takes longer than `timeout_s`."""
+        deadline = monotonic() + timeout_s
         while True:
             try:
                 return await self._send(Calls.ready())
             except Unavailable:
-                if time.monotonic() > deadline:
+                if monotonic() > deadline:
                     raise
-                await asyncio.sleep(0.1)
+                await sleep(_READY_POLL_S)
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:

@@ -1,11 +1,10 @@
-"""The client that waits for each answer."""
+"""The calls of a client that blocks. `make client` generates this file from `asynchronous.py`: edit that one."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ import httpx2
 import numpy as np
 from safetensors.numpy import load as load_safetensors
 
-from service.client.calls import Answer, Call, Calls, Points, bearer, read_answer, shard_files, stream_of
+from service.client.calls import Answer, Array, Call, Calls, Points, bearer, read_answer, shard_files, stream_of
 from service.client.outcome import Finished, Watch, outcome_of
 from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
@@ -27,58 +26,42 @@ from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.errors import Unavailable
 
-Array = np.ndarray
 _POLL_S = 0.25
+_READY_POLL_S = 0.1
 
 
-@dataclass(frozen=True)
-class Handle:
-    """A submitted job."""
-
-    client: Client
-    id: str
-
-    def get(self) -> Job:
-        return self.client.job(self.id)
-
-    def wait(self, watch: Watch = lambda job: None, *, timeout_s: float | None = None) -> Finished:
-        """Block until the job ended; `watch` sees each state on the way.
-
-        Raises:
-            JobFailed: it ended otherwise than `succeeded`; the message is the job's error.
-            TimeoutError: it takes longer than `timeout_s`; the job goes on.
-        """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            job = self.get()
-            watch(job)
-            if (finished := outcome_of(job)) is not None:
-                return finished
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"job {self.id} is still {job.state} after {timeout_s} s")
-            time.sleep(_POLL_S)
-
-
-class Client:
-    """Synchronous client; also a context manager."""
+class Session:
+    """One connection pool to a service, and every call but the submission of a job."""
 
     def __init__(
         self, base_url: str = "http://127.0.0.1:8000", *, api_key: str | None = None, timeout_s: float = 60.0
     ) -> None:
         self._http = httpx2.Client(base_url=base_url, timeout=timeout_s, headers=bearer(api_key))
 
-    def submit(
-        self, kind: str, spec: Mapping[str, Any], *, priority: int = 50, labels: Mapping[str, str] | None = None
-    ) -> Handle:
-        """Submit a job; raises the service's error when it is refused."""
-        return Handle(self, self._send(Calls.submit(kind, spec, priority, labels or {})).id)
-
     def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
         """What a job would take, without submitting it."""
         return self._send(Calls.estimate(kind, spec))
 
     def job(self, job_id: str) -> Job:
+        """A job as it is now."""
         return self._send(Calls.job(job_id))
+
+    def wait(self, job_id: str, watch: Watch = lambda job: None, *, timeout_s: float | None = None) -> Finished:
+        """Wait until a job has ended; `watch` is called with each state that is read.
+
+        Raises:
+            JobFailed: it ended otherwise than `succeeded`; the message is the job's error.
+            TimeoutError: it takes longer than `timeout_s`; the job goes on.
+        """
+        deadline = None if timeout_s is None else monotonic() + timeout_s
+        while True:
+            job = self.job(job_id)
+            watch(job)
+            if (finished := outcome_of(job)) is not None:
+                return finished
+            if deadline is not None and monotonic() > deadline:
+                raise TimeoutError(f"job {job_id} is still {job.state} after {timeout_s} s")
+            sleep(_POLL_S)
 
     def jobs(self, limit: int = 50) -> Iterator[Job]:
         """All jobs, newest first, page by page."""
@@ -94,22 +77,24 @@ class Client:
         return self._send(Calls.control(job_id, "cancel"))
 
     def retry(self, job_id: str) -> Job:
-        """Take a failed or cancelled job up again."""
+        """Continue a failed or cancelled job; segments that it finished are kept."""
         return self._send(Calls.control(job_id, "retry"))
 
     def delete_job(self, job_id: str) -> None:
-        """Remove a job that has ended, with its products."""
+        """Delete a job that has ended, with its products."""
         self._send(Calls.delete_job(job_id))
 
     def events(self, job_id: str, *, after: int = 0) -> list[JobEvent]:
-        """A page of what happened to a job, oldest first, after the event of that id."""
-        return self._send(Calls.events(job_id, after))[0]
+        """A page of a job's events, oldest first, from the one that follows id `after`."""
+        page, _ = self._send(Calls.events(job_id, after))
+        return page
 
     def register_corpus(self, **fields: Any) -> Corpus:
         """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""
         return self._send(Calls.register_corpus(fields))
 
     def upload_corpus(self, path: Path, **fields: str) -> Corpus:
+        """Register a local file as a corpus; `fields` are those of the upload's form."""
         with path.open("rb") as stream:
             return self._send(Calls.upload_corpus(path, fields, stream))
 
@@ -119,24 +104,30 @@ class Client:
             return self._send(Calls.import_vectors(name, stream))
 
     def activations(self, set_id: str) -> ActivationDetail:
+        """An activation set: its manifest and statistics."""
         return self._send(Calls.activations(set_id))
 
     def vectors(self, set_id: str) -> Array:
         """All rows of a set, (n, d_model), in the stored dtype."""
         names = shard_files(self.activations(set_id))
-        return np.concatenate([load_safetensors(self._send(Calls.file(set_id, name)))["vectors"] for name in names])
+        parts = [load_safetensors(self._send(Calls.file(set_id, name)))["vectors"] for name in names]
+        return np.concatenate(parts)
 
     def radius(self, report_id: str) -> RadiusReport:
+        """A radius report."""
         return self._send(Calls.radius(report_id))
 
     def neighbors(self, report_id: str, *, order: str = "closest", limit: int = 20) -> list[NeighborPair]:
-        return self._send(Calls.neighbors(report_id, order, limit))[0]
+        """The first `limit` pairs of a row and its nearest other row; `order` is closest or farthest."""
+        page, _ = self._send(Calls.neighbors(report_id, order, limit))
+        return page
 
     def energy(self, report_id: str) -> EnergyReport:
+        """An energy report."""
         return self._send(Calls.energy(report_id))
 
     def training(self, run_id: str) -> TrainingRun:
-        """A run as far as it is."""
+        """A training run, as far as it is."""
         return self._send(Calls.training(run_id))
 
     def metrics(self, run_id: str) -> list[MetricsRow]:
@@ -153,11 +144,11 @@ class Client:
         return self._send(Calls.metrics_file(run_id, ending))
 
     def sweep(self, sweep_id: str) -> Sweep:
-        """A sweep as far as it is."""
+        """A sweep, as far as it is."""
         return self._send(Calls.sweep(sweep_id))
 
     def evaluate(self, patterns: Points, queries: Points, beta: float = 1.0) -> Evaluation:
-        """Energies of (q, n) points among (d, n) patterns, at once."""
+        """Energies of (q, n) points among (d, n) patterns, computed while the call waits."""
         return self._send(Calls.evaluate(patterns, queries, beta))
 
     def query(
@@ -169,25 +160,26 @@ class Client:
         k: int = 10,
         beta: float = 1.0,
     ) -> QueryAnswer:
-        """Where texts, or vectors, lie among the rows of a set."""
+        """The `k` nearest rows of a set to each text or vector, and the energies there."""
         return self._send(Calls.query(set_id, texts, vectors, k, beta))
 
     def figure(self, report_id: str, ending: str = "png") -> bytes:
-        """The figure of a radius or an energy report."""
+        """The figure of a radius report, an energy report, a run or a sweep, as `png`, `svg` or `pdf`."""
         return self._send(Calls.figure(report_id, ending))
 
     def wait_until_ready(self, timeout_s: float = 60.0) -> None:
-        """Wait for a service that is starting; raises `Unavailable`."""
-        deadline = time.monotonic() + timeout_s
+        """Wait for a service that is starting; raises `Unavailable` when it takes longer than `timeout_s`."""
+        deadline = monotonic() + timeout_s
         while True:
             try:
                 return self._send(Calls.ready())
             except Unavailable:
-                if time.monotonic() > deadline:
+                if monotonic() > deadline:
                     raise
-                time.sleep(0.1)
+                sleep(_READY_POLL_S)
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The calls of the REST interface as data: what is sent, and how the answer is read. The clients only send them."""
+"""The calls of the REST interface as data: what is sent, and how the answer is read. Clients only send them."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Calls:
 
 
 def read_answer(call: Call[Answer], response: httpx2.Response) -> Answer:
-    """What a response says, or the error of the tree that its problem describes, raised."""
+    """Read a response, or raise the error that its problem describes."""
     if response.is_success:
         return call.read(response)
     try:
@@ -187,7 +187,7 @@ def _page(kind: type[Any]) -> Callable[[httpx2.Response], tuple[list[Any], str |
 
 
 def shard_files(detail: ActivationDetail) -> list[str]:
-    """Names of the files that have a set's vectors, in their order."""
+    """Names of the files with a set's vectors, in row order."""
     return [entry["name"] for entry in detail.manifest["files"] if entry["name"].startswith("shard-")]
 
 

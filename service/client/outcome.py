@@ -1,4 +1,4 @@
-"""How a job that was waited for has ended."""
+"""The end of a job that a client waited for."""
 
 from __future__ import annotations
 

@@ -1,1 +1,14 @@
-"""What the command line does, one module per group of commands; `service/cli.py` declares them."""
+"""The commands of `radius`; `service/cli.py` declares them.
+
+administration.py  `radius db`, `keys` and `health`
+theory.py          `radius theory …`
+demo.py            `radius demo`
+doctor.py          `radius doctor`
+output.py          tables, progress bars and JSON that several commands print
+energies.py        what is printed of an energy report and of a query
+estimates.py       what is printed of an estimate
+sweeps.py          what is printed of a sweep: Table 3
+training.py        what is printed of a training run
+metrics.py         event files for TensorBoard
+reading.py         files that commands read
+"""

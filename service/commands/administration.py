@@ -1,4 +1,4 @@
-"""What whoever runs the service needs: `radius db …`, `radius keys …`, `radius health`."""
+"""Commands for the operator of a service: `radius db …`, `radius keys …`, `radius health`."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ def upgrade() -> None:
 
 
 @keys_app.command("create")
-def create(name: Annotated[str, typer.Option(help="whose key it is")]) -> None:
-    """Make a key and print it; it is not kept and cannot be shown again."""
+def create(name: Annotated[str, typer.Option(help="name of the key")]) -> None:
+    """Create a key and print it; only its hash is stored, so it cannot be shown again."""
     print(create_key(_keys_file(), name))
 
 
 @keys_app.command("list")
 def list_keys() -> None:
-    """Names of the keys and when they were made."""
+    """List the names of the keys and their times of creation."""
     for stored in read_keys(_keys_file()):
         console.print(f"{stored.name}  {stored.created_at}", highlight=False)
 
 
 @keys_app.command("revoke")
 def revoke(name: str) -> None:
-    """Take a key away; a running service refuses it at once."""
+    """Remove a key; a running service refuses it at once."""
     remove_key(_keys_file(), name)
 
 
 def check_health(role: str | None, settings: Settings) -> None:
-    """Whether the API, or this machine's worker of a role, is well.
+    """Check the API, or this machine's worker of a role.
 
     Raises:
-        Unavailable: it is not; the message says what was looked at.
+        Unavailable: the check failed; the message names it.
     """
     if role is None:
-        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
         _expect_200(httpx2.Client(timeout=_HEALTH_S), f"{url_at(host, settings.port)}/readyz")
     elif role == "query":
         _expect_200(httpx2.Client(transport=query_transport(settings), timeout=_HEALTH_S), "http://query/healthz")
@@ -70,7 +70,7 @@ def check_health(role: str | None, settings: Settings) -> None:
         name = f"{role}-{settings.worker_name}"
         with Catalog(settings.resolved_database_url).read() as connection:
             if not workers.is_alive(connection, name, settings.lease_s):
-                raise Unavailable(f"the worker {name} has not been seen for {settings.lease_s:g} s")
+                raise Unavailable(f"the worker {name} has had no heartbeat for {settings.lease_s:g} s")
 
 
 def _expect_200(client: httpx2.Client, url: str) -> None:

@@ -31,7 +31,7 @@ _QUESTION = "The import statement finds a module and binds its name in the local
 
 @dataclass(frozen=True)
 class Demo:
-    """What to run; None takes the built-in: a small GPT-2 trained on the spot, the Python language reference."""
+    """What to run; None means the built-in: a small GPT-2 that is trained first, the Python language reference."""
 
     model: str | None
     corpus: str | None
@@ -41,7 +41,7 @@ class Demo:
 
 
 def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
-    """Start the service on a free port, run the analysis through REST, print table and paths, stop.
+    """Start a service on a free port, run the analysis through REST, print tables and paths, stop the service.
 
     Returns:
         `{"job", "reports", "files", "seconds"}`.
@@ -76,7 +76,7 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
 
 
 def _show(client: Client, finished: Finished, out: Path) -> dict[str, Any]:
-    """Print each report and keep its figure and JSON; ask the first set one question."""
+    """Print each report, save its figure and JSON, and query the last set once."""
     out.mkdir(parents=True, exist_ok=True)
     kept: list[Path] = []
     for report_id in finished.reports:
@@ -135,7 +135,7 @@ def _link(path: Path, root: Path) -> str | None:
     if link.is_symlink():
         link.unlink()
     if link.exists():
-        raise InvalidInput(f"{link} is in the way of a link to {path}")
+        raise InvalidInput(f"{link} exists already, so it cannot become a link to {path}")
     link.symlink_to(path)
     return link.name
 
@@ -152,7 +152,7 @@ def _service(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def demo_settings(data_dir: Path | None) -> Iterator[Settings]:
-    """Settings on a free port, without keys, in `data_dir`, or in a temporary folder that is removed afterwards."""
+    """Settings with a free port, without keys, in `data_dir` or in a temporary folder that is removed afterwards."""
     if data_dir is not None:
         yield Settings(port=0, api_keys_file=None, data_dir=data_dir)
         return

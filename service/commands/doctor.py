@@ -1,4 +1,4 @@
-"""`radius doctor`: what is installed, what works, and how to mend what does not."""
+"""`radius doctor`: checks of the installation, and how to repair what fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROOM = 2 * GIB
 
 @dataclass(frozen=True)
 class Finding:
-    """One check; `advice` says how to mend a failed one."""
+    """One check; `advice` says how to repair a failed one."""
 
     check: str
     ok: bool
@@ -30,7 +30,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """All checks; the slow and dangerous ones (importing, searching) run in a process of their own, with a limit."""
+    """All checks; those that may hang or crash (importing, searching) run in a separate process with a timeout."""
     return [_python(), *_installed(), _faiss_choice(), *_compute(), _data_dir(settings)]
 
 

@@ -1,4 +1,4 @@
-"""What the terminal shows of energies and of queries."""
+"""Terminal output of energy reports and of queries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.contracts.query import QueryAnswer
 
 
 def print_energy_report(report: EnergyReport) -> None:
-    """Energies per layer, what holds of them, and over several layers what each block does."""
+    """Print the energies of each layer and which bounds hold; for several layers also what each block does."""
     console.print(f"{escape(report.name)}: {report.points:,} points, d_model {report.d_model}", highlight=False)
     if report.layers:
         console.print(_layers_table(report))
@@ -31,9 +31,9 @@ def print_energy_report(report: EnergyReport) -> None:
         console.print(f"[yellow]note[/] {escape(notice.message)}", highlight=False)
 
 
-def print_query(answer: QueryAnswer, asked: list[str]) -> None:
-    """Each query, its energies, and its nearest rows."""
-    for name, found in zip(asked, answer.results, strict=True):
+def print_query(answer: QueryAnswer, names: list[str]) -> None:
+    """Print each query by its name, its energies and its nearest rows."""
+    for name, found in zip(names, answer.results, strict=True):
         percentile = "" if found.percentile is None else f", percentile {found.percentile:.1f}"
         console.print(
             f"{escape(name)}: distance {found.nn_distance:.4f}, radius {found.radius:.4f}{percentile}; "

@@ -1,4 +1,4 @@
-"""What the command line shows of an estimate."""
+"""Terminal output of an estimate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def print_estimate(found: Estimate) -> None:
-    """Stage by stage, the sum, whether it fits, and what was assumed."""
+    """Print the stages, their sum, whether the job fits, and what was assumed."""
     table = Table(title=f"{found.kind}: {_seconds(found.seconds)} by {found.workers} workers", title_justify="left")
     for name in ("stage", "segments", "time", "written", "memory"):
         table.add_column(name, justify="left" if name == "stage" else "right")

@@ -1,4 +1,4 @@
-"""The metrics of a run, for other tools: TensorBoard's event files."""
+"""The metrics of a run as event files for TensorBoard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the terminal shows: tables, progress bars, JSON."""
+"""Terminal output of several commands: tables, progress bars, JSON."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ errors = Console(stderr=True)
 
 
 def print_json(content: Any) -> None:
-    """Plain JSON on standard output, for other programs."""
+    """Print JSON on standard output, for other programs."""
     print(json.dumps(content, indent=2, allow_nan=False))
 
 
 def jobs_table(jobs: list[Job]) -> Table:
     """A line per job."""
     table = Table(box=None)
-    table.add_column("id", no_wrap=True, min_width=30)  # to be copied whole, however narrow the terminal
+    table.add_column("id", no_wrap=True, min_width=30)  # so that an id can be copied from a narrow terminal
     for name in ("kind", "state", "progress", "created"):
         table.add_column(name)
     for job in jobs:
@@ -65,9 +65,9 @@ def report_table(report: RadiusReport) -> Table:
 
 
 def counts_table(report: RadiusReport) -> Table:
-    """Pairs within each radius, and the neighbours a row has there."""
+    """Pairs within each radius, and the number of neighbours of a row."""
     counts = report.counts
-    title = "no radii were asked for" if counts is None else f"{counts.n:,} rows; {counts.ball}"
+    title = "the spec has no radii" if counts is None else f"{counts.n:,} rows; {counts.ball}"
     table = Table(title=title, title_justify="left")
     for name in ("radius", "pairs", "share of pairs", "mean", "median", "max", "rows without"):
         table.add_column(name, justify="right")
@@ -103,7 +103,7 @@ def _partition_lines(partition: Partition) -> list[str]:
 
 
 def print_report(report: RadiusReport, *, radii: bool = False) -> None:
-    """The table of a report, its partition function, its counts within radii where wanted, and its warnings."""
+    """Print a report: its table, partition function, warnings and, with `radii`, the counts within them."""
     console.print(report_table(report))
     for line in _approximation_lines(report):
         console.print(f"[yellow]approximate[/] {line}", highlight=False)
@@ -132,7 +132,7 @@ def _bar() -> Iterator[Progress]:
 
 
 def wait_with_bar(handle: Handle) -> Finished:
-    """Wait for a job behind a progress bar on standard error."""
+    """Wait for a job and show a progress bar on standard error."""
     with _bar() as progress:
         task = progress.add_task("queued", total=None, unit="")
 

@@ -1,4 +1,4 @@
-"""Files that commands are given."""
+"""Files that commands read."""
 
 from __future__ import annotations
 

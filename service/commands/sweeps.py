@@ -17,7 +17,7 @@ _RULES = {
 
 
 def print_sweep(sweep: Sweep) -> None:
-    """Of Question-Formation what each seed learned; of runs at one D their losses; of several D Table 3, by side."""
+    """Print what each seed of Question-Formation learned, or losses of runs at one D, or Table 3 over several D."""
     ended = sum(run.step == run.steps for run in sweep.runs)
     console.print(f"{sweep.name} ({sweep.id}): {ended} of {len(sweep.runs)} runs at their end", highlight=False)
     if sweep.seeds is not None:
@@ -67,7 +67,7 @@ def _print_seeds(seeds: list[SeedAccuracies]) -> None:
 
 
 def _print_cells(side: str, found: StoppingTable) -> None:
-    """MSE as gap² + variance, mean over seeds; bold below the threshold; under it, what was not measured."""
+    """Print the MSE as gap² + variance, mean over seeds, bold below the threshold; then what was not measured."""
     tokens = sorted({cell.tokens for row in found.rows for cell in row.cells})
     title = f"MSE {side} the least validation loss = gap² + variance (nats²); σ² = {found.threshold:g}"
     console.print(title, highlight=False)

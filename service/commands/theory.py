@@ -64,7 +64,7 @@ def partition(
 
 @app.command("unit-partition")
 def unit_partition(n: MaybeN = None, d: MaybeD = None, r: MaybeR = None, as_json: AsJson = False) -> None:
-    """Z = 1: of --n and --d the radius, of --n and --r the patterns, of --d the dimension."""
+    """Solve Z = 1: for the radius (--n, --d), the patterns (--n, --r) or the dimension (--d)."""
     from service.theory.unit_partition import unit_partition_theory
 
     _show(unit_partition_theory(n, d, r), as_json)
@@ -76,7 +76,7 @@ def loss(
     loss: Annotated[float | None, typer.Option(help="nats per pattern; gives both log Z")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Loss of Prop. 4 at a partition function, or the other way round."""
+    """Loss of Prop. 4 at a partition function, or both partition functions of a loss."""
     from service.theory.loss import inverse_loss_theory, loss_theory
 
     if log_partition is not None and loss is None:
@@ -116,11 +116,11 @@ def scaling_laws(
 @app.command("transformer-size")
 def transformer_size(
     model: Annotated[str | None, typer.Option(help="gpt2[-medium|-large|-xl] or openelm-m1|m2|m3")] = None,
-    n_layers: Annotated[int | None, typer.Option(help="of a GPT-2 without a name")] = None,
-    d_model: Annotated[int | None, typer.Option(help="of a GPT-2 without a name")] = None,
+    n_layers: Annotated[int | None, typer.Option(help="sizes of a GPT-2 without a name")] = None,
+    d_model: Annotated[int | None, typer.Option(help="sizes of a GPT-2 without a name")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Numbers of parameters, by appendix E and in truth."""
+    """Numbers of parameters, by appendix E and correct."""
     from service.theory.transformer_size import Gpt2Config, gpt2_size_theory, transformer_size_theory
 
     if model is not None and n_layers is None and d_model is None:
@@ -182,7 +182,7 @@ def table_3(
 
 
 def _draw_command(out: Path) -> list[str]:
-    """Drawing needs matplotlib, which this side does not have."""
+    """The command that draws the figure in another process: only workers import matplotlib."""
     return [sys.executable, "-m", "workers.figures.figure1", "--out", str(out)]
 
 
@@ -205,7 +205,7 @@ def _show(answer: dict[str, Any], as_json: bool) -> None:
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Everything but lists of rows, by dotted name."""
+    """All values by dotted name, without lists of rows."""
     found: dict[str, str] = {}
     for name, value in content.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A training run as a table."""
+"""Terminal output of a training run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from service.contracts.training import TrainingRun
 
 
 def print_training_run(run: TrainingRun) -> None:
-    """Losses beside the lines they are to be compared with, shares of lines, accuracies of the end, kept models."""
+    """Print losses beside their reference lines, shares of lines, accuracies at the end, and kept models."""
     console.print(f"{run.name} ({run.id}): step {run.step:,} of {run.steps:,}, {run.tokens:,} tokens", highlight=False)
     losses = {name: value for name, value in run.losses.items() if name not in SHARES}
-    if run.spec.get("loss") == "sum":  # of a line; the parts of the validation loss are means all the same
+    if run.spec.get("loss") == "sum":  # train_loss and val_loss are per line, the parts of val_loss are means
         whole = {name: losses.pop(name) for name in ("train_loss", "val_loss") if name in losses}
         _print_numbers("nats per line", {**whole, **run.reference_lines}, ".4f")
         _print_numbers("nats per target", losses, ".4f")
@@ -45,7 +45,7 @@ def _print_trajectory(run: TrainingRun) -> None:
 
 
 def _shares(found: dict[str, object], path: str = "") -> list[str]:
-    """Every share in an evaluation, by its place."""
+    """Every share in an evaluation, with its dotted name."""
     lines = []
     for name, value in found.items():
         if isinstance(value, dict) and "share" in value:

@@ -1,1 +1,26 @@
-"""The shared words as pydantic models; the REST schema is made from them."""
+"""The shared words as pydantic models; the REST schema is made from them.
+
+base.py              strict models, safe strings, pages
+reading.py           validation of untrusted values, errors that name fields
+corpora.py           corpora
+sites.py             the grammar of sites (hook points)
+extraction.py        the spec of an extraction
+activations.py       activation sets
+radius.py            the spec and the report of a radius job
+partition.py         the partition function in that report
+energy.py            the spec of an energy job; the small evaluation
+energy_report.py     the report of an energy job
+figure1.py           the minima of Fig. 1
+training.py          the spec of a training, and its run
+run_models.py        the names of kept models
+sweeps.py            the spec of a sweep, and its table
+jobs.py              jobs, their events and products
+specs.py             how the spec of a request, or of the database, is read
+presets.py           all presets
+training_presets.py  those of trainings: sentence_presets.py (Question-Formation), window_presets.py (OpenELM)
+sweep_presets.py     those of sweeps
+estimates.py         estimates of jobs, speeds of devices
+query.py             queries of an activation set
+theory.py            answers of the closed forms
+theory_tables.py     those that come as tables
+"""

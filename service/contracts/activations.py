@@ -18,7 +18,7 @@ class ActivationStatistics(Contract):
     norm_max: float
     top5_share: float = Field(description="share of the summed squared norm in its five largest dimensions")
     top5_dimensions: list[int]
-    top5_variance_share: float = Field(description="the same of the variance: what a distance sees")
+    top5_variance_share: float = Field(description="the same share of the variance, on which distances depend")
     zero_rows: int
 
 
@@ -32,7 +32,7 @@ class ActivationSummary(Contract):
     n: int
     d_model: int
     dtype: Literal["float16", "float32", "float64"]
-    sha256: str = Field(description="of the manifest, which holds the SHA-256 of every file")
+    sha256: str = Field(description="SHA-256 of the manifest, which has that of every file")
     created_at: datetime
 
 

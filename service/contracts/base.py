@@ -44,7 +44,7 @@ class Page(Contract, Generic[Item]):
 
 
 class Notice(Contract):
-    """Something the reader of a result should know."""
+    """A remark on a result, with a stable code."""
 
     code: str
     message: str
@@ -62,5 +62,5 @@ class Problem(Contract):
 
 
 def now() -> datetime:
-    """This moment in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)

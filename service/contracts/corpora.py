@@ -54,21 +54,25 @@ class CorpusFields(ReadingOptions):
 
 
 class UploadFields(ReadingOptions):
-    """The form that comes with an uploaded file."""
+    """The form fields of an upload."""
 
-    name: Identifier | None = Field(default=None, description="how jobs may call it; unique; default: the id")
+    name: Identifier | None = Field(
+        default=None, description="name by which jobs may refer to it; unique; default: the id"
+    )
 
 
 class CorpusSource(CorpusFields):
     """The source of a registered corpus: exactly one of `path`, `dataset`, `builtin` and `upload` is set."""
 
-    upload: Name | None = Field(default=None, description="made by the server for an uploaded file")
+    upload: Name | None = Field(default=None, description="name that the server gave the uploaded file")
 
 
 class CorpusRequest(CorpusFields):
     """Body of `POST /v1/corpora`."""
 
-    name: Identifier | None = Field(default=None, description="how jobs may call it; unique; default: the id")
+    name: Identifier | None = Field(
+        default=None, description="name by which jobs may refer to it; unique; default: the id"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -78,7 +82,7 @@ class CorpusRequest(CorpusFields):
 
 
 class CorpusCounts(Contract):
-    """What reading a corpus once tells."""
+    """What one reading of a corpus counts."""
 
     documents: int
     bytes: int = Field(description="UTF-8 bytes of all texts")

@@ -1,4 +1,4 @@
-"""Energies: what a job is asked for, and the small evaluation that is answered at once."""
+"""Energies: the spec of a job, and the small evaluation that is computed while its request waits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EnergyOptions(RequestContract):
     """How to measure energies."""
 
     beta: Betas = Field(default=[1.0], description="inverse temperatures of E and E_MCHN")
-    sample: int | None = Field(default=None, ge=1, description="rows that ask, drawn by the seed; null: all")
+    sample: int | None = Field(default=None, ge=1, description="number of query rows, drawn by the seed; null: all")
     seed: Seed = 0
 
 
@@ -44,7 +44,7 @@ class EnergySpec(EnergyOptions):
     preset: Text | None = None
     activations: Annotated[list[Identifier], Field(max_length=128), AfterValidator(_distinct)] = []
     queries: Identifier | None = Field(
-        default=None, description="points that ask; null: the rows of the last set, each without itself"
+        default=None, description="set of the query rows; null: the rows of the last set, each without itself"
     )
     builtin: Literal["figure1"] | None = Field(default=None, description="the paper's Fig. 1 instead of any set")
 
@@ -53,12 +53,14 @@ class EnergySpec(EnergyOptions):
         if bool(self.activations) == (self.builtin is not None):
             raise ValueError("give activations, or builtin, and not both")
         if self.queries is not None and self.queries in self.activations:
-            raise ValueError("queries are rows of a set already; leave queries null, and each is left out itself")
+            raise ValueError(
+                "the queries are one of the activation sets; with queries null each row is excluded from its own search"
+            )
         return self
 
 
 class EvaluateRequest(RequestContract):
-    """Body of `POST /v1/energy/evaluate`. A query that is a pattern is not left out: its g is 0."""
+    """Body of `POST /v1/energy/evaluate`. A query equal to a pattern is not excluded: its g is 0."""
 
     patterns: Rows = Field(description="(d, n) stored patterns")
     queries: Rows = Field(description="(q, n) points")
@@ -69,9 +71,9 @@ class EvaluatedPoint(Contract):
     """Energies at one query."""
 
     g: float = Field(description="squared distance to the nearest pattern, eq. (3)")
-    energy: float = Field(description="E at the β asked for; eq. (4) is β = 1")
+    energy: float = Field(description="E at the requested β; eq. (4) is β = 1")
     energy_mchn: float = Field(description="E_MCHN at that β, with all its constants")
-    nearest: int = Field(description="index of the nearest pattern, the first of equals")
+    nearest: int = Field(description="index of the nearest pattern, the lowest among equals")
     weights_entropy: float = Field(description="of softmax(−β ‖x − ρ‖²), in nats: 0 to log d")
 
 
@@ -84,7 +86,7 @@ class HeldBound(Contract):
 
 
 class Propositions(Contract):
-    """Of E − g, of E − (2 E_MCHN − log d), and of g − 2 E_MCHN; E at β = 1, E_MCHN at β = 2."""
+    """Bounds of E − g, E − (2 E_MCHN − log d) and g − 2 E_MCHN, with E at β = 1 and E_MCHN at β = 2."""
 
     proposition_1: HeldBound
     proposition_2: HeldBound
@@ -92,7 +94,7 @@ class Propositions(Contract):
 
 
 class MeasuredRanges(Contract):
-    """Least and largest of what each proposition bounds."""
+    """Smallest and largest value of each bounded quantity."""
 
     energy_minus_g: list[float]
     energy_minus_shifted_mchn: list[float]
@@ -100,7 +102,7 @@ class MeasuredRanges(Contract):
 
 
 class EnergyBounds(Contract):
-    """Props. 1 to 3 as printed and as they should read, held against the data."""
+    """Props. 1 to 3 as printed and corrected, checked at every point."""
 
     patterns: int
     spread: float = Field(description="Δ = max ‖ρ‖² − min ‖ρ‖²")

@@ -34,7 +34,7 @@ class Curvature(Contract):
 
     kind: Literal["energy", "energy_mchn"]
     beta: float
-    where: Literal["rows", "midpoints"] = Field(description="rows that ask, or half-way to their nearest pattern")
+    where: Literal["rows", "midpoints"] = Field(description="query rows, or points half-way to their nearest pattern")
     points: int
     min: float
     median: float
@@ -51,7 +51,7 @@ class Storage(Contract):
 
 
 class BasinTest(Contract):
-    """Starts on the sphere at fractions of half the nearest-neighbour distance: share that returned (β = 1)."""
+    """Share of starts, at fractions of half the nearest-neighbour distance, that return to their pattern (β = 1)."""
 
     patterns: int
     stored_share: float = Field(description="share of patterns whose own fixed point lies in the ball")
@@ -71,7 +71,9 @@ class LayerEnergies(Contract):
     name: str
     n: int
     d_model: int
-    patterns: int = Field(description="that count for each point: one less where it is left out itself")
+    patterns: int = Field(
+        description="patterns that each point is compared with: one less where its own row is excluded"
+    )
     left_out: Literal["self"] | None
     g: Spread
     energies: list[EnergiesAt]
@@ -85,7 +87,7 @@ class GlobalLiteral(Contract):
     """E_global with E_t = exp(−g_t)/Z_t as printed."""
 
     log_partitions: list[float | None] = Field(description="log Z_t of each layer by the printed (12) and (13)")
-    log_layer_energy: list[Distribution | None] = Field(description="of log E_t = −g_t − log Z_t, per layer")
+    log_layer_energy: list[Distribution | None] = Field(description="log E_t = −g_t − log Z_t, by layer")
     energy_global: Distribution | None = Field(description="null where it overflows a double at some point")
     overflowing_share: float
 
@@ -98,7 +100,7 @@ class GlobalCorrected(Contract):
     gap_min: float = Field(description="least c(x) of eq. (10)")
     gap_max: float
     failed_share: float = Field(description="share of points where (8) or 0 ≤ c(x) ≤ log l fails")
-    layer_share: list[float] = Field(description="share of points whose least E_t is of each layer")
+    layer_share: list[float] = Field(description="by layer: share of points at which its E_t is the least")
 
 
 class GlobalEnergies(Contract):
@@ -128,15 +130,15 @@ class BlockReport(Contract):
     site: str | None
     step_sq: Distribution = Field(description="δ_t = ‖x_t − x_{t−1}‖²")
     g_before: float = Field(description="mean g_t(x_{t−1})")
-    reachable: float = Field(description="mean g_t after the best step of that length: what eq. (6) asks for")
+    reachable: float = Field(description="mean g_t after the best step of that length, which eq. (6) prescribes")
     block: MoveReport
-    shuffled: MoveReport | None = Field(description="null: the same move among the patterns of another layer")
+    shuffled: MoveReport | None = Field(description="null model: the same move among the patterns of another layer")
     shuffled_layer: int | None
-    random: MoveReport = Field(description="null: a step of the same length in a random direction")
+    random: MoveReport = Field(description="null model: a step of the same length in a random direction")
 
 
 class DescentReport(Contract):
-    """Does a block do a nearest-neighbour search? Patterns and points are of different documents."""
+    """Whether each block does a nearest-neighbour search; patterns and points come from different documents."""
 
     patterns: int
     points: int
@@ -145,7 +147,7 @@ class DescentReport(Contract):
 
 
 class EnergyReport(Contract):
-    """The answer of an energy job."""
+    """The result of an energy job."""
 
     id: Identifier
     job: str
@@ -153,11 +155,11 @@ class EnergyReport(Contract):
     queries: Identifier | None
     name: str
     d_model: int
-    points: int = Field(description="how many asked")
+    points: int = Field(description="number of query rows")
     layers: list[LayerEnergies]
     energy_global: GlobalEnergies | None = Field(description="null for one set")
     descent: DescentReport | None = Field(description="null unless the sets are layers over the same chunks")
-    figure1: Figure1Theory | None = Field(default=None, description="of the built-in: minima of Fig. 1")
+    figure1: Figure1Theory | None = Field(default=None, description="for the built-in figure1: the minima of Fig. 1")
     warnings: list[Notice]
     notes: list[str]
     timing: dict[str, float]

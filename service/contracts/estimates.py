@@ -1,4 +1,4 @@
-"""What a job would take: time, bytes, memory; and how fast a device is, which the times come from."""
+"""Estimates of a job's time, bytes and memory, and the measured speeds of a device that they use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Rate(Contract):
 
 
 class Calibration(Contract):
-    """How fast a device is at what jobs do, measured on it by the product's own code; per second."""
+    """Speeds of a device, each per second, measured on it with the code that jobs run."""
 
     tokenising: Speed = Field(description="bytes of text")
     forward: list[Rate] = Field(description="FLOP of a GPT-2's forward pass")
@@ -36,33 +36,33 @@ class Calibration(Contract):
 
 
 class Device(Contract):
-    """What a compute worker computes on."""
+    """The device of a compute worker."""
 
     device: str
     name: str
-    memory_bytes: int = Field(description="of the device, or what this machine or container may use")
-    fingerprint: Identifier = Field(description="same for workers that are equally fast")
+    memory_bytes: int = Field(description="memory of the device, or what this machine or container may use")
+    fingerprint: Identifier = Field(description="equal for workers of equal speed")
 
 
 class StageEstimate(Contract):
-    """A stage of a job; null is what cannot be known before."""
+    """A stage of a job; null where a value cannot be known in advance."""
 
     stage: str
     segments: int | None
-    seconds: float | None = Field(description="by the workers that live now, side by side")
+    seconds: float | None = Field(description="by the live workers, in parallel")
     written_bytes: int
     memory_bytes: int = Field(description="peak of one worker")
 
 
 class Reusable(Contract):
-    """A finished job whose sets are used again if the corpus and the model are still what they were."""
+    """A finished job whose sets are reused if the corpus and the model have not changed."""
 
     job: Identifier
     activations: list[Identifier]
 
 
 class Estimate(Contract):
-    """`POST /v1/jobs/estimate`: what the job would take, if nothing waited before it."""
+    """`POST /v1/jobs/estimate`: what the job takes when no other job waits before it."""
 
     kind: JobKind
     stages: list[StageEstimate]
@@ -71,10 +71,10 @@ class Estimate(Contract):
     seconds: float | None
     written_bytes: int
     memory_bytes: int = Field(description="peak of one worker")
-    free_disk_bytes: int = Field(description="that jobs may fill: what is free, less `disk_reserve_bytes`")
-    free_memory_bytes: int | None = Field(description="of the largest worker that lives; null: none does")
-    workers: int = Field(description="compute workers that live")
-    jobs_before: int = Field(description="jobs that wait or run already")
+    free_disk_bytes: int = Field(description="what jobs may use: the free space less `disk_reserve_bytes`")
+    free_memory_bytes: int | None = Field(description="of the largest live worker; null: there is none")
+    workers: int = Field(description="live compute workers")
+    jobs_before: int = Field(description="jobs that wait or run now")
     device: Device | None
     calibration: Calibration | None
     reused: Reusable | None

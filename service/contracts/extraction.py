@@ -10,7 +10,7 @@ from service.contracts.base import RequestContract, Seed, Text
 from service.contracts.sites import SITE_PATTERN
 
 SiteName = Annotated[str, StringConstraints(pattern=SITE_PATTERN, max_length=64)]
-NOT_IN_VECTORS = {"sites", "preset", "reuse"}  # what of a spec says nothing of what the vectors of a site are
+NOT_IN_VECTORS = {"sites", "preset", "reuse"}  # fields that do not change the vectors of a site
 
 
 def distinct(sites: list[str]) -> list[str]:
@@ -36,7 +36,10 @@ class ExtractionSpec(RequestContract):
     chunks_per_document: Literal["all"] | Annotated[int, Field(ge=1, le=2**31)] = 1
     position: Literal["last", "all"] | Annotated[int, Field(ge=0, lt=2**20)] = "last"
     seed: Seed = 0
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="of the forward pass")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="data type of the forward pass"
+    )
     reuse: bool = Field(
-        default=True, description="use finished sets of the same model, chunks and settings; false: compute anew"
+        default=True,
+        description="reuse finished sets of the same model, chunks and settings; false: compute them again",
     )

@@ -1,4 +1,4 @@
-"""Jobs: what is asked, what state it is in, what it made."""
+"""Jobs: the request, the state, the products."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class JobRequest(RequestContract):
     priority: Annotated[int, Field(ge=1, le=1000)] = Field(default=50, description="lower runs first")
     labels: Labels = {}
     timeout_s: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
-        default=None, description="longest time from the start to the end; then the job fails"
+        default=None, description="longest time from start to end; a job that takes longer fails"
     )
 
 
 class Progress(Contract):
-    """How far a job is; `rate` in units per second, `eta_s` null while unknown."""
+    """Progress of a job; `rate` is in units per second, `eta_s` is null while unknown."""
 
     done: int = 0
     total: int | None = None
@@ -77,14 +77,14 @@ class Job(Contract):
     warnings: list[Notice]
     result: JobResult | None = Field(description="the first product")
     results: list[JobResult]
-    retries: int = Field(default=0, description="how often it was taken up again by hand")
+    retries: int = Field(default=0, description="how often it was continued by `retry`")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
 
 class JobEvent(Contract):
-    """Something that happened to a job; ids grow, and are the cursor and the `Last-Event-ID`."""
+    """A change of a job; ids increase, and are the cursor and the `Last-Event-ID`."""
 
     id: int
     job: Identifier

@@ -14,9 +14,9 @@ class CorrectedMeasuredPartition(Contract):
     log_partition: float = Field(description="log Z = log Σ_i I_n(r_i)")
     effective_balls: float = Field(description="1/Σ w_i², w_i = I_n(r_i)/Z: how many balls carry Z")
     largest_share: float = Field(description="max w_i")
-    equivalent_radius: float = Field(description="as many balls of this one radius have the same Z")
+    equivalent_radius: float = Field(description="radius at which equally many equal balls have the same Z")
     proposition_4_loss: float | None = Field(
-        description="log Z + 1/Z; null where it is beyond a double; then its logarithm stands"
+        description="log Z + 1/Z; null where it overflows a double; its logarithm is given"
     )
     proposition_4_log_loss: float
     loss: float = Field(description="the consistent L = log Z, in nats per pattern")

@@ -1,19 +1,11 @@
-"""The presets, and how a spec is read: by kind, with a preset's values under the given ones."""
+"""The presets: named specs that a request can name, with what the paper states of them and what is assumed."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from service.contracts.energy import EnergySpec
-from service.contracts.extraction import ExtractionSpec
-from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec, Preset
-from service.contracts.radius import RadiusSpec
-from service.contracts.reading import read_contract
+from service.contracts.jobs import Preset
 from service.contracts.sweep_presets import SWEEP_PRESETS
-from service.contracts.sweeps import SweepSpec
-from service.contracts.training import EXPERIMENTS, PUBLISHED_LINES, QuestionFormationSpec, TrainingSpec
 from service.contracts.training_presets import TRAINING_PRESETS
-from service.errors import InvalidInput, NotAvailable
+from service.errors import InvalidInput
 
 DEMO_MODEL = "demo-gpt2"
 _SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
@@ -127,12 +119,6 @@ PRESETS: tuple[Preset, ...] = (
     *TRAINING_PRESETS,
     *SWEEP_PRESETS,
 )
-_SPECS: dict[str, type[ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec]] = {
-    "extraction": ExtractionSpec,
-    "radius": RadiusSpec,
-    "energy": EnergySpec,
-    "analysis": AnalysisSpec,
-}
 
 
 def find_preset(preset_id: str, field: str = "spec.preset") -> Preset:
@@ -141,80 +127,3 @@ def find_preset(preset_id: str, field: str = "spec.preset") -> Preset:
         if preset.id == preset_id:
             return preset
     raise InvalidInput("no such preset; /v1/presets lists them", field=field)
-
-
-def read_spec(kind: JobKind, given: dict[str, Any]) -> JobSpec:
-    """The validated spec of a job of `kind`, defaults filled in, a preset's values under the given ones.
-
-    Raises:
-        NotAvailable: a kind or an option that this version does not serve.
-        InvalidInput: an unknown preset, one of another kind, or a field that is wrong.
-    """
-    if kind == "training":
-        return _read_training(given, "spec.")
-    given = _over_preset(kind, given, "spec.")
-    if kind == "sweep":
-        return _read_sweep(given)
-    spec = read_contract(_SPECS[kind], given, prefix="spec.")
-    _refuse_unavailable(spec)
-    return spec
-
-
-def _over_preset(kind: JobKind, given: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """`given` over the values of the preset it names, if it names one."""
-    if not isinstance(preset_id := given.get("preset"), str):
-        return given
-    preset = find_preset(preset_id, f"{prefix}preset")
-    if preset.kind != kind:
-        raise InvalidInput(f"this preset is for jobs of kind {preset.kind}", field=f"{prefix}preset")
-    return merge(_without_lines(preset.spec, given), given)
-
-
-def _without_lines(spec: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """A preset's numbers of generated lines say nothing where the lines come from a folder."""
-    data = given.get("data")
-    if not isinstance(data, dict) or data.get("folder") is None or "data" not in spec:
-        return spec
-    return spec | {"data": {name: value for name, value in spec["data"].items() if name not in PUBLISHED_LINES}}
-
-
-def _read_training(given: dict[str, Any], prefix: str) -> TrainingSpec:
-    given = _over_preset("training", given, prefix)
-    experiment = given.get("experiment")
-    if not isinstance(experiment, str) or experiment not in EXPERIMENTS:
-        detail = "must be question_formation or openelm, or come from a preset"
-        raise InvalidInput(detail, field=f"{prefix}experiment")
-    return read_contract(EXPERIMENTS[experiment], given, prefix=prefix)
-
-
-def _read_sweep(given: dict[str, Any]) -> SweepSpec:
-    """The training that it names is read first, whole; then every run of the grid."""
-    training = given.get("training")
-    if not isinstance(training, dict):
-        raise InvalidInput("must be an object: a training, or a preset of one", field="spec.training")
-    base = _read_training(training, "spec.training.")
-    if base.radius is not None:
-        raise NotAvailable("the radius during training is measured in single runs only", field="spec.training.radius")
-    if isinstance(base, QuestionFormationSpec) and base.data.seed is None:  # all runs learn the same lines
-        base = base.model_copy(update={"data": base.data.model_copy(update={"seed": base.seed})})
-    spec = read_contract(SweepSpec, given | {"training": base.model_dump(mode="json")}, prefix="spec.")
-    for _ in spec.runs():  # raises for the first run that does not fit
-        pass
-    return spec
-
-
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`; objects within are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _refuse_unavailable(spec: JobSpec) -> None:
-    if isinstance(spec, RadiusSpec) and spec.reference is not None:
-        if spec.engine not in ("auto", "exact"):
-            raise NotAvailable("another set is searched by the exact engine only", field="spec.engine")
-        if spec.radii is not None:
-            raise NotAvailable("pairs are counted within one set only", field="spec.radii")

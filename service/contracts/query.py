@@ -1,4 +1,4 @@
-"""One question to an activation set: where do these texts or vectors lie among its rows?"""
+"""A query of an activation set: the rows nearest to texts or vectors."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class NearRow(Contract):
 
 
 class QueryResult(Contract):
-    """One text or vector among the rows; a row equal to it is not left out."""
+    """One text or vector among the rows; a row equal to it is not excluded."""
 
     nn_distance: float = Field(description="L2 distance to the nearest row")
     radius: float = Field(description="half of nn_distance")
     g: float = Field(description="nn_distance², eq. (3)")
-    energy: float = Field(description="E at the β asked for, over all rows")
+    energy: float = Field(description="E at the requested β, over all rows")
     energy_mchn: float = Field(description="E_MCHN at that β, over all rows")
     percentile: float | None = Field(description="share of the set's own nn_distances that are not larger, in %")
     tokens: int | None = Field(description="length of the text; null for a vector")

@@ -33,7 +33,7 @@ Radii = Annotated[
 
 
 class RadiusOptions(RequestContract):
-    """How to measure the radius; the part of a radius spec that an analysis carries as `radius`."""
+    """How to measure the radius; an analysis has these options as `radius`."""
 
     fractions: Fractions = [0.25, 0.5, 0.75, 1.0]
     exclude: Literal["self", "same_document"] = "self"
@@ -48,7 +48,7 @@ class RadiusSpec(RadiusOptions):
 
     preset: Text | None = None
     activations: Identifier
-    reference: Identifier | None = Field(default=None, description="search in this set instead of the rows themselves")
+    reference: Identifier | None = Field(default=None, description="database of the search; null: the rows themselves")
 
 
 class Distribution(Contract):
@@ -77,7 +77,7 @@ class Histogram(Contract):
 
 
 class Approximation(Contract):
-    """An approximate engine held against the exact one on a sample of rows."""
+    """An approximate engine compared with the exact one on a sample of rows."""
 
     rows: int = Field(description="sampled rows that have a neighbour")
     recall_at_1: float = Field(description="share whose nearest neighbour was found")
@@ -151,7 +151,7 @@ class Counts(Contract):
 
 
 class RadiusReport(Contract):
-    """The answer of a radius job."""
+    """The result of a radius job."""
 
     id: Identifier
     job: str
@@ -161,7 +161,8 @@ class RadiusReport(Contract):
     n: int
     d_model: int
     reference: Identifier | None = Field(
-        default=None, description="the set searched in; null: the rows themselves. Fractions are then of this set"
+        default=None,
+        description="the database of the search; null: the rows themselves. Otherwise fractions are of this set",
     )
     engine: str = Field(description="exact, faiss-flat, faiss-ivf or faiss-hnsw")
     engine_reason: str = Field(default="", description="why that engine")
@@ -196,7 +197,7 @@ class RadiusSummary(Contract):
 
 
 class Neighbor(Contract):
-    """One row of a pair, readable."""
+    """One row of a pair, with its text."""
 
     row: int
     document: str | None

@@ -1,4 +1,4 @@
-"""Reading untrusted values into contracts, with errors that name our fields and repeat nothing of the input."""
+"""Validation of untrusted values: errors name fields of contracts and repeat nothing of the input."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from service.errors import FieldErrors, InvalidInput
 
 Model = TypeVar("Model", bound=Contract)
 _FORM_FIELDS = frozenset({"file", "name"})
+_LONGEST_NAME = 64  # of an unknown field, in an error
+_UNKNOWN = "is not a field of this version"
 _MESSAGES = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
@@ -34,15 +36,20 @@ def read_contract(kind: type[Model], values: Any, *, prefix: str = "") -> Model:
         raise InvalidInput(detail, errors=errors) from error
 
 
-def describe_errors(errors: Iterable[Mapping[str, Any]], *, prefix: str = "") -> FieldErrors:
+def describe_errors(
+    errors: Iterable[Mapping[str, Any]], *, prefix: str = "", name_unknown: bool = False
+) -> FieldErrors:
     """`[{"field", "message"}]` of pydantic's errors, one per field and message, at most 20.
 
-    Names that are not ours (an unknown field, a label's key) and the tags that pydantic gives to unions are left out.
+    Names that are not ours (an unknown field, a label's key) and the tags that pydantic gives to unions are left out;
+    with `name_unknown` an unknown field is named.
     """
     found: FieldErrors = []
     for error in errors:
-        place = ".".join(_known(error["loc"]))
-        entry = {"field": (prefix + place).strip(".") or "body", "message": _message(error)}
+        names, message = _known(error["loc"]), _message(error)
+        if name_unknown and error["type"] == "extra_forbidden":
+            names, message = [*_known(error["loc"][:-1]), str(error["loc"][-1])[:_LONGEST_NAME]], _UNKNOWN
+        entry = {"field": (prefix + ".".join(names)).strip(".") or "body", "message": message}
         if entry not in found:
             found.append(entry)
     return found[:20]

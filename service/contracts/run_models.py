@@ -26,7 +26,7 @@ def parse_run_model(name: str) -> RunModel | None:
     """The kept model that `name` names; None when it names a folder or a hub's model.
 
     Raises:
-        InvalidInput: it begins as one and is none.
+        InvalidInput: it begins with `run:` and is not such a name.
     """
     if not name.startswith(_PREFIX):
         return None

@@ -120,7 +120,7 @@ SENTENCE_PRESETS: tuple[Preset, ...] = (
     _control(
         "few-lines",
         "1,000 lines, many times over",
-        "about .30, by heart; no dropout",
+        "about .30, by memorisation; no dropout",
         data=_SMALL["data"] | {"train": 1_000},
         model=_SMALL["model"] | {"dropout": 0.0},
     ),

@@ -1,4 +1,4 @@
-"""Sweeps: one training over a grid of models, numbers of tokens and seeds; and the table that comes of it."""
+"""Sweeps: one training over a grid of models, numbers of tokens and seeds, and the resulting table."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from service.contracts.training import EXPERIMENTS, Experiment, TrainingSpec
 
 Tokens = Annotated[int, Field(ge=2)]
 _MOST_RUNS = 1_000
-SHARES = ("val_first_auxiliary", "gen_first_word", "gen_move_first")  # of lines, among what an evaluation measures
-GENERALISED = 0.99  # of the withheld questions: the rule was learned
+SHARES = (
+    "val_first_auxiliary",
+    "gen_first_word",
+    "gen_move_first",
+)  # measurements of an evaluation that are shares of lines
+GENERALISED = 0.99  # share of the withheld questions from which the rule counts as learned
 
 
 class SweepModel(RequestContract):
-    """One model of the grid: its name in the table, and what of `training.model` is different."""
+    """One model of the grid: its name in the table, and the fields of `training.model` that differ."""
 
     name: Name
     model: dict[str, Any] = {}
@@ -32,10 +36,10 @@ class SweepSpec(RequestContract):
     preset: Text | None = Field(default=None, description="the preset these values came from")
     training: dict[str, Any] = Field(description="spec of a training, or a preset of one with overrides")
     models: Annotated[list[SweepModel], Field(max_length=64)] = Field(
-        default=[], description="none: the training's own"
+        default=[], description="empty: the training's own"
     )
     tokens: Annotated[list[Tokens], Field(max_length=64)] = Field(
-        default=[], description="values of training.data.tokens (D); none: the training's own"
+        default=[], description="values of training.data.tokens (D); empty: the training's own"
     )
     seeds: Annotated[list[Seed], Field(min_length=1, max_length=64)] = [0]
     sigma_sq: float = Field(default=0.04, gt=0, le=1e6, description="σ²: a D whose MSE is below it is enough, nats²")
@@ -68,6 +72,11 @@ class SweepSpec(RequestContract):
                     spec = read_contract(kind, values, prefix=f"spec.models.{place}.")
                     yield SweepCell(model.name, tokens, seed, spec)
 
+    def check_runs(self) -> None:
+        """Raise `InvalidInput` for the first run whose values do not fit."""
+        for _ in self.runs():
+            pass
+
 
 @dataclass(frozen=True)
 class SweepCell:
@@ -99,7 +108,7 @@ class Stopping(Contract):
 
 
 class SweepRun(Contract):
-    """One run of the grid, as far as it is; `stopping` is of ended runs."""
+    """One run of the grid in its present state; `stopping` is null until it has ended."""
 
     run: Identifier
     model: str
@@ -115,8 +124,8 @@ class SweepRun(Contract):
 
 IntervalOf = Literal["seeds", "window"]
 _INTERVAL_OF = (
-    "what the 95 % interval knows: seeds, the spread between the runs of a cell; window, in at least one cell only the "
-    "noise of its one run's window"
+    "what the 95 % interval includes: seeds, the spread between the runs of a cell; window, for at least one cell only "
+    "the noise of its one run's window"
 )
 
 
@@ -125,7 +134,7 @@ class StoppingCell(Contract):
 
     tokens: int
     runs: int
-    measured: int = Field(description="of the runs: those that have an MSE on this side")
+    measured: int = Field(description="runs that have an MSE on this side")
     mse: float | None
     mean_gap_sq: float | None
     variance: float | None
@@ -144,7 +153,7 @@ class StoppingRow(Contract):
     )
     interval: list[float] | None = Field(description="of the interpolated D*")
     interval_of: IntervalOf | None = Field(description=_INTERVAL_OF)
-    crossing_share: float = Field(description="of the draws: those that have an interpolated D*")
+    crossing_share: float = Field(description="share of the draws that have an interpolated D*")
     parameters_per_token_squared: dict[str, float | None]
     reasons: dict[str, str] = Field(description="by rule: why there is no D*, or why it may be less")
 
@@ -171,29 +180,31 @@ class StoppingTable(Contract):
 
     threshold: float
     rows: list[StoppingRow]
-    exponents: dict[str, Exponent] = Field(description="of D* by rule, and of the plane log MSE over log D and log N")
+    exponents: dict[str, Exponent] = Field(
+        description="by rule for D*, and for the plane of log MSE over log D and log N"
+    )
     laws: list[Law]
 
 
 class SeedAccuracies(Contract):
-    """One run of Question-Formation by its evaluations so far: shares of lines, and nats; null before the first one."""
+    """Accuracies of one Question-Formation run: shares of lines, and nats; null before the first evaluation."""
 
     run: Identifier
     model: str
     seed: int
-    step: int | None = Field(description="of the newest evaluation, which these are of")
+    step: int | None = Field(description="step of the newest evaluation, which the other fields describe")
     val_loss: float | None
     val_first_auxiliary: float | None = Field(description="i.i.d. questions whose first word is right")
     gen_first_word: float | None = Field(description="questions of the withheld kind whose first word is right")
     gen_move_first: float | None = Field(
-        description="those that begin with the first auxiliary of the sentence instead"
+        description="questions of the withheld kind that begin with the sentence's first auxiliary instead"
     )
     best_gen_first_word: float | None = Field(description="the largest gen_first_word of all evaluations")
     generalised_at: int | None = Field(description=f"first step with gen_first_word ≥ {GENERALISED}; null: none yet")
 
 
 class Sweep(Contract):
-    """`GET /v1/sweeps/{id}`: filled as its runs end."""
+    """`GET /v1/sweeps/{id}`: updated as its runs end."""
 
     id: Identifier
     job: Identifier
@@ -204,7 +215,7 @@ class Sweep(Contract):
     tables: dict[str, StoppingTable] | None = Field(
         description="by side of the least validation loss (before, after); null until a run has ended"
     )
-    seeds: list[SeedAccuracies] | None = Field(description="run by run, which rule it learned; of question_formation")
+    seeds: list[SeedAccuracies] | None = Field(description="for question_formation: which rule each run learned")
     notes: list[str]
     created_at: datetime
     finished_at: datetime | None

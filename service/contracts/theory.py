@@ -6,7 +6,7 @@ from pydantic import Field
 
 from service.contracts.base import Contract
 
-_OVERFLOW = "null where it is beyond a double; then its logarithm stands"
+_OVERFLOW = "null where it overflows a double; its logarithm is given"
 
 
 class TheoryAnswer(Contract):
@@ -89,7 +89,7 @@ class PartitionTheory(TheoryAnswer):
 
 
 class UnitPartition(Contract):
-    """What Z = 1 asks for; the one that was not given."""
+    """The solution of Z = 1: the quantity that was not given."""
 
     radius: float | None = None
     log_patterns: float | None = None
@@ -145,7 +145,7 @@ class DensityLoss(Contract):
     loss: float | None = Field(description=_OVERFLOW)
     log_loss: float | None = Field(description="null where the loss is not positive")
     lower: float
-    upper: float | None = Field(description="null where it is beyond a double")
+    upper: float | None = Field(description="null where it overflows a double")
 
 
 class LiteralReading(LossValue):

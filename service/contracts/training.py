@@ -1,4 +1,4 @@
-"""Training: what to train, on what, how; and what a run reports while it goes on and at its end."""
+"""Training: model, data and optimisation of a run, and what the run reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Lexicon = Literal["standard", "half_nouns", "one_noun", "nouns_x2", "nouns_x10", "nouns_x100"]
 Lines = Annotated[int | None, Field(ge=1, le=1_000_000)]
 PUBLISHED_LINES = {"train": 100_000, "val": 1_000, "test": 10_000, "generalisation": 10_000}
-BYTES = "bytes"  # the name of the vocabulary of bytes, instead of a tokenizer's
+BYTES = "bytes"  # in place of a tokenizer: one token per byte
 Experiment = Literal["question_formation", "openelm"]
 
 
@@ -28,7 +28,7 @@ class Optimisation(RequestContract):
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     decay_steps: int | None = Field(default=None, ge=1, description="step at which the schedule ends; null: the last")
     final_lr_share: float = Field(default=0.1, ge=0, le=1)
-    weight_decay: float = Field(default=0.1, ge=0, le=10, description="of matrices; biases and norms have none")
+    weight_decay: float = Field(default=0.1, ge=0, le=10, description="for matrices; biases and norms have none")
     beta1: Share = 0.9
     beta2: Share = 0.95
     eps: float = Field(default=1e-8, gt=0, le=1)
@@ -42,8 +42,10 @@ class RunRadius(RequestContract):
         "blocks.-1.hook_resid_post",
         "final_norm_out",
     ]
-    rows: int = Field(default=2_000, ge=2, le=1_000_000, description="at most: held-out lines, or windows")
-    tokens: Width = Field(default=64, description="of a window; a line is read whole. The vector is the last token's")
+    rows: int = Field(default=2_000, ge=2, le=1_000_000, description="largest number of held-out lines, or windows")
+    tokens: Width = Field(
+        default=64, description="length of a window; a line is read whole. The vector is that of the last token"
+    )
 
 
 class RunOptions(RequestContract):
@@ -52,7 +54,9 @@ class RunOptions(RequestContract):
     preset: Text | None = Field(default=None, description="the preset these values came from")
     steps: int = Field(ge=1, le=10_000_000)
     batch: int = Field(ge=1, le=2**20, description="lines or sequences of one step")
-    micro_batch: int | None = Field(default=None, ge=1, description="of one backward pass; null: the whole batch")
+    micro_batch: int | None = Field(
+        default=None, ge=1, description="lines or sequences of one backward pass; null: the whole batch"
+    )
     log_every: int = Field(default=1, ge=1, description="steps between two rows of the metrics")
     eval_every: int = Field(ge=1, description="steps between two evaluations, dropout off")
     checkpoint_every: int | None = Field(default=None, ge=1, description="steps between two kept models; null: the end")
@@ -62,7 +66,9 @@ class RunOptions(RequestContract):
     compile: bool = Field(default=False, description="torch.compile of the blocks; a CPU needs a C++ compiler for it")
     seed: Seed = 0
     optimisation: Optimisation
-    radius: RunRadius | None = Field(default=None, description="measured once training has ended; null: not at all")
+    radius: RunRadius | None = Field(
+        default=None, description="measured in the kept models after training; null: not measured"
+    )
 
     @model_validator(mode="after")
     def _micro_batches_fit(self) -> RunOptions:
@@ -75,24 +81,26 @@ class SentenceData(RequestContract):
     """Lines of the question-formation language: generated, or the original files in a folder of the corpora root."""
 
     folder: Text | None = Field(
-        default=None, description="of question.train, .val/.dev, .test, .gen; then no number of lines is given"
+        default=None, description="folder of question.train, .val/.dev, .test, .gen; numbers of lines are then left out"
     )
-    lexicon: Lexicon = Field(default="standard", description="the 68 words, or a control whose entropy is another")
+    lexicon: Lexicon = Field(
+        default="standard", description="the 68 words, or a control lexicon of a different entropy"
+    )
     train: Lines = Field(default=None, validate_default=True, description="generated lines; null: 100,000")
     val: Lines = Field(default=None, validate_default=True, description="null: 1,000")
     test: Lines = Field(default=None, validate_default=True, description="i.i.d.; null: 10,000")
     generalisation: Lines = Field(
         default=None, validate_default=True, description="questions of a withheld kind; null: 10,000"
     )
-    seed: Seed | None = Field(default=None, description="of the lines; null: the run's")
+    seed: Seed | None = Field(default=None, description="seed of the lines; null: that of the run")
 
     @field_validator(*PUBLISHED_LINES)
     @classmethod
-    def _files_say_how_many(cls, lines: int | None, about: ValidationInfo) -> int | None:
+    def _lines_of_files(cls, lines: int | None, about: ValidationInfo) -> int | None:
         if about.data.get("folder") is None:
             return PUBLISHED_LINES[str(about.field_name)] if lines is None else lines
         if lines is not None:
-            raise ValueError("the files of data.folder say how many lines there are")
+            raise ValueError("the files of data.folder determine the numbers of lines")
         return None
 
 
@@ -122,7 +130,9 @@ class QuestionFormationSpec(RunOptions):
         default="line", description="line: mean over all tokens of a line (the paper's); sum: per line"
     )
     generalisation_lines: int = Field(
-        default=1_000, ge=1, description="lines of the withheld kind that each evaluation samples; the end takes all"
+        default=1_000,
+        ge=1,
+        description="lines of the withheld kind that each evaluation samples; the last one uses all",
     )
 
 
@@ -131,13 +141,16 @@ class TokenData(RequestContract):
 
     corpus: Text = Field(description="id or name of a corpus; SPGC token files are one")
     tokenizer: Text = Field(
-        default="openai-community/gpt2", description="model whose tokenizer is used; bytes: none is"
+        default="openai-community/gpt2", description="model whose tokenizer is used; bytes: one token per byte"
     )
     tokens: int | None = Field(default=None, ge=2, description="D: the first tokens of the training part; null: all")
-    deduplicate: bool = Field(default=False, description="leave out paragraphs that stood before, wherever they did")
+    deduplicate: bool = Field(default=False, description="leave out every paragraph that occurred earlier")
     validation_share: float = Field(default=0.05, gt=0, lt=1)
     validation_windows: int = Field(
-        default=320, ge=1, le=10_000_000, description="per evaluation, at most: spread over the tail without overlap"
+        default=320,
+        ge=1,
+        le=10_000_000,
+        description="largest number per evaluation; they are spread over the tail without overlap",
     )
 
 
@@ -192,7 +205,7 @@ class Checkpoint(Contract):
 
 
 class TrajectoryPoint(Contract):
-    """One site of one kept model: distances to the nearest other row of the sample, beside what scale gives."""
+    """One site of one kept model: distances to the nearest other row of the sample, beside measures of scale."""
 
     step: int
     site: str
@@ -206,7 +219,7 @@ class TrajectoryPoint(Contract):
 
 
 class TrainingRun(Contract):
-    """`GET /v1/training/{id}`: filled as the run goes on; losses are in nats per token."""
+    """`GET /v1/training/{id}`: updated during the run; losses are in nats per token."""
 
     id: Identifier
     job: Identifier
@@ -218,11 +231,11 @@ class TrainingRun(Contract):
     tokens: int = Field(description="tokens trained on so far")
     parameters: dict[str, int] = Field(description="counts: total, and without embeddings")
     reference_lines: dict[str, float] = Field(description="losses to compare with, computed for the run's own data")
-    data: dict[str, Any] = Field(description="what the data are: counts, checks, hashes")
+    data: dict[str, Any] = Field(description="the run's data: counts, checks, hashes")
     losses: dict[str, float | None] = Field(description="the newest: train_loss, val_loss, and parts of val_loss")
     evaluation: dict[str, Any] = Field(description="accuracies of the newest evaluation, and of the end")
     checkpoints: list[Checkpoint]
-    trajectory: list[TrajectoryPoint] = Field(description="the radius during training, where it was asked for")
+    trajectory: list[TrajectoryPoint] = Field(description="the radius during training, where `radius` is in the spec")
     warnings: list[Notice]
     notes: list[str] = Field(description="what the numbers mean, and what they do not show")
     timing: dict[str, float]

@@ -1,1 +1,7 @@
-"""What a job would take, by arithmetic: sizes → work, and work × a device's speeds → time. Pure."""
+"""Estimates of a job by arithmetic, without I/O.
+
+shapes.py     sizes of models, samples and sets
+work.py       stages of a job and the amount of work in each
+pricing.py    work × a device's speeds → time
+parts.py      the parts of one search, which its plan and its estimate share
+"""

@@ -11,16 +11,17 @@ from service.contracts.estimates import Calibration, Rate, StageEstimate
 
 @dataclass(frozen=True)
 class Work:
-    """A stage of a job, or each of several equal ones.
+    """A stage of a job, or several equal stages.
 
     Attributes:
-        amounts: by the name of a speed of `Calibration`, how much there is of it.
-        width: d_model, for the speeds that depend on it.
-        repeats: how often, side by side where there are workers.
-        segments: of one repeat; one after another, where `segment_s` is given, as many as that length makes of them.
-        spread: segments of one repeat may run side by side.
-        written_bytes: of all repeats, that stay on disk.
-        memory_bytes: peak of a worker.
+        amounts: amount of work by the name of a speed of `Calibration`.
+        width: d_model, on which some speeds depend.
+        repeats: number of equal stages, in parallel where there are workers.
+        segments: number of segments of one repeat; with `segment_s`, at least as many as that length requires.
+        segment_s: longest time of a segment.
+        spread: segments of one repeat may run in parallel.
+        written_bytes: bytes that all repeats leave on disk.
+        memory_bytes: peak memory of a worker.
     """
 
     stage: str
@@ -35,15 +36,15 @@ class Work:
 
 
 def price(work: Work, calibration: Calibration | None, workers: int, overhead_s: float) -> StageEstimate:
-    """What a stage takes by `workers` equal workers, each segment waiting `overhead_s` until it is begun."""
+    """Time and segments of a stage on `workers` equal workers; each segment starts `overhead_s` late."""
     seconds = segments = None
     if calibration is not None:
         busy_s = sum(amount / _speed(calibration, name, work.width) for name, amount in work.amounts.items())
         each = max(work.segments, ceil(busy_s / work.segment_s)) if work.segment_s else work.segments
         segments = work.repeats * each
-        side_by_side = segments if work.spread else work.repeats
-        rounds = ceil(side_by_side / max(1, min(workers, side_by_side)))
-        seconds = rounds * (busy_s / each + overhead_s) * (segments / side_by_side)
+        parallel = segments if work.spread else work.repeats
+        rounds = ceil(parallel / max(1, min(workers, parallel)))
+        seconds = rounds * (busy_s / each + overhead_s) * (segments / parallel)
     elif work.segment_s is None:
         segments = work.repeats * work.segments
     return StageEstimate(
@@ -61,7 +62,7 @@ def _speed(calibration: Calibration, name: str, width: int) -> float:
 
 
 def _at_width(rates: list[Rate], width: int) -> float:
-    """The power law through the two widths measured; a wider model is never taken for faster than the widest."""
+    """The power law through the two measured widths; beyond the widest the speed stays the same."""
     narrow, wide = min(rates, key=lambda rate: rate.d_model), max(rates, key=lambda rate: rate.d_model)
     if narrow.d_model == wide.d_model or width >= wide.d_model:
         return wide.per_s

@@ -1,4 +1,4 @@
-"""Sizes that decide how much work a model, a sample, a set is."""
+"""Sizes of models and samples, from which amounts of work follow."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ GPT2_VOCABULARY = 50_257
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A Transformer, as far as its cost goes.
+    """The sizes of a Transformer that determine its cost.
 
     Attributes:
         d_model: width of the residual stream.
         layers: weights of each block's matrices.
         attention: Σ over heads of their width, in each block.
         d_vocab: rows of the embedding.
-        parameters: all of them.
+        parameters: number of all parameters.
     """
 
     d_model: int
@@ -36,25 +36,25 @@ class ModelShape:
     parameters: int
 
     def forward_flops(self, tokens: float, context: int, depth: int | None = None) -> float:
-        """2 per weight and token, and 2·context·width of causal attention per token and block."""
+        """FLOP: 2 per weight and token, and 2·context·width of causal attention per token and block."""
         depth = len(self.layers) if depth is None else depth
         per_token = 2 * sum(self.layers[:depth]) + 2 * context * sum(self.attention[:depth])
         return tokens * per_token
 
     def training_flops(self, tokens: float, context: int) -> float:
-        """Three forward passes, output map included: the backward pass is two."""
+        """FLOP of three forward passes with the output map; the backward pass counts as two."""
         return 3 * (self.forward_flops(tokens, context) + tokens * 2 * self.d_vocab * self.d_model)
 
 
 @dataclass(frozen=True)
 class SampleShape:
-    """A sample of chunks.
+    """The sizes of a sample of chunks.
 
     Attributes:
-        chunks: that the corpus gives, at most.
-        rows: vectors at each site.
-        text_bytes: that are tokenised for it.
-        assumed: what of it is a guess.
+        chunks: largest number of chunks that the corpus has.
+        rows: number of vectors at each site.
+        text_bytes: bytes of text that are tokenised.
+        assumed: the assumptions, for people.
     """
 
     chunks: int
@@ -64,7 +64,7 @@ class SampleShape:
 
 
 def gpt2_shape(config: Gpt2Config) -> ModelShape:
-    """Of a GPT-2."""
+    """The shape of a GPT-2."""
     d = config.d_model
     block = 4 * d * d + 2 * d * (config.d_mlp or 4 * d)
     layers, attention = (block,) * config.n_layers, (d,) * config.n_layers
@@ -72,7 +72,7 @@ def gpt2_shape(config: Gpt2Config) -> ModelShape:
 
 
 def training_shape(spec: TrainingSpec, d_vocab: int) -> ModelShape:
-    """Of the model that a run trains."""
+    """The shape of the model that a run trains."""
     if isinstance(spec, QuestionFormationSpec):
         model = spec.model
         config = Gpt2Config(model.n_layers, model.d_model, d_vocab=d_vocab, d_mlp=model.d_mlp)
@@ -93,17 +93,17 @@ def _openelm_shape(model: OpenELMModel, d_vocab: int) -> ModelShape:
 
 
 def run_tokens(spec: TrainingSpec) -> tuple[float, int]:
-    """Tokens of one step, and how many of them see one another."""
+    """Tokens of one step, and tokens of one context."""
     if isinstance(spec, QuestionFormationSpec):
         return spec.batch * LINE_TOKENS, round(LINE_TOKENS)
     return float(spec.batch * spec.model.n_ctx), spec.model.n_ctx
 
 
 def sample_shape(spec: ExtractionSpec, documents: int | None, text_bytes: int | None) -> SampleShape:
-    """How many chunks a corpus of that size gives, and how much of it is read for them; None: of unknown size."""
+    """Chunks of a corpus of that size, and the bytes that are tokenised for them; None: the size is unknown."""
     per_document = None if spec.chunks_per_document == "all" else spec.chunks_per_document
     chunks, read = spec.chunks, spec.chunks * spec.chunk_tokens * BYTES_PER_TOKEN
-    assumed = ["the corpus was not counted, so every chunk asked for is assumed to be there"]
+    assumed = ["the corpus was not counted, so it is assumed to have as many chunks as the spec"]
     if documents is not None and text_bytes is not None:
         assumed = [f"{BYTES_PER_TOKEN:g} bytes of text are one token"]
         there = int(text_bytes / BYTES_PER_TOKEN / spec.chunk_tokens)
@@ -114,16 +114,16 @@ def sample_shape(spec: ExtractionSpec, documents: int | None, text_bytes: int | 
 
 
 def depth_of(sites: list[str], n_layers: int) -> int:
-    """Blocks that a forward pass to the last of these sites runs."""
+    """Number of blocks in a forward pass to the last of these sites."""
     found = [parse_site(site, n_layers) for site in sites]
     return min(n_layers, max(site.layer + (site.hook != "resid_pre") for site in found))
 
 
 def _tokenised_share(spec: ExtractionSpec, documents: int, text_bytes: int) -> float:
-    """Of the documents, those that may still enter the sample when it is their turn.
+    """Share of the documents that may still enter the sample when they are read, and so are tokenised.
 
     n chunks are kept. After i documents of c chunks each, a document enters with probability n / i, and may enter, as
-    far as its bytes tell (t chunks at most), with min(1, n·t / (i·c)): n·t/c · (1 + log(i·c / (n·t))) documents in all.
+    far as its bytes show (t chunks at most), with min(1, n·t / (i·c)): n·t/c · (1 + log(i·c / (n·t))) documents in all.
     """
     most = max(1.0, text_bytes / max(1, documents) / spec.chunk_tokens)
     limit = float("inf") if spec.chunks_per_document == "all" else spec.chunks_per_document

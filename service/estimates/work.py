@@ -1,4 +1,4 @@
-"""What jobs do, stage by stage; the stages are the segments' names in `workers/flows`."""
+"""The work of each kind of job by stage; a stage has the name of its segments in `workers/flows`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from service.estimates.pricing import Work
 from service.estimates.shapes import ModelShape, SampleShape, depth_of, run_tokens
 from service.settings import MIB, Settings
 
-PROCESS_BYTES = 640 * MIB  # of a compute worker that has done nothing yet: torch, transformers, FAISS
-_ROW_NUMBERS = 32  # of 8 bytes, that a search keeps for every row beside its encoding
+PROCESS_BYTES = 640 * MIB  # of an idle compute worker: torch, transformers, FAISS
+_ROW_NUMBERS = 32  # of 8 bytes, kept by a search for every row beside its encoding
 _CHUNK_BYTES = 300  # of a chunk's ids, ends and Python objects, beside tokens and text
-_FORWARD_VECTORS = 24  # of d_model numbers, that a token of a batch has at most while it passes a block
-_TRAINING_VECTORS = 34  # the same kept for the backward pass, in every block
+_FORWARD_VECTORS = 24  # of d_model numbers: most that a token of a batch has within a block
+_TRAINING_VECTORS = 34  # the same, kept for the backward pass in every block
 _REPORT_BYTES = MIB  # of a report: arrays per row are counted, figures are small
 _ENCODED_BYTES = 2  # of a number in the filter's format
 _POWER_ITERATIONS, _BASIN_STARTS, _RETRIEVAL_STEPS = 32, 11, 4  # the last as seen on activations
@@ -63,16 +63,16 @@ def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape
     ]
 
 
-def radius_work(asking: SetShape, searched: SetShape, options: RadiusOptions, settings: Settings) -> list[Work]:
-    """One search, in one segment or in parts; n²/2 pairs where the rows search among themselves."""
-    d, same = asking.d_model, asking == searched
-    rows = searched.n * options.fractions[-1]
-    products = (rows**2 / 2 if same else rows * asking.n) * d
+def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, settings: Settings) -> list[Work]:
+    """One search, in one segment or in parts; n²/2 pairs where query rows and database are the same."""
+    d, same = queries.d_model, queries == database
+    rows = database.n * options.fractions[-1]
+    products = (rows**2 / 2 if same else rows * queries.n) * d
     draws = rows * d * (d + settings.null_queries) if same else 0.0
     counting = products if options.radii is not None else 0.0
-    memory = search_bytes(asking, searched, settings)
-    report = {"storing": 32.0 * asking.n * len(options.fractions), "reports": 1.0}
-    written = _REPORT_BYTES + 16 * asking.n * len(options.fractions) * options.k
+    memory = search_bytes(queries, database, settings)
+    report = {"storing": 32.0 * queries.n * len(options.fractions), "reports": 1.0}
+    written = _REPORT_BYTES + 16 * queries.n * len(options.fractions) * options.k
     if options.engine not in ("auto", "exact") or products < settings.search_split_work:
         amounts = {"searching": products, "counting": counting, "drawing": draws, **report}
         return [Work("radius", amounts, written_bytes=written, memory_bytes=memory)]
@@ -87,10 +87,10 @@ def radius_work(asking: SetShape, searched: SetShape, options: RadiusOptions, se
     return [*stages, Work("radius", report, written_bytes=written, memory_bytes=memory)]
 
 
-def search_bytes(asking: SetShape, searched: SetShape, settings: Settings) -> int:
-    """Peak of an exact search: encoded rows up to the setting's bytes, and some numbers for each; rows are mapped."""
-    rows = searched.n if asking == searched else searched.n + asking.n
-    encoded = min(settings.search_memory_bytes, _ENCODED_BYTES * rows * searched.d_model)
+def search_bytes(queries: SetShape, database: SetShape, settings: Settings) -> int:
+    """Peak memory of an exact search: encoded rows up to a setting, and some numbers per row; rows are mapped."""
+    rows = database.n if queries == database else database.n + queries.n
+    encoded = min(settings.search_memory_bytes, _ENCODED_BYTES * rows * database.d_model)
     return PROCESS_BYTES + encoded + 8 * _ROW_NUMBERS * rows
 
 
@@ -115,7 +115,7 @@ def energy_work(layers: list[SetShape], points: int, options: EnergyOptions, set
 def training_work(
     spec: TrainingSpec, model: ModelShape, settings: Settings, *, stage: str = "train", repeats: int = 1
 ) -> list[Work]:
-    """Steps, evaluations and kept models of equal runs; then what is measured of the radius in each kept model."""
+    """Steps, evaluations and kept models of equal runs; then the radius of each kept model, where the spec has it."""
     tokens, context = run_tokens(spec)
     evaluations = ceil(spec.steps / spec.eval_every)
     kept = 1 if spec.checkpoint_every is None else ceil(spec.steps / spec.checkpoint_every)

@@ -12,7 +12,7 @@ from service.catalog import calibrations, jobs, workers
 from service.catalog.engine import Catalog
 from service.contracts.estimates import Calibration, Device, Estimate
 from service.contracts.jobs import JobRequest, JobSpec
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.errors import DoesNotFit
 from service.estimates.pricing import price
 from service.jobs.engine import CALIBRATE_WORKFLOW, JobEngine

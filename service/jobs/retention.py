@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from service.artifacts.sweeping import remove_stale, trim_cache
+from service.artifacts.cleanup import remove_stale, trim_cache
 from service.catalog import jobs, products
 from service.contracts.jobs import FINAL_STATES
 from service.errors import Conflict, NotFound

@@ -9,10 +9,9 @@ import sqlalchemy as sa
 
 from service.catalog import corpora, jobs
 from service.catalog.engine import Catalog
-from service.contracts.base import Notice
 from service.contracts.corpora import CorpusSource
 from service.contracts.jobs import Job, JobRequest, JobSpec
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.errors import Conflict, InvalidInput, Unavailable
 from service.ids import new_id
 from service.jobs.engine import SCAN_WORKFLOW, JobEngine, scan_run_id
@@ -101,13 +100,6 @@ class Submission:
 
     def _scan(self, connection: sa.Connection, corpus_id: str) -> None:
         self.engine.enqueue(connection, SCAN_WORKFLOW, scan_run_id(corpus_id), SCAN_PRIORITY, corpus_id)
-
-
-def lacking(asked: int, found: int, unit: str) -> list[Notice]:
-    """The warning that less was there than asked for; empty when it was enough."""
-    if found >= asked:
-        return []
-    return [Notice(code=f"fewer_{unit}", message=f"{asked} {unit} were asked for; the corpus gives {found}")]
 
 
 def _received(request: JobRequest) -> str:

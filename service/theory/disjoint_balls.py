@@ -2,8 +2,8 @@
 
 NN_i is the distance of pattern i to its nearest other one. As ‖ρ_i − ρ_j‖ ≥ max(NN_i, NN_j) ≥ r_i + r_j, open balls are
 disjoint wherever the distances are right. Closed balls, which Definition 1 has, touch where both distances are equal:
-the closest pair of all always does. Found distances that are too large, as an approximate search may return, show as
-overlaps, since a ball then reaches beyond half the way to a row that has found it.
+the closest pair of all always does. Distances that are too large, as an approximate search may return, appear as
+overlaps, since a ball then reaches beyond half the way to a row that found it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class DisjointBalls:
-    """What the found pairs say of Assumption 3, each pair once whichever of its rows found it."""
+    """Assumption 3 on the found pairs; a pair that both rows found counts once."""
 
     open_balls: bool | None  # None: no overlap found, but not every pair was searched
     closed_balls: bool | None  # likewise

@@ -1,4 +1,4 @@
-"""What the closed forms accept, and the refusals, which name the field and the value."""
+"""Ranges of the arguments of the closed forms; an error names the field and the value."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_radii(radii: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def shown(value: float) -> str:
-    """A number for people; one too long to read is not written out."""
+    """A number as text for people; very long ones are shortened."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, int) and abs(value) < 10**12:

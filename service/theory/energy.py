@@ -1,4 +1,4 @@
-"""The energies of section 4, in float64: the short reference that the streamed form is held against.
+"""The energies of section 4, in float64: the short reference for tests of the streamed form.
 
     g(x)         = min_i ‖x − ρ_i‖²                                                            eq. (3), squared
     E_β(x)       = −β⁻¹ log Σ_i exp(−β ‖x − ρ_i‖²)                                             eq. (4) is β = 1
@@ -49,7 +49,7 @@ def lifts(patterns: Array) -> Array:
 
 
 def nearest(patterns: Array, queries: Array) -> tuple[Array, NDArray[np.int64]]:
-    """g(x), eq. (3), and the pattern that attains it (the first of equals); (q,) each."""
+    """g(x), eq. (3), and the pattern that attains it (the lowest index among equals); (q,) each."""
     distances_sq = squared_distances(patterns, queries)
     ids = distances_sq.argmin(axis=1)
     return distances_sq[np.arange(len(queries)), ids], ids
@@ -133,7 +133,7 @@ def check_beta(beta: float) -> float:
 
 
 def check_patterns_and_queries(patterns: Array, queries: Array) -> None:
-    """Refuse what has no energy.
+    """Check that every query has an energy among the patterns.
 
     Raises:
         InvalidInput: no patterns, rows of different lengths, or squared norms beyond a double.

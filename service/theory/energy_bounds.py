@@ -1,4 +1,4 @@
-"""Propositions 1 to 3 held against energies, as printed and as they should read."""
+"""Propositions 1 to 3, as printed and corrected, checked against energies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Interval:
 class EnergyBounds:
     """Props. 1 to 3 on q points, of d patterns whose squared norms differ by at most `spread` (Δ).
 
-    `*_range` are the least and the largest of what each proposition bounds.
+    `*_range` are the smallest and the largest value of the quantity that each proposition bounds.
     """
 
     patterns: int
@@ -57,10 +57,10 @@ def norm_spread(patterns: Array) -> float:
 def energy_bounds(
     g: Array, energy: Array, energy_mchn: Array, patterns: int, spread: float, *, rounding: float = 1e-12
 ) -> EnergyBounds:
-    """Hold Props. 1 to 3 against (q,) g, E at β = 1 and E_MCHN at β = 2.
+    """Check Props. 1 to 3 at (q,) points by their g, E at β = 1 and E_MCHN at β = 2.
 
     Args:
-        patterns: d, how many patterns every energy is of.
+        patterns: d, the number of patterns of every energy.
         spread: Δ.
         rounding: relative error of the energies; a bound fails only where it is missed by more.
     """
@@ -68,18 +68,18 @@ def energy_bounds(
     slack = rounding * (1 + np.abs(g) + np.abs(energy) + 2 * np.abs(energy_mchn) + spread)
     first, second, third = energy - g, energy - (2 * energy_mchn - log_d), g - 2 * energy_mchn
 
-    def held(values: Array, lower: float, upper: float) -> Interval:
+    def checked(values: Array, lower: float, upper: float) -> Interval:
         outside = (values < lower - slack) | (values > upper + slack)
         return Interval(lower, upper, float(outside.mean()))
 
     return EnergyBounds(
         patterns=patterns,
         spread=spread,
-        proposition_1=held(first, -log_d, 0.0),
-        proposition_2_printed=held(second, -spread, spread),
-        proposition_2=held(second, -spread, 0.0),
-        proposition_3_printed=held(third, -spread, spread + log_d),
-        proposition_3=held(third, -(spread + log_d), 0.0),
+        proposition_1=checked(first, -log_d, 0.0),
+        proposition_2_printed=checked(second, -spread, spread),
+        proposition_2=checked(second, -spread, 0.0),
+        proposition_3_printed=checked(third, -spread, spread + log_d),
+        proposition_3=checked(third, -(spread + log_d), 0.0),
         proposition_1_range=_range(first),
         proposition_2_range=_range(second),
         proposition_3_range=_range(third),

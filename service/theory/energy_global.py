@@ -20,7 +20,7 @@ GAP_NOTE = "Eq. (10): the layer t and c(x) depend on x; c is continuous but not 
 
 @dataclass(frozen=True)
 class GlobalEnergy:
-    """E_global and how it sits between its bounds, (q,) each.
+    """E_global and its bounds, (q,) each.
 
     Attributes:
         energy: eq. (7).
@@ -60,7 +60,7 @@ def printed_energy_global(log_layer_energies: Array) -> Array:
 
 
 def global_bounds(found: GlobalEnergy, layers: int) -> dict[str, Any]:
-    """Eqs. (8) and (10) held against E_global: the range of c(x), and the share of points outside [0, log l]."""
+    """Eqs. (8) and (10) checked on E_global: the range of c(x), and the share of points outside [0, log l]."""
     slack = 1e-12 * (1 + np.abs(found.least))
     outside = (found.gap < -slack) | (found.gap > np.log(layers) + slack)
     return {

@@ -1,4 +1,4 @@
-"""All energies of a few queries at once, as `POST /v1/energy/evaluate` answers them."""
+"""All energies of a few queries: the answer of `POST /v1/energy/evaluate`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def evaluate_queries(patterns: Array, queries: Array, beta: float) -> dict[str, 
     """Energies at each query and Props. 1 to 3 over all of them.
 
     Args:
-        patterns, queries: (d, n) and (q, n) float64; a query that is a pattern is not left out.
+        patterns, queries: (d, n) and (q, n) float64; a query equal to a pattern is not excluded.
 
     Raises:
         InvalidInput: shapes, sizes of numbers or β are wrong.

@@ -1,4 +1,4 @@
-"""What the loss (15) of d equal disjoint balls is, under each reading of the layer energy E_t.
+"""The loss (15) of d equal disjoint balls under each reading of the layer energy E_t.
 
 As printed, E_t = exp(−g_t)/Z_t is a density, and L = log ∫_Ω exp(−E_t) + 1/Z_t at a pattern. With E_t = g_t it is
 L = log Z_t. Prop. 4 adds one part of each. In nats per pattern, one layer (l = 1, c = 0).
@@ -21,7 +21,7 @@ _LITERAL_NOTE = (
     "Eq. (15): with E_t = exp(−g_t)/Z_t throughout, log|Ω| ≤ L ≤ log|Ω| + 1/Z_t, so the model is never better than the "
     "uniform law on Ω, and minimising E_t in (6) leads away from the patterns, where that density is largest."
 )
-_FAR = 45.0  # e^{−45} of the integrand's largest is nothing
+_FAR = 45.0  # e^{−45} of the integrand's largest is negligible
 _LARGE = 600.0  # of −log Z; a logarithm beside e^600 changes no digit
 _TEST_NOTE = "Eq. (15), step (a): g(ρ) = 0 holds only for test points that are patterns; else the mean of g is added."
 

@@ -29,7 +29,7 @@ _INCOMPLETE_NOTE = (
 
 
 def measured_partition(n: int, distances: Floats, neighbors: Integers, *, complete: bool) -> dict[str, Any]:
-    """Z of balls of radius r_i = NN_i/2 around patterns in n dimensions, and whether they are such balls.
+    """Z of balls of radius r_i = NN_i/2 around patterns in n dimensions, and whether these balls are disjoint.
 
     Rows that have no neighbour are left out; a radius of 0, which a duplicate has, counts as a ball and adds nothing.
 

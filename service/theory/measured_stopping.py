@@ -1,4 +1,4 @@
-"""Table 3 for runs that were made: D* by the rule and by interpolation, N/D*², and the exponent of N ∝ D*^p.
+"""Table 3 for measured runs: D* by the rule and by interpolation, N/D*², and the exponent of N ∝ D*^p.
 
 The mean squared error of a cell (N, D) is that of `stopping_gap`, in nats². D* by the rule is the least D with MSE < σ²
 (`strict`) or ≤ σ² (`at_most`). Measured errors are never equal to σ², printed ones are: `printed_strict` and
@@ -28,7 +28,7 @@ _NONE: dict[str, Any] = {"value": None, "interval": None, "interval_of": None}
 
 
 def measured_stopping(models: Sequence[MeasuredModel], threshold: float, *, seed: int = 0) -> dict[str, Any]:
-    """D* of every model, N/D*², and what exponent the table supports.
+    """D* of every model, N/D*², and the exponent that the table supports.
 
     Args:
         models: one or more, each with one cell or more, measured or not.
@@ -112,7 +112,7 @@ def _exponent(
     centred = log_d - log_d.mean(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         powers = (centred * log_n[:, None]).sum(axis=0) / (centred**2).sum(axis=0)
-    return found | _held(powers, models)
+    return found | _with_interval(powers, models)
 
 
 def _rule_exponent(models: Sequence[MeasuredModel], rows: list[dict[str, Any]], rule: str) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _iso_mse(models: Sequence[MeasuredModel], drawn: list[Array]) -> dict[str, A
     plane = solve @ np.log(errors_sq[seen])
     planes = np.log(np.concatenate(drawn, axis=1)[:, seen]) @ solve.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        return {"value": _number(-plane[1] / plane[2]), **_held(-planes[:, 1] / planes[:, 2], models)}
+        return {"value": _number(-plane[1] / plane[2]), **_with_interval(-planes[:, 1] / planes[:, 2], models)}
 
 
 def _law(name: str, power: float, models: Sequence[MeasuredModel], rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _law(name: str, power: float, models: Sequence[MeasuredModel], rows: list[di
     return {"law": name, "power": power, "ratios": ratios, "spread": spread}
 
 
-def _held(powers: Array, models: Sequence[MeasuredModel]) -> dict[str, Any]:
+def _with_interval(powers: Array, models: Sequence[MeasuredModel]) -> dict[str, Any]:
     interval = interval_of(powers)
     return {"interval": interval, "interval_of": None if interval is None else interval_source(models)}
 

@@ -1,4 +1,4 @@
-"""Retrieval: one step and the fixed point it leads to, and the majorization-minimization step (6)."""
+"""Retrieval: one step, the fixed point it leads to, and the distinct end points of several starts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.theory.energy import Array, Kind, softmax_weights, squared_distances
+from service.theory.energy import Array, Kind, softmax_weights
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,3 @@ def attractors(ends: Array, *, apart: float) -> Array:
         if all(np.linalg.norm(point - other) > apart for other in found):
             found.append(point)
     return np.array(found).reshape(-1, ends.shape[1])
-
-
-def majorization_step(patterns: Array, queries: Array, step_sq: Array) -> Array:
-    """(q, n) eq. (6) with E_t = g_t: the point of {y: ‖y − x‖² ≤ δ} with the smallest g.
-
-        x + min(1, √δ / ‖ρ − x‖) (ρ − x),   ρ the pattern nearest to x.
-
-    No pattern ρ' ends nearer: ‖y − ρ'‖ ≥ ‖x − ρ'‖ − √δ ≥ ‖x − ρ‖ − √δ. With E_t = exp(−g_t)/Z_t as printed the minimum
-    would lie at the point farthest from the patterns.
-
-    Args:
-        step_sq: (q,) δ, the largest squared step of each query.
-    """
-    distances_sq = squared_distances(patterns, queries)
-    ids = distances_sq.argmin(axis=1)
-    distances = np.sqrt(distances_sq[np.arange(len(queries)), ids])
-    share = np.minimum(1.0, np.sqrt(step_sq) / np.where(distances > 0, distances, 1.0))
-    return queries + share[:, None] * (patterns[ids] - queries)

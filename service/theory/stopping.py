@@ -105,7 +105,7 @@ def balance_exponent(parameters: Sequence[float], tokens: Sequence[float]) -> fl
 
 
 def _batch_means_error(values: np.ndarray) -> float | None:
-    """Standard error of a mean over steps that are alike when near: that of the means of `BLOCKS` stretches."""
+    """Standard error of a mean over correlated steps, from the means of `BLOCKS` stretches."""
     if len(values) < 2 * BLOCKS:
         return None
     means = np.array([stretch.mean() for stretch in np.array_split(values, BLOCKS)])

@@ -1,10 +1,10 @@
-"""The MSE of measured runs as they might have been, and where they cross σ²: what the intervals of Table 3 rest on.
+"""Draws of the MSE of measured runs, and where they cross σ²: the intervals of Table 3 come from them.
 
 A cell of n ≥ 2 runs is drawn as m·exp(e/m · t_{n−1}): m the mean of their MSE, e its standard error over the runs, t a
-Student variable. A cell of one run has the same with the error of its window, of `BLOCKS` means: it knows nothing of
-the spread between seeds. Where the MSE of a seed is lognormal with σ = 0.1 to 0.5, the 95 % interval of D* held the
-truth in 95 to 98 % of 400 tables of 3, 5 and 10 seeds, that of the exponent in 97 to 100 %: they are cautious, and of
-two seeds very wide.
+Student variable. A cell of one run is drawn the same way with the error of its window, of `BLOCKS` means, which does
+not include the spread between seeds. Where the MSE of a seed is lognormal with σ = 0.1 to 0.5, the 95 % interval of D*
+contained the true D* in 95 to 98 % of 400 tables of 3, 5 and 10 seeds, that of the exponent in 97 to 100 %. The
+intervals are wide, and very wide for two seeds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class MeasuredCell:
         return float(np.mean(self.errors_sq)) if self.errors_sq else None
 
     def draw(self, generator: np.random.Generator) -> Array:
-        """(draws,) MSE as it might have been; NaN where it or its error is not known."""
+        """(draws,) drawn MSE; NaN where the MSE or its error is not known."""
         if self.mse is None:
             return np.full(DRAWS, np.nan)
         count, mean = len(self.errors_sq), max(self.mse, _LEAST_MSE)
@@ -73,12 +73,12 @@ class MeasuredModel:
         return np.array([np.nan if cell.mse is None else cell.mse for cell in self.cells])
 
     def draw(self, generator: np.random.Generator) -> Array:
-        """(draws, cells) MSE as they might have been."""
+        """(draws, cells) drawn MSE."""
         return np.stack([cell.draw(generator) for cell in self.cells], axis=1)
 
 
 def interval_source(models: Sequence[MeasuredModel]) -> Source:
-    """`seeds` where every measured cell has several runs; `window` as soon as one has not."""
+    """`seeds` where every measured cell has several runs; `window` otherwise."""
     counts = [len(cell.errors_sq) for model in models for cell in model.cells if cell.errors_sq]
     return "seeds" if all(count > 1 for count in counts) else "window"
 

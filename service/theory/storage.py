@@ -19,6 +19,8 @@ import numpy as np
 
 from service.theory.energy import Array
 
+_LARGE = 1e100  # the square of a larger distance, times the patterns, may overflow: its logarithm is taken in two parts
+
 
 def certified_radii(nn_distances: Array, patterns: int) -> Array:
     """(m,) radius of the ball that provably attracts, 0 where nothing is proved; each below half the distance.
@@ -32,5 +34,6 @@ def certified_radii(nn_distances: Array, patterns: int) -> Array:
         return np.full(s.shape, np.inf)
     wide = s > math.sqrt(2)
     safe = np.where(wide, s, 2.0)
-    radii = safe / 2 - np.log(2 * (patterns - 1) * safe**2) / (2 * safe)
+    margin = np.log(2 * (patterns - 1) * np.minimum(safe, _LARGE) ** 2) + 2 * np.log(np.maximum(safe / _LARGE, 1))
+    radii = safe / 2 - margin / (2 * safe)
     return np.where(wide & (radii >= 1 / (2 * safe)), radii, 0.0)

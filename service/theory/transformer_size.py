@@ -1,4 +1,4 @@
-"""How many parameters a GPT-2 has: appendix E as printed, and in truth; the A of eq. (2), N ≈ A·l·d_emb².
+"""How many parameters a GPT-2 has: appendix E as printed, and the true count; the A of eq. (2), N ≈ A·l·d_emb².
 
 Source of the configurations: Radford et al. 2019 as released (vocabulary 50,257, context 1,024).
 """
@@ -98,7 +98,7 @@ def printed_gpt2_size(config: Gpt2Config) -> PrintedSize:
 
 
 def model_names() -> tuple[str, ...]:
-    """The models that have a name here."""
+    """The names of the models."""
     return (*GPT2, *OPENELM)
 
 

@@ -73,7 +73,7 @@ def dimension_root(log_partition: Callable[[float], float]) -> float:
 
 
 def unit_partition_theory(n: int | None, d: int | None, r: float | None) -> dict[str, Any]:
-    """Of n and d the radius; of n and r the number of patterns; of d alone the dimension at the radius √(n/2πe).
+    """Solve Z = 1 for the radius (n, d), the patterns (n, r), or the dimension at the radius √(n/2πe) (d).
 
     Raises:
         InvalidInput: another combination is given, or there is no solution.

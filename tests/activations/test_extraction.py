@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from transformers import GPT2Model
 
 from service.contracts.sites import Site, parse_site
 from service.errors import OutOfMemory
-from workers.activations.batches import pad_right, plan_batches
+from tests.collection import earlier_objects_frozen
+from workers.activations.batches import group_batches, pad_right
 from workers.activations.extraction import extract
 from workers.activations.parity import relative_deviation
 from workers.devices.backoff import map_halving
@@ -39,14 +42,14 @@ SITES = [parse_site("blocks.-1.hook_resid_post", 3), parse_site("final_norm_out"
 
 @given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 200))
 def test_batches_hold_every_sequence_once_within_the_budget(lengths: list[int], budget: int):
-    batches = plan_batches(lengths, budget)
+    batches = group_batches(lengths, budget)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
 
 
 def test_equal_lengths_keep_their_order():
-    assert plan_batches([8] * 5, 16) == [[0, 1], [2, 3], [4]]
+    assert group_batches([8] * 5, 16) == [[0, 1], [2, 3], [4]]
 
 
 def test_padding_is_on_the_right():
@@ -85,7 +88,7 @@ def test_progress_counts_sequences(model: GPT2):
 
 
 class FakeGpu:
-    """A device that holds `room` tokens at once: beyond, it raises what CUDA raises."""
+    """A device that holds `room` tokens at once and raises the error of CUDA for more."""
 
     def __init__(self, room: int) -> None:
         self.sizes = ModelSizes(1, 64, 4, 1, 512)
@@ -102,7 +105,14 @@ class FakeGpu:
         return {site: tokens[..., None].float().expand(*tokens.shape, 4) for site in sites}
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on():
+@pytest.fixture
+def quick_collection() -> Iterator[None]:
+    with earlier_objects_frozen():
+        yield
+
+
+@pytest.mark.usefixtures("quick_collection")
+def test_out_of_memory_halves_the_batch():
     gpu, roomy = FakeGpu(room=20), FakeGpu(room=10**6)
     texts = sequences([8] * 16)
     found = extract(gpu, texts, SITES[:1], "last", 128)
@@ -111,16 +121,14 @@ def test_out_of_memory_halves_the_batch_and_goes_on():
     assert (found.vectors[SITES[0]] == extract(roomy, texts, SITES[:1], "last", 128).vectors[SITES[0]]).all()
 
 
-def test_out_of_memory_on_a_single_sequence_is_an_error_of_its_own():
+def test_out_of_memory_on_a_single_sequence_is_a_typed_error():
     with pytest.raises(OutOfMemory, match="batch of one"):
         extract(FakeGpu(room=4), sequences([8]), SITES[:1], "last", 8)
 
 
+@pytest.mark.usefixtures("quick_collection")
 def test_a_failed_batch_is_not_kept_alive():
-    """Recovering inside the except block would keep its tensors through the traceback."""
-    import gc
-    import weakref
-
+    """A retry inside the except block would keep the tensors of the failed batch alive through the traceback."""
     kept: list[weakref.ref[torch.Tensor]] = []
 
     def run(items):

@@ -1,5 +1,7 @@
 """Applications that several tests share, because they only read them or are refused by them; on both databases."""
 
+# One database: `stateless` serves routes that use none.
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """The committed description of the REST API. `python -m tests.api.openapi` (`make openapi`) renews it."""
 
+# One database: only the routes are described.
+
 from __future__ import annotations
 
 import json

@@ -18,12 +18,17 @@ from service.catalog import activations, jobs, segments, training
 from service.catalog.engine import Catalog
 from service.contracts.base import now
 from service.contracts.energy import EnergySpec
-from service.contracts.presets import read_spec
 from service.contracts.radius import RadiusSpec
+from service.contracts.specs import read_spec
 from service.ids import derived_id, new_id
 from service.settings import Settings
 from workers.figures.saving import save_figure
-from workers.flows import evaluating, measuring, runtime
+from workers.flows.energy import report as energy_report
+from workers.flows.energy.arguments import EnergyArguments
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.runtime import Runtime
+from workers.flows.radius import report as radius_report
+from workers.flows.radius.arguments import ReportArguments
 
 ROWS, D_MODEL, CHUNK_TOKENS = 40, 3, 4
 
@@ -96,30 +101,31 @@ def measure(
     Args:
         drawn: with the figure of the report in it, which takes longest; otherwise an empty one in the same formats.
     """
-    arguments = RadiusSpec(activations=set_id, **options).model_dump(mode="json")
-    arguments |= {"report": derived_id("radius", job_id), "alone": True}
-    with _working(settings, catalog, drawn):
-        return measuring.measure_radius(job_id, arguments, _owned(catalog, job_id, "radius-00"))["report"]
+    arguments = ReportArguments(
+        spec=RadiusSpec(activations=set_id, **options), report=derived_id("radius", job_id), sets_total=True
+    )
+    with _drawing(drawn):
+        return radius_report.measure_radius(arguments, own_segment(settings, catalog, job_id, "radius-00")).report
 
 
 def evaluate(
     settings: Settings, catalog: Catalog, job_id: str, sets: list[str], *, drawn: bool = False, **options: Any
 ) -> str:
     """The same for the energy segment."""
-    arguments = EnergySpec(activations=sets, **options).model_dump(mode="json")
-    arguments |= {"report": derived_id("energy", job_id), "alone": True}
-    with _working(settings, catalog, drawn):
-        return evaluating.evaluate_energies(job_id, arguments, _owned(catalog, job_id, "energy-00"))["report"]
+    arguments = EnergyArguments(
+        spec=EnergySpec(activations=sets, **options), report=derived_id("energy", job_id), sets_total=True
+    )
+    with _drawing(drawn):
+        return energy_report.evaluate_energies(arguments, own_segment(settings, catalog, job_id, "energy-00")).report
 
 
 @contextmanager
-def _working(settings: Settings, catalog: Catalog, drawn: bool) -> Iterator[None]:
-    """What a worker is given when it starts, within the block only."""
+def _drawing(drawn: bool) -> Iterator[None]:
+    """Draw the figures of reports, or empty ones, within the block."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "_current", runtime.Runtime(settings, catalog, "test"))
         if not drawn:
-            patch.setattr(measuring, "draw_radius_figure", _draw_nothing)
-            patch.setattr(evaluating, "draw_energy_figure", _draw_nothing)
+            patch.setattr(radius_report, "draw_radius_figure", _draw_nothing)
+            patch.setattr(energy_report, "draw_energy_figure", _draw_nothing)
         yield
 
 
@@ -127,12 +133,12 @@ def _draw_nothing(_report: object, stem: Path) -> list[Path]:
     return save_figure(Figure(figsize=(1, 1)), stem)
 
 
-def _owned(catalog: Catalog, job_id: str, name: str) -> runtime.SegmentProgress:
-    """What a worker holds of a segment that it works on."""
+def own_segment(settings: Settings, catalog: Catalog, job_id: str, name: str) -> SegmentOwner:
+    """Become the owner of a segment of a running job, as a worker of these settings."""
     with catalog.begin() as connection:
         jobs.start(connection, job_id)
         attempt = segments.claim(connection, job_id=job_id, name=name, stage="test", worker="test")
-    return runtime.SegmentProgress(job_id, name, attempt)
+    return SegmentOwner(Runtime(settings, catalog, "test"), job_id, name, attempt)
 
 
 def publish_report(settings: Settings, vectors: np.ndarray | None = None, **options: Any) -> Published:

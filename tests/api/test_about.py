@@ -1,5 +1,7 @@
 """What the service is and has: presets, models, limits, documentation."""
 
+# One database: folders of models are listed.
+
 from __future__ import annotations
 
 import json
@@ -9,7 +11,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.contracts.presets import PRESETS, read_spec
+from service.contracts.presets import PRESETS
+from service.contracts.specs import read_spec
 from service.settings import Settings
 from tests.api.support import CANARY, client_of
 from tests.databases.migrated import sqlite_settings

@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load
 from starlette.testclient import TestClient
 
+from service.artifacts import file_digests
 from service.settings import Settings
 from tests.api.products import Published
 from tests.api.support import import_array, problem_of
@@ -143,3 +144,14 @@ def test_a_damaged_set_does_not_hide_the_others(api: TestClient, folder: Path):
     sound = import_array(api, VECTORS)
     assert [row["id"] for row in api.get("/v1/activations").json()["data"]] == [sound, folder.name]
     assert api.get(f"/v1/activations/{sound}/files/{SHARD}").status_code == 200
+
+
+def test_many_ranges_of_a_file_hash_it_once(api: TestClient, monkeypatch: pytest.MonkeyPatch):
+    compute, hashed = file_digests.sha256_file, []
+    monkeypatch.setattr(file_digests, "SETTLED_S", float("-inf"))
+    monkeypatch.setattr(file_digests, "sha256_file", lambda path: hashed.append(path.name) or compute(path))
+    path = f"/v1/activations/{import_array(api, np.zeros((400_000, 8), np.float32))}/files/{SHARD}"
+    for start in range(0, 1_000_000, 50_000):
+        part = api.get(path, headers={"Range": f"bytes={start}-{start + 9}"})
+        assert (part.status_code, len(part.content)) == (206, 10)
+    assert hashed == [SHARD]

@@ -1,5 +1,7 @@
 """Connections to SQLite are kept, and none goes on with a file that is not there any more."""
 
+# One database: SQLite's own file is replaced.
+
 from __future__ import annotations
 
 import threading

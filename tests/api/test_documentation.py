@@ -1,5 +1,7 @@
 """The documentation pages work on a machine without a network."""
 
+# No database: pages of documentation.
+
 from __future__ import annotations
 
 import re

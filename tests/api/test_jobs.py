@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from service.contracts.presets import PRESETS, merge
+from service.contracts.presets import PRESETS
 from service.contracts.radius import RadiusOptions
+from service.contracts.specs import merge
 from tests.api.support import EXTRACTION, fields_of, import_array, problem_of, submit
 
 

@@ -1,5 +1,7 @@
 """The description of the API is committed, so that a change to it is seen and meant."""
 
+# No database: the description of the routes.
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,5 +1,7 @@
 """GET /healthz and /readyz: alive while the process serves, ready while jobs can be taken."""
 
+# One database: SQLite's own file is damaged; tests/postgres stops a server.
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,7 @@
 """SIGTERM to a serving process: the request under way is answered, and the exit code says that nothing was wrong."""
 
+# One database: signals to the process of the API.
+
 from __future__ import annotations
 
 import signal

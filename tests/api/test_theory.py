@@ -1,5 +1,7 @@
 """`/v1/theory`: exact fields, the numbers of the closed forms, refusals, and never a NaN or an infinity."""
 
+# No database: closed forms.
+
 from __future__ import annotations
 
 import json

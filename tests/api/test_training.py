@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.sweeps import SweepSpec
 from service.theory.stopping_table import TABLE_3
 from tests.api.support import CANARY, problem_of

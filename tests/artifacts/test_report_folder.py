@@ -7,7 +7,7 @@ import pytest
 
 from service.artifacts.activation_set import save_tensors
 from service.artifacts.manifest import describe_file, write_manifest
-from service.artifacts.report import ReportFolder
+from service.artifacts.report import ReportFolder, pair_orders
 from service.errors import CorruptArtifact, NotFound
 
 Array = np.ndarray
@@ -43,6 +43,39 @@ def test_pairs_are_listed_farthest_first_on_demand(tmp_path: Path):
     assert made.pairs(farthest=True, start=0, count=2) == ([(2, 1, 2.0), (0, 1, 1.0)], True)
     assert made.pairs(farthest=True, start=2, count=2) == ([(3, 4, 0.5)], False)
     assert made.pairs(farthest=True, start=3, count=2) == ([], False)
+
+
+def test_the_pairs_of_many_rows_are_put_in_order_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    n, sorts, sort = 300_000, [], np.lexsort
+    monkeypatch.setattr(np, "lexsort", lambda keys: sorts.append(len(keys[0])) or sort(keys))
+    distances = np.random.default_rng(3).integers(0, 1000, n).astype(float)
+    made = report(tmp_path, (np.arange(n) + 1) % n, distances)
+    for farthest in (False, True):
+        expected = np.lexsort((np.arange(n), -distances if farthest else distances))
+        sorts.clear()
+        orders = pair_orders()
+        for start in (0, 200, n // 2, n - 100):
+            pairs, more = made.pairs(farthest=farthest, start=start, count=200, orders=orders)
+            assert [row for row, _, _ in pairs] == expected[start : start + 200].tolist()
+            assert all((nearest, apart) == ((row + 1) % n, distances[row]) for row, nearest, apart in pairs)
+            assert more == (start + 200 < n)
+        assert sorts == [n]
+
+
+def test_an_order_that_is_too_large_is_made_for_each_page(tmp_path: Path):
+    made, orders = report(tmp_path, *line([0, 1, 3, 10, 10.5])), pair_orders(most_bytes=8)
+    for _ in range(2):
+        assert made.pairs(farthest=True, start=2, count=2, orders=orders) == ([(3, 4, 0.5)], False)
+    assert orders.get((made.sha256, True, True)) is None
+
+
+def test_a_report_that_was_damaged_has_no_page_even_with_its_order_kept(tmp_path: Path):
+    made, orders = report(tmp_path, *line([0, 1, 3])), pair_orders()
+    made.pairs(farthest=True, start=0, count=1, orders=orders)
+    content = (tmp_path / NEIGHBORS).read_bytes()
+    (tmp_path / NEIGHBORS).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(CorruptArtifact):
+        ReportFolder(tmp_path, made.sha256).pairs(farthest=True, start=0, count=1, orders=orders)
 
 
 @pytest.mark.parametrize("farthest", [False, True])

@@ -2,13 +2,25 @@
 
 import sys
 
-from tests.benchmarks import api, energies, estimates, extraction, jobs, neighbors, scale_out, training, utilisation
+from tests.benchmarks import (
+    api,
+    energies,
+    estimates,
+    event_streams,
+    extraction,
+    jobs,
+    neighbors,
+    scale_out,
+    training,
+    utilisation,
+)
 
 BENCHMARKS = {
     "api": api.main,
     "extraction": extraction.main,
     "energies": energies.main,
     "estimates": estimates.main,
+    "event_streams": event_streams.main,
     "jobs": jobs.main,
     "neighbors": neighbors.main,
     "scale_out": scale_out.main,

@@ -19,10 +19,11 @@ from tests.benchmarks.datasets import DATASETS
 from tests.benchmarks.timing import paired
 from tests.neighbors.datasets import HARD
 from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
-from workers.neighbors.settling import pair_distances
+from workers.neighbors.rescoring import pair_distances
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -54,7 +55,7 @@ def _race(name: str, rows: Array) -> dict[str, object]:
     sizes = prefix_sizes(len(rows), FRACTIONS)
 
     def ours(asked: list[int]) -> object:
-        return exact_neighbors(stored, permutation, asked)
+        return exact_neighbors(Question(stored, permutation, asked))
 
     def flat(asked: list[int]) -> list[Array]:
         found = []
@@ -90,7 +91,7 @@ def _sklearn(rows: Array, permutation: Array, sizes: list[int]) -> object:
 
 def _against_truth(rows: Array, permutation: Array, peer: Array) -> tuple[int, int, float]:
     """Wrong ids of ours and of FAISS, and our largest relative error, over 500 rows against the reference."""
-    (found,), work = exact_neighbors(StoredRows(rows), permutation, [len(rows)])
+    (found,), work = exact_neighbors(Question(StoredRows(rows), permutation, [len(rows)]))
     print("   ", work)
     asked = np.linspace(0, len(rows) - 1, 500).astype(int)
     exact = rows.astype(np.float64)
@@ -120,7 +121,7 @@ def _growth() -> dict[str, float]:
 
 def _seconds(stored: StoredRows, permutation: Array, n: int) -> float:
     began = time.perf_counter()
-    exact_neighbors(stored, permutation, [n])
+    exact_neighbors(Question(stored, permutation, [n]))
     return time.perf_counter() - began
 
 
@@ -136,11 +137,11 @@ def _memory() -> dict[str, float]:
 def peak_of_search(n: int) -> None:
     """Print the peak beyond the process with torch loaded and warmed up, the data included."""
     small = np.random.default_rng(0).standard_normal((5000, 64), dtype=np.float32)
-    exact_neighbors(StoredRows(small), np.arange(5000), [5000])
+    exact_neighbors(Question.of_all_rows(StoredRows(small)))
     before = _peak_bytes()
     rows = np.random.default_rng(0).standard_normal((n, 1024), dtype=np.float32)
     began = time.perf_counter()
-    exact_neighbors(StoredRows(rows), seeded_permutation(n, 0), prefix_sizes(n, FRACTIONS))
+    exact_neighbors(Question(StoredRows(rows), seeded_permutation(n, 0), prefix_sizes(n, FRACTIONS)))
     seconds = time.perf_counter() - began
     peak = _peak_bytes() - before
     measured = {"data_mib": rows.nbytes / 2**20, "peak_mib": peak / 2**20, "times_data": peak / rows.nbytes}
@@ -165,7 +166,8 @@ def about() -> dict[str, object]:
 
 def _wrong_ours(rows: Array) -> tuple[int, float]:
     permutation = seeded_permutation(len(rows), 0)
-    (found,), _ = exact_neighbors(StoredRows(rows), permutation, [len(rows)], means=Means(format=torch.bfloat16))
+    question = Question(StoredRows(rows), permutation, [len(rows)])
+    (found,), _ = exact_neighbors(question, SearchOptions(format=torch.bfloat16))
     distances = nearest_reference(rows)[0][found.rows, 0]
     gap = np.abs(found.distances[:, 0] - distances)
     relative = np.divide(gap, distances, out=np.zeros_like(gap), where=distances > 0)

@@ -30,6 +30,7 @@ from service.supervisor import Supervisor, environment
 from tests.benchmarks.neighbors import RESULTS, about
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 
 D, RANK = 768, 64
@@ -148,7 +149,7 @@ def _search(path: Path) -> float:
     stored, permutation = StoredRows(rows), seeded_permutation(len(rows), 0)
     _start.wait()
     began = time.perf_counter()
-    exact_neighbors(stored, permutation, prefix_sizes(len(rows), FRACTIONS))
+    exact_neighbors(Question(stored, permutation, prefix_sizes(len(rows), FRACTIONS)))
     return time.perf_counter() - began
 
 

@@ -16,12 +16,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec
 from tests.benchmarks.neighbors import RESULTS, about
 from tests.benchmarks.timing import paired
+from tests.models.openelm_configs import SMALL
 from workers.models.openelm import Attention, Block, OpenELM
-from workers.models.openelm_config import SMALL
 from workers.models.rms_norm import RMSNorm
 from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.optimizer import adamw, parameter_groups
@@ -84,7 +84,7 @@ def write_random_tokens(folder: Path, tokens: int, d_vocab: int) -> None:
 def _steps(batch: int, seed: int = 0) -> tuple[Step, Step]:
     """One step of ours and of the peer, of equal weights on the same random tokens."""
     torch.manual_seed(seed)
-    model = OpenELM(replace(SMALL["small"], n_ctx=CONTEXT))
+    model = OpenELM(replace(SMALL, n_ctx=CONTEXT))
     plain = copy.deepcopy(model)
     tokens = torch.randint(0, model.sizes.d_vocab, (batch, CONTEXT + 1))
     inputs, targets = tokens[:, :-1], tokens[:, 1:].flatten()
@@ -118,7 +118,7 @@ def _update(model: nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tens
 
 def _loss_parts(batch: int) -> tuple[Step, Step]:
     """The loss and its gradients alone, from vectors that are given."""
-    sizes = SMALL["small"]
+    sizes = SMALL
     hidden_ND = torch.randn(batch * CONTEXT, sizes.d_model, requires_grad=True)
     weight_VD = (torch.randn(sizes.d_vocab, sizes.d_model) * 0.02).requires_grad_()
     targets = torch.randint(0, sizes.d_vocab, (len(hidden_ND),))

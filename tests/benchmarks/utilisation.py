@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec
 from service.estimates.shapes import GPT2_VOCABULARY, run_tokens, training_shape
 from tests.benchmarks.neighbors import RESULTS, about
 from tests.benchmarks.training import write_random_tokens
 from workers.devices.device import choose_device, describe_device
-from workers.flows.trainers import config_of
+from workers.flows.training.trainers import config_of
 from workers.training.loop import Trainer
 from workers.training.windows import WindowTask
 

@@ -1,4 +1,4 @@
-"""A corpora root to put files under, and to read them from."""
+"""A corpora root in which tests write and read files."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_names_are_those_below_the_folder(shelf: Shelf):
     assert names(shelf, "a/b/c.txt") == ["c.txt"]
 
 
-def test_files_of_other_kinds_are_passed_over(shelf: Shelf):
+def test_files_of_other_kinds_are_ignored(shelf: Shelf):
     for name in ("a.txt", "b.pdf", "c.csv", "README", "d.txt.gz", "e.json"):
         shelf.put(name)
     (shelf.settings.corpora_root / "folder.txt").mkdir()
@@ -47,7 +47,7 @@ def test_a_format_chooses_among_the_files_of_a_folder(shelf: Shelf):
     assert names(shelf, format="jsonl") == ["b.jsonl:1"]
 
 
-def test_a_format_is_believed_for_a_single_file(shelf: Shelf):
+def test_a_given_format_applies_to_a_single_file(shelf: Shelf):
     shelf.put("book.log", "one")
     shelf.put("lines.json", '{"text": "two"}')
     assert shelf.pairs("book.log", format="txt") == [("book.log", "one")]
@@ -109,7 +109,7 @@ def test_links_within_a_folder_are_followed(shelf: Shelf, elsewhere: Path):
     assert names(shelf, "mixed") == ["file.txt", "folder/a.txt", "folder/deep/b.txt", "own.txt"]
 
 
-def test_a_circle_of_links_ends(shelf: Shelf):
+def test_a_cycle_of_links_ends(shelf: Shelf):
     shelf.put("ring/a.txt")
     os.symlink(shelf.settings.corpora_root / "ring", shelf.settings.corpora_root / "ring" / "again")
     with suppress(RadiusError):

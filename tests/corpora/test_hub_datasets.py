@@ -15,7 +15,7 @@ from workers.corpora.sources import read_documents
 
 
 class Hub:
-    """Stands where `load_dataset` reaches out, records the call, and answers from memory."""
+    """Replaces `load_dataset`: records the call and returns records from memory."""
 
     def __init__(self, *records: Any, error: Exception | None = None) -> None:
         self.records, self.error, self.calls = records, error, []
@@ -79,9 +79,7 @@ def test_an_over_long_record_is_refused(monkeypatch: pytest.MonkeyPatch, shelf: 
         ValueError("Unknown split 'train'. Should be one of ['test']."),
     ],
 )
-def test_what_the_hub_does_not_give_is_an_error_of_ours(
-    monkeypatch: pytest.MonkeyPatch, shelf: Shelf, error: Exception
-):
+def test_errors_of_the_hub_become_typed_errors(monkeypatch: pytest.MonkeyPatch, shelf: Shelf, error: Exception):
     install(monkeypatch, Hub(error=error))
     with pytest.raises(RadiusError):
         shelf.read(None, dataset="owner/name")

@@ -24,7 +24,7 @@ def lines(*texts: str) -> bytes:
 
 
 @everywhere
-def test_each_line_is_a_document_called_by_its_number(shelf: Shelf, name: str):
+def test_each_line_is_a_document_named_by_its_number(shelf: Shelf, name: str):
     shelf.put(name, PACK[name](lines("one", "zwei ü", "三\n三")))
     assert shelf.pairs(name) == [(f"{name}:1", "one"), (f"{name}:2", "zwei ü"), (f"{name}:3", "三\n三")]
 

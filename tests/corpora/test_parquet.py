@@ -15,7 +15,7 @@ def put(shelf: Shelf, column: pa.Array | pa.ChunkedArray, name: str = "text", **
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()])
-def test_each_row_is_a_document_called_by_its_number(shelf: Shelf, kind: pa.DataType):
+def test_each_row_is_a_document_named_by_its_number(shelf: Shelf, kind: pa.DataType):
     put(shelf, pa.array(["one", "zwei ü", "", "三"], pa.string()).cast(kind))
     assert shelf.pairs("a.parquet") == [
         ("a.parquet:0", "one"),

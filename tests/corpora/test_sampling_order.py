@@ -85,7 +85,7 @@ def test_the_same_holds_with_a_byte_level_tokenizer(rule: SamplingRule, seed: in
     assert drawn(documents, by_bytes, rule) == expected
 
 
-def test_a_tokenizer_that_puts_a_space_before_the_text_samples_alike():
+def test_a_tokenizer_that_prepends_a_space_samples_as_by_brute_force():
     documents = [Document(f"{number}.txt", "zqzqzqz") for number in range(300)]
     rule = SamplingRule(8, 10, 1, 0)
     spaced = byte_level(add_prefix_space=True).encode_batch
@@ -94,8 +94,8 @@ def test_a_tokenizer_that_puts_a_space_before_the_text_samples_alike():
 
 
 @settings(deadline=None, max_examples=25)
-@given(texts=st.lists(st.text(max_size=30), max_size=80), rule=rules)
-def test_any_text_is_sampled_alike(texts: list[str], rule: SamplingRule):
+@given(texts=st.lists(st.text(max_size=30), max_size=40), rule=rules)
+def test_any_text_is_sampled_as_by_brute_force(texts: list[str], rule: SamplingRule):
     documents = [Document(f"lines.jsonl:{number}", text) for number, text in enumerate(texts)]
     assert drawn(documents, by_bytes, rule) == brute_force(documents, by_bytes, rule)
 
@@ -117,14 +117,14 @@ def test_documents_too_short_to_hold_a_chunk_are_skipped_once_the_sample_is_full
     assert (sample.documents_read, sample.documents_tokenized, sample.documents_too_short) == (128, 64, 0)
 
 
-def test_progress_tells_the_documents_read():
+def test_progress_counts_the_documents_read():
     told: list[int] = []
     draw_sample(random_documents(200, 0), by_character, SamplingRule(4, 5, 1, 0), told.append)
     assert told == sorted(set(told))
     assert told[-1] == 200
 
 
-def test_the_sample_of_a_seed_stays_what_it_was():
+def test_the_sample_of_a_seed_is_pinned():
     documents = [Document(f"{number}.txt", "abcdefgh" * 4) for number in range(100)]
     found = draw_sample(documents, by_character, SamplingRule(4, 5, 1, 7)).chunks
     assert [(chunk.document, chunk.index) for chunk in found] == [

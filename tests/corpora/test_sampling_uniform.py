@@ -22,7 +22,7 @@ def samples(documents: list[Document], chunks: int, per_document: int | None, co
 
 
 def chance_of_inclusions(observed: np.ndarray, draws: int, rate: float) -> float:
-    """The probability of counts at least as uneven, when each is in a draw with the same rate."""
+    """The probability of counts at least as uneven if each is in a draw with the same rate."""
     scale = draws * rate * (1 - rate)
     statistic = ((observed - draws * rate) ** 2).sum() / scale * (1 - 1 / len(observed))
     return float(chi2.sf(statistic, len(observed) - 1))

@@ -48,7 +48,7 @@ def test_equal_numbers_are_ordered_by_name():
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_what_is_not_utf8_is_refused_by_name_and_byte(tmp_path: Path, reader):
+def test_invalid_utf8_is_refused_by_name_and_byte(tmp_path: Path, reader):
     with pytest.raises(InvalidInput, match=r"'PG1_tokens.txt' is not UTF-8 at byte 10;"):
         read_one(tmp_path, b"one\r\ntwo\r\n\xff\n", reader)
 

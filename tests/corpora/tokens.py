@@ -20,7 +20,7 @@ ALPHABET = "ab cé二🙂\n"
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a tokenizer returns for one text."""
+    """The result of a tokenizer for one text."""
 
     ids: Sequence[int]
     offsets: Sequence[tuple[int, int]]
@@ -48,7 +48,7 @@ def by_bytes(texts: list[str]) -> Sequence[Encoding]:
 
 
 class Counting:
-    """Counts the texts that its tokenizer is given."""
+    """A tokenizer that counts its texts."""
 
     def __init__(self, tokenize: Tokenize) -> None:
         self.tokenize, self.texts = tokenize, 0

@@ -1,5 +1,7 @@
 """`radius …` as a person types it."""
 
+# One database: the output of commands.
+
 from __future__ import annotations
 
 import json

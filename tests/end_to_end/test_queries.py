@@ -1,5 +1,7 @@
 """Questions to an activation set, answered by the real query worker over the real API."""
 
+# One database: the query worker reads files.
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,7 @@
 """A trainer of its own: several processes that `torchrun` starts, which others need not wait for."""
 
+# One database: the processes of a trainer.
+
 from __future__ import annotations
 
 import subprocess

@@ -102,7 +102,7 @@ def test_a_row_is_left_out_of_its_own_energy(dtype: str):
     assert (found.ids != np.arange(90)[:, None]).all()
 
 
-def test_hundreds_of_copies_go_to_the_exact_engine():
+def test_hundreds_of_copies_are_searched_by_the_exact_engine():
     rng = np.random.default_rng(1)
     patterns = np.concatenate([np.repeat(rng.normal(size=(1, 6)), 3000, axis=0), rng.normal(size=(50, 6))])
     patterns = patterns.astype(np.float32)
@@ -147,10 +147,10 @@ def test_g_and_energy_do_not_change_by_translation_and_mchn_does():
 
 def test_progress_and_cancel():
     patterns, queries = Case(4, 500, 1.0, 0.0).make("float32")
-    told: list[float] = []
-    evaluate(prepare_patterns(StoredRows(patterns)), StoredRows(queries), tick=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1
+    reported: list[float] = []
+    evaluate(prepare_patterns(StoredRows(patterns)), StoredRows(queries), tick=reported.append)
+    assert reported == sorted(reported)
+    assert reported[-1] == 1
 
     def cancel(_share: float) -> None:
         raise KeyboardInterrupt
@@ -159,7 +159,7 @@ def test_progress_and_cancel():
         evaluate(prepare_patterns(StoredRows(patterns)), StoredRows(queries), tick=cancel)
 
 
-def test_what_has_no_energy_is_refused():
+def test_inputs_without_an_energy_are_refused():
     one = prepare_patterns(StoredRows(np.ones((1, 3), dtype=np.float32)))
     with pytest.raises(InvalidInput, match="two are needed"):
         evaluate(one, StoredRows(np.ones((1, 3))), own=np.array([0]))

@@ -77,15 +77,15 @@ def test_merged_patterns_do_not_return():
     assert found.returned["random"] == [0.0]
 
 
-def test_every_step_of_the_basin_test_is_told_and_may_end_it():
+def test_every_step_of_the_basin_test_is_reported_and_may_end_it():
     rows = PATTERNS_2D
     arguments = (patterns_of(rows), np.arange(3), np.array([1, 0, 1]), np.array([2.0, 2.0, 2.0]))
-    told: list[float] = []
-    basin_test(*arguments, tick=told.append)
-    assert len(told) > 5
-    assert told == sorted(told)
-    assert told[0] == 0
-    assert told[-1] < 1
+    reported: list[float] = []
+    basin_test(*arguments, tick=reported.append)
+    assert len(reported) > 5
+    assert reported == sorted(reported)
+    assert reported[0] == 0
+    assert reported[-1] < 1
 
     def cancelled(share: float) -> None:
         raise InterruptedError(share)
@@ -94,7 +94,7 @@ def test_every_step_of_the_basin_test_is_told_and_may_end_it():
         basin_test(*arguments, tick=cancelled)
 
 
-def test_a_block_that_searches_is_told_from_its_nulls():
+def test_a_block_that_searches_differs_from_its_nulls():
     rng = np.random.default_rng(3)
     rows = rng.normal(size=(300, 24))
     before = rng.normal(size=(80, 24))

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import GPT2Config, GPT2Model
 
 from service.contracts.extraction import ExtractionSpec
-from service.contracts.presets import read_spec
 from service.contracts.sites import Site, parse_site
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from service.estimates.shapes import ModelShape, depth_of, gpt2_shape, sample_shape, training_shape
 from service.theory.transformer_size import GPT2, Gpt2Config

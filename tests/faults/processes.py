@@ -4,6 +4,8 @@ They are processes of their own in every other way; only the seconds of importin
 kill more of them.
 """
 
+# One database: a process reads its settings from the environment.
+
 from __future__ import annotations
 
 import multiprocessing

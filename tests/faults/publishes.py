@@ -1,8 +1,15 @@
-"""Three ways in which the product puts files into place, done by a process of their own that may die or be refused."""
+"""The ways in which the product puts files into place, done by a process of their own that may die or be refused.
+
+`file` and `import` are the API's; the others are products of segments, all by `workers.flows.publishing`.
+"""
+
+# One database: files are published in a copy of a data directory.
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -11,15 +18,21 @@ from typing import Any
 import numpy as np
 
 from service.artifacts import importing
-from service.artifacts.activation_set import ActivationSet
+from service.artifacts.activation_set import ActivationSet, save_tensors
 from service.artifacts.atomic import publish_folder, sha256_file, write_bytes
-from service.artifacts.manifest import ArtifactFolder
+from service.artifacts.manifest import ArtifactFolder, describe_file, write_manifest
+from service.catalog import training
 from service.catalog.engine import Catalog
 from service.errors import RadiusError
 from service.settings import Settings
-from tests.api.products import measure
+from tests.api.products import evaluate, measure, own_segment
 from tests.faults.processes import forkserver
 from tests.faults.system_calls import Calls, Fault, watch
+from workers.flows.extraction.arguments import PublishArguments
+from workers.flows.extraction.publish import publish_sets
+from workers.flows.publishing import Change
+from workers.flows.radius.staged import part_store
+from workers.flows.training.parts import publish_part
 
 OLD, NEW = b"old" * 500, b"the new one" * 500
 ROWS = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
@@ -62,7 +75,7 @@ def _attempt(kind: str, folder: Path, fault: Fault | None, name: str) -> None:
     watch(calls)
     error: Exception | None = None
     try:
-        {"file": _replace_file, "import": _import_set, "report": _publish_report}[kind](folder)
+        _ATTEMPTS[kind](folder)
     except Exception as raised:
         error = raised
     code = error.code if isinstance(error, RadiusError) else None
@@ -87,12 +100,73 @@ def _import_set(folder: Path) -> None:
     publish_folder(staging, settings.artifacts_root / "act-1")
 
 
+@contextmanager
+def _catalog(folder: Path) -> Iterator[tuple[Settings, Catalog, dict[str, str]]]:
+    """Settings, catalog, and the ids that the template has."""
+    settings = settings_of(folder)
+    with closing(Catalog(settings.resolved_database_url)) as catalog:
+        yield settings, catalog, json.loads((folder / "made.json").read_bytes())
+
+
 def _publish_report(folder: Path) -> None:
     """As a compute worker does it, with an empty figure."""
-    made = json.loads((folder / "made.json").read_bytes())
-    catalog = Catalog(settings_of(folder).resolved_database_url)
-    measure(settings_of(folder), catalog, made["job"], made["set"], fractions=[1.0])
-    catalog.close()
+    with _catalog(folder) as (settings, catalog, made):
+        measure(settings, catalog, made["job"], made["set"], fractions=[1.0])
+
+
+def _publish_energy(folder: Path) -> None:
+    """The same for an energy report."""
+    with _catalog(folder) as (settings, catalog, made):
+        evaluate(settings, catalog, made["job"], [made["set"]])
+
+
+def _publish_kept(folder: Path) -> None:
+    """A folder of a training run, as a kept model is one."""
+
+    def write(to: Path) -> None:
+        save_tensors(to / "model.safetensors", {"weights": ROWS})
+        write_manifest(to, {"kind": "checkpoint", "files": [describe_file(to / "model.safetensors")]})
+
+    with _catalog(folder) as (settings, catalog, made):
+        owner = own_segment(settings, catalog, made["job"], "train-00000")
+
+        def recorded(digests: list[str]) -> Change:
+            return lambda connection: training.keep_checkpoint(connection, made["run"], 1, digests[0])
+
+        publish_part(made["run"], "step-00000001", owner, write, recorded)
+
+
+def _stage_part(folder: Path) -> None:
+    """A part of a large search."""
+    with _catalog(folder) as (settings, catalog, made):
+        owner = own_segment(settings, catalog, made["job"], "search-00-00000")
+        part_store(owner.runtime, "radius-1", "plan").stage(owner, "search-00000", lambda: ({"rows": ROWS}, {}))
+
+
+def _publish_sets(folder: Path) -> None:
+    """The sets of both sites of an extraction whose shards are staged."""
+    arguments = PublishArguments.model_validate_json((folder / "sets.json").read_bytes())
+    with _catalog(folder) as (settings, catalog, made):
+        publish_sets(arguments, own_segment(settings, catalog, made["extraction"], "publish"))
+
+
+_ATTEMPTS: dict[str, Callable[[Path], None]] = {
+    "file": _replace_file,
+    "import": _import_set,
+    "report": _publish_report,
+    "energy": _publish_energy,
+    "kept": _publish_kept,
+    "staged": _stage_part,
+    "sets": _publish_sets,
+}
+_PLACES = {
+    "import": "act-1",
+    "report": "radius-*",
+    "energy": "energy-*",
+    "kept": "run-*/step-*",
+    "staged": ".staging/radius-1.parts/search-00000",
+    "sets": "act-*00",
+}
 
 
 def visible(kind: str, folder: Path) -> Any:
@@ -100,7 +174,8 @@ def visible(kind: str, folder: Path) -> Any:
     root = settings_of(folder).artifacts_root
     if kind == "file":
         return (root / "file").read_bytes()
-    found = next(iter(root.glob("act-1" if kind == "import" else "radius-*")), None)
+    given = set(json.loads((folder / "made.json").read_bytes()).values())
+    found = next((path for path in sorted(root.glob(_PLACES[kind])) if path.name not in given), None)
     if found is None:
         return None
     stored = ArtifactFolder(found, sha256_file(found / "manifest.json"))

@@ -1,5 +1,7 @@
 """One byte of a stored file is another one: it is always found, and no number is ever made from it."""
 
+# One database: bytes of stored files are changed.
+
 from __future__ import annotations
 
 import random

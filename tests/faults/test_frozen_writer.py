@@ -3,6 +3,8 @@
 Either at the end, or in the middle of the other's publish: both write the files of one report then.
 """
 
+# One database: files are published in a copy of a data directory.
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,7 @@
 """`radius up` is killed by kill -9 in the middle of a job: within seconds nothing of it runs any more."""
 
+# One database: `radius up` as a person starts it.
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,7 @@
 """One search by several workers: the report of one worker, also when workers die; a damaged part is found."""
 
+# One database: large searches in parts; other modules try the catalog on both.
+
 from __future__ import annotations
 
 import shutil

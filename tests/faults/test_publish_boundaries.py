@@ -1,5 +1,7 @@
 """A writer dies at every system call of a publish: a reader sees old, new or nothing, and the next attempt succeeds."""
 
+# One database: files are published in a copy of a data directory.
+
 from __future__ import annotations
 
 from collections import Counter
@@ -14,7 +16,8 @@ from tests.faults.publishes import NEW, OLD, attempt, visible
 from tests.faults.store import Template
 from tests.faults.system_calls import Fault
 
-KINDS = ["file", "import", pytest.param("report", marks=pytest.mark.long)]
+LONG = [pytest.param(kind, marks=pytest.mark.long) for kind in ("report", "energy", "kept", "sets")]
+KINDS = ["file", "import", "staged", *LONG]
 
 
 def kill_at(template: Template, kind: str, at: int, unbroken: object) -> str:
@@ -32,7 +35,11 @@ def kill_at(template: Template, kind: str, at: int, unbroken: object) -> str:
     assert again is not None
     assert again.error is None
     assert visible(kind, folder) == unbroken
-    assert not list(folder.rglob("data/artifacts/.staging/*"))
+    left = {path.name for path in folder.glob("data/artifacts/.staging/*")}
+    assert left <= {"radius-1.parts", template.extraction}
+    if kind != "staged":  # whose part is itself in the staging folder
+        assert "radius-1.parts" not in left
+    assert not list(folder.rglob("data/artifacts/.staging/radius-1.parts/*.*"))
     return named(seen)
 
 
@@ -56,7 +63,7 @@ def test_a_reader_sees_old_new_or_nothing(template: Template, kind: str, tally: 
     assert seen["new"] < len(deaths)
 
 
-@pytest.mark.parametrize("kind", ["file", "import", "report"])
+@pytest.mark.parametrize("kind", ["file", "import", "report", "kept", "staged"])
 def test_nothing_gets_its_name_before_it_is_on_the_disk(template: Template, kind: str):
     """Every file is forced to the disk between its last write and its rename, a folder after the rename in it."""
     told = attempt(kind, template.copy(f"{kind}-order"))

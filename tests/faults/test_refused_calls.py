@@ -1,5 +1,7 @@
 """The disk refuses a system call of a publish: the attempt fails, nothing is there, and the next attempt succeeds."""
 
+# One database: files are published in a copy of a data directory.
+
 from __future__ import annotations
 
 import errno

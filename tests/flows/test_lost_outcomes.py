@@ -22,8 +22,8 @@ from service.catalog.engine import Catalog
 from service.jobs.engine import APP_NAME, APP_VERSION, CONTROL_QUEUE, JobEngine, engine_url
 from service.jobs.liveness import Liveness
 from service.settings import Settings
-from workers.flows.dispatching import workflow
-from workers.flows.runtime import Runtime, set_runtime
+from workers.flows.engine.dispatching import durable
+from workers.flows.engine.runtime import Runtime, set_runtime
 
 refusals = ["the end of the first run"]
 
@@ -35,7 +35,7 @@ def refuse(connection, cursor, statement, parameters, *_):
             raise sa.exc.OperationalError(statement, None, sqlite3.OperationalError("database or disk is full"))
         raise sa.exc.InternalError(statement, None, ReadOnlySqlTransaction("cannot execute UPDATE"))
 
-@workflow("radius")
+@durable("radius")
 def work(job_id):
     print(job_id, flush=True)
 
@@ -50,7 +50,7 @@ DBOS.launch()
 DBOS.register_queue(CONTROL_QUEUE, polling_interval_sec=0.1, on_conflict="always_update")
 liveness = Liveness(catalog, JobEngine(url), settings)
 while True:
-    liveness.return_lost(runtime.worker, runtime.is_at)
+    liveness.return_lost(runtime.worker, runtime.is_executing)
     time.sleep(0.2)
 """
 

@@ -17,11 +17,13 @@ from service.catalog.engine import Catalog
 from service.errors import InvalidInput
 from service.settings import Settings
 from tests.api.products import insert_job
-from workers.flows import runtime, segments
-from workers.flows.runtime import Runtime, SegmentProgress
+from workers.flows.engine import execution, runtime
+from workers.flows.engine import segments as registry
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.runtime import Runtime
 
-NAME, FUNCTION = "part-00", "search"
-Work = Callable[[str, dict[str, Any], SegmentProgress], dict[str, Any]]
+NAME, KIND = "part-00", "search"
+Work = Callable[[dict[str, Any], SegmentOwner], dict[str, Any]]
 
 
 @pytest.fixture
@@ -35,14 +37,14 @@ def job_id(settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 
 def run(job_id: str, work: Work, monkeypatch: pytest.MonkeyPatch, *, ours: bool = True) -> dict[str, Any]:
     """Run `work` as a segment that the engine has given to this worker, or to another one since."""
-    monkeypatch.setitem(segments.SEGMENTS, FUNCTION, work)
-    monkeypatch.setattr(segments, "_is_ours", lambda: ours)
-    return segments._run(job_id, NAME, FUNCTION, {})
+    monkeypatch.setitem(registry._owned, KIND, work)
+    monkeypatch.setattr(execution, "_is_assigned_here", lambda _: ours)
+    return execution._run(job_id, NAME, KIND, {})
 
 
 def claim_as(worker: str, catalog: Catalog, job_id: str) -> int:
     with catalog.begin() as connection:
-        return catalog_of_segments.claim(connection, job_id=job_id, name=NAME, stage=FUNCTION, worker=worker)
+        return catalog_of_segments.claim(connection, job_id=job_id, name=NAME, stage=KIND, worker=worker)
 
 
 def test_the_owner_claims_again_what_a_late_sleeper_took(
@@ -50,11 +52,11 @@ def test_the_owner_claims_again_what_a_late_sleeper_took(
 ):
     seen: list[int] = []
 
-    def work(_: str, __: dict[str, Any], progress: SegmentProgress) -> dict[str, Any]:
-        seen.append(progress.attempt)
+    def work(_: dict[str, Any], owner: SegmentOwner) -> dict[str, Any]:
+        seen.append(owner.attempt)
         if len(seen) == 1:
             claim_as("compute-a", catalog, job_id)  # dequeued long ago, frozen before its claim, awake now
-        progress(1, final=True)
+        owner.progress(1, final=True)
         return {"done": True}
 
     assert run(job_id, work, monkeypatch) == {"done": True}
@@ -100,5 +102,5 @@ def test_a_segment_that_was_called_off_belongs_to_nobody(
         def get_workflow_status(workflow_id: str) -> SimpleNamespace:
             return SimpleNamespace(status=status, executor_id=executor)
 
-    monkeypatch.setattr(segments, "DBOS", Engine)
-    assert segments._is_ours() is ours
+    monkeypatch.setattr(execution, "DBOS", Engine)
+    assert execution._is_assigned_here(runtime.runtime()) is ours

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,17 @@ from service.catalog import activations, corpora, jobs, segments
 from service.catalog.engine import Catalog
 from service.catalog.tables import activations as activations_table
 from service.contracts.corpora import CorpusSource
-from service.contracts.presets import read_spec
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.specs import read_spec
 from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
-from tests.api.products import insert_job
-from tests.training.segments import own, running_here
-from workers.flows import extracting
-from workers.flows.extracting import extract_shard, publish_sets
-from workers.flows.sampling import SAMPLE_NOTE, sample_chunks
+from tests.api.products import insert_job, own_segment
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.extraction import publish as publishing
+from workers.flows.extraction.arguments import PublishArguments, SampleArguments, Sampled, ShardArguments
+from workers.flows.extraction.publish import publish_sets
+from workers.flows.extraction.sample import SAMPLE_NOTE, sample_chunks
+from workers.flows.extraction.shards import extract_shard
 
 SITES = ["blocks.0.hook_resid_post", "final_norm_out"]
 VECTORS, CHUNKS = "site-00/shard-00001.safetensors", "rows-00001.safetensors"
@@ -49,10 +52,9 @@ def remove_all(path: Path) -> None:
 class Extraction:
     """The segments of one extraction, run here and now."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, spec: dict[str, Any]) -> None:
-        self.settings, self.catalog = settings, catalog
-        self.job = insert_job(catalog, spec, "extraction")
-        self.arguments = spec | {"priority": 50, "retry": 0}
+    def __init__(self, settings: Settings, catalog: Catalog, spec: ExtractionSpec) -> None:
+        self.settings, self.catalog, self.spec = settings, catalog, spec
+        self.job = insert_job(catalog, spec.model_dump(mode="json"), "extraction")
         with catalog.begin() as connection:
             jobs.start(connection, self.job)
 
@@ -60,32 +62,34 @@ class Extraction:
     def staging(self) -> Path:
         return self.settings.staging_root / self.job
 
-    def extract(self) -> dict[str, Any]:
-        """All but the publishing; returns what the segment that publishes is told."""
+    def own(self, name: str) -> SegmentOwner:
+        return own_segment(self.settings, self.catalog, self.job, name)
+
+    def extract(self) -> PublishArguments:
+        """All but the publishing; returns the arguments of the segment that publishes."""
         sample = self.draw()
-        assert sample["shards"] > 1
-        digests = [self._extract_shard(shard)["sha256"] for shard in range(sample["shards"])]
-        return {"shards": sample["shards"], "sha256": digest_of(digests)}
+        assert sample.shards > 1
+        digests = [self._extract_shard(shard) for shard in range(sample.shards)]
+        return PublishArguments(spec=self.spec, shards=sample.shards, sha256=digest_of(digests))
 
-    def draw(self) -> dict[str, Any]:
-        return sample_chunks(self.job, self.arguments, own(self.catalog, self.job, "sample"))
+    def draw(self) -> Sampled:
+        return sample_chunks(SampleArguments(spec=self.spec), self.own("sample"))
 
-    def _extract_shard(self, shard: int) -> dict[str, Any]:
-        progress = own(self.catalog, self.job, f"extract-{shard}")
-        return extract_shard(self.job, self.arguments | {"shard": shard}, progress)
+    def _extract_shard(self, shard: int) -> str:
+        return extract_shard(ShardArguments(spec=self.spec, shard=shard), self.own(f"extract-{shard}")).sha256
 
     def take_up(self) -> None:
         """As a retry does."""
         with self.catalog.begin() as connection:
             segments.forget_owners(connection, self.job)
 
-    def retry(self) -> dict[str, Any]:
+    def retry(self) -> PublishArguments:
         self.take_up()
         return self.extract()
 
-    def publish(self, whole: dict[str, Any]) -> list[bytes]:
+    def publish(self, whole: PublishArguments) -> list[bytes]:
         """The bytes of the published vectors."""
-        publish_sets(self.job, self.arguments | whole, own(self.catalog, self.job, "publish"))
+        publish_sets(whole, self.own("publish"))
         return self.published()
 
     @property
@@ -102,7 +106,7 @@ class Extraction:
 
 
 @pytest.fixture
-def extraction(settings: Settings, catalog: Catalog, tiny_model: Path) -> Iterator[Callable[[], Extraction]]:
+def extraction(settings: Settings, catalog: Catalog, tiny_model: Path) -> Callable[[], Extraction]:
     """Makes extractions that are all of the same vectors."""
     shutil.copytree(tiny_model, settings.models_root / "tiny")
     book = settings.corpora_root / "book" / "one.txt"
@@ -113,9 +117,9 @@ def extraction(settings: Settings, catalog: Catalog, tiny_model: Path) -> Iterat
         source = CorpusSource.model_validate({"path": "book"})
         corpora.register(connection, "corpus-book", "book", source, state="ready")
     spec = {"model": "tiny", "corpus": "book", "sites": SITES, "chunk_tokens": 16, "chunks": 12, "reuse": False}
-    full = read_spec("extraction", spec | {"chunks_per_document": "all"}).model_dump(mode="json")
-    with running_here(given, catalog):
-        yield lambda: Extraction(given, catalog, full)
+    full = read_spec("extraction", spec | {"chunks_per_document": "all"})
+    assert isinstance(full, ExtractionSpec)
+    return lambda: Extraction(given, catalog, full)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +165,7 @@ def test_chunks_that_were_changed_before_their_shard_was_extracted_are_never_pub
 
 
 @pytest.mark.parametrize(("change", "name"), [(flip_last_byte, VECTORS), (flip_last_byte, CHUNKS)])
-def test_a_retry_vouches_for_no_shard_that_was_changed_since_it_was_written(
+def test_a_retry_refuses_a_shard_that_was_changed_since_it_was_written(
     extraction: Callable[[], Extraction], change: Callable[[Path], None], name: str
 ):
     expected = (unbroken := extraction()).publish(unbroken.extract())
@@ -180,16 +184,16 @@ def test_an_owner_that_was_replaced_removes_nothing(
     """One that stood still while the next one published finds its files gone, and knows that they are not its own."""
     made = extraction()
     whole = made.extract()
-    late, describe, published = own(made.catalog, made.job, "publish"), extracting._describe, []
+    late, describe, published = made.own("publish"), publishing._describe, []
 
     def slow(*arguments: Any) -> Any:
-        monkeypatch.setattr(extracting, "_describe", describe)
+        monkeypatch.setattr(publishing, "_describe", describe)
         published.append(made.publish(whole))
         return describe(*arguments)
 
-    monkeypatch.setattr(extracting, "_describe", slow)
+    monkeypatch.setattr(publishing, "_describe", slow)
     with pytest.raises(Superseded):
-        publish_sets(made.job, made.arguments | whole, late)
+        publish_sets(whole, late)
     assert made.published() == published[0]
 
 
@@ -200,7 +204,7 @@ def test_a_retry_keeps_what_is_published_whoever_made_it(extraction: Callable[[]
     with made.catalog.begin() as connection:
         connection.execute(activations_table.update().values(reuse_key=None))
     made.take_up()
-    assert made.draw()["reused"] == made.results
+    assert made.draw().reused == made.results
     assert made.published() == before
 
 
@@ -211,6 +215,6 @@ def test_what_was_damaged_after_it_was_published_is_made_anew(extraction: Callab
     with pytest.raises(CorruptArtifact):
         made.published()
     made.take_up()
-    assert made.draw()["reused"] is None
+    assert made.draw().reused is None
     assert made.publish(made.extract()) == before
     assert len(made.results) == len(SITES)

@@ -13,7 +13,7 @@ from service.commands.sweeps import print_sweep
 from service.contracts.sweeps import Sweep
 from tests.flows.sweeps import run, sweep
 from workers.figures.sweep import draw_sweep_figure
-from workers.flows.sweep_tables import stopping_tables
+from workers.flows.training.sweep_tables import stopping_tables
 
 END = "the validation loss is least within half a window of the run's end"
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from service.errors import Cancelled
-from workers.flows.waiting import Waiting, _EndedWorkflows
+from workers.flows.engine.waiting import Waiting, _EndedWorkflows
 
 SHORTEST_S = 0.01
 
@@ -55,7 +55,7 @@ def test_each_waits_for_its_own(workflows: Workflows, pool: ThreadPoolExecutor):
     found = waiters(pool, waiting, ["a", "b"])
     workflows.end("b")
     found["b"].result(timeout=10)
-    assert not wait([found["a"]], timeout=0.2).done
+    assert not wait([found["a"]], timeout=0.1).done
     workflows.end("a")
     found["a"].result(timeout=10)
 
@@ -75,7 +75,7 @@ def test_one_look_is_for_all_and_slow_looks_are_rare(workflows: Workflows, pool:
     waiting = Waiting(workflows.ended_of, SHORTEST_S)
     began = time.monotonic()
     found = waiters(pool, waiting, names)
-    time.sleep(1.0)
+    time.sleep(0.6)
     looks = len(workflows.looks)
     assert 2 <= looks <= (time.monotonic() - began) / (10 * workflows.look_s) + 2  # a tenth of the time at most
     assert sorted(workflows.looks[-1]) == sorted(names)
@@ -96,7 +96,7 @@ def test_nobody_looks_while_nobody_waits(workflows: Workflows, pool: ThreadPoolE
     workflows.end("a")
     pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, ["a"]).result(timeout=10)
     looks = len(workflows.looks)
-    time.sleep(0.2)
+    time.sleep(0.1)
     assert len(workflows.looks) == looks
 
 
@@ -117,7 +117,7 @@ def test_whoever_ends_badly_is_told_before_all_have_ended(workflows: Workflows, 
 def test_all_of_several_are_waited_for(workflows: Workflows, pool: ThreadPoolExecutor):
     found = pool.submit(Waiting(workflows.ended_of, SHORTEST_S).until_ended, ["a", "b"])
     workflows.end("b")
-    assert not wait([found], timeout=0.2).done
+    assert not wait([found], timeout=0.1).done
     workflows.end("a")
     assert found.result(timeout=10)
 
@@ -129,11 +129,11 @@ def test_nothing_to_wait_for_is_nothing(workflows: Workflows, pool: ThreadPoolEx
 def test_the_longer_nothing_happens_the_rarer_are_looks(
     workflows: Workflows, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("workers.flows.waiting._LATE", 1.0)  # each pause as long as all before
+    monkeypatch.setattr("workers.flows.engine.waiting._LATE", 4.0)  # each pause four times as long as all before
     waiting = Waiting(workflows.ended_of, SHORTEST_S)
     found = pool.submit(waiting.until_ended, ["a"])
-    time.sleep(1.5)
-    assert len(workflows.looks) <= 15
+    time.sleep(0.4)
+    assert len(workflows.looks) <= 8
     workflows.end("b")
     began = time.monotonic()
     pool.submit(waiting.until_ended, ["b"]).result(timeout=10)
@@ -164,8 +164,8 @@ def test_what_is_no_longer_there_is_noticed_after_a_while(monkeypatch: pytest.Mo
                 if not status or state in status
             ]
 
-    monkeypatch.setattr("workers.flows.waiting.DBOS", Engine)
+    monkeypatch.setattr("workers.flows.engine.waiting.DBOS", Engine)
     asking = _EndedWorkflows()
     assert asking.among(["a", "b", "c"]) == {"b": True}
-    monkeypatch.setattr("workers.flows.waiting._COUNT_S", 0.0)
+    monkeypatch.setattr("workers.flows.engine.waiting._COUNT_S", 0.0)
     assert asking.among(["a", "b", "c"]) == {"b": True, "c": None}

@@ -1,4 +1,4 @@
-"""Promises of the whole house, read off its source and documents."""
+"""Rules for the whole source, checked by reading it and the documents."""
 
 from __future__ import annotations
 
@@ -68,10 +68,12 @@ def test_the_readme_names_routes_that_exist():
         assert f'"{route}"' in document
 
 
-def test_make_targets_are_there():
-    makefile = (ROOT / "Makefile").read_text()
-    for target in ("venv", "demo", "test", "lint", "up", "bench"):
-        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_the_documents_name_make_targets_that_exist(document: str):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / document).read_text(), flags=re.MULTILINE))
+    assert named
+    assert named <= targets
 
 
 def test_the_lock_pins_every_requirement_exactly():

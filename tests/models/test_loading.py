@@ -1,4 +1,4 @@
-"""Models come from a folder or a hub, as safetensors, from the GPT-2 family, with their tokenizer."""
+"""Models of the GPT-2 family are loaded from a folder or a hub, as safetensors, with their tokenizer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_folder_is_loaded_with_its_sizes_and_identity(root: Path):
     assert load_model("tiny", None, root, CPU, "float32") is loaded
 
 
-def test_a_replaced_folder_is_noticed(root: Path, tiny_model: Path):
+def test_a_replaced_folder_is_detected(root: Path, tiny_model: Path):
     before = load_model("tiny", None, root, CPU, "float32")
     other = GPT2LMHeadModel.from_pretrained(tiny_model)
     with torch.no_grad():
@@ -49,7 +49,7 @@ def test_a_model_saved_without_its_head_is_the_same_model(root: Path):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_lower_precision_is_by_choice(root: Path, dtype: str):
+def test_a_lower_precision_can_be_chosen(root: Path, dtype: str):
     assert load_model("tiny", None, root, CPU, dtype).model.model.dtype == getattr(torch, dtype)
 
 
@@ -87,7 +87,7 @@ def test_a_model_outside_the_root_is_refused(root: Path, name: str):
         load_model(name, None, root, CPU, "float32")
 
 
-def test_an_unknown_name_is_looked_for_on_the_hub_and_says_so(root: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_unknown_name_is_refused_after_the_hub_was_tried(root: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InvalidInput, match="the hub did not give"):
         load_model("openai-community/no-such-gpt2", None, root, CPU, "float32")

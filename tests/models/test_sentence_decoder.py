@@ -75,7 +75,7 @@ def test_the_first_vectors_are_scaled_embeddings_and_sines(model: SentenceDecode
         )
 
 
-def test_sites_are_parts_and_what_the_norms_make_of_them(model: SentenceDecoder, tokens):
+def test_sites_are_the_parts_and_the_outputs_of_the_norms(model: SentenceDecoder, tokens):
     sites = {name: parse_site(name, 2) for name in [*SITES, "final_norm_out"]}
     found = model.read(tokens, list(sites.values()))
     with torch.inference_mode():
@@ -151,7 +151,7 @@ def test_it_learns_masked_lines(tokens):
 
 
 def torch_layer(block: Block) -> nn.TransformerEncoderLayer:
-    """PyTorch's layer with the weights of ours, its biases of attention zero."""
+    """The layer of PyTorch with our weights and zero attention biases."""
     layer = nn.TransformerEncoderLayer(24, 3, 40, dropout=0.0, batch_first=True, dtype=torch.float64)
     with torch.no_grad():
         layer.self_attn.in_proj_weight.copy_(block.attn.qkv.weight)

@@ -1,4 +1,4 @@
-"""Every site equals what plain Hugging Face gives, compared in float64, to 1e-5 relative."""
+"""Every site equals that of plain Hugging Face, compared in float64, to 1e-5 relative."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_negative_blocks_count_from_the_end():
 @pytest.mark.parametrize(
     "text", ["blocks.3.hook_resid_post", "blocks.-4.hook_resid_post", "blocks.0.hook_q", "h.0", "", "final_norm_out "]
 )
-def test_what_the_grammar_or_the_model_does_not_have_is_refused(text: str):
+def test_sites_outside_the_grammar_or_the_model_are_refused(text: str):
     with pytest.raises(InvalidInput):
         parse_site(text, LAYERS)
 

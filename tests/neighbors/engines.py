@@ -13,8 +13,9 @@ from workers.neighbors.answers import Neighbors
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_index import build_flat
 from workers.neighbors.faiss_search import faiss_neighbors
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 
@@ -25,23 +26,22 @@ FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
 
 def bfloat16(rows: Array, order: Array, sizes: Sizes, *, k: int = 1, codes: Array | None = None) -> list[Neighbors]:
-    return exact_neighbors(StoredRows(rows), order, sizes, k=k, codes=codes, means=Means(format=torch.bfloat16))[0]
+    return exact_neighbors(Question(StoredRows(rows), order, sizes, k, codes), SearchOptions(format=torch.bfloat16))[0]
 
 
 def float32(rows: Array, order: Array, sizes: Sizes, *, k: int = 1, codes: Array | None = None) -> list[Neighbors]:
-    return exact_neighbors(StoredRows(rows), order, sizes, k=k, codes=codes, means=Means(format=torch.float32))[0]
+    return exact_neighbors(Question(StoredRows(rows), order, sizes, k, codes), SearchOptions(format=torch.float32))[0]
 
 
 def small_tiles(rows: Array, order: Array, sizes: Sizes, *, k: int = 1, codes: Array | None = None) -> list[Neighbors]:
     """Many tiles, encoded whenever they are needed."""
-    means = Means(format=torch.bfloat16, tile=64, resident=False)
-    return exact_neighbors(StoredRows(rows), order, sizes, k=k, codes=codes, means=means)[0]
+    options = SearchOptions(format=torch.bfloat16, tile=64, resident=False)
+    return exact_neighbors(Question(StoredRows(rows), order, sizes, k, codes), options)[0]
 
 
 def faiss_flat(rows: Array, order: Array, sizes: Sizes, *, k: int = 1, codes: Array | None = None) -> list[Neighbors]:
-    return faiss_neighbors(
-        "faiss-flat", StoredRows(rows), build_flat(StoredRows(rows)), order, sizes, k=k, codes=codes
-    )[0]
+    stored = StoredRows(rows)
+    return faiss_neighbors("faiss-flat", Question(stored, order, sizes, k, codes), build_flat(stored))[0]
 
 
 EXACT: list[Engine] = [bfloat16, float32, small_tiles, faiss_flat]

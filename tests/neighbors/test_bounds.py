@@ -15,7 +15,9 @@ from tests.neighbors.engines import ByContent
 from workers.neighbors.encoding import ABSENT, Encoding
 from workers.neighbors.filtering import Search, TileBounds, make_tile, pairs_below
 from workers.neighbors.layout import BLOCK
-from workers.neighbors.preparing import Means, prepare_search
+from workers.neighbors.options import SearchOptions
+from workers.neighbors.preparing import prepare_search
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -23,9 +25,7 @@ FORMATS = [torch.bfloat16, torch.float32]
 
 
 def prepared(rows: Array, dtype: torch.dtype) -> Search:
-    order = torch.arange(len(rows))
-    means = Means(format=dtype, tile=1024)
-    return prepare_search(StoredRows(rows), order, [len(rows)], k=1, means=means)[0]
+    return prepare_search(Question.of_all_rows(StoredRows(rows)), SearchOptions(format=dtype, tile=1024))[0]
 
 
 def true_distances(rows: Array, scale: float) -> Array:

@@ -19,8 +19,10 @@ from workers.neighbors.candidates import (
 )
 from workers.neighbors.exact import begin, exact_neighbors, finish
 from workers.neighbors.filtering import search_panel
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.preparing import Means, prepare_search
+from workers.neighbors.preparing import prepare_search
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 
 ROWS, COLUMNS = 4, 12
@@ -60,10 +62,22 @@ def test_merging_is_associative_commutative_and_has_a_neutral_element(seeds: lis
     assert as_sets(merge(a, no_candidates(PREFIXES, k))) == as_sets(a)
 
 
+def test_a_row_lifted_in_one_part_is_lifted_in_the_whole():
+    for lifted, other in ((0, 1), (1, 0)):
+        states = [random_state(seed, seed, 2) for seed in (0, 1)]
+        states[lifted].lifted[2] = True
+        merged = merge_candidates(states[lifted], states[other], PREFIXES)
+        assert merged.lifted.tolist() == [False, False, True, False]
+        assert 2 not in merged.rows
+        swapped = merge_candidates(states[other], states[lifted], PREFIXES)
+        assert as_sets(swapped) == as_sets(merged)
+        assert swapped.lifted.tolist() == merged.lifted.tolist()
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**16), st.integers(1, 3))
 def test_pruning_keeps_what_can_be_among_the_k_nearest_of_some_prefix(seed: int, k: int):
-    """Whoever is nearer than the k-th upper bound of a prefix that asks it survives; who is farther does not."""
+    """A pair within the k-th upper bound of the first prefix that holds it is kept; a farther pair is dropped."""
     rng = np.random.default_rng(seed)
     state, lowers = no_candidates(PREFIXES, k), rng.random((ROWS, COLUMNS)).astype(np.float32)
     uppers = lowers + 0.1
@@ -83,9 +97,8 @@ def test_pruning_keeps_what_can_be_among_the_k_nearest_of_some_prefix(seed: int,
 @pytest.mark.parametrize("k", [1, 3])
 def test_panels_in_any_order_merged_in_any_order_give_the_same_bits(seed: int, k: int):
     rows = near_duplicates()
-    order, sizes = torch.from_numpy(seeded_permutation(len(rows), 1)), prefix_sizes(len(rows), FRACTIONS)
-    means = Means(format=torch.bfloat16, tile=128)
-    search_, trials = prepare_search(StoredRows(rows), order, sizes, k=k, means=means)
+    question = Question(StoredRows(rows), seeded_permutation(len(rows), 1), prefix_sizes(len(rows), FRACTIONS), k)
+    search_, trials = prepare_search(question, SearchOptions(format=torch.bfloat16, tile=128))
     task = begin(search_, trials)
     rng = np.random.default_rng(seed)
     states = []
@@ -98,15 +111,15 @@ def test_panels_in_any_order_merged_in_any_order_give_the_same_bits(seed: int, k
         states.append(merge_candidates(a, b, search_.prefixes))
     task.state.best, task.state.lifted = states[0].best, states[0].lifted
     task.state.rows, task.state.columns, task.state.lowers = states[0].rows, states[0].columns, states[0].lowers
-    settled, _ = finish(task)
+    rescored, _ = finish(task)
     scale = search_.database.rows.scale
-    found = nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, [order[:size] for size in sizes], k)
+    found = nearest_pairs(rescored, scale, task.query_ids, task.database_ids, question.prefix_queries, k)
     for a, b in zip(search(rows, k=k), found, strict=True):
         assert (a.distances == b.distances).all()
         assert (a.ids == b.ids).all()
 
 
-def test_what_was_done_since_saving_is_undone():
+def test_restore_undoes_changes_since_save():
     state = random_state(0, 0, 2)
     before = as_sets(state)
     saved = state.save(slice(0, 2), slice(2, 4))
@@ -122,8 +135,7 @@ def test_rows_with_too_many_candidates_to_list_are_lifted_and_still_exact():
     rng = np.random.default_rng(0)
     cloud = 100 * rng.standard_normal(64) + 1e-3 * rng.standard_normal((700, 64))
     rows = np.concatenate([cloud, 50 * rng.standard_normal((900, 64))])
-    (found,), work = exact_neighbors(
-        StoredRows(rows), np.arange(len(rows)), [len(rows)], means=Means(format=torch.bfloat16)
-    )
+    options = SearchOptions(format=torch.bfloat16)
+    (found,), work = exact_neighbors(Question.of_all_rows(StoredRows(rows)), options)
     assert work.float64_rows >= 600
     assert_equals_reference(found, rows, 1, None)

@@ -9,9 +9,10 @@ import pytest
 
 from service.errors import InvalidInput
 from tests.neighbors.datasets import HARD, gaussian
-from workers.neighbors.counting import count_within, count_within_own
+from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
-from workers.neighbors.preparing import Means
+from workers.neighbors.options import SearchOptions
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -37,7 +38,7 @@ def test_counts_equal_the_brute_force(make: Callable[[], Array], tile: int, code
     quantiles = np.quantile(finite, [0.5, 0.001, 0.01, 0.9, 1.0, 0.5]) if len(finite) else np.ones(6)
     radii = [*(quantiles * (1 + 1e-9)), 0.0]
     order = np.random.default_rng(0).permutation(len(rows))
-    found = count_within(StoredRows(rows), order, radii, codes=codes, means=Means(tile=tile))
+    found = count_within(Question(StoredRows(rows), order, [len(rows)], codes=codes), radii, SearchOptions(tile=tile))
     assert (found == np.stack([(gaps[order] <= radius).sum(axis=1) for radius in radii], axis=1)).all()
 
 
@@ -45,36 +46,28 @@ def test_counts_equal_the_brute_force(make: Callable[[], Array], tile: int, code
 def test_a_ball_as_large_as_the_kth_distance_holds_k_rows(k: int):
     """Closed: the row at the distance itself counts, to the last bit."""
     rows = gaussian()
-    (found,), _ = exact_neighbors(StoredRows(rows), np.arange(len(rows)), [len(rows)], k=k)
+    question = Question.of_all_rows(StoredRows(rows), k)
+    (found,), _ = exact_neighbors(question)
     kth = found.distances[:, -1]
-    assert (count_within_own(StoredRows(rows), np.arange(len(rows)), kth) == k).all()
-    below = count_within_own(StoredRows(rows), np.arange(len(rows)), np.nextafter(kth, 0))
-    assert (below == k - 1).all()
-    shared = count_within(StoredRows(rows), np.arange(len(rows)), [float(kth[3])])
-    assert shared[3, 0] == k
-
-
-def test_a_radius_for_every_row():
-    rows = gaussian()[:200]
-    gaps, radii = admissible_distances(rows), np.random.default_rng(1).uniform(15, 30, 200)
-    found = count_within_own(StoredRows(rows), np.arange(200), radii, means=Means(tile=64))
-    assert (found == (gaps <= radii[:, None]).sum(axis=1)).all()
+    assert (np.diagonal(count_within(question, kth)) == k).all()
+    assert (np.diagonal(count_within(question, np.nextafter(kth, 0))) == k - 1).all()
+    assert count_within(question, [float(kth[3])])[3, 0] == k
 
 
 def test_counts_do_not_move_with_the_rows():
     rows = np.round(gaussian()[:200].astype(np.float64) * 2**20) / 2**20
-    counts = [count_within(StoredRows(rows + shift), np.arange(200), [20.0, 22.5]) for shift in (0.0, 4096.0)]
+    counts = [count_within(Question.of_all_rows(StoredRows(rows + shift)), [20.0, 22.5]) for shift in (0.0, 4096.0)]
     assert (counts[0] == counts[1]).all()
 
 
 def test_no_rows_have_no_counts():
-    assert count_within(StoredRows(gaussian()), np.arange(0), [1.0, 2.0]).shape == (0, 2)
+    assert count_within(Question(StoredRows(gaussian()), np.arange(0), [0]), [1.0, 2.0]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("radius", [-1.0, np.nan, np.inf])
 def test_a_radius_that_is_none_is_refused(radius: float):
     with pytest.raises(InvalidInput) as caught:
-        count_within(StoredRows(gaussian()), np.arange(10), [1.0, radius])
+        count_within(Question.of_all_rows(StoredRows(gaussian()[:10])), [1.0, radius])
     assert caught.value.field == "radii"
 
 
@@ -82,5 +75,5 @@ def test_a_huge_radius_holds_admissible_pairs_only():
     """Scaled, it would be the infinity that stands for pairs that do not count."""
     rows = 1e-10 * gaussian()[:40].astype(np.float64)
     documents = np.arange(40) // 20
-    assert (count_within(StoredRows(rows), np.arange(40), [1e300]) == 39).all()
-    assert (count_within(StoredRows(rows), np.arange(40), [1e300], codes=documents) == 20).all()
+    assert (count_within(Question.of_all_rows(StoredRows(rows)), [1e300]) == 39).all()
+    assert (count_within(Question.of_all_rows(StoredRows(rows), codes=documents), [1e300]) == 20).all()

@@ -1,4 +1,4 @@
-"""Rows equal to the last bit: settled before the search, cheap in thousands, and named by the smallest ids."""
+"""Rows equal to the last bit: resolved before the search, cheap in thousands, with the smallest ids as neighbours."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import torch
 
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.exact import Means, SearchWork, begin, exact_neighbors, prepare_search
+from workers.neighbors.exact import SearchWork, begin, exact_neighbors
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.preparing import prepare_search
+from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 
@@ -21,8 +24,8 @@ def find(
     rows: Array, *, k: int = 1, codes: Array | None = None, tile: int = 128, format: torch.dtype = torch.bfloat16
 ) -> tuple[list[Neighbors], SearchWork]:
     order = seeded_permutation(len(rows), 1)
-    means = Means(format=format, tile=tile)
-    return exact_neighbors(StoredRows(rows), order, prefix_sizes(len(rows), FRACTIONS), k=k, codes=codes, means=means)
+    question = Question(StoredRows(rows), order, prefix_sizes(len(rows), FRACTIONS), k, codes)
+    return exact_neighbors(question, SearchOptions(format=format, tile=tile))
 
 
 def copies(groups: int, n: int, d: int = 16, seed: int = 0) -> Array:
@@ -49,7 +52,7 @@ def test_thousands_of_copies_cost_no_search(k: int):
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("format", FORMATS, ids=str)
 def test_the_smallest_admissible_ids_are_named(k: int, format: torch.dtype):
-    """Among copies and at a distance alike: ten rows have no copy and must choose among those of others."""
+    """For copies and for other rows: ten rows have no copy, and each has many equally near neighbours."""
     rows = np.concatenate([copies(6, 200), copies(10, 10, seed=1)])
     codes = np.random.default_rng(2).integers(0, 3, len(rows))
     for given in (None, codes):
@@ -67,7 +70,7 @@ def test_the_copies_named_do_not_depend_on_the_tile(tile: int):
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_copies_of_one_document_only_do_not_count(k: int):
-    """All copies of a row share its code: nobody is settled at 0, and everyone must search."""
+    """All copies of a row share its code: no row has a neighbour at 0, and all rows must be searched."""
     rows = np.repeat(np.random.default_rng(0).standard_normal((12, 16)), 20, axis=0)
     codes = np.repeat(np.arange(12), 20)
     found, work = find(rows, k=k, codes=codes)
@@ -89,13 +92,12 @@ def test_copies_across_documents(k: int, documents: int):
         assert_equals_reference(part, rows, k, codes)
 
 
-def test_a_copy_in_a_later_prefix_settles_only_later_prefixes():
+def test_a_copy_in_a_later_prefix_is_a_neighbour_in_later_prefixes_only():
     """Rows 0..99 meet their copies 100..199 in the second prefix; in the first each must search."""
     rows = np.random.default_rng(0).standard_normal((100, 8))
     rows = np.concatenate([rows, rows])
-    found, work = exact_neighbors(
-        StoredRows(rows), np.arange(200), [100, 200], means=Means(format=torch.bfloat16, tile=64)
-    )
+    question = Question(StoredRows(rows), np.arange(200), [100, 200])
+    found, work = exact_neighbors(question, SearchOptions(format=torch.bfloat16, tile=64))
     assert work.duplicates == 200
     assert (found[0].distances > 0).all()
     assert_equals_reference(found[0], rows, 1, None)
@@ -104,11 +106,11 @@ def test_a_copy_in_a_later_prefix_settles_only_later_prefixes():
 
 
 def test_copies_that_left_the_search_are_answered():
-    """Of 500 copies two stay for the others; the 498 that left have answers, and so has whoever is near them."""
+    """Two of 500 copies stay in the search; the 498 others have answers, and so have the rows near them."""
     near = np.random.default_rng(1).standard_normal((30, 16))
     rows = np.concatenate([np.repeat(near[:1], 500, axis=0), near[:1] + 0.01 * near[1:]])
-    order = torch.from_numpy(seeded_permutation(len(rows), 1))
-    search, trials = prepare_search(StoredRows(rows), order, [len(rows)], k=1, means=Means(format=torch.bfloat16))
+    question = Question(StoredRows(rows), seeded_permutation(len(rows), 1), [len(rows)])
+    search, trials = prepare_search(question, SearchOptions(format=torch.bfloat16))
     task = begin(search, trials)
     assert int((task.query_ids >= 0).sum()) == len(rows)
     assert int((search.database.layout.ids >= 0).sum()) == 2 + 29
@@ -119,10 +121,9 @@ def test_copies_that_left_the_search_are_answered():
 
 def test_rows_that_are_not_kept_encoded_leave_the_search_too():
     rows = np.concatenate([copies(4, 400), copies(50, 50, seed=1)])
-    order = np.arange(450)
     for resident in (True, False):
-        means = Means(format=torch.bfloat16, tile=64, resident=resident)
-        (part,), work = exact_neighbors(StoredRows(rows), order, [450], k=2, means=means)
+        options = SearchOptions(format=torch.bfloat16, tile=64, resident=resident)
+        (part,), work = exact_neighbors(Question.of_all_rows(StoredRows(rows), 2), options)
         assert work.candidates < 50 * 20
         assert_equals_reference(part, rows, 2, None)
 

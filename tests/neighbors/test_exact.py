@@ -13,8 +13,9 @@ from service.errors import InvalidInput, NonFiniteData
 from tests.neighbors.datasets import HARD, gaussian, massive_dimension, near_duplicates, offset_1e4_float32
 from tests.neighbors.engines import EXACT, Engine, assert_equals_reference, search
 from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 
@@ -91,7 +92,7 @@ def test_no_rows_at_all(engine: Engine):
 def test_a_curve_of_many_sizes_is_one_search():
     rows = near_duplicates()
     order, sizes = seeded_permutation(len(rows), 3), list(range(20, 641, 20))
-    found, _ = exact_neighbors(StoredRows(rows), order, sizes, means=Means(format=torch.bfloat16))
+    found, _ = exact_neighbors(Question(StoredRows(rows), order, sizes), SearchOptions(format=torch.bfloat16))
     assert len(found) == 32
     for part in found:
         assert_equals_reference(part, rows, 1, None)
@@ -112,7 +113,7 @@ def test_norms_beyond_a_double_are_refused():
 
 def test_sizes_that_decrease_are_refused():
     with pytest.raises(InvalidInput, match="decrease"):
-        exact_neighbors(StoredRows(gaussian()), np.arange(640), [10, 5])
+        Question(StoredRows(gaussian()), np.arange(640), [10, 5])
 
 
 def test_what_tick_raises_ends_the_search():
@@ -124,5 +125,5 @@ def test_what_tick_raises_ends_the_search():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        exact_neighbors(StoredRows(gaussian()), np.arange(640), [640], means=Means(tile=64), tick=stop)
+        exact_neighbors(Question.of_all_rows(StoredRows(gaussian())), SearchOptions(tile=64), stop)
     assert 0 < shares[0] < shares[1] < shares[2] < 1

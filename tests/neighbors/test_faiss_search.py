@@ -1,4 +1,4 @@
-"""FAISS's approximate indices say how far they are from the truth."""
+"""The measured recall and bias of approximate indices, and the certificate of the flat one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import pytest
 
 from tests.neighbors.datasets import gaussian, near_duplicates
 from workers.neighbors.approximation import measure_approximation
-from workers.neighbors.faiss_index import Kind, build_flat
+from workers.neighbors.faiss_index import FlatIndex, Kind, build_flat
 from workers.neighbors.faiss_search import faiss_neighbors
 from workers.neighbors.permutation import seeded_permutation
+from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
 
@@ -20,59 +21,61 @@ SIZES = [2, 300, 640]
 def test_recall_and_bias_are_those_of_the_reference(kind: Kind):
     rows, order = gaussian(), seeded_permutation(640, 1)
     stored = StoredRows(rows)
-    found, _ = faiss_neighbors(kind, stored, build_flat(stored), order, SIZES)
-    measured = measure_approximation(stored, order, SIZES, found, rows=200)
-    for part, said, size in zip(found, measured, SIZES, strict=True):
+    question = Question(stored, order, SIZES)
+    found, _ = faiss_neighbors(kind, question, build_flat(stored))
+    measured = measure_approximation(question, found, rows=200)
+    for part, reported, size in zip(found, measured, SIZES, strict=True):
         assert part.certified == 0.0
-        asked = min(200, size)
-        true = nearest_reference(rows[order[:size]])[0][:asked, 0]
-        mine = part.distances[:asked, 0]
+        sampled = min(200, size)
+        true = nearest_reference(rows[order[:size]])[0][:sampled, 0]
+        mine = part.distances[:sampled, 0]
         there = np.isfinite(mine)
-        assert said is not None
-        assert said.rows == asked
-        assert said.recall_at_1 == pytest.approx((mine <= true * (1 + 1e-12)).mean())
-        assert said.mean_bias == pytest.approx(mine[there].mean() - true[there].mean(), abs=1e-12)
-        assert said.median_bias == pytest.approx(np.median(mine[there]) - np.median(true[there]), abs=1e-12)
+        assert reported is not None
+        assert reported.rows == sampled
+        assert reported.recall_at_1 == pytest.approx((mine <= true * (1 + 1e-12)).mean())
+        assert reported.mean_bias == pytest.approx(mine[there].mean() - true[there].mean(), abs=1e-12)
+        assert reported.median_bias == pytest.approx(np.median(mine[there]) - np.median(true[there]), abs=1e-12)
         assert (mine[there] >= true[there] * (1 - 1e-12)).all()
 
 
 def test_ivf_misses_neighbors_of_isotropic_data():
-    """Else the figures above would not be tested."""
-    rows, order = np.random.default_rng(0).standard_normal((4000, 32)).astype(np.float32), np.arange(4000)
-    stored = StoredRows(rows)
-    found, _ = faiss_neighbors("faiss-ivf", stored, build_flat(stored), order, [4000])
-    (said,) = measure_approximation(stored, order, [4000], found, rows=500)
-    assert said is not None
-    assert 0.1 < said.recall_at_1 < 0.99
-    assert said.mean_bias > 0
+    """Otherwise the figures above would not be tested."""
+    stored = StoredRows(np.random.default_rng(0).standard_normal((4000, 32)).astype(np.float32))
+    question = Question.of_all_rows(stored)
+    found, _ = faiss_neighbors("faiss-ivf", question, build_flat(stored))
+    (reported,) = measure_approximation(question, found, rows=500)
+    assert reported is not None
+    assert 0.1 < reported.recall_at_1 < 0.99
+    assert reported.mean_bias > 0
 
 
 def test_flat_has_recall_one_and_no_bias():
-    rows, order = near_duplicates(), seeded_permutation(640, 1)
-    stored = StoredRows(rows)
-    found, _ = faiss_neighbors("faiss-flat", stored, build_flat(stored), order, SIZES)
-    for said in measure_approximation(stored, order, SIZES, found, rows=640):
-        assert said is not None
-        assert (said.recall_at_1, said.mean_bias, said.median_bias) == (1.0, 0.0, 0.0)
+    stored = StoredRows(near_duplicates())
+    question = Question(stored, seeded_permutation(640, 1), SIZES)
+    found, _ = faiss_neighbors("faiss-flat", question, build_flat(stored))
+    for reported in measure_approximation(question, found, rows=640):
+        assert reported is not None
+        assert (reported.recall_at_1, reported.mean_bias, reported.median_bias) == (1.0, 0.0, 0.0)
 
 
 def test_flat_sends_what_it_cannot_prove_to_the_exact_engine():
-    """Centred at the origin instead of among the rows, float32 leaves near-duplicates in doubt."""
+    """About the origin instead of the rows' centre, float32 cannot order near-duplicates."""
     rows = near_duplicates() + 1e4 * np.eye(256, dtype=np.float32)[0]
     stored = StoredRows(rows)
-    index = build_flat(stored, np.zeros(256))
-    (found,), work = faiss_neighbors("faiss-flat", stored, index, np.arange(640), [640])
+    scaled = rows.astype(np.float64) * 2.0**-14
+    index = FlatIndex(scaled.astype(np.float32), np.linalg.norm(scaled, axis=1), 2.0**-14)
+    (found,), work = faiss_neighbors("faiss-flat", Question.of_all_rows(stored), index)
     assert work.lifted > 0
     distances, _ = nearest_reference(rows)
     np.testing.assert_allclose(found.distances, distances, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["faiss-ivf", "faiss-hnsw"])
-def test_rows_whose_candidates_are_all_of_their_document_are_not_called_alone(kind: Kind):
-    """Two tight documents of 100 rows: whatever is near is of one's own document."""
+def test_rows_whose_candidates_are_all_of_their_document_still_get_neighbours(kind: Kind):
+    """Two tight documents of 100 rows: the nearest rows of each row are of its own document."""
     rng = np.random.default_rng(0)
     rows = (np.repeat([[0.0] * 8, [5.0] * 8], 100, axis=0) + 0.1 * rng.standard_normal((200, 8))).astype(np.float32)
     documents, stored = np.arange(200) // 100, StoredRows(rows)
-    (found,), work = faiss_neighbors(kind, stored, build_flat(stored), np.arange(200), [200], codes=documents)
+    (found,), work = faiss_neighbors(kind, Question.of_all_rows(stored, codes=documents), build_flat(stored))
     assert work.lifted > 0
     np.testing.assert_allclose(found.distances, nearest_reference(rows, 1, documents)[0], rtol=1e-12)

@@ -12,8 +12,9 @@ from tests.neighbors.datasets import HARD
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.layout import BLOCK
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 
 pytestmark = [
@@ -50,8 +51,8 @@ def test_the_engine_with_fused_tiles_equals_the_reference(make: Callable[[], np.
     rows = make()
     order, sizes = seeded_permutation(len(rows), 1), prefix_sizes(len(rows), FRACTIONS)
     documents = np.arange(len(rows)) // 7
-    means = Means(format=torch.float16, tile=192, fused=True)
-    found, work = exact_neighbors(StoredRows(rows), order, sizes, k=2, codes=documents, means=means)
+    options = SearchOptions(format=torch.float16, tile=192, fused=True)
+    found, work = exact_neighbors(Question(StoredRows(rows), order, sizes, 2, documents), options)
     assert work.fused
     for part in found:
         assert_equals_reference(part, rows, 2, documents)

@@ -14,8 +14,9 @@ from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
 from tests.neighbors.engines import EXACT, FRACTIONS, Engine, assert_equals_reference, bfloat16, search
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -34,8 +35,8 @@ def assert_same(a: Neighbors, b: Neighbors) -> None:
 def test_neither_tile_nor_format_nor_memory_changes_a_bit(rows: Array, tile: int, dtype: torch.dtype, resident: bool):
     """Not even which of several equal rows is named."""
     order, sizes = seeded_permutation(len(rows), 1), prefix_sizes(len(rows), FRACTIONS)
-    means = Means(format=dtype, tile=tile, resident=resident)
-    found, _ = exact_neighbors(StoredRows(rows), order, sizes, k=2, means=means)
+    options = SearchOptions(format=dtype, tile=tile, resident=resident)
+    found, _ = exact_neighbors(Question(StoredRows(rows), order, sizes, 2), options)
     for a, b in zip(search(rows, k=2), found, strict=True):
         assert_same(a, b)
 
@@ -95,7 +96,8 @@ def test_rows_in_parts_and_on_disk_are_the_same_rows(tmp_path):
     mapped = np.memmap(tmp_path / "rows", dtype=rows.dtype, mode="r", shape=rows.shape)
     order, sizes = seeded_permutation(len(rows), 1), prefix_sizes(len(rows), FRACTIONS)
     for stored in (StoredRows(mapped), StoredRows([mapped[:100], mapped[100:101], mapped[101:]])):
-        found, _ = exact_neighbors(stored, order, sizes, k=2, means=Means(format=torch.bfloat16, resident=False))
+        options = SearchOptions(format=torch.bfloat16, resident=False)
+        found, _ = exact_neighbors(Question(stored, order, sizes, 2), options)
         for a, b in zip(search(rows, k=2), found, strict=True):
             assert_same(a, b)
 

@@ -18,16 +18,17 @@ from workers.neighbors.candidates import CandidateState, merge_candidates
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.filtering import Search
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.preparing import Means, prepare_search
+from workers.neighbors.preparing import prepare_search
+from workers.neighbors.question import Question
 from workers.neighbors.splitting import (
-    Question,
+    answer_from_parts,
     plan_search,
     prepare_part,
     read_plan,
     read_state,
     search_part,
-    settle_parts,
     state_arrays,
 )
 from workers.neighbors.stored import StoredRows
@@ -39,11 +40,11 @@ FORMATS = (torch.bfloat16, torch.float32)
 
 def in_parts(question: Question, parts: int, chance: np.random.Generator, tile: int = 128) -> list[Neighbors]:
     """Every part as arrays, searched in some format, merged two by two at random."""
-    made, planned = plan_search(question, Means(format=FORMATS[int(chance.integers(2))], tile=tile))
+    made, planned = plan_search(question, SearchOptions(format=FORMATS[int(chance.integers(2))], tile=tile))
     plan = read_plan(made.arrays(), json.loads(json.dumps(made.facts())))
-    states, kept = [], [planned, prepare_part(question, plan, Means())]
+    states, kept = [], [planned, prepare_part(question, plan, SearchOptions())]
     for number in chance.permutation(parts):
-        search = kept[int(chance.integers(2))] if chance.integers(2) else prepare_part(question, plan, Means())
+        search = kept[int(chance.integers(2))] if chance.integers(2) else prepare_part(question, plan, SearchOptions())
         states.append(read_state(state_arrays(search_part(search, plan, Part(int(number), int(number) + 1, parts)))))
 
     def merged(search: Search) -> CandidateState:
@@ -52,28 +53,16 @@ def in_parts(question: Question, parts: int, chance: np.random.Generator, tile: 
             states.append(merge_candidates(a, b, search.prefixes))
         return states[0]
 
-    return settle_parts(question, plan, merged)[0]
-
-
-def whole(question: Question) -> list[Neighbors]:
-    return exact_neighbors(
-        question.stored,
-        question.permutation,
-        question.sizes,
-        k=question.k,
-        codes=question.codes,
-        queries=question.queries,
-        query_codes=question.query_codes,
-    )[0]
+    return answer_from_parts(question, plan, merged)[0]
 
 
 def check_same(question: Question, parts: int, seed: int) -> None:
-    for a, b in zip(whole(question), in_parts(question, parts, np.random.default_rng(seed)), strict=True):
+    for a, b in zip(exact_neighbors(question)[0], in_parts(question, parts, np.random.default_rng(seed)), strict=True):
         assert (a.distances == b.distances).all()
         assert (a.ids == b.ids).all()
 
 
-def ask(rows: Array, k: int, by_code: bool, cross: bool = False) -> Question:
+def question_of(rows: Array, k: int, by_code: bool, cross: bool = False) -> Question:
     codes = np.arange(len(rows)) // 3 if by_code else None
     sizes = prefix_sizes(len(rows), (0.25, 0.5, 1.0))
     question = Question(StoredRows(rows), seeded_permutation(len(rows), 1), sizes, k, codes)
@@ -81,36 +70,33 @@ def ask(rows: Array, k: int, by_code: bool, cross: bool = False) -> Question:
         return question
     others = StoredRows(rows[::-2].copy())
     asking = None if codes is None else codes[::-2].copy()
-    return Question(question.stored, question.permutation, sizes, k, codes, others, asking)
+    return Question(question.database, question.permutation, sizes, k, codes, others, asking)
 
 
 @pytest.mark.parametrize("make", HARD, ids=lambda make: make.__name__)
 @pytest.mark.parametrize(("k", "by_code", "cross"), [(1, False, False), (3, True, False), (2, True, True)])
 def test_parts_have_the_bits_of_the_whole(make: Callable[[], Array], k: int, by_code: bool, cross: bool):
-    check_same(ask(make(), k, by_code, cross), parts=4, seed=k)
+    check_same(question_of(make(), k, by_code, cross), parts=4, seed=k)
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(1, 15), st.integers(0, 2**16), st.integers(1, 4), st.booleans())
 def test_any_number_of_parts_in_any_order_and_grouping(parts: int, seed: int, k: int, by_code: bool):
-    check_same(ask(near_duplicates(), k, by_code), parts, seed)
+    check_same(question_of(near_duplicates(), k, by_code), parts, seed)
 
 
 @pytest.mark.parametrize("parts", [1, 3, 15])
 def test_counts_of_parts_add_up(parts: int):
     rows = near_duplicates()
-    order, radii, means = np.arange(len(rows)), [0.02, 20.0, 0.02], Means(tile=128)
-    expected = count_within(StoredRows(rows), order, radii)
-    found = [
-        count_within(StoredRows(rows), order, radii, means=means, part=Part(number, number + 1, parts))
-        for number in range(parts)
-    ]
+    question, radii, options = Question.of_all_rows(StoredRows(rows)), [0.02, 20.0, 0.02], SearchOptions(tile=128)
+    expected = count_within(question, radii)
+    found = [count_within(question, radii, options, Part(number, number + 1, parts)) for number in range(parts)]
     assert (np.sum(found, axis=0) == expected).all()
 
 
 def test_every_tile_is_in_one_part():
     rows = near_duplicates()
-    search, _ = prepare_search(StoredRows(rows), torch.arange(len(rows)), [len(rows)], k=1, means=Means(tile=64))
+    search, _ = prepare_search(Question.of_all_rows(StoredRows(rows)), SearchOptions(tile=64))
     stops = [0, 1, 20, 21, 55]
     parts = [strips_of(search, Part(start, stop, 55)) for start, stop in pairwise(stops)]
     cells = [(panel.start, at) for part in parts for panel, span in part for at in range(span.start, span.stop, 64)]

@@ -11,12 +11,13 @@ from tests.neighbors.datasets import gaussian, near_duplicates
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference, search
 from workers.neighbors.encoding import Encoding
 from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.preparing import Means
+from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
-BFLOAT16 = Means(format=torch.bfloat16, tile=128)
+BFLOAT16 = SearchOptions(format=torch.bfloat16, tile=128)
 
 
 def brute(queries: Array, rows: Array, ids: Array, k: int, allowed: Array) -> Array:
@@ -40,10 +41,8 @@ def test_queries_from_elsewhere(k: int, coded: bool, offset: float):
     query_codes = np.arange(150) // 10 if coded else None
     allowed = np.ones((150, len(rows)), dtype=bool) if codes is None else query_codes[:, None] != codes  # type: ignore[index]
     order, sizes = seeded_permutation(len(rows), 1), [0, 5, 300, 640]
-    found, _ = exact_neighbors(
-        StoredRows(rows), order, sizes, k=k, codes=codes,
-        queries=StoredRows(queries), query_codes=query_codes, means=BFLOAT16,
-    )  # fmt: skip
+    question = Question(StoredRows(rows), order, sizes, k, codes, StoredRows(queries), query_codes)
+    found, _ = exact_neighbors(question, BFLOAT16)
     for part, size in zip(found, sizes, strict=True):
         assert part.rows.tolist() == list(range(150))
         expected = brute(queries, rows, order[:size], k, allowed)
@@ -56,14 +55,15 @@ def test_queries_from_elsewhere(k: int, coded: bool, offset: float):
 def test_a_query_that_is_a_row_finds_it():
     """Between sets nothing is excluded unless codes say so."""
     rows = near_duplicates()
-    found, _ = exact_neighbors(StoredRows(rows), np.arange(640), [640], queries=StoredRows(rows[7:9].copy()))
+    question = Question(StoredRows(rows), np.arange(640), [640], queries=StoredRows(rows[7:9].copy()))
+    found, _ = exact_neighbors(question)
     assert found[0].ids[:, 0].tolist() == [7, 8]
     assert (found[0].distances == 0).all()
 
 
 def test_queries_of_other_dimensions_are_refused():
     with pytest.raises(InvalidInput, match="3 dimensions, the database 256") as caught:
-        exact_neighbors(StoredRows(near_duplicates()), np.arange(640), [640], queries=StoredRows(np.ones((2, 3))))
+        Question(StoredRows(near_duplicates()), np.arange(640), [640], queries=StoredRows(np.ones((2, 3))))
     assert caught.value.field == "reference"
 
 
@@ -81,7 +81,8 @@ def test_out_of_memory_halves_the_tile_and_changes_nothing(monkeypatch: pytest.M
 
     monkeypatch.setattr(Encoding, "product", small_memory)
     order, sizes = seeded_permutation(len(rows), 1), prefix_sizes(len(rows), FRACTIONS)
-    found, _ = exact_neighbors(StoredRows(rows), order, sizes, k=k, means=Means(format=torch.bfloat16, tile=512))
+    options = SearchOptions(format=torch.bfloat16, tile=512)
+    found, _ = exact_neighbors(Question(StoredRows(rows), order, sizes, k), options)
     assert refused
     for a, b in zip(expected, found, strict=True):
         assert (a.distances == b.distances).all()
@@ -102,7 +103,7 @@ def test_a_thousand_copies_cost_what_two_do():
     distinct = rng.standard_normal((300, 32))
     rows = np.concatenate([distinct, np.repeat(distinct[:1], 2000, axis=0), np.repeat(distinct[1:2], 40, axis=0)])
     order, sizes = rng.permutation(len(rows)), [600, len(rows)]
-    found, work = exact_neighbors(StoredRows(rows), order, sizes, k=3, means=BFLOAT16)
+    found, work = exact_neighbors(Question(StoredRows(rows), order, sizes, 3), BFLOAT16)
     assert work.float64_rows == 0
     assert work.duplicates >= 2041
     assert work.candidates < 20 * len(distinct)
@@ -128,31 +129,31 @@ def test_copies_within_and_across_documents(k: int):
 def test_zero_and_minus_zero_are_at_distance_zero():
     rows = np.zeros((5, 3))
     rows[2] = -0.0
-    found, _ = exact_neighbors(StoredRows(rows), np.arange(5), [5])
+    found, _ = exact_neighbors(Question.of_all_rows(StoredRows(rows)))
     assert (found[0].distances == 0).all()
 
 
 def test_an_outlier_lifts_no_row_but_itself():
     rows = np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32)
     rows[5] *= 1e5
-    found, work = exact_neighbors(StoredRows(rows), np.arange(3000), [3000], means=BFLOAT16)
+    found, work = exact_neighbors(Question.of_all_rows(StoredRows(rows)), BFLOAT16)
     assert work.float64_rows <= 1
     assert_equals_reference(found[0], rows, 1, None)
 
 
-def test_progress_is_told_to_the_end():
+def test_progress_is_reported_to_the_end():
     shares: list[float] = []
-    exact_neighbors(StoredRows(near_duplicates()), np.arange(640), [640], means=BFLOAT16, tick=shares.append)
+    exact_neighbors(Question.of_all_rows(StoredRows(near_duplicates())), BFLOAT16, shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert len(shares) == 15  # half of 5 × 5 tiles, the diagonal included
 
 
-def test_a_device_that_multiplies_wrongly_is_found_out(monkeypatch: pytest.MonkeyPatch):
-    """Products a tenth too small make bounds that the settled distances contradict; the rows go to float64."""
+def test_a_device_that_multiplies_wrongly_is_detected(monkeypatch: pytest.MonkeyPatch):
+    """Products a tenth too small make bounds that the rescored distances contradict; the rows go to float64."""
     rows, values = gaussian(), Encoding.values
     monkeypatch.setattr(Encoding, "values", lambda self, product: 0.9 * values(self, product))
-    found, work = exact_neighbors(StoredRows(rows), np.arange(640), [640], means=BFLOAT16)
+    found, work = exact_neighbors(Question.of_all_rows(StoredRows(rows)), BFLOAT16)
     assert work.float64_rows > 0
     assert_equals_reference(found[0], rows, 1, None)
 
@@ -163,7 +164,7 @@ def test_a_row_outside_the_search_does_not_matter(dtype: torch.dtype, stray: flo
     """Row 0 stands in for empty slots when they are read."""
     rows = np.random.default_rng(0).standard_normal((101, 16))
     rows[0] = stray
-    found, _ = exact_neighbors(StoredRows(rows), np.arange(1, 101), [100], means=Means(format=dtype))
+    found, _ = exact_neighbors(Question(StoredRows(rows), np.arange(1, 101), [100]), SearchOptions(format=dtype))
     expected = search(rows[1:])[-1]
     assert (np.sort(found[0].distances, axis=0) == np.sort(expected.distances, axis=0)).all()
 
@@ -173,6 +174,7 @@ def test_sets_of_different_precision_far_from_the_origin():
     rng = np.random.default_rng(0)
     queries = (rng.standard_normal((50, 64)) + 1e6).astype(np.float32)
     rows = np.repeat(queries.astype(np.float64), 6, axis=0) + 0.01 * rng.standard_normal((300, 64))
-    found, _ = exact_neighbors(StoredRows(rows), np.arange(300), [300], queries=StoredRows(queries), means=BFLOAT16)
+    question = Question(StoredRows(rows), np.arange(300), [300], queries=StoredRows(queries))
+    found, _ = exact_neighbors(question, BFLOAT16)
     expected = brute(queries.astype(np.float64), rows, np.arange(300), 1, np.ones((50, 300), dtype=bool))
     np.testing.assert_allclose(found[0].distances, expected, rtol=1e-12)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from workers.neighbors.null_model import covariance_spectrum, gaussian_null
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
-from workers.neighbors.statistics import histogram, nearest_statistics, shared_edges
+from workers.neighbors.statistics import nearest_statistics
 from workers.neighbors.stored import StoredRows
 
 
@@ -34,20 +34,6 @@ def test_quantiles_are_numpys():
     found = nearest_statistics(values, (0.01, 0.37, 0.99)).all
     assert found is not None
     assert list(found.quantiles.values()) == pytest.approx(np.quantile(values, [0.01, 0.37, 0.99]))
-
-
-def test_histograms_hold_every_finite_distance():
-    samples = [np.asarray([1.0, 2.0, np.inf]), np.asarray([0.5, 3.0])]
-    edges = shared_edges(samples, 10)
-    assert (edges[0], edges[-1]) == (0.5, 3.0)
-    assert [sum(histogram(sample, edges)) for sample in samples] == [2, 2]
-
-
-@pytest.mark.parametrize("values", [[], [0.0, 0.0], [2.0, 2.0]])
-def test_histograms_of_no_or_one_value_have_room(values: list[float]):
-    edges = shared_edges([np.asarray(values)], 4)
-    assert (np.diff(edges) > 0).all()
-    assert sum(histogram(np.asarray(values), edges)) == len(values)
 
 
 def test_a_fraction_is_rounded_to_rows_and_prefixes_are_nested():

@@ -11,7 +11,7 @@ from service.theory import energy as ours
 from service.theory.energy import Kind
 from service.theory.energy_global import printed_log_layer_energy
 from service.theory.figure1 import PATTERNS_1D, PATTERNS_2D
-from service.theory.retrieval import attractors, majorization_step, retrieval_step, retrieve
+from service.theory.retrieval import attractors, retrieval_step, retrieve
 
 Array = np.ndarray
 KINDS: tuple[Kind, ...] = ("energy", "energy_mchn")
@@ -57,22 +57,6 @@ def test_the_lost_pattern_of_fig_1_returns_between_15_and_20():
         for beta in (1, 2, 15, 20)
     ]
     assert counts == [2, 2, 2, 3]
-
-
-def test_the_majorization_step_is_the_best_of_its_ball_and_the_printed_one_the_worst():
-    rng = np.random.default_rng(1)
-    patterns, queries = rng.normal(size=(30, 4)), rng.normal(size=(10, 4))
-    step_sq = rng.uniform(0.01, 0.3, size=10)
-    moved = majorization_step(patterns, queries, step_sq)
-    assert (np.square(moved - queries).sum(axis=1) <= step_sq * (1 + 1e-12)).all()
-    best = ours.nearest(patterns, moved)[0]
-    directions = rng.normal(size=(200, 10, 4))
-    directions *= np.sqrt(step_sq)[:, None] / np.linalg.norm(directions, axis=2, keepdims=True)
-    for direction in directions:
-        assert (ours.nearest(patterns, queries + direction)[0] >= best - 1e-12).all()
-    near, ids = ours.nearest(patterns, queries)
-    np.testing.assert_allclose(np.sqrt(best), np.maximum(np.sqrt(near) - np.sqrt(step_sq), 0), atol=1e-12)
-    np.testing.assert_allclose(majorization_step(patterns, queries, near), patterns[ids], atol=1e-12)
 
 
 ONE_DIMENSION = [
@@ -175,19 +159,18 @@ def test_attractors_are_told_apart_and_put_in_order():
 
 @given(seed=st.integers(0, 2**32), n=st.integers(1, 6), d=st.integers(1, 12), step=st.floats(-3, 1.5))
 @settings(max_examples=100, deadline=None)
-def test_no_point_within_reach_has_a_smaller_g(seed: int, n: int, d: int, step: float):
+def test_the_smallest_g_within_reach_is_on_the_way_to_the_nearest_pattern(seed: int, n: int, d: int, step: float):
+    """min g over {y: ‖y − x‖² ≤ δ} is (√g(x) − √δ)₊², as `‖y − ρ‖ ≥ ‖x − ρ‖ − √δ` for every pattern."""
     rng = np.random.default_rng(seed)
-    patterns, query = rng.normal(size=(d, n)), 2 * rng.normal(size=(1, n))
-    step_sq = np.array([10.0**step])
-    moved = majorization_step(patterns, query, step_sq)
-    assert np.square(moved - query).sum() <= step_sq[0] * (1 + 1e-12)
-    (before,), (best,) = ours.nearest(patterns, query)[0], ours.nearest(patterns, moved)[0]
-    assert np.sqrt(best) == pytest.approx(max(np.sqrt(before) - np.sqrt(step_sq[0]), 0), abs=1e-12)
+    patterns, query, length = rng.normal(size=(d, n)), 2 * rng.normal(size=(1, n)), np.sqrt(10.0**step)
+    (g,), (nearest,) = ours.nearest(patterns, query)
+    best = max(np.sqrt(g) - length, 0.0) ** 2
+    moved = query + min(1.0, length / np.sqrt(g)) * (patterns[nearest] - query)
+    assert ours.nearest(patterns, moved)[0] == pytest.approx(best, abs=1e-12)
     directions = rng.normal(size=(300, n))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    reach = np.sqrt(step_sq[0]) * rng.uniform(size=(300, 1)) ** (1 / n)
-    ball = np.concatenate([query + reach * directions, query + np.sqrt(step_sq[0]) * directions])
-    reached = ours.nearest(patterns, ball)[0]
+    directions *= length / np.linalg.norm(directions, axis=1, keepdims=True)
+    inside = rng.uniform(size=(300, 1)) ** (1 / n) * directions
+    reached = ours.nearest(patterns, query + np.concatenate([inside, directions]))[0]
     assert (reached >= best - 1e-12).all()
 
 
@@ -198,12 +181,3 @@ def test_the_printed_rule_leads_away():
     logs = printed_log_layer_energy(ours.nearest(pattern, ball)[0], -60_000.0)
     np.testing.assert_allclose(ball[logs.argmin()], [1.5, 0.0], atol=1e-12)
     np.testing.assert_allclose(ball[logs.argmax()], [2.5, 0.0], atol=1e-12)
-    np.testing.assert_allclose(majorization_step(pattern, query, np.array([0.25])), [[2.5, 0.0]], rtol=1e-15)
-
-
-def test_a_majorization_step_that_reaches_its_pattern_or_stays():
-    patterns = np.array([[3.0, 4.0], [30.0, 40.0]])
-    starts = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [3.0, 4.0]])
-    moved = majorization_step(patterns, starts, np.array([0.0, 1.0, 25.0, 1e6, 9.0]))
-    expected = [[0.0, 0.0], [0.6, 0.8], [3.0, 4.0], [3.0, 4.0], [3.0, 4.0]]
-    np.testing.assert_allclose(moved, expected, rtol=1e-15)

@@ -1,61 +1,49 @@
-"""Segments of training jobs run here and now, as workers run them, each as an owner of its own."""
+"""Segments of training jobs, run in the process of the test as workers run them, each by an owner of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
-
-from service.catalog import jobs, segments, training
+from service.catalog import jobs, training
 from service.catalog.engine import Catalog
-from service.contracts.presets import read_spec
-from service.contracts.training import MetricsRow, TrainingRun
+from service.contracts.specs import read_spec
+from service.contracts.training import MetricsRow, TrainingRun, TrainingSpec
 from service.settings import Settings
-from tests.api.products import insert_job
-from workers.flows import runtime
-from workers.flows.runtime import Runtime, SegmentProgress
-from workers.flows.training import finish_run, prepare_run, train_run
+from tests.api.products import insert_job, own_segment
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.training.arguments import PrepareArguments, RunArguments, TrainArguments
+from workers.flows.training.segments import finish_run, prepare_run, train_run
 from workers.training.checkpoints import SavedState
-
-
-@contextmanager
-def running_here(settings: Settings, catalog: Catalog, worker: str = "test") -> Iterator[Runtime]:
-    """What `set_runtime` sets, for this block only."""
-    with pytest.MonkeyPatch.context() as patch:
-        made = Runtime(settings, catalog, worker)
-        patch.setattr(runtime, "_current", made)
-        yield made
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """A training job and its run, prepared; call within `running_here`."""
+    """A training job and its run, prepared."""
 
+    settings: Settings
     catalog: Catalog
     job: str
-    arguments: dict[str, Any]
+    arguments: RunArguments
 
     @property
     def run(self) -> str:
-        return self.arguments["run"]
+        return self.arguments.run
 
-    def train(self, owner: SegmentProgress, start: int = 0) -> int:
+    def train(self, owner: SegmentOwner, start: int = 0) -> int:
         """One segment; returns the step it came to."""
-        return train_run(self.job, self.arguments | {"start": start}, owner)["step"]
+        return train_run(TrainArguments(**dict(self.arguments), start=start), owner).step
 
     def finish(self) -> TrainingRun:
-        finish_run(self.job, self.arguments, own(self.catalog, self.job, "finish"))
+        finish_run(self.arguments, own_segment(self.settings, self.catalog, self.job, "finish"))
         with self.catalog.read() as connection:
             return training.get(connection, self.run)
 
-    def own(self, part: int = 0) -> SegmentProgress:
-        return own(self.catalog, self.job, f"train-{part:05d}")
+    def own(self, part: int = 0) -> SegmentOwner:
+        return own_segment(self.settings, self.catalog, self.job, f"train-{part:05d}")
 
     def state(self) -> SavedState:
-        """What is recorded for the run to go on from."""
+        """The state that is recorded for the run to go on from."""
         with self.catalog.read() as connection:
             found = training.state(connection, self.run)
         assert found is not None
@@ -66,24 +54,17 @@ class TrainingJob:
             return training.metrics(connection, self.run)[0]
 
 
-def own(catalog: Catalog, job: str, name: str) -> SegmentProgress:
-    """Become the owner of a segment."""
-    with catalog.begin() as connection:
-        attempt = segments.claim(connection, job_id=job, name=name, stage="test", worker="test")
-    return SegmentProgress(job, name, attempt)
-
-
-def begun(catalog: Catalog, spec: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def begun(catalog: Catalog, given: dict[str, Any]) -> tuple[str, TrainingSpec]:
     """A running training job; its id and its spec, read."""
-    arguments = read_spec("training", spec).model_dump(mode="json")
-    job = insert_job(catalog, arguments, "training")
+    spec: Any = read_spec("training", given)
+    job = insert_job(catalog, spec.model_dump(mode="json"), "training")
     with catalog.begin() as connection:
         jobs.start(connection, job)
-    return job, arguments
+    return job, spec
 
 
-def prepared(catalog: Catalog, spec: dict[str, Any]) -> TrainingJob:
+def prepared(settings: Settings, catalog: Catalog, given: dict[str, Any]) -> TrainingJob:
     """A job whose run is registered."""
-    job, arguments = begun(catalog, spec)
-    run = prepare_run(job, arguments, own(catalog, job, "prepare"))["run"]
-    return TrainingJob(catalog, job, arguments | {"run": run, "owner": run})
+    job, spec = begun(catalog, given)
+    run = prepare_run(PrepareArguments(spec=spec), own_segment(settings, catalog, job, "prepare")).run
+    return TrainingJob(settings, catalog, job, RunArguments(spec=spec, run=run, data=run))

@@ -32,7 +32,7 @@ def problem() -> dict[str, torch.Tensor]:
     ("chunk", "bias", "masked", "reduction"),
     list(itertools.product(CHUNKS, [True, False], [True, False], ["mean", "sum"])),
 )
-def test_values_and_gradients_are_those_of_the_plain_way(problem, chunk, bias: bool, masked: bool, reduction):
+def test_values_and_gradients_are_those_of_pytorch(problem, chunk, bias: bool, masked: bool, reduction):
     hidden, weight, targets = problem["hidden"], problem["weight"], problem["targets"]
     added, mask = problem["bias"] if bias else None, problem["mask"] if masked else None
     losses = plain(hidden, weight, added, targets)
@@ -60,16 +60,6 @@ def test_gradcheck(problem):
     assert torch.autograd.gradcheck(mean, (hidden, weight, bias))
 
 
-def test_losses_one_by_one_are_exact_and_zero_where_masked(problem):
-    hidden, weight, bias, targets, mask = problem.values()
-    expected = plain(hidden, weight, bias, targets).detach()
-    found = linear_cross_entropy(hidden, weight, bias, targets, reduction="none", chunk=5)
-    assert not found.requires_grad
-    torch.testing.assert_close(found, expected, rtol=1e-13, atol=0)
-    masked = linear_cross_entropy(hidden, weight, bias, targets, weights_N=mask, reduction="none", chunk=5)
-    torch.testing.assert_close(masked, expected * (mask > 0), rtol=1e-13, atol=0)
-
-
 def test_without_gradients_the_sum_is_the_same(problem):
     hidden, weight, bias, targets, mask = problem.values()
     found = linear_cross_entropy(hidden, weight, bias, targets, weights_N=mask)
@@ -79,7 +69,7 @@ def test_without_gradients_the_sum_is_the_same(problem):
     assert not again.requires_grad
 
 
-def test_what_is_masked_does_not_count(problem):
+def test_masked_positions_do_not_count(problem):
     hidden, weight, bias, targets, mask = (x.detach().clone() for x in problem.values())
     expected = linear_cross_entropy(hidden, weight, bias, targets, weights_N=mask)
     hidden[mask == 0], targets[mask == 0] = 5.0, -100
@@ -100,7 +90,7 @@ def test_gradients_of_a_part_only(problem):
     torch.testing.assert_close(torch.autograd.grad(found, [weight])[0], expected, rtol=1e-12, atol=1e-14)
 
 
-def test_a_graph_that_is_kept_can_be_differentiated_again(problem):
+def test_a_retained_graph_can_be_differentiated_again(problem):
     hidden, weight, bias, targets, _ = problem.values()
     found = linear_cross_entropy(hidden, weight, bias, targets, chunk=10)
     first = torch.autograd.grad(found * 2, [hidden, weight, bias], retain_graph=True)
@@ -122,11 +112,12 @@ def test_gradients_add_up_over_micro_batches_and_with_other_uses_of_the_weight(p
 def test_extreme_logits_stay_exact(shift: float):
     hidden, targets = torch.eye(2), torch.tensor([0, 1])
     weight = (torch.tensor([[200.0, -200.0], [-200.0, 200.0], [300.0, 300.0]]) + shift).requires_grad_()
-    found = linear_cross_entropy(hidden, weight, None, targets, reduction="none")
-    torch.testing.assert_close(found, torch.tensor([100.0, 100.0]))
+    for row in range(2):
+        found = linear_cross_entropy(hidden[row : row + 1], weight, None, targets[row : row + 1])
+        assert found.item() == pytest.approx(100.0, rel=1.3e-6)
 
 
-def test_float32_is_as_exact_as_the_plain_way():
+def test_float32_is_as_exact_as_pytorch():
     generator = torch.Generator().manual_seed(1)
     hidden = torch.randn(300, 64, generator=generator).requires_grad_()
     weight = (torch.randn(5003, 64, generator=generator) * 0.3).requires_grad_()
@@ -157,27 +148,26 @@ def test_autocast_computes_products_narrow_and_losses_wide(problem):
     torch.testing.assert_close(found, expected, rtol=5e-3, atol=0)
     assert not torch.equal(found, linear_cross_entropy(hidden, weight, bias, targets))
     first = torch.autograd.grad(found, sources, retain_graph=True)
-    again = torch.autograd.grad(found, sources)  # outside of autocast, and still as inside
+    again = torch.autograd.grad(found, sources)  # outside of autocast, with the result from inside
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     for ours, theirs in zip(first, torch.autograd.grad(expected, sources), strict=True):
         assert ours.dtype == torch.float32
         assert (ours - theirs).norm() <= 0.02 * theirs.norm()
 
 
-def test_no_position_has_no_sum_and_no_mean(problem):
+def test_the_sum_over_no_position_is_0_and_the_mean_nan(problem):
     hidden, weight, bias, targets, mask = problem.values()
     none = torch.zeros_like(mask)
     total = linear_cross_entropy(hidden, weight, bias, targets, weights_N=none, reduction="sum")
     assert total.item() == 0
     assert all(x.eq(0).all() for x in torch.autograd.grad(total, [hidden, weight, bias]))
     assert linear_cross_entropy(hidden, weight, bias, targets, weights_N=none).isnan()
-    assert linear_cross_entropy(hidden, weight, bias, targets, weights_N=none, reduction="none").eq(0).all()
     empty = linear_cross_entropy(hidden[:0], weight, bias, targets[:0], reduction="sum")
     assert empty.item() == 0
     assert all(x.eq(0).all() for x in torch.autograd.grad(empty, [hidden, weight, bias]))
 
 
-def test_a_chunk_of_nothing_is_refused(problem):
+def test_a_chunk_size_of_0_is_refused(problem):
     hidden, weight, bias, targets, _ = problem.values()
     with pytest.raises(InvalidInput, match="chunk must be positive"):
         linear_cross_entropy(hidden, weight, bias, targets, chunk=0)

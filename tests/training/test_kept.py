@@ -1,4 +1,4 @@
-"""Kept models as the extraction reads them: the vectors and tokens are the trained model's own."""
+"""Kept models, as extraction reads them, give the vectors and tokens of the trained model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from service.contracts.presets import read_spec
 from service.contracts.run_models import RunModel, parse_run_model
 from service.contracts.sites import parse_site
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from service.errors import CorruptArtifact, InvalidInput
 from workers.training.checkpoints import kept_name, write_model
@@ -82,7 +82,7 @@ def test_positions_stay_exact_in_a_model_of_low_precision(preset: str, tmp_path:
     assert low.shape == exact.shape
 
 
-def test_the_byte_vocabulary_knows_where_each_token_is():
+def test_the_byte_tokenizer_gives_the_offset_of_each_token():
     found = byte_tokenizer().encode(TEXT, add_special_tokens=False)
     assert bytes(found.ids) == TEXT.encode()
     assert byte_tokenizer().decode(found.ids) == TEXT
@@ -91,12 +91,12 @@ def test_the_byte_vocabulary_knows_where_each_token_is():
     assert [found.offsets[place] for place in (first, first + 1)] == [(at, at + 1)] * 2
 
 
-def test_a_word_that_was_never_learned_is_padding():
+def test_an_unknown_word_is_padding():
     found = word_tokenizer(["a", "walrus"]).encode("a walrus yodels", add_special_tokens=False)
     assert found.ids == [1, 2, 0]
 
 
-def test_a_changed_byte_is_found(tmp_path: Path):
+def test_a_changed_byte_is_detected(tmp_path: Path):
     spec = read_spec("training", {"preset": "smoke/f3"})
     assert isinstance(spec, OpenELMSpec)
     prepare_windows(spec.data, [TEXT], None, tmp_path, {})
@@ -110,12 +110,12 @@ def test_a_changed_byte_is_found(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["run:", "run:x", "run:run-1@", "run:run-1@x", "run:../run-1", "run:run-1@1/.."])
-def test_a_name_that_is_none(name: str):
+def test_invalid_names_of_kept_models_are_refused(name: str):
     with pytest.raises(InvalidInput):
         parse_run_model(name)
 
 
-def test_names_come_back():
+def test_names_of_kept_models_round_trip():
     assert parse_run_model("openai-community/gpt2") is None
     for name in ("run:run-0a", "run:run-0a@12"):
         assert str(parse_run_model(name)) == name

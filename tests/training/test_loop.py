@@ -1,4 +1,4 @@
-"""The loop: a run taken up again goes on bit for bit; micro-batches change a gradient by rounding only."""
+"""The training loop: a resumed run is bit for bit the uninterrupted one; micro-batches change gradients by rounding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from service.errors import NonFiniteData
 from workers.training.checkpoints import load_state, load_weights, read_kept, save_state, write_model
@@ -24,7 +24,7 @@ TEXT = "the memories of a transformer are patterns, and each block looks for the
 
 @pytest.fixture(scope="module", params=["smoke/f2", "smoke/f3"])
 def make_task(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """A function that makes the experiment of a preset afresh, on data prepared once; dropout is on in both."""
+    """A function that makes a new experiment of a preset, on data prepared once; dropout is on in both presets."""
     folder = tmp_path_factory.mktemp("data")
     spec = read_spec("training", {"preset": request.param})
     if isinstance(spec, QuestionFormationSpec):
@@ -39,23 +39,23 @@ def losses(trainer: Trainer[Experiment], steps: int) -> list[float]:
     return [trainer.advance().loss for _ in range(steps)]
 
 
-def test_a_run_taken_up_again_is_the_unbroken_one_to_the_last_bit(make_task, tmp_path: Path):
-    unbroken = Trainer(make_task(4), CONFIG)
-    expected = losses(unbroken, 12)
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(make_task, tmp_path: Path):
+    uninterrupted = Trainer(make_task(4), CONFIG)
+    expected = losses(uninterrupted, 12)
     first = Trainer(make_task(4), CONFIG)
     before = losses(first, 5)
     saved = save_state(tmp_path / "state", first)
-    torch.manual_seed(99)  # another process has another state
+    torch.manual_seed(99)  # another process has another state of the generator
     second = Trainer(make_task(4), CONFIG)
     load_state(tmp_path, saved, second)
     assert (second.step, second.tokens) == (5, first.tokens)
     assert before + losses(second, 7) == expected
-    for name, value in unbroken.task.model.state_dict().items():
+    for name, value in uninterrupted.task.model.state_dict().items():
         assert torch.equal(value, second.task.model.state_dict()[name]), name
 
 
-def test_a_trainer_that_was_elsewhere_makes_the_steps_of_where_it_is_put(make_task, tmp_path: Path):
-    """A batch is drawn ahead of its step; one of another step is not used."""
+def test_a_trainer_moved_to_another_step_continues_from_there(make_task, tmp_path: Path):
+    """A batch is drawn before its step; one that was drawn for another step is not used."""
     first, elsewhere = Trainer(make_task(4), CONFIG), Trainer(make_task(4), CONFIG)
     losses(first, 2)
     saved = save_state(tmp_path / "state", first)
@@ -64,14 +64,14 @@ def test_a_trainer_that_was_elsewhere_makes_the_steps_of_where_it_is_put(make_ta
     assert losses(elsewhere, 3) == losses(first, 3)
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch.compile's own
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # raised by torch.compile
 def test_compiled_blocks_make_the_same_steps(make_task):
     plain, compiled = (Trainer(make_task(None), CONFIG) for _ in range(2))
     names = list(compiled.task.model.state_dict())
     graphs: list[torch.fx.GraphModule] = []
 
     def captured(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]):
-        """Run by PyTorch as it is: needs no C++ compiler."""
+        """Run the graph in PyTorch, without a C++ compiler."""
         graphs.append(graph)
         return graph.forward
 
@@ -81,7 +81,7 @@ def test_compiled_blocks_make_the_same_steps(make_task):
     assert graphs
 
 
-def test_micro_batches_are_the_same_step_but_for_rounding(make_task):
+def test_micro_batches_change_a_step_by_rounding_only(make_task):
     whole, parts = make_task(None), make_task(4)
     for task in (whole, parts):
         task.model.eval()
@@ -97,7 +97,7 @@ def test_micro_batches_are_the_same_step_but_for_rounding(make_task):
 
 @pytest.fixture(scope="module")
 def make_padded(tmp_path_factory: pytest.TempPathFactory):
-    """A function that makes an OpenELM of width 24 whose rows are stored in multiples of a number; without dropout."""
+    """A function that makes an OpenELM of width 24 with a given `width_multiple` and without dropout."""
     folder = tmp_path_factory.mktemp("data")
     model = {"d_model": 24, "attention_dropout": 0.0, "embedding_dropout": 0.0}
     spec = read_spec("training", {"preset": "smoke/f3", "model": model})
@@ -107,23 +107,23 @@ def make_padded(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize(("one", "other"), [(64, 1), (1, 64)])
-def test_a_run_goes_on_where_rows_are_stored_otherwise(make_padded, tmp_path: Path, one: int, other: int):
-    """Zeros change no product but the order it is summed in: a relative 1e-7 a step, that Adam may enlarge."""
-    unbroken = Trainer(make_padded(one), CONFIG)
-    losses(unbroken, 4)
-    saved = save_state(tmp_path / "state", unbroken)
+def test_a_run_resumes_with_another_stored_width(make_padded, tmp_path: Path, one: int, other: int):
+    """Padding changes only the order of sums in products: by a relative 1e-7 a step, which Adam can amplify."""
+    uninterrupted = Trainer(make_padded(one), CONFIG)
+    losses(uninterrupted, 4)
+    saved = save_state(tmp_path / "state", uninterrupted)
     moved, back = Trainer(make_padded(other), CONFIG), Trainer(make_padded(one), CONFIG)
     load_state(tmp_path, saved, moved)
     assert save_state(tmp_path / "again", moved).sha256 == saved.sha256
     load_state(tmp_path, saved, back)
-    for name, value in unbroken.task.model.state_dict().items():
+    for name, value in uninterrupted.task.model.state_dict().items():
         assert torch.equal(value, back.task.model.state_dict()[name]), name
-    expected = losses(unbroken, 8)
+    expected = losses(uninterrupted, 8)
     assert losses(back, 8) == expected
     assert losses(moved, 8) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_model_is_kept_as_if_its_rows_were_stored_exactly(make_padded, tmp_path: Path):
+def test_a_model_is_kept_without_padding(make_padded, tmp_path: Path):
     kept = [make_padded(width) for width in (64, 1)]
     first, second = (write_model(tmp_path / str(at), task.model, task.about) for at, task in enumerate(kept))
     assert first == second
@@ -135,9 +135,9 @@ def test_a_model_is_kept_as_if_its_rows_were_stored_exactly(make_padded, tmp_pat
 
 
 def test_training_lowers_the_loss(make_task):
-    trainer = Trainer(make_task(None), TrainingConfig(steps=60, peak_lr=1e-2, warmup_steps=5))
+    trainer = Trainer(make_task(None), TrainingConfig(steps=30, peak_lr=1e-2, warmup_steps=5))
     before, _ = trainer.task.evaluate()
-    losses(trainer, 60)
+    losses(trainer, 30)
     after, details = trainer.task.evaluate()
     assert after < before - 0.5
     assert all(value >= 0 for value in details.values())
@@ -162,7 +162,7 @@ def test_a_model_whose_validation_loss_is_not_finite_is_refused(make_task):
         evaluate(trainer)
 
 
-def test_a_run_is_measured_in_the_precision_it_is_trained_in(make_task):
+def test_a_run_is_evaluated_in_the_precision_of_its_training(make_task):
     low, plain = (Trainer(make_task(None), replace(CONFIG, bfloat16=given)) for given in (True, False))
     seen = []
     for trainer in (low, plain):

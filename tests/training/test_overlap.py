@@ -1,4 +1,4 @@
-"""Text that stands twice is found and left out."""
+"""Repeated text is found and removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workers.training.overlap import STRETCH, first_occurrences, without_repeats
 
 
 def slowly(training: np.ndarray, held_out: np.ndarray) -> list[int]:
-    """The definition."""
+    """The first occurrences by their definition."""
     starts = np.unique(np.linspace(0, len(held_out) - STRETCH, 1_000, dtype=np.int64))
     text = training.astype(np.uint16).tobytes()
     places = []
@@ -39,8 +39,8 @@ def test_runs_of_one_token_are_found_at_their_start():
     assert set(first_occurrences(training, np.zeros(64, dtype=np.int64)).tolist()) == {100}
 
 
-def test_a_hash_that_many_stretches_share_proves_nothing(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(overlap, "_BASE", np.uint64(0))  # the last token alone decides
+def test_stretches_of_equal_hash_are_compared(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(overlap, "_BASE", np.uint64(0))  # every hash is that of the last token
     generator = np.random.Generator(np.random.PCG64(5))
     training = generator.integers(0, 3, 2_000).astype(np.uint16)
     held_out = np.concatenate([training[700:800], generator.integers(0, 3, 60).astype(np.uint16)])
@@ -52,6 +52,6 @@ def test_too_little_text_has_no_stretch():
     assert first_occurrences(np.arange(5), np.arange(STRETCH)).tolist() == [-1]
 
 
-def test_a_paragraph_that_stood_before_is_left_out():
+def test_a_repeated_paragraph_is_removed():
     texts = ["one\n\ntwo\n\none", " two \n\nthree", "one", "four"]
     assert list(without_repeats(texts)) == ["one\n\ntwo", "three", "four"]

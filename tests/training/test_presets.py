@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from service.contracts.jobs import Preset
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.sweep_presets import SWEEP_PRESETS
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec

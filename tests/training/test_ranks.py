@@ -1,4 +1,4 @@
-"""Two processes train one run: every step is that of one process but for rounding."""
+"""Two processes train one run: every step equals that of one process up to rounding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 import torch.multiprocessing as processes
 from safetensors.torch import load_file, save_file
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from workers.training.loop import Experiment, Trainer, TrainingConfig, evaluate
 from workers.training.ranks import ALONE, Ranks, own_ranks
@@ -51,11 +51,11 @@ def one_rank(rank: int, port: int, preset: str, folder: Path, micro: int) -> Non
     ranks = own_ranks()
     made = trainer(preset, folder, ranks, micro)
     found = losses_of(made)
-    measured = evaluate(made)  # each by itself, on the same windows or lines
+    measured = evaluate(made)  # each rank alone, on the same windows or lines
     if rank == 0:
-        ranks.tell({"losses": found, "word": "né"})
+        ranks.broadcast({"losses": found, "word": "né"})
     else:
-        assert ranks.hear() == {"losses": found, "word": "né"}
+        assert ranks.receive() == {"losses": found, "word": "né"}
     (folder / f"{rank}.json").write_text(json.dumps([found, made.tokens, measured]))
     save_file(made.task.model.state_dict(), folder / f"{rank}.safetensors")
     torch.distributed.barrier()
@@ -70,7 +70,7 @@ def test_two_ranks_make_the_steps_of_one(preset: str, micro: int, tmp_path: Path
     else:
         assert isinstance(spec, OpenELMSpec)
         prepare_windows(spec.data, ["memories of a transformer are patterns. " * 200], None, tmp_path, {})
-    alone = trainer(preset, tmp_path, ALONE, micro * 2)  # as the two have them together
+    alone = trainer(preset, tmp_path, ALONE, micro * 2)  # micro-batches of the size that both ranks make together
     expected = losses_of(alone)
     val_loss, details = evaluate(alone)
     with socket.socket() as free:
@@ -87,7 +87,7 @@ def test_two_ranks_make_the_steps_of_one(preset: str, micro: int, tmp_path: Path
         assert torch.allclose(weights[name], value, atol=2e-4), name
 
 
-def test_alone_nothing_is_dealt_or_summed():
+def test_one_process_shares_and_sums_nothing():
     assert ALONE.share([1, 2, 3]) == [1, 2, 3]
     assert ALONE.sum(1.5) == 1.5
-    ALONE.tell({"to": "nobody"})
+    ALONE.broadcast({"to": "nobody"})

@@ -1,4 +1,4 @@
-"""Question-Formation as a task: lines generated or from a folder, every kind of loss, which lines are measured."""
+"""Question-Formation as a task: generated lines or those of a folder, every kind of loss, the lines evaluated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
 from service.contracts.training import PUBLISHED_LINES, QuestionFormationSpec
 from service.errors import InvalidInput
 from workers.training.loop import Experiment, Trainer, TrainingConfig, evaluate
@@ -37,7 +37,7 @@ def made(spec: QuestionFormationSpec, folder: Path) -> SentenceTask:
 
 
 def write_files(folder: Path, layout: Layout) -> None:
-    """Published files in small; like theirs, the generalisation file ends with object relatives only."""
+    """Write small files like the published ones: the generalisation file ends with object relatives only."""
     lines = splits.generate(GRAMMAR, SIZES, 5).named()
     lines["gen"] = tuple(sorted(lines["gen"], key=lambda line: line.sentence.frame.subject.is_object_relative))
     for name, file in FILES[layout].items():
@@ -76,7 +76,7 @@ def test_an_evaluation_samples_all_of_a_sorted_file(tmp_path: Path):
     assert 8 <= sum(kinds) <= 22  # 15 expected, a prefix has none; the standard deviation is 2.2
     assert SentenceTask(task.spec, tmp_path, CPU)._gen == task._gen
     shared = task.spec.model_copy(update={"seed": 7, "data": task.spec.data.model_copy(update={"seed": 0})})
-    assert SentenceTask(shared, tmp_path, CPU)._gen == task._gen  # runs of a sweep are measured on the same lines
+    assert SentenceTask(shared, tmp_path, CPU)._gen == task._gen  # runs of a sweep are evaluated on the same lines
 
 
 @pytest.mark.parametrize("loss", ["line", "declarative", "output", "sum"])
@@ -96,7 +96,7 @@ def test_every_kind_of_loss_is_trained_and_measured(tmp_path: Path, loss: str):
     assert math.isfinite(task.final()["in_distribution"]["loss"])
 
 
-def test_lines_of_reference_are_of_the_kind_of_loss(tmp_path: Path):
+def test_reference_lines_match_the_kind_of_loss(tmp_path: Path):
     for loss, names in (("line", {"unit", "memorisation"}), ("sum", {"memorisation"}), ("output", {"unit"})):
         prepare_sentences(spec_of(loss=loss), tmp_path / loss, tmp_path)
         found = describe_sentences(tmp_path / loss)["reference_lines"]
@@ -119,7 +119,7 @@ def test_a_control_is_trained_on_its_own_words(tmp_path: Path):
     assert evaluate(trainer)[0] < before - 0.5
 
 
-def test_without_questions_no_accuracy_is_made_up(tmp_path: Path):
+def test_without_questions_there_is_no_accuracy(tmp_path: Path):
     task = made(spec_of(), tmp_path)
     task._lines["val"] = [line for line in task._lines["val"] if line.task == "decl"]
     _, details = task.evaluate()
@@ -130,7 +130,7 @@ def test_without_questions_no_accuracy_is_made_up(tmp_path: Path):
 @pytest.mark.parametrize("field", sorted(PUBLISHED_LINES))
 def test_a_number_of_lines_beside_a_folder_is_refused_by_name(field: str):
     for preset in ("smoke/f2", "paper/f2-6l"):
-        with pytest.raises(InvalidInput, match="say how many") as caught:
+        with pytest.raises(InvalidInput, match="numbers of lines") as caught:
             read_spec("training", {"preset": preset, "data": {"folder": "files", field: PUBLISHED_LINES[field]}})
         assert [error["field"] for error in caught.value.errors] == [f"spec.data.{field}"]
     read = spec_of(data={"folder": "files"})

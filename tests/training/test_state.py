@@ -1,4 +1,4 @@
-"""The state of a run belongs to who owns the segment, and is what was written, or the run does not go on."""
+"""Only the owner of a segment changes the state of a run, and a run resumes from an undamaged state only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import torch
 from service.catalog.engine import Catalog
 from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
-from tests.training.segments import TrainingJob, begun, own, prepared, running_here
-from workers.flows import trainers, training, training_data
-from workers.flows.training import prepare_run
-from workers.flows.training_log import TrainingLog
+from tests.api.products import own_segment
+from tests.training.segments import TrainingJob, begun, prepared
+from workers.flows.training import data as training_data
+from workers.flows.training import trainers
+from workers.flows.training.arguments import PrepareArguments, RunArguments
+from workers.flows.training.log import TrainingLog
+from workers.flows.training.segments import prepare_run
 from workers.training import checkpoints
 
 SPEC = {
@@ -27,33 +30,37 @@ SPEC = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than these short runs, and no test here looks at a figure."""
+    monkeypatch.setattr("workers.flows.training.log.draw_training_figure", lambda run, rows, stem: [])
+
+
 def states(settings: Settings, job: TrainingJob) -> list[str]:
     return sorted(path.name for path in (settings.artifacts_root / job.run).glob("*state-*"))
 
 
 def until(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Segments end at that step."""
+    """Make segments end at that step."""
     add = TrainingLog.add
 
     def counted(log: TrainingLog, made: Any) -> None:
         add(log, made)
         if made.step == step:
-            training.runtime().draining.set()
+            log.owner.runtime.draining.set()
 
     monkeypatch.setattr(TrainingLog, "add", counted)
 
 
 def test_segments_of_several_owners_are_the_unbroken_run(settings: Settings, catalog: Catalog):
-    whole, parts = (prepared_here(settings, catalog) for _ in range(2))
-    with running_here(settings, catalog):
-        assert whole.train(whole.own()) == 12
+    whole, parts = (prepared(settings, catalog, SPEC) for _ in range(2))
+    assert whole.train(whole.own()) == 12
     for part, step in enumerate((3, 9)):
-        with running_here(settings, catalog), pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch:
             until(patch, step)
             assert parts.train(parts.own(part)) == step
             assert states(settings, parts) == [parts.state().file]
-    with running_here(settings, catalog):
-        assert parts.train(parts.own(2)) == 12
+    assert parts.train(parts.own(2)) == 12
     assert parts.rows() == whole.rows()
     assert len(whole.rows()) == 12
     assert parts.state().sha256 == whole.state().sha256
@@ -61,11 +68,12 @@ def test_segments_of_several_owners_are_the_unbroken_run(settings: Settings, cat
 
 
 @pytest.mark.long
-def test_the_next_segment_of_a_worker_goes_on_with_its_trainer(
+def test_the_next_segment_of_a_worker_reuses_its_trainer(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
-    whole, parts, others = (prepared_here(settings, catalog) for _ in range(3))
     brief = settings.model_copy(update={"training_segment_s": 1e-6})
+    whole = prepared(settings, catalog, SPEC)
+    parts, others = (prepared(brief, catalog, SPEC) for _ in range(2))
     loaded: list[str] = []
 
     def load_state(folder: Path, state: checkpoints.SavedState, trainer: Any) -> None:
@@ -73,92 +81,80 @@ def test_the_next_segment_of_a_worker_goes_on_with_its_trainer(
         checkpoints.load_state(folder, state, trainer)
 
     monkeypatch.setattr(trainers, "load_state", load_state)
-    with running_here(settings, catalog):
-        assert whole.train(whole.own()) == 12
-    with running_here(brief, catalog):
-        for step in range(1, 13):
-            assert parts.train(parts.own(step), step - 1) == step
+    assert whole.train(whole.own()) == 12
+    for step in range(1, 13):
+        assert parts.train(parts.own(step), step - 1) == step
     assert loaded == []
     assert parts.rows() == whole.rows()
     assert parts.state().sha256 == whole.state().sha256
-    with running_here(brief, catalog):
-        others.train(others.own(1))
-        parts.finish()  # another run's: what was kept is gone
-        others.train(others.own(2), 1)
+    others.train(others.own(1))
+    parts.finish()  # another run's: the retained trainer is removed
+    others.train(others.own(2), 1)
     assert len(loaded) == 2
-
-
-def prepared_here(settings: Settings, catalog: Catalog) -> TrainingJob:
-    with running_here(settings, catalog):
-        return prepared(catalog, SPEC)
 
 
 def test_an_owner_that_was_replaced_changes_nothing(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
-    job = prepared_here(settings, catalog)
+    job = prepared(settings, catalog, SPEC)
     first, save_state = job.own(), checkpoints.save_state
 
     def frozen(path: Path, trainer: Any) -> checkpoints.SavedState:
         """Meanwhile another one takes the segment and trains it to its end; then this one wakes."""
-        monkeypatch.setattr("workers.flows.training_log.save_state", save_state)
+        monkeypatch.setattr("workers.flows.training.log.save_state", save_state)
         job.train(job.own())
         with torch.no_grad():
             next(trainer.task.model.parameters()).add_(1.0)  # another device gives other numbers
         return save_state(path, trainer)
 
-    monkeypatch.setattr("workers.flows.training_log.save_state", frozen)
-    with running_here(settings, catalog):
-        with pytest.raises(Superseded):
-            job.train(first)
-        recorded = job.state()
-        assert recorded.file.startswith("state-00000012-train-00000-0002")
-        assert checkpoints.sha256_file(settings.artifacts_root / job.run / recorded.file) == recorded.sha256
-        assert [row.step for row in job.rows()] == list(range(1, 13))
-        assert job.finish().step == 12
+    monkeypatch.setattr("workers.flows.training.log.save_state", frozen)
+    with pytest.raises(Superseded):
+        job.train(first)
+    recorded = job.state()
+    assert recorded.file.startswith("state-00000012-train-00000-0002")
+    assert checkpoints.sha256_file(settings.artifacts_root / job.run / recorded.file) == recorded.sha256
+    assert [row.step for row in job.rows()] == list(range(1, 13))
+    assert job.finish().step == 12
 
 
 @pytest.mark.parametrize("damage", ["flipped", "gone"])
-def test_a_state_that_is_not_what_was_written_is_found(
+def test_a_damaged_or_missing_state_is_detected(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, damage: str
 ):
-    job = prepared_here(settings, catalog)
+    job = prepared(settings, catalog, SPEC)
     until(monkeypatch, 5)
-    with running_here(settings, catalog):
-        job.train(job.own())
+    job.train(job.own())
     path = settings.artifacts_root / job.run / job.state().file
     content = bytearray(path.read_bytes())
     content[-9] ^= 1
     path.unlink()
     if damage == "flipped":
         path.write_bytes(content)
-    with running_here(settings, catalog):
-        for go_on in (lambda: job.train(job.own(1), 5), job.finish):
-            with pytest.raises(CorruptArtifact, match="the state of a run"):
-                go_on()
+    for go_on in (lambda: job.train(job.own(1), 5), job.finish):
+        with pytest.raises(CorruptArtifact, match="the state of a run"):
+            go_on()
 
 
-def test_data_of_an_owner_that_was_replaced_are_not_in_the_way(
+def test_data_of_a_replaced_owner_do_not_block_the_next_one(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
     make = training_data.prepare_sentences
-    with running_here(settings, catalog):
-        job, arguments = begun(catalog, SPEC)
-        first, seen = own(catalog, job, "prepare"), list[str]()
+    job, spec = begun(catalog, SPEC)
+    arguments = PrepareArguments(spec=spec)
+    first, seen = own_segment(settings, catalog, job, "prepare"), list[str]()
 
-        def frozen(spec: Any, folder: Path, *given: Any) -> None:
-            """It stands still in the middle of its files; the other finishes; it wakes and goes on."""
-            monkeypatch.setattr(training_data, "prepare_sentences", make)
-            (folder / "train.txt").write_text("half of a li")
-            seen.append(prepare_run(job, arguments, own(catalog, job, "prepare"))["run"])
-            folder.mkdir(exist_ok=True)  # the other has removed it
-            (folder / "val.txt").write_text("half of a li")
+    def frozen(spec: Any, folder: Path, *given: Any) -> None:
+        """It stops in the middle of its files; the other owner finishes; it continues."""
+        monkeypatch.setattr(training_data, "prepare_sentences", make)
+        (folder / "train.txt").write_text("half of a li")
+        seen.append(prepare_run(arguments, own_segment(settings, catalog, job, "prepare")).run)
+        folder.mkdir(exist_ok=True)  # the other owner has removed it
+        (folder / "val.txt").write_text("half of a li")
 
-        monkeypatch.setattr(training_data, "prepare_sentences", frozen)
-        with pytest.raises(Superseded):
-            prepare_run(job, arguments, first)
-        data = settings.artifacts_root / seen[0] / "data"
-        assert "half of a li" not in {path.read_text() for path in data.glob("*.txt")}
-        assert TrainingJob(catalog, job, arguments | {"run": seen[0], "owner": seen[0]}).train(
-            own(catalog, job, "train-00000")
-        )
+    monkeypatch.setattr(training_data, "prepare_sentences", frozen)
+    with pytest.raises(Superseded):
+        prepare_run(arguments, first)
+    data = settings.artifacts_root / seen[0] / "data"
+    assert "half of a li" not in {path.read_text() for path in data.glob("*.txt")}
+    run = RunArguments(spec=spec, run=seen[0], data=seen[0])
+    assert TrainingJob(settings, catalog, job, run).train(own_segment(settings, catalog, job, "train-00000"))

@@ -1,4 +1,4 @@
-"""Windows of a token array: what an evaluation reads, how documents become tokens, and what a result says of both."""
+"""Windows of a token array: those of an evaluation, the tokens of documents, and the record of both in a result."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from service.catalog import corpora, jobs, training
 from service.catalog.engine import Catalog
 from service.contracts.corpora import CorpusSource
-from service.contracts.presets import read_spec
+from service.contracts.specs import read_spec
+from service.contracts.sweeps import SweepSpec
 from service.contracts.training import OpenELMSpec
 from service.errors import Cancelled
 from service.ids import derived_id
 from service.settings import Settings
-from tests.training.segments import begun, own, prepared, running_here
-from workers.flows.sweeping import prepare_sweep
-from workers.flows.training import prepare_run
+from tests.api.products import own_segment
+from tests.training.segments import begun, prepared
+from workers.flows.training.arguments import PrepareArguments, PrepareSweepArguments
+from workers.flows.training.segments import prepare_run
+from workers.flows.training.sweep import prepare_sweep
 from workers.training.data import spread_starts
 from workers.training.tokenising import in_groups, token_arrays
 from workers.training.windows import WindowTask, prepare_windows
@@ -41,7 +44,7 @@ def test_windows_are_spread_over_the_whole_array_and_do_not_overlap(length: int,
 
 
 def test_a_validation_loss_is_of_the_same_windows_however_they_are_batched(tmp_path: Path):
-    """But for float32 summation over at most 25 · 32 losses."""
+    """Equal up to float32 summation over at most 25 · 32 losses."""
     spec = read_spec("training", {"preset": "smoke/f3", "data": {"validation_windows": 25}})
     assert isinstance(spec, OpenELMSpec)
     generator = np.random.default_rng(0)
@@ -74,7 +77,7 @@ def test_tokens_do_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("options", "join"), [({}, "newline"), ({"join": "newline"}, "newline"), ({"join": "space"}, "space")]
 )
-def test_a_run_on_spgc_says_how_its_words_are_joined(
+def test_a_run_on_spgc_records_how_its_words_are_joined(
     settings: Settings, catalog: Catalog, options: dict[str, str], join: str
 ):
     folder = settings.corpora_root / "spgc"
@@ -85,8 +88,7 @@ def test_a_run_on_spgc_says_how_its_words_are_joined(
     with catalog.begin() as connection:
         corpora.register(connection, "corpus-spgc", "spgc", source, state="ready")
     spec = {"preset": "smoke/f3", "data": {"corpus": "spgc", "deduplicate": False, "validation_share": 0.2}}
-    with running_here(settings, catalog):
-        job = prepared(catalog, spec)
+    job = prepared(settings, catalog, spec)
     with catalog.read() as connection:
         data = training.get(connection, job.run).data
     assert data["source"]["join"] == join
@@ -99,15 +101,14 @@ def test_a_run_on_spgc_says_how_its_words_are_joined(
 
 @pytest.mark.parametrize("preset", ["smoke/f2", "smoke/f3"])
 def test_a_job_that_is_cancelled_while_data_are_made_is_left_then(settings: Settings, catalog: Catalog, preset: str):
-    with running_here(settings, catalog):
-        job, arguments = begun(catalog, {"preset": preset})
-        owner, sweeper = own(catalog, job, "prepare"), own(catalog, job, "sweep")
-        with catalog.begin() as connection:
-            jobs.request_cancel(connection, job)
-        with pytest.raises(Cancelled):
-            prepare_run(job, arguments, owner)
-        sweep = {"training": arguments, "models": [], "tokens": [], "seeds": [0], "preset": None}
-        with pytest.raises(Cancelled):
-            prepare_sweep(job, sweep, sweeper)
+    job, spec = begun(catalog, {"preset": preset})
+    owner, sweeper = (own_segment(settings, catalog, job, name) for name in ("prepare", "sweep"))
+    with catalog.begin() as connection:
+        jobs.request_cancel(connection, job)
+    with pytest.raises(Cancelled):
+        prepare_run(PrepareArguments(spec=spec), owner)
+    sweep = SweepSpec(training=spec.model_dump(mode="json"))
+    with pytest.raises(Cancelled):
+        prepare_sweep(PrepareSweepArguments(spec=sweep), sweeper)
     for product in ("run", "sweep"):
         assert not (settings.artifacts_root / derived_id(product, job) / "data").exists()

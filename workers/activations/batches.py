@@ -9,11 +9,11 @@ import numpy as np
 Array = np.ndarray
 
 
-def plan_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
+def group_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
     """Indices of the sequences of each batch: sorted by length (stably), padded size within the budget.
 
-    A batch costs its count times its longest sequence; one longer than the budget goes alone. A function of the lengths
-    and the budget only, so the composition of batches does not depend on the device.
+    The padded size of a batch is its count times its longest sequence; a sequence longer than the budget is a batch of
+    its own. The batches depend on the lengths and the budget only, not on the device.
     """
     batches: list[list[int]] = []
     for index in np.argsort(np.asarray(lengths), kind="stable").tolist():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from service.contracts.sites import Site
-from workers.activations.batches import pad_right, plan_batches
+from workers.activations.batches import group_batches, pad_right
 from workers.devices.backoff import map_halving
 from workers.models.interface import HookedModel
 
@@ -23,7 +23,7 @@ class Extracted:
 
     Attributes:
         vectors: per site (m, d_model), or (Σ lengths, d_model) when all positions are kept, in the order given.
-        halvings: how many times a batch had to be split for memory: a deviation from the fixed batches.
+        halvings: how often a batch was split because memory ran out: a deviation from the fixed batches.
     """
 
     vectors: dict[Site, Array]
@@ -40,12 +40,12 @@ def extract(
 ) -> Extracted:
     """Run `sequences` of tokens through `model` and keep `position` of each: "last", "all" or an index.
 
-    Tokens after the wanted position are never computed: nothing before them sees them.
+    Tokens after the wanted position are not computed: attention is causal.
     """
     if isinstance(position, int):
         sequences = [sequence[: position + 1] for sequence in sequences]
     kept: list[dict[Site, Array] | None] = [None] * len(sequences)
-    batches = plan_batches([len(sequence) for sequence in sequences], token_budget)
+    batches = group_batches([len(sequence) for sequence in sequences], token_budget)
     done = pieces = 0
     for batch in batches:
         parts = map_halving(lambda items: _run(model, [sequences[i] for i in items], sites, position), batch)
@@ -74,5 +74,5 @@ def _run(
 
 
 def _to_numpy(vectors: torch.Tensor) -> Array:
-    """bfloat16 has no numpy type; float32 holds its values exactly."""
+    """The tensor as an array; bfloat16, which numpy lacks, becomes float32, which holds its values exactly."""
     return (vectors.float() if vectors.dtype == torch.bfloat16 else vectors).cpu().numpy()

@@ -1,4 +1,4 @@
-"""How far stored vectors are from an unbatched float32 forward: recorded in every manifest."""
+"""The deviation of stored vectors from an unbatched float32 forward pass, recorded in every manifest."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ def relative_deviation(
 ) -> dict[Site, float]:
     """Per site, the largest ‖stored − reference‖ / ‖reference‖ over the rows of `sequences`.
 
-    The reference runs each sequence alone through `model`, which is to be the float32 one.
+    The reference runs each sequence alone through `model`.
 
     Args:
+        model: the model in float32.
         stored: per site the rows of these sequences, in their order.
     """
     sites = list(stored)

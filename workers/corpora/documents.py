@@ -1,4 +1,4 @@
-"""A document, and decoding its bytes."""
+"""Documents, and the decoding of their bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How bytes become text: `strict` refuses what is not UTF-8, `replace` records that it replaced."""
+    """Decodes bytes as UTF-8: `strict` refuses invalid bytes, `replace` replaces them and records it."""
 
     errors: str = "strict"
     max_bytes: int = 256 * 2**20
@@ -44,7 +44,7 @@ class Decoding:
             raise InvalidInput(f"{document_id!a} is not UTF-8 at byte {at}; errors=replace accepts it") from error
 
     def well_formed(self, document_id: str, text: str) -> Document:
-        """A document of text that came as a string; a lone surrogate (JSON can spell one) is no UTF-8 either."""
+        """A document of a string, which may hold a lone surrogate (JSON can encode one): that is invalid in UTF-8."""
         try:
             text.encode()
         except UnicodeEncodeError as error:
@@ -55,7 +55,7 @@ class Decoding:
         return Document(document_id, text)
 
     def read_file(self, path: Path, name: str) -> bytes:
-        """The bytes of a file that is one document, or split into some; its size is checked before it is read."""
+        """The bytes of a file of one or several documents; its size is checked before it is read."""
         self.check_size(name, path.stat().st_size)
         return path.read_bytes()
 

@@ -21,8 +21,8 @@ def read_jsonl(path: Path, name: str, decoding: Decoding, text_field: str) -> It
     """A document per line, called `name:line`, its text under the key `text_field`.
 
     Raises:
-        InvalidInput: a line that is not UTF-8 or not a JSON object, or lacks the text; names the line and its offset.
-        TooLarge: a line longer than a document may be.
+        InvalidInput: a line is not UTF-8 or not a JSON object, or lacks the text; the message names line and offset.
+        TooLarge: a line is longer than a document may be.
     """
     offset = 0
     with _open(path) as stream:
@@ -44,7 +44,7 @@ def read_jsonl(path: Path, name: str, decoding: Decoding, text_field: str) -> It
 
 def _open(path: Path) -> IO[bytes]:
     compression = _COMPRESSIONS.get(path.suffix)
-    # Arrow's stream says so when a compressed file was cut off; the usual one takes that for its end.
+    # Arrow's stream raises when a compressed file is truncated; that of the standard library ends silently.
     return path.open("rb") if compression is None else io.BufferedReader(pa.input_stream(path, compression=compression))
 
 

@@ -15,7 +15,7 @@ def read_parquet(path: Path, name: str, decoding: Decoding, text_field: str) -> 
     """A document per row, called `name:row` (rows count from 0), its text in the column `text_field`.
 
     Raises:
-        InvalidInput: not a Parquet file, no such column of strings, or a row without text.
+        InvalidInput: the file is not Parquet, has no such column of strings, or has a row without text.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

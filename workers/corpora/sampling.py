@@ -1,12 +1,11 @@
 """Chunks of a corpus, and a seeded sample of them that can be extended.
 
-A chunk is `chunk_tokens` consecutive tokens of one document, at multiples of `chunk_tokens` from its start. What is
-left at a document's end is dropped, so a shorter document gives no chunk.
+A chunk is `chunk_tokens` consecutive tokens of one document, at multiples of `chunk_tokens` from its start. A shorter
+rest at the end of a document is dropped, so a shorter document gives no chunk.
 
-Each document's chunks are put in an order of their own by hash; the j-th of them has the key
-H(seed, document id, j). The sample is the chunks with the smallest keys, in the order of their keys. Keys depend on
-nothing else, so the order of files does not matter, and the first 80,000 of a sample of 100,000 are the sample of
-80,000.
+The chunks of each document are ordered by hash; the j-th in that order has the key H(seed, document id, j). The sample
+is the chunks with the smallest keys, in the order of their keys. Keys depend on nothing else, so the order of files
+does not matter, and the first 80,000 of a sample of 100,000 are the sample of 80,000.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Sample:
-    """The sampled chunks in the order of their keys, and what was seen on the way."""
+    """The sampled chunks in the order of their keys, and counts of the documents."""
 
     chunks: list[Chunk]
     documents_read: int
@@ -63,7 +62,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class SamplingRule:
-    """How to sample; `per_document` None takes all chunks of a document."""
+    """The parameters of a sample; `per_document` None takes all chunks of a document."""
 
     chunk_tokens: int
     chunks: int
@@ -74,12 +73,12 @@ class SamplingRule:
 def draw_sample(
     documents: Iterable[Document], tokenize: Tokenize, rule: SamplingRule, tick: Callable[[int], None] = lambda n: None
 ) -> Sample:
-    """Draw the sample in one pass, tokenising only documents that can still get in.
+    """Draw the sample in one pass, tokenising only documents that can still enter it.
 
-    Holds at most `rule.chunks` chunks. A document whose smallest possible key is above the largest kept is skipped
-    unread: of N documents about chunks · (1 + log(N / chunks)) are tokenised when each gives one chunk.
+    At most `rule.chunks` chunks are held. A document whose smallest possible key is above the largest key held is not
+    tokenised: of N documents about chunks · (1 + log(N / chunks)) are tokenised when each gives one chunk.
     """
-    kept: list[tuple[int, str, int, Chunk]] = []  # a heap with the largest key on top: keys negated
+    kept: list[tuple[int, str, int, Chunk]] = []  # a heap of negated keys, the largest key on top
     seen = tokenized = short = 0
     for batch in _batches(iter(documents)):
         seen += len(batch)
@@ -113,7 +112,7 @@ def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
 def _may_enter(document: Document, kept: list[tuple[int, str, int, Chunk]], rule: SamplingRule) -> bool:
     if len(kept) < rule.chunks:
         return True
-    # A token is at least one byte (and some tokenizers put a space before the text), so this many chunks at most.
+    # A token has at least one byte (and some tokenizers put a space before the text), which bounds the chunks.
     possible = (len(document.text.encode()) + 1) // rule.chunk_tokens
     tried = possible if rule.per_document is None else min(possible, rule.per_document)
     return any(_hash(rule.seed, document.id, rank) <= -kept[0][0] for rank in range(tried))

@@ -1,4 +1,4 @@
-"""From the source of a registered corpus to its documents, in an order that does not depend on the file system."""
+"""Reading the documents of a registered corpus, in an order that does not depend on the file system."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def read_documents(source: CorpusSource, settings: Settings) -> Iterator[Documen
     """The documents of `source`, files in the order of their names.
 
     Raises:
-        NotFound: the path is not there.
-        InvalidInput: no readable file, or one that cannot be read as its format.
+        NotFound: the path does not exist.
+        InvalidInput: there is no readable file, or a file cannot be read in its format.
     """
     if source.builtin is not None:
         return _python_docs()
@@ -41,7 +41,7 @@ def read_documents(source: CorpusSource, settings: Settings) -> Iterator[Documen
 
 
 def count_documents(documents: Iterator[Document]) -> CorpusCounts:
-    """Read a corpus once: how many documents, how many bytes of text, and the SHA-256 over ids and texts in order."""
+    """Count the documents and their bytes of text, and compute the SHA-256 over ids and texts in order."""
     digest = hashlib.sha256()
     count = size = replaced = 0
     for document in documents:
@@ -61,11 +61,11 @@ def _python_docs() -> Iterator[Document]:
 
 
 def _read_dataset(source: CorpusSource, decoding: Decoding) -> Iterator[Document]:
-    """Stream a Hugging Face data set; documents are called by their number."""
+    """Stream a Hugging Face data set; the id of a document is its split and index."""
     from datasets import load_dataset
 
     name = str(source.dataset)
-    if Path(name).exists():  # the loader would read that instead of the hub
+    if Path(name).exists():  # the loader would read the local path instead of the hub
         raise InvalidInput("a data set must be a name on the hub, not a path", field="dataset")
     try:
         stream = load_dataset(name, source.configuration, split=source.split, revision=source.revision, streaming=True)
@@ -80,7 +80,7 @@ def _read_dataset(source: CorpusSource, decoding: Decoding) -> Iterator[Document
 
 
 def _under(root: Path, relative: str) -> Path:
-    """`relative` below `root`; links that the operator put there are followed, `..` and absolute paths refused."""
+    """`relative` below `root`; symbolic links of the operator are followed, `..` and absolute paths are refused."""
     if leaves_root(relative):
         raise InvalidInput("the path must lie under the corpora root", field="path")
     return root / relative
@@ -106,7 +106,7 @@ def _files(root: Path, source: CorpusSource) -> list[tuple[Path, str]]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """All files below `root`, links followed, each folder entered once however it is linked."""
+    """All files below `root`; symbolic links are followed, and each folder is entered once."""
     entered: set[str] = set()
     for folder, below, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -135,4 +135,4 @@ def _reader(path: Path, source: CorpusSource) -> Reader:
         return partial(read_spgc, join=source.join)
     if kind == "txt":
         return read_paragraphs if source.documents == "paragraphs" else read_text
-    raise InvalidInput("the file's format is not known by its ending; give `format`", field="format")
+    raise InvalidInput("the format is not known from the file's ending; give `format`", field="format")

@@ -1,7 +1,7 @@
 """Token files of the Standardized Project Gutenberg Corpus (Gerlach and Font-Clos 2018): `PG<id>_tokens.txt`.
 
-A file is a book, one lower-case word a line, without punctuation. The corpus has no order between books; numbers are
-the one order that every copy of it shares.
+A file is a book: one lower-case word a line, without punctuation. The corpus defines no order of books; their numbers
+are the only order that all copies share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BOOK = re.compile(r"(?:^|/)PG([0-9]{1,18})_tokens\.txt$")
 
 
 def spgc_order(name: str) -> tuple[bool, int, str]:
-    """Sorts file names by the number of the book, PG2 before PG10; names of another kind follow by themselves."""
+    """The sort key of a file name: the number of the book, PG2 before PG10; other names follow in their own order."""
     found = _BOOK.search(name)
     return found is None, int(found[1]) if found else 0, name
 
@@ -28,12 +28,12 @@ def read_spgc(path: Path, name: str, decoding: Decoding, *, join: Join = "newlin
     """One document: the book.
 
     Args:
-        join: `newline` leaves the file as it is; `space` puts one space between words, which makes half as many GPT-2
-            tokens of it.
+        join: `newline` leaves the file unchanged; `space` puts one space between words, which halves the number of
+            GPT-2 tokens.
 
     Raises:
-        InvalidInput: not UTF-8, naming the file and the byte; see `Decoding`.
-        TooLarge: longer than `decoding.max_bytes`.
+        InvalidInput: the file is not UTF-8; the message names the file and the byte.
+        TooLarge: the file is longer than `decoding.max_bytes`.
     """
     document = decoding.document(name, decoding.read_file(path, name))
     if join == "newline":

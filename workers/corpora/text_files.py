@@ -14,12 +14,12 @@ _BLANK_LINES = re.compile(rb"\n[ \t\r]*\n[\s]*")
 
 
 def read_text(path: Path, name: str, decoding: Decoding) -> Iterator[Document]:
-    """One document: the whole file. An SPGC token file (one word a line) stays joined by newlines this way."""
+    """One document: the whole file. The words of an SPGC token file (one a line) stay joined by newlines."""
     yield decoding.document(name, decoding.read_file(path, name))
 
 
 def read_paragraphs(path: Path, name: str, decoding: Decoding) -> Iterator[Document]:
-    """A document per block of lines between blank lines, called `name#k`, k counting from 0."""
+    """One document for each block of lines between blank lines, with the id `name#k`, k counting from 0."""
     if path.stat().st_size == 0:
         return
     with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as raw:

@@ -1,1 +1,1 @@
-"""Which device a worker computes on, and what to do when its memory runs out."""
+"""The device of a worker, and halving of batches when its memory runs out."""

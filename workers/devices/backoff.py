@@ -1,4 +1,4 @@
-"""Out of memory halves the batch and goes on."""
+"""Halving of a batch when the memory of a device runs out."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Result = TypeVar("Result")
 
 
 def map_halving(run: Callable[[Sequence[Item]], Result], items: Sequence[Item]) -> list[Result]:
-    """`run` over `items` in one piece, or in halves, quarters, … as the device's memory allows, in order.
+    """Apply `run` to `items` in one piece, or in halves, quarters, … as memory allows; results in order.
 
     Raises:
-        OutOfMemory: not even a single item fits.
+        OutOfMemory: a single item does not fit.
     """
     pending, results = [items], []
     while pending:

@@ -19,7 +19,7 @@ def choose_device(name: str) -> torch.device:
     """`auto` (the first GPU, or this rank's under `torchrun`; else the CPU), `cpu` or `cuda:N`.
 
     Raises:
-        InvalidInput: one that is not here.
+        InvalidInput: the name is not of this form, or the machine has no such device.
     """
     if name == "auto":
         if not torch.cuda.is_available():
@@ -37,7 +37,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def set_precise_float32(threads: int = 0) -> None:
-    """float32 means float32, and every sum is in float32; `threads` CPU threads (0: leave torch's choice)."""
+    """Disable TF32 and reduced-precision sums; use `threads` CPU threads (0: torch's default)."""
     torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -48,12 +48,12 @@ def set_precise_float32(threads: int = 0) -> None:
 
 
 def default_batch_tokens(device: torch.device) -> int:
-    """Tokens of one forward pass: few enough for a CPU's caches (1,024 beat 4,096 by a tenth), many for a GPU."""
+    """Tokens of one forward pass: few for the caches of a CPU (1,024 are a tenth faster than 4,096), many for a GPU."""
     return 16_384 if device.type == "cuda" else 1_024
 
 
 def device_memory(device: torch.device) -> int:
-    """Bytes that a process may use there: of the card, or of this machine or, where that is less, this container."""
+    """Bytes of memory that a process can use: of the GPU, or the smaller of machine and container for a CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -64,6 +64,6 @@ def device_memory(device: torch.device) -> int:
 
 
 def describe_device(device: torch.device) -> dict[str, str | int]:
-    """What the numbers were computed on, for a `provenance` block."""
+    """The device and the CPU threads, as a `provenance` block records them."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {"device": str(device), "name": name, "threads": torch.get_num_threads(), "cores": os.cpu_count() or 1}

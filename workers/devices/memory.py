@@ -1,4 +1,4 @@
-"""Memory of a device goes back to it when a segment has failed or was cancelled."""
+"""Release of device memory after a segment has failed or was cancelled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def free_memory() -> None:
-    """Collect what nothing refers to any more, and give what torch keeps of it back to the device."""
+    """Collect garbage and return torch's cached memory to the device."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -4,11 +4,11 @@ energies.py     g, E at several β, E_MCHN at several β and the k nearest, from
 query_block.py  that pass, for one block of queries
 patterns.py     the patterns: centred, scaled, lifted, tile by tile
 soft_minimum.py running shifted sums of exponentials
-candidates.py   running choice of the pairs that float64 has to settle
-settling.py     those pairs, and the sums with their true values
+candidates.py   the pairs to be rescored in float64, chosen tile by tile
+rescoring.py    their distances in float64, and the sums with these values
 weights.py      softmax weights over all patterns; the smallest Hessian eigenvalue
 retrieval.py    fixed points; the basin test
 descent.py      does a block move its input towards the nearest pattern? (eq. 6), with two nulls
 
-The definitions, and what all of this is tested against, are in service/theory/energy.py.
+The definitions are in service/theory/energy.py; the tests compare with them.
 """

@@ -1,8 +1,8 @@
-"""The pairs that float64 has to settle, chosen while tiles of rounded squared distances go by.
+"""The pairs to be rescored in float64, chosen from tiles of rounded squared distances.
 
-Kept is every pair that may be among the k nearest, by a rigorous bound on its rounding, and beyond those the nearest
-ones that weigh in the sums, up to `MOST` of a query. A query with too many pairs in doubt (hundreds of copies of one
-row) is marked crowded and left to the exact engine.
+A pair is kept if it may be among the k nearest, by a rigorous bound on its rounding; beyond those, up to `MOST` pairs
+of a query are kept that carry weight in the sums. A query with too many candidates (hundreds of copies of one row) is
+marked as crowded; the exact engine searches it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MANY = 8
 
 @dataclass(frozen=True)
 class Chosen:
-    """(pairs,) columns on the CPU: query place, pattern id, rounded value."""
+    """Chosen pairs: (pairs,) query index, pattern id and rounded value, on the CPU."""
 
     queries: Tensor
     ids: Tensor
@@ -28,24 +28,24 @@ class Chosen:
 
 
 class Candidates:
-    """Running choice for q queries.
+    """The candidates of q queries among the tiles so far.
 
     Args:
-        patterns: how many there are in all tiles.
-        heavy: how far above the least value a pair still weighs enough to be settled.
+        patterns: number of patterns in all tiles.
+        heavy: largest difference to the smallest value at which a pair carries enough weight to be rescored.
     """
 
     def __init__(self, queries: int, patterns: int, k: int, heavy: float, device: torch.device) -> None:
         self.k, self.heavy = k, heavy
         width = max(k, MOST)
         self.best = torch.full((queries, width), torch.inf, dtype=torch.float64, device=device)
-        # One upper bound per block is a sharp limit only where blocks are many; few rows are looked at one by one.
+        # One upper bound per block gives a sharp limit only where there are many blocks; otherwise take one per pair.
         self._singly = patterns < _MANY * BLOCK * width
         self.crowded = torch.zeros(queries, dtype=torch.bool, device=device)
         self._kept: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def add(self, values: Tensor, minima: Tensor, slack: Tensor, start: int) -> None:
-        """Offer a tile.
+        """Add a tile.
 
         Args:
             values: (q, P) with P a multiple of `BLOCK`; inf where there is no admissible pattern.
@@ -70,13 +70,13 @@ class Candidates:
         self._kept.append((query[at], ids, near[at, column], lowers[at, column]))
 
     def chosen(self) -> Chosen:
-        """The pairs within the limits that all tiles together leave."""
+        """The pairs within the final limits, after all tiles."""
         query, ids, values, lowers = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
         keep = (lowers <= self._limits()[query]) & ~self.crowded[query]
         return Chosen(query[keep].cpu(), ids[keep].cpu(), values[keep].double().cpu())
 
     def _limits(self) -> Tensor:
-        """(q,) the k-th best upper bound; farther, up to the MOST-th, while pairs are heavy. −inf: crowded."""
+        """(q,) the k-th smallest upper bound, up to the MOST-th while pairs carry weight; −inf if crowded."""
         heavy = torch.minimum(self.best[:, 0] + self.heavy, self.best[:, MOST - 1])
         limits = torch.maximum(self.best[:, self.k - 1], heavy)
         return limits.masked_fill(self.crowded, -torch.inf)

@@ -2,8 +2,8 @@
 
 Block t moves x_{t−1} to x_t. If it minimises g_t, the squared distance to the nearest of its stored patterns, then
 g_t(x_t) < g_t(x_{t−1}). The stored patterns are activations after block t of documents that no query comes from.
-Beside it stand two nulls: the patterns of another layer (a shuffle of layers), and a step of the same length in a
-random direction, which in n dimensions nearly always raises g by the squared length of the step.
+The move is compared with two nulls: the patterns of another layer (a shuffle of layers), and a step of the same length
+in a random direction, which in n dimensions nearly always raises g by the squared length of the step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Move:
-    """What happens to one energy when queries move from x_{t−1} to x_t, among the patterns of one layer.
+    """The energies of queries before and after their move from x_{t−1} to x_t, among the patterns of one layer.
 
     Attributes:
         g_before, g_after: (q,) g_t at both ends.
@@ -46,15 +46,15 @@ class Move:
 
 @dataclass(frozen=True)
 class BlockDescent:
-    """Block t: the move itself, its nulls, and how far it goes.
+    """The measurements of block t: its move, the nulls, and the length of the step.
 
     Attributes:
         step_sq: (q,) δ_t = ‖x_t − x_{t−1}‖².
-        block: among the patterns of layer t.
+        block: the move among the patterns of layer t.
         shuffled: the same move among the patterns of another layer.
         random: a step of the same length in a random direction, among the patterns of layer t.
         reachable: (q,) g_t after the best step of that length, (√g_t(x_{t−1}) − √δ_t)₊².
-        shuffled_layer: which layer the shuffled patterns are of.
+        shuffled_layer: index of the layer of the shuffled patterns.
     """
 
     step_sq: Array
@@ -74,7 +74,7 @@ def measure_block(
     seed: int,
     tick: Tick = lambda share: None,
 ) -> BlockDescent:
-    """One block.
+    """Measure one block against its nulls.
 
     Args:
         before, after: (q, n) float64 queries x_{t−1} and x_t.
@@ -93,7 +93,7 @@ def measure_block(
 
 
 def shuffled_layers(layers: int, seed: int) -> list[int]:
-    """For each layer another one, each once: a cyclic shift of a seeded order, so that none stays in place."""
+    """A permutation of the layers without fixed points: a cyclic shift of a seeded order."""
     order = np.random.default_rng(seed).permutation(layers)
     shifted = np.empty(layers, dtype=np.int64)
     shifted[order] = np.roll(order, 1)

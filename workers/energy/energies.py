@@ -1,10 +1,10 @@
 """g, E, E_MCHN and the k nearest patterns of many queries, from one pass over the patterns.
 
 A tile of products gives rounded squared distances D. Running shifted sums over D give E at every β, those over the
-lifted D' = D + M² − ‖ρ‖² give E_MCHN at every β (service/theory/energy.py). The pairs that decide, the nearest and the
-heaviest of each query, are then measured in float64 by direct subtraction from the stored rows, and take the place of
-their rounded values in the sums. What is left of the rounding, (share of the sum not settled) × (bound on D), is
-returned with the energies.
+lifted D' = D + M² − ‖ρ‖² give E_MCHN at every β (service/theory/energy.py). The nearest pairs of each query, and those
+of most weight, are then rescored in float64 by direct subtraction of the stored rows, and the sums are corrected by
+these values. The remaining rounding error, at most (share of the sum not rescored) × (bound on D), is returned with
+the energies.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def evaluate(
         betas: inverse temperatures, for E and E_MCHN alike.
         mchn: False saves the pass over the lifted distances; `energy_mchn` is then empty.
         k: nearest patterns returned, 1 to 64.
-        own: (q,) id of the pattern that a query is itself and that is left out, or −1; None: none is.
-        tick: told the share done, after each tile; what it raises ends the work.
+        own: (q,) id of the pattern that is the query itself and is left out, or −1; None: no pattern is left out.
+        tick: called with the share done, after each tile; an exception that it raises ends the work.
 
     Raises:
         InvalidInput: β, k or the dimensions are wrong, or leaving one out leaves none.
@@ -62,16 +62,16 @@ def evaluate(
         work.run(partial(_tick_block, tick, ids, len(queries)))
         parts.append(work.finish())
     found = _joined(betas, k, parts)
-    return _settle_crowded(found, patterns, queries, mchn=mchn, own=left_out)
+    return _evaluate_crowded(found, patterns, queries, mchn=mchn, own=left_out)
 
 
-def _settle_crowded(found: Energies, patterns: Patterns, queries: StoredRows, *, mchn: bool, own: Array) -> Energies:
-    """Queries with too many pairs in doubt once more, in float64: there the sums need no settled pairs."""
+def _evaluate_crowded(found: Energies, patterns: Patterns, queries: StoredRows, *, mchn: bool, own: Array) -> Energies:
+    """Evaluate crowded queries again with float64 products, whose sums need no rescored pairs."""
     rows = np.flatnonzero(found.crowded)
     if not len(rows) or patterns.precision == torch.float64:
         return found
-    asking = StoredRows(queries.take(torch.from_numpy(rows)).numpy())
-    again = evaluate(patterns.widened, asking, found.betas, mchn=mchn, k=found.ids.shape[1], own=own[rows])
+    crowded = StoredRows(queries.take(torch.from_numpy(rows)).numpy())
+    again = evaluate(patterns.widened, crowded, found.betas, mchn=mchn, k=found.ids.shape[1], own=own[rows])
     for name in ("distances", "ids"):
         getattr(found, name)[rows] = getattr(again, name)
     for name in ("energy", "energy_mchn", "error"):

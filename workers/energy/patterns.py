@@ -1,7 +1,7 @@
-"""The stored patterns of an energy: about a common centre, scaled, and handed out tile by tile.
+"""The stored patterns of an energy, about a common centre, scaled, tile by tile.
 
-Neither g nor E changes by the centre, and a power of two as scale changes no digit. E_MCHN knows the origin, but only
-through the lifts M² − ‖ρ_i‖² (service/theory/energy.py), which are computed once, in float64.
+Neither g nor E depends on the centre, and a power of two as scale changes no digit. E_MCHN depends on the origin, but
+only through the lifts M² − ‖ρ_i‖² (service/theory/energy.py), which are computed once, in float64.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from service.errors import InvalidInput
 from workers.neighbors.stored import CentredRows, StoredRows, centre_rows
 
 Array = np.ndarray
-TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}  # of one product
+TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}  # elements of one product
 _BLOCK_ROWS = 512  # rows that stay in the cache
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Some patterns, P of them, in the precision of the products.
+    """P consecutive patterns, in the precision of the products.
 
     Attributes:
-        start: id of the first.
+        start: id of the first pattern.
         rows: (P, n) centred and scaled.
-        norms_sq: (P,) their squared norms.
+        norms_sq: (P,) squared norms.
         lifts: (P,) M² − ‖ρ‖² in the scale of squared distances.
     """
 
@@ -44,9 +44,9 @@ class Patterns:
 
     Attributes:
         rows: centred and scaled.
-        precision: of the products: float32, or float64.
-        device: where the products are made.
-        resident: (d, n) all rows in that precision, where there is memory for them; else each tile is read and centred.
+        precision: float32 or float64, the type of the products.
+        device: the device that computes the products.
+        resident: (d, n) all rows in that precision, where memory holds them; otherwise each tile is read and centred.
     """
 
     rows: CentredRows
@@ -88,10 +88,9 @@ class Patterns:
         """The same patterns with products in float64."""
         return Patterns(self.rows, torch.float64, self.device)
 
-    def warmed(self) -> Patterns:
-        """Itself, with all that the first tile would have to compute."""
-        assert len(self.norms_sq) == len(self.lifts)
-        return self
+    def compute_norms(self) -> None:
+        """Compute the cached norms and lifts now, so that the first evaluation does not wait for them."""
+        _ = self.norms_sq, self.lifts
 
     def centred(self, queries: StoredRows) -> CentredRows:
         """Other rows about the same centre, in the same scale."""
@@ -128,7 +127,7 @@ class Patterns:
 
     @cached_property
     def two_extremes(self) -> tuple[Tensor, Tensor]:
-        """The two smallest and the two largest lifts, to know Δ and M without any one pattern."""
+        """The two smallest and the two largest lifts, which give Δ and M when any one pattern is left out."""
         count = min(2, len(self))
         return self.lifts.topk(count, largest=False).values, self.lifts.topk(count).values
 
@@ -154,7 +153,10 @@ def squared_norms(rows: Tensor) -> Tensor:
 def prepare_patterns(
     stored: StoredRows, *, precision: torch.dtype | None = None, device: torch.device | None = None
 ) -> Patterns:
-    """Centre and scale the patterns; float64 products for rows stored in float64, float32 for others, unless told.
+    """Centre and scale the patterns.
+
+    Args:
+        precision: type of the products; None: float64 for rows stored in float64, float32 for others.
 
     Raises:
         InvalidInput: there are none.

@@ -11,29 +11,30 @@ from torch import Tensor
 
 from workers.energy.candidates import BLOCK, Candidates, Chosen
 from workers.energy.patterns import TILE_NUMBERS, Patterns, Tile, shifted_distances_sq, squared_norms
-from workers.energy.settling import SettledPairs
+from workers.energy.rescoring import RescoredPairs
 from workers.energy.soft_minimum import LEFT_OUT, SoftMinima
 from workers.neighbors.exact import exact_neighbors
-from workers.neighbors.preparing import Means
+from workers.neighbors.options import SearchOptions
+from workers.neighbors.question import Question
 from workers.neighbors.stored import CentredRows, StoredRows
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
-_WEIGHTLESS = 16.0  # exp(−16) of the heaviest: below it a rounded term does as well as a settled one
+_WEIGHTLESS = 16.0  # exp(−16) of the heaviest: below it a rounded term is as good as a rescored one
 
 
 @dataclass(frozen=True)
 class Energies:
-    """Of q queries; float64 and int64.
+    """The energies of q queries; float64 and int64.
 
     Attributes:
         distances, ids: (q, k) the nearest patterns, nearest first, ties by the smaller id; inf and −1 beyond d.
         energy, energy_mchn: (len(betas), q).
-        error: (len(betas), q) rigorous bound on the rounding of `energy`; what direct float64 sums would lose aside.
-        patterns: how many count for each query: d, or d − 1 where one is left out.
-        spread: (q,) Δ = max ‖ρ‖² − min ‖ρ‖² over those.
-        crowded: (q,) queries with too many pairs in doubt: the exact engine found their neighbours, float64 products
-            their sums.
+        error: (len(betas), q) rigorous bound on the rounding of `energy`, beyond that of direct float64 sums.
+        patterns: (q,) number of patterns of each query: d, or d − 1 where one is left out.
+        spread: (q,) Δ = max ‖ρ‖² − min ‖ρ‖² over these patterns.
+        crowded: (q,) queries with too many candidates: the exact engine found their neighbours, and float64 products
+            gave their sums.
     """
 
     betas: list[float]
@@ -107,20 +108,20 @@ class QueryBlock:
             self.lifted.add(values, minima, scratch)
 
     def finish(self) -> Energies:
-        """Settle the chosen pairs and put their true values into the sums."""
-        settled = self._settled(self.near.chosen(), lifted=False)
-        distances, ids = settled.nearest(self.k)
+        """Rescore the chosen pairs and put their values into the sums."""
+        rescored = self._rescored(self.near.chosen(), lifted=False)
+        distances, ids = rescored.nearest(self.k)
         crowded = torch.nonzero(self.near.crowded.cpu())[:, 0]
-        if len(crowded) and self.patterns.precision == torch.float64:  # else they are asked again, in float64
+        if len(crowded) and self.patterns.precision == torch.float64:  # with float32 products they are evaluated again
             distances[crowded.numpy()], ids[crowded.numpy()] = self._search_exactly(crowded)
         least_sq = torch.from_numpy(distances[:, 0]).square() * self.scale_sq
-        energy, share = settled.soft_minima(self.plain, least_sq)
+        energy, share = rescored.soft_minima(self.plain, least_sq)
         count = len(self.patterns) - (self.own >= 0).long()
         low, high = self._remaining_lifts()
         mchn = torch.empty((0, len(self.ids)), dtype=torch.float64)
         if self.near_lifted is not None:
-            settled = self._settled(self.near_lifted.chosen(), lifted=True)
-            soft, _ = settled.soft_minima(self.lifted, settled.least(self.lifted))
+            rescored = self._rescored(self.near_lifted.chosen(), lifted=True)
+            soft, _ = rescored.soft_minima(self.lifted, rescored.least(self.lifted))
             constants = torch.log(count.double()) / torch.tensor(self.betas, dtype=torch.float64)[:, None]
             mchn = (soft - low / self.scale_sq) / 2 + constants
         return Energies(
@@ -135,24 +136,24 @@ class QueryBlock:
             crowded=self.near.crowded.cpu().numpy(),
         )
 
-    def _settled(self, chosen: Chosen, *, lifted: bool) -> SettledPairs:
+    def _rescored(self, chosen: Chosen, *, lifted: bool) -> RescoredPairs:
         norms_sq = self.norms_sq.cpu()
-        return SettledPairs(self.patterns, self.rows.stored, self.ids, norms_sq, chosen, lifted=lifted)
+        return RescoredPairs(self.patterns, self.rows.stored, self.ids, norms_sq, chosen, lifted=lifted)
 
     def _rounding(self, least_sq: Tensor) -> Tensor:
-        """(len(betas), q) bound on the rounding of D, and of exp(−βD), for every pattern that weighs anything."""
+        """(len(betas), q) bound on the rounding of D, and of exp(−βD), for every pattern that is not weightless."""
         scaled = torch.tensor(self.betas, dtype=torch.float64)[:, None] / self.scale_sq
         reach = (least_sq + 2 * _WEIGHTLESS / scaled).sqrt()
         of_distances = self.patterns.gamma * (2 * self.norms.double().cpu() + reach).square()
         return (of_distances + 4 * _WEIGHTLESS * self.patterns.unit / scaled) / self.scale_sq
 
     def _rounding_of_sums(self) -> Tensor:
-        """(len(betas), 1) bound on what adding up, and leaving out what is far, changes."""
+        """(len(betas), 1) bound on the error of summation, and of leaving out far patterns."""
         lost = 16 * self.patterns.unit + math.exp(-LEFT_OUT[self.patterns.precision])
         return lost / torch.tensor(self.betas, dtype=torch.float64)[:, None]
 
     def _remaining_lifts(self) -> tuple[Tensor, Tensor]:
-        """(m,) the smallest and the largest lift of the patterns that count for each query."""
+        """(m,) the smallest and the largest lift of the patterns of each query."""
         if self.near_lifted is None:
             return torch.zeros(len(self.ids), dtype=torch.float64), torch.zeros(len(self.ids), dtype=torch.float64)
         own = torch.where(self.own >= 0, self.patterns.lifts[self.own.clamp(min=0)], torch.nan)
@@ -161,11 +162,9 @@ class QueryBlock:
 
     def _search_exactly(self, places: Tensor) -> tuple[Array, Array]:
         stored, ids = self.patterns.stored, np.arange(len(self.patterns))
-        asking = StoredRows(self.rows.stored.take(self.ids[places]).numpy())
-        found, _ = exact_neighbors(
-            stored, ids, [len(ids)], k=self.k, codes=ids, queries=asking, query_codes=self.own[places].numpy(),
-            means=Means(device=self.patterns.device),
-        )  # fmt: skip
+        queries, codes = StoredRows(self.rows.stored.take(self.ids[places]).numpy()), self.own[places].numpy()
+        question = Question(stored, ids, [len(ids)], self.k, ids, queries, codes)
+        found, _ = exact_neighbors(question, SearchOptions(device=self.patterns.device))
         return found[0].distances, found[0].ids
 
 

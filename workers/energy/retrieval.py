@@ -24,7 +24,7 @@ DIRECTIONS = ("random", "towards_nearest")
 
 @dataclass(frozen=True)
 class Ends:
-    """Where the iteration of m points ended: (m, n) float64 points, and whether each stood still."""
+    """The ends of the iterations of m points: (m, n) float64 points, and whether each converged."""
 
     points: Array
     converged: Array
@@ -32,12 +32,12 @@ class Ends:
 
 @dataclass(frozen=True)
 class Basins:
-    """Definition 1 tried out on some patterns.
+    """The test of Definition 1 on some patterns.
 
     Attributes:
-        patterns: how many were tried.
+        patterns: number of patterns tested.
         stored: share whose own fixed point lies inside the ball of half the nearest-neighbour distance.
-        fractions: of that half distance, where the starting points lay.
+        fractions: distances of the starting points, as fractions of that half distance.
         returned: per direction, per fraction: share of starting points that ended at the pattern's fixed point, which
             must lie in the ball.
     """
@@ -59,7 +59,7 @@ def retrieve(
     """Iterate x ← Σ p_i ρ_i from (m, n) starting points until each moves no more than rounding.
 
     Args:
-        tick: told before each step what share of the points stands still.
+        tick: called before each step with the share of points that have converged.
     """
     points = patterns.place(starts)
     moving = torch.ones(len(points), dtype=torch.bool)
@@ -86,11 +86,11 @@ def basin_test(
     seed: int = 0,
     tick: Tick = lambda share: None,
 ) -> Basins:
-    """Start at fractions of half the nearest-neighbour distance from some patterns; count who returns.
+    """Start at fractions of half the nearest-neighbour distance from some patterns; count the returns.
 
     Args:
-        rows: (m,) ids of the patterns tried.
-        nearest, distances: (m,) id of each one's nearest other pattern, and how far that is (above 0).
+        rows: (m,) ids of the patterns to test.
+        nearest, distances: (m,) id of the nearest other pattern of each, and its distance (above 0).
         fractions: of half that distance, each in a random direction and straight towards the nearest pattern.
         tick: as for `retrieve`.
     """
@@ -98,7 +98,7 @@ def basin_test(
     half = distances / 2
     random = np.random.default_rng(seed).standard_normal(own.shape)
     along = {"random": random, "towards_nearest": other - own}
-    units = {name: along[name] / np.linalg.norm(along[name], axis=1, keepdims=True) for name in DIRECTIONS}
+    units = {name: _units(along[name]) for name in DIRECTIONS}
     tried = [own + (fraction * half)[:, None] * units[name] for name in DIRECTIONS for fraction in fractions]
     ends = retrieve(patterns, np.concatenate([own, *tried]), beta, tick=tick).points  # all in each pass over the rows
     fixed, *ended = ends.reshape(-1, *own.shape)
@@ -106,6 +106,13 @@ def basin_test(
     back = [float((stored & (np.linalg.norm(end - fixed, axis=1) <= _RETURNED * distances)).mean()) for end in ended]
     returned = {name: back[at * len(fractions) :][: len(fractions)] for at, name in enumerate(DIRECTIONS)}
     return Basins(len(rows), float(stored.mean()), list(fractions), returned)
+
+
+def _units(vectors: Array) -> Array:
+    """(m, n) rows over their norms; times a power of two first, so that no square underflows."""
+    _, exponents = np.frexp(np.abs(vectors).max(axis=1, keepdims=True))
+    scaled = np.ldexp(vectors, -exponents)
+    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
 
 
 def _taken(patterns: Patterns, ids: Array) -> Array:

@@ -34,7 +34,7 @@ class SoftMinima:
 
         Args:
             values: (q, P) with P a multiple of `BLOCK`.
-            minima: (q, P / BLOCK) of the blocks: one that is too far up to count is skipped.
+            minima: (q, P / BLOCK) of the blocks; a block whose values are too large to matter is skipped.
             scratch: like `values`; written over.
         """
         before, self.least = self.least, torch.minimum(self.least, minima.amin(dim=1))
@@ -54,5 +54,5 @@ class SoftMinima:
 
 
 def _weights(negated: Tensor, beta: float) -> Tensor:
-    """exp(β (min v − v)) in place; weights too small for a normal number would take twenty times as long."""
+    """exp(β (min v − v)) in place; subnormal numbers would take twenty times as long, so small weights are raised."""
     return negated.mul_(beta).clamp_(min=_LEAST_EXPONENT).exp_()

@@ -1,1 +1,1 @@
-"""Figures, drawn by workers when a result is published and served as files."""
+"""Figures, which workers draw when they publish a result; the API serves them as files."""

@@ -1,4 +1,4 @@
-"""The figure of an energy report: distributions of g, E and E_MCHN, and over several layers what a block does."""
+"""The figure of an energy report: distributions of g, E and E_MCHN, and for several layers the effect of blocks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from service.contracts.energy_report import BlockReport, DescentReport, EnergyReport, MoveReport, Spread
+from service.theory.histograms import histogram_density
 from workers.figures.saving import save_figure
 
 _NULLS = (("block", "the block", "k", "-", "o"), ("shuffled", "patterns of another layer", "C0", "--", "s"),
@@ -42,7 +43,7 @@ def draw_energy_figure(report: EnergyReport, stem: Path) -> list[Path]:
 
 def _stairs(axes: Axes, spread: Spread, label: str, **style: object) -> None:
     edges, counts = np.asarray(spread.histogram.edges), np.asarray(spread.histogram.counts)
-    density = counts / max(1, counts.sum()) / np.diff(edges)
+    density = histogram_density(counts, edges)
     axes.stairs(density, edges, label=f"{label}: mean {spread.distribution.mean:.4g}", linewidth=1.5, **style)  # pyright: ignore
 
 
@@ -59,7 +60,7 @@ def _draw_distributions(left: Axes, right: Axes, report: EnergyReport) -> None:
 
 
 def _draw_layers(axes: Axes, report: EnergyReport) -> None:
-    """Median and middle 90 % of g over the layers."""
+    """Draw the median and the middle 90 % of g over the layers."""
     depth = np.arange(len(report.layers))
     summaries = [layer.g.distribution for layer in report.layers]
     low, high = ([part.quantiles[q] for part in summaries] for q in ("0.05", "0.95"))

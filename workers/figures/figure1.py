@@ -20,7 +20,7 @@ from service.theory.figure1 import DOMAIN_1D, DOMAIN_2D, PATTERNS_1D, PATTERNS_2
 from workers.figures.saving import save_figure
 
 _LINE, _SIDE, _LEVELS = 501, 161, 21
-_GREYS = LinearSegmentedColormap.from_list("greys", ["0.5", "1.0"])  # no shade so dark that it hides a black mark
+_GREYS = LinearSegmentedColormap.from_list("greys", ["0.5", "1.0"])  # all light enough for black marks
 _MCHN = r"$E_\mathrm{MCHN}$"
 _TERMS = r"$\frac{1}{2}x^\top x + \beta^{-1}\log\,d + \frac{1}{2}\max\,\Vert\rho\Vert^2$"
 _CURVES = (("energy", 1.0, energy, "$E$, eq. (4)", "k", "-"),
@@ -51,7 +51,7 @@ def _draw_surfaces(axes: dict[str, Axes], landscapes: list[dict[str, Any]]) -> N
 
 
 def _draw_surface(axes: Axes, title: str, values: Array, ends: Array | None) -> None:
-    """Filled contours; of an energy with attractors the lower ones are closer, else its wells would not show."""
+    """Draw filled contours; with attractors the lower levels are closer together, so that the wells show."""
     line, power = np.linspace(*DOMAIN_2D, _SIDE), 1.0 if ends is None else 0.5
     low, high = float(values.min()), float(values.max())
     levels = low + (high - low) * np.linspace(0, 1, _LEVELS) ** (1 / power)
@@ -108,7 +108,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def main() -> None:
-    """Write the figure in the format of the file's ending."""
+    """Write the figure in the format that the file's ending names."""
     parser = argparse.ArgumentParser(prog="python -m workers.figures.figure1", description="Draw Fig. 1.")
     parser.add_argument("--out", type=Path, required=True, help="a .png, .svg or .pdf file")
     out: Path = parser.parse_args().out

@@ -10,9 +10,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from service.contracts.radius import FractionReport, RadiusReport
+from service.theory.histograms import histogram_density
 from workers.figures.saving import save_figure
 
-_SHADES = ("0.72", "0.52", "0.32", "0.0")  # light to dark, so that print without colour still tells them apart
+_SHADES = ("0.72", "0.52", "0.32", "0.0")  # light to dark, so that they differ in print without colour
 _DASHES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), "-")
 
 
@@ -38,7 +39,7 @@ def _draw_fraction(axes: Axes, fraction: FractionReport, position: int) -> None:
     assert fraction.histogram is not None
     assert fraction.nn_distance is not None
     edges, counts = np.asarray(fraction.histogram.edges), np.asarray(fraction.histogram.counts)
-    density = counts / max(1, counts.sum()) / np.diff(edges)
+    density = histogram_density(counts, edges)
     style = min(position, len(_SHADES) - 1)
     mean, median = fraction.nn_distance.mean, fraction.nn_distance.median
     label = f"{fraction.fraction:.0%} (n = {fraction.n:,}): mean {mean:.3g}, median {median:.3g}"

@@ -14,9 +14,9 @@ from service.contracts.radius import FIGURE_FORMATS
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write `figure` beside `stem` in every format; returns the paths. The same figure gives the same files."""
     figure.draw_without_rendering()
-    figure.set_layout_engine(None)  # laid out once; else each format does it again, in twice the time
+    figure.set_layout_engine(None)  # the layout is computed once; each format would repeat it, in twice the time
     paths = [stem.with_suffix(f".{ending}") for ending in FIGURE_FORMATS]
-    with rc_context({"svg.hashsalt": "radius"}):  # else the names within an SVG are drawn by chance
+    with rc_context({"svg.hashsalt": "radius"}):  # otherwise the ids within an SVG are random
         for path in paths:
             with atomic_path(path) as temporary:
                 metadata = None if path.suffix == ".png" else {_date_key(path): None}
@@ -25,5 +25,5 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
 
 
 def _date_key(path: Path) -> str:
-    """What must be left out for a file to be the same tomorrow."""
+    """The metadata key of the date, which is left out so that equal figures are equal files."""
     return "CreationDate" if path.suffix == ".pdf" else "Date"

@@ -17,14 +17,14 @@ from service.contracts.training import MetricsRow
 from workers.figures.saving import save_figure
 
 Curves = Mapping[str, Sequence[MetricsRow]]
-_MOST_POINTS = 1_000  # of a curve: more than a panel has pixels
+_MOST_POINTS = 1_000  # of a curve: a panel has fewer pixels
 
 
 def draw_sweep_figure(sweep: Sweep, curves: Curves, stem: Path) -> list[Path]:
-    """Draw the runs as far as they are and write the figure beside `stem`; returns the paths.
+    """Draw the logged steps of all runs and write the figure beside `stem`; returns the paths.
 
     Args:
-        curves: logged steps of each run, by its id; a run that has not begun has none.
+        curves: logged steps of each run by its id; a run that has not started has none.
     """
     figure = _grid(sweep, curves) if sweep.experiment == "openelm" else _seeds(sweep, curves)
     FigureCanvasAgg(figure)
@@ -36,7 +36,7 @@ def _grid(sweep: Sweep, curves: Curves) -> Figure:
     models = list(dict.fromkeys(run.model for run in sweep.runs))
     tokens = list(dict.fromkeys(run.tokens for run in sweep.runs))
     several = len(tokens) > 1
-    heights = [2.1] * len(models) + [3.2] * several
+    heights = [2.1] * len(models) + ([3.2] if several else [])
     figure = Figure(figsize=(max(7.0, 2.1 * len(tokens)), sum(heights) + 0.5), dpi=110, layout="constrained")
     places = figure.add_gridspec(len(heights), len(tokens), height_ratios=heights)
     first = None
@@ -55,7 +55,7 @@ def _grid(sweep: Sweep, curves: Curves) -> Figure:
 
 
 def _panel(axes: Axes, runs: Sequence[SweepRun], curves: Curves) -> None:
-    """Training and validation loss of one cell, every seed; a dot at the least validation loss."""
+    """Draw training and validation loss of one cell for every seed, with a dot at the least validation loss."""
     for run in runs:
         rows = curves.get(run.run, ())
         if not rows:
@@ -71,7 +71,7 @@ def _panel(axes: Axes, runs: Sequence[SweepRun], curves: Curves) -> None:
 
 
 def _errors(axes: Axes, sweep: Sweep) -> None:
-    """Mean MSE against D by model, before (line) and after (dots) the least validation loss; a gap breaks the line."""
+    """Draw the mean MSE against D by model, before (line) and after (dots) the least validation loss."""
     tables = sweep.tables or {}
     for side, dashes in (("before", "-"), ("after", ":")):
         for index, row in enumerate(tables[side].rows if side in tables else []):
@@ -86,7 +86,7 @@ def _errors(axes: Axes, sweep: Sweep) -> None:
 
 
 def _seeds(sweep: Sweep, curves: Curves) -> Figure:
-    """Validation loss, and first words right in and out of the distribution, a line for every run."""
+    """Draw the validation loss and the first-word accuracies in and out of distribution, a line for every run."""
     figure = Figure(figsize=(8, 7), dpi=110, layout="constrained")
     losses, accuracies = figure.subplots(2, 1, sharex=True)
     for index, run in enumerate(sweep.runs):

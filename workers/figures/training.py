@@ -1,4 +1,4 @@
-"""The figure of a training run: losses against steps with the lines they are to be compared with, and the radius."""
+"""The figure of a training run: losses against steps with reference lines, and the trajectory of the radius."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from workers.figures.saving import save_figure
 _LINES = {
     "unit": ("L = 1", "-"),
     "grammar_entropy": ("entropy of the data's language", "--"),
-    "memorisation": ("all lines by heart", ":"),
+    "memorisation": ("perfect memorisation", ":"),
     "uniform": ("uniform guess", ":"),
 }
 
 
 def draw_training_figure(run: TrainingRun, rows: Sequence[MetricsRow], stem: Path) -> list[Path]:
-    """Draw the logged steps, and where it was measured the trajectory of the radius, as PNG, SVG and PDF beside `stem`.
+    """Draw the logged steps, and the trajectory of the radius if it was measured, as PNG, SVG and PDF beside `stem`.
 
     Returns:
         The paths.

@@ -1,16 +1,16 @@
-"""One workflow per job kind: load, call the pure part, store. The worker side of the job engine.
+"""The workflows of the service: one folder per job kind. The worker side of the job engine.
 
-runtime.py    what a worker process was given: settings, catalog, device
-parents.py    the workflows of the job kinds, on the control worker: they plan segments and hold no data
-segments.py   the one workflow of a segment, on a compute worker
-sampling.py   segment: corpus → chunks on disk
-extracting.py segments: chunks → vectors of one shard; shards → published activation sets
-measuring.py  segment: activation set → radius report and figure
-searching.py  a radius spec → neighbours
-reporting.py  the parts of that report, from arrays
-partitioning.py its partition function
-evaluating.py segment: activation sets → energy report and figure
-layers.py     the sets of an energy job: which points ask, and which are left out
-energy_parts.py the parts of that report, from arrays
-scanning.py   segment: count the documents of a corpus
+engine/        what all share: process state, dispatching, waiting, segments, ownership, retention
+publishing.py  the one protocol: write aside → publish → record under the fence
+control.py     imports all workflows, for the control worker
+compute.py     imports all segments, for compute workers and trainers
+
+extraction/    corpus → activation sets             radius/        activation set → radius report
+analysis/      extraction, then radius and energy    energy/        activation sets → energy report
+training/      training runs and sweeps of them
+scans/         counting a corpus                     calibrations/  measuring a device
+
+In each folder `job.py` is the workflow, `arguments.py` what its segments are given and return, and the other files are
+the segments and the pure functions behind them. This room alone knows both arrays and contracts: it loads, calls the
+pure part, and stores.
 """

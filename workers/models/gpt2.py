@@ -1,22 +1,23 @@
-"""GPT-2 with hook points, over the Hugging Face modules, so that the numbers are theirs.
+"""GPT-2 with hook points, computed by the modules of Hugging Face, so that the numbers equal theirs.
 
-The forward is written out here because a whole Hugging Face forward computes every layer, the final norm and (in the
-language model) 50,257 logits per position, none of which a site below needs.
+Hugging Face's own forward pass would compute every layer, the final norm and (in the language model) 50,257 logits per
+position, although a site needs only what comes before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from service.contracts.sites import FINAL_NORM, Site
+from service.contracts.sites import Site
 from workers.models.interface import ModelSizes
+from workers.models.stream import BlockParts, read_sites, walk_blocks
 
 if TYPE_CHECKING:
-    from transformers import GPT2Model  # seconds, which only whoever has such a model spends
+    from transformers import GPT2Model  # takes seconds to import
 
 
 def sizes_of(config: Any) -> ModelSizes:
@@ -25,10 +26,10 @@ def sizes_of(config: Any) -> ModelSizes:
 
 
 class GPT2:
-    """A `GPT2Model` read at sites; in evaluation mode, no gradients.
+    """A `GPT2Model` read at sites, in evaluation mode and without gradients.
 
-    Shapes: B batch, T positions, D d_model. Attention is causal by the model's own `sdpa` kernel: without a mask, so
-    tokens padded on the right are seen by nobody before them.
+    Shapes: B batch, T positions, D d_model. The model's own `sdpa` kernel makes attention causal without a mask, so
+    padding on the right changes no vector before it.
     """
 
     def __init__(self, model: GPT2Model) -> None:
@@ -44,35 +45,21 @@ class GPT2:
     @torch.inference_mode()
     def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
         """(B, T, D) at each site for (B, T) int64 tokens; see `HookedModel.read`."""
-        wanted = set(sites)
-        found: dict[Site, torch.Tensor] = {}
-        for site, vectors_BTD in self._stream(tokens):
-            if site in wanted:
-                found[site] = vectors_BTD
-                if len(found) == len(wanted):
-                    break
-        return found
-
-    def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
-        """Every site in the order of the forward pass; what nobody asks for is never computed."""
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         resid_BTD = self.model.wte(tokens) + self.model.wpe(positions)
-        for layer, module in enumerate(self.model.h):
-            block: Any = module
-            yield Site(layer, "resid_pre"), resid_BTD
-            attn_BTD, _ = block.attn(block.ln_1(resid_BTD))
-            yield Site(layer, "attn_out"), attn_BTD
-            resid_BTD = attn_BTD + resid_BTD
-            yield Site(layer, "resid_mid"), resid_BTD
-            mlp_BTD = block.mlp(block.ln_2(resid_BTD))
-            yield Site(layer, "mlp_out"), mlp_BTD
-            resid_BTD = resid_BTD + mlp_BTD
-            yield Site(layer, "resid_post"), resid_BTD
-        yield Site(len(self.model.h), FINAL_NORM), self.model.ln_f(resid_BTD)
+        blocks = [_parts(block) for block in self.model.h]
+        return read_sites(walk_blocks(resid_BTD, blocks, self.model.ln_f), sites)
+
+
+def _parts(block: Any) -> BlockParts:
+    return BlockParts(
+        attention=lambda resid_BTD: block.attn(block.ln_1(resid_BTD))[0],
+        mlp=lambda resid_BTD: block.mlp(block.ln_2(resid_BTD)),
+    )
 
 
 def _fuse_activation(block: Any) -> None:
-    """The same tanh approximation of GELU in one kernel, where Hugging Face composes it of eight."""
+    """Compute the tanh approximation of GELU in one kernel; Hugging Face composes it of eight."""
     from transformers.activations import NewGELUActivation
 
     if isinstance(block.mlp.act, NewGELUActivation):

@@ -1,4 +1,4 @@
-"""What the extraction needs of a model."""
+"""The interface of a model that activations are extracted from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ModelSizes:
 
 
 class HookedModel(Protocol):
-    """A model that can be read at sites."""
+    """A model whose activations are read at sites."""
 
     sizes: ModelSizes
 
@@ -33,7 +33,7 @@ class HookedModel(Protocol):
     def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
         """Vectors at each site for (batch, position) int64 tokens: (batch, position, d_model) each.
 
-        Tokens may be padded on the right: a position never sees what comes after it. The forward stops after the last
-        layer needed.
+        Tokens may be padded on the right: attention is causal, so padding changes no vector before it. The forward
+        pass stops after the last layer needed.
         """
         ...

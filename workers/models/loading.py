@@ -1,7 +1,7 @@
 """Loading a model and its tokenizer: a folder under the models root, or a hub id at a revision. Safetensors only.
 
-`transformers` takes seconds to import, so it is left to those who load: a worker is there sooner, and one that trains
-never needs it.
+`transformers` takes seconds to import, so functions import it when they load a model: workers start sooner, and
+training never needs it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True)
 class LoadedModel(Generic[Model_co]):
-    """A model on its device, its tokenizer, and what identifies both."""
+    """A model on its device, its tokenizer, and the identity of both as manifests record it."""
 
     model: Model_co
     tokenizer: Tokenizer
@@ -38,12 +38,12 @@ class LoadedModel(Generic[Model_co]):
 
 
 def read_sizes(name: str, revision: str | None, models_root: Path) -> ModelSizes:
-    """The sizes of a model, from its configuration alone; raises what `load_model` raises for it."""
+    """The sizes of a model from its configuration alone; raises the errors of `load_model`."""
     return sizes_of(_read_config(*_locate(name, revision, models_root)))
 
 
 def read_content(name: str, revision: str | None, models_root: Path) -> str | None:
-    """What tells a model's numbers from another's, its weights not loaded: a digest of its files, or its commit.
+    """The identity of a model's content without loading its weights: a digest of its files, or its commit on the hub.
 
     None where the hub names no commit.
     """
@@ -52,10 +52,11 @@ def read_content(name: str, revision: str | None, models_root: Path) -> str | No
 
 
 def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokenizer:
-    """The fast tokenizer that travels with the model.
+    """The fast tokenizer stored with the model.
 
     Raises:
-        InvalidInput: there is none beside the model.
+        InvalidInput: the model has no tokenizer.
+        UnsupportedModel: the tokenizer has no fast version.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -65,7 +66,7 @@ def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokeni
     except (OSError, ValueError) as error:
         raise InvalidInput(_cause("no tokenizer was found with the model", error), field="model") from error
     if not isinstance(wrapped, PreTrainedTokenizerFast):
-        raise UnsupportedModel("the model's tokenizer has no fast version, which knows offsets", field="model")
+        raise UnsupportedModel("the model's tokenizer has no fast version, which gives offsets", field="model")
     tokenizer = wrapped.backend_tokenizer
     if tokenizer.get_vocab_size() <= len(wrapped.all_special_tokens):
         # The library makes an empty tokenizer where the files are missing.
@@ -78,11 +79,11 @@ def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokeni
 def load_model(
     name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str
 ) -> LoadedModel[GPT2]:
-    """The model in `dtype` on `device`; the last one is kept, until a file of its folder changes.
+    """The model in `dtype` on `device`; the last one is cached until a file of its folder changes.
 
     Raises:
-        UnsupportedModel: another architecture than GPT-2, or weights that are not safetensors.
-        InvalidInput: no such folder, and no such model on the hub (or the hub cannot be reached).
+        UnsupportedModel: the architecture is not GPT-2, or the weights are not safetensors.
+        InvalidInput: there is no such folder, and no such model on the hub (or the hub cannot be reached).
     """
     where, _ = _locate(name, revision, models_root)
     files = sorted(Path(where).iterdir()) if Path(where).is_dir() else []
@@ -90,7 +91,7 @@ def load_model(
     return _load_model(name, revision, models_root, device, dtype, state)
 
 
-@lru_cache(maxsize=1)  # one: a worker's segments use the same model one after another, and memory is for one
+@lru_cache(maxsize=1)  # consecutive segments use the same model, and memory holds one
 def _load_model(
     name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str, _state: FolderState
 ) -> LoadedModel[GPT2]:
@@ -155,7 +156,7 @@ def _read_config(where: str, options: dict[str, Any]) -> Any:
 
 
 def _file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files of a model's folder that decide its numbers; empty for a model of the hub."""
+    """SHA-256 of the files in a model's folder that determine its activations; empty for a model of the hub."""
     files = [path for path in folder.glob("*") if path.name == "config.json" or path.suffix == ".safetensors"]
     files += folder.glob("*.safetensors.index.json")
     return {path.name: sha256_file(path) for path in sorted(files)}

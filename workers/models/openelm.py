@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -10,19 +9,19 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from service.contracts.sites import FINAL_NORM, Site
 from service.theory.openelm_size import openelm_size
 from workers.models.interface import ModelSizes
 from workers.models.openelm_config import OpenELMConfig
 from workers.models.rms_norm import RMSNorm, rms_normalize
 from workers.models.rotary import Rotary
+from workers.models.stream import BlockParts
 from workers.models.trainable import TrainableModel
 
 _HUGGING_FACE_STD = 0.02
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear map without bias, filled by `_initialise`: PyTorch's own start would draw numbers by stored widths."""
+    """A linear map without bias, left to `_initialise`: PyTorch's default would draw numbers for the padding too."""
     made = skip_init(nn.Linear, inputs, outputs, bias=False, device=torch.get_default_device())
     assert isinstance(made, nn.Linear)
     return made
@@ -37,7 +36,7 @@ def _embedding(d_vocab: int, width: int) -> nn.Embedding:
 class Attention(nn.Module):
     """Causal attention of H query heads in groups that share J key-value heads of width K, without biases.
 
-    Queries and keys are normalised over the head (one weight for all query heads, one for all key heads), then turned
+    Queries and keys are normalised over the head (one weight for all query heads, one for all key heads), then rotated
     by their positions; scores are scaled by 1/√K.
     """
 
@@ -67,7 +66,7 @@ class Attention(nn.Module):
         return self.out_proj(mixed_BHTK.transpose(1, 2).flatten(2))
 
     def _normalize(self, qk_BTHK: torch.Tensor) -> torch.Tensor:
-        """Queries and keys in one go: the same norm, two weights."""
+        """Normalise queries and keys together: one norm, two weights."""
         q_HK = self.q_norm_weight.expand(self.heads, -1)
         k_JK = self.k_norm_weight.expand(self.pairs, -1)
         return rms_normalize(qk_BTHK, self.d_head) * torch.cat([q_HK, k_JK])
@@ -101,9 +100,9 @@ class Block(nn.Module):
 class OpenELM(TrainableModel):
     """The model of `config`, freshly initialised from torch's global generator.
 
-    The embedding is the output map too; there is one norm after the last block. With `width_multiple`, every vector of
-    the residual stream carries zeros behind its d_model entries, and so do the weights that read or write it: they get
-    no gradient and stay zero, and norms divide by d_model, so that nothing else changes.
+    The embedding is also the output map; there is one norm after the last block. With `width_multiple`, the vectors of
+    the residual stream and the weights that read or write it are padded with zeros. The padding gets no gradient and
+    stays zero, and norms divide by d_model, so that nothing else changes.
     """
 
     def __init__(self, config: OpenELMConfig) -> None:
@@ -131,20 +130,18 @@ class OpenELM(TrainableModel):
             exact = OpenELM(replace(self.config, width_multiple=1))
         return {name: parameter.shape for name, parameter in exact.named_parameters()}
 
-    def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
-        resid_BTD = functional.dropout(self.embedding(tokens), self.config.embedding_dropout, self.training)
-        for layer, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            yield Site(layer, "resid_pre"), resid_BTD
-            attn_BTD = block.attn(block.attn_norm(resid_BTD), self.rotary)
-            yield Site(layer, "attn_out"), attn_BTD
-            resid_BTD = resid_BTD + attn_BTD
-            yield Site(layer, "resid_mid"), resid_BTD
-            mlp_BTD = block.ffn(block.ffn_norm(resid_BTD))
-            yield Site(layer, "mlp_out"), mlp_BTD
-            resid_BTD = resid_BTD + mlp_BTD
-            yield Site(layer, "resid_post"), resid_BTD
-        yield Site(self.config.n_layers, FINAL_NORM), self.final_norm(resid_BTD)
+    def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        return functional.dropout(self.embedding(tokens), self.config.embedding_dropout, self.training)
+
+    def _parts(self, block: nn.Module) -> BlockParts:
+        assert isinstance(block, Block)
+        return BlockParts(
+            attention=lambda resid_BTD: block.attn(block.attn_norm(resid_BTD), self.rotary),
+            mlp=lambda resid_BTD: block.ffn(block.ffn_norm(resid_BTD)),
+        )
+
+    def _final_norm(self, resid_BTD: torch.Tensor) -> torch.Tensor:
+        return self.final_norm(resid_BTD)
 
 
 @torch.no_grad()
@@ -169,6 +166,6 @@ def _initialise(model: OpenELM) -> None:
 
 
 def _fill(weight: torch.Tensor, shape: tuple[int, int], std: float) -> None:
-    """Random entries where the model means something, drawn in the same order however wide it is stored; else zero."""
+    """Draw the entries without padding, in the same order for any stored width; set the padding to zero."""
     weight.zero_()
     weight[: shape[0], : shape[1]] = torch.empty(shape, dtype=weight.dtype, device=weight.device).normal_(std=std)

@@ -1,12 +1,11 @@
-"""Configurations of OpenELM models that can be trained: by OpenELM's rules, the paper's three, and small ones."""
+"""The configuration of an OpenELM model that can be trained."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from service.errors import InvalidInput
-from service.theory.openelm_size import OPENELM, openelm_config
 from service.theory.openelm_size import OpenElmConfig as OpenELMSizes
 
 Initialisation = Literal["corenet", "hugging_face"]
@@ -14,9 +13,9 @@ Initialisation = Literal["corenet", "hugging_face"]
 
 @dataclass(frozen=True)
 class OpenELMConfig(OpenELMSizes):
-    """An OpenELM's sizes, layer by layer, and how it is trained.
+    """The sizes of an OpenELM layer by layer, its dropout, its initialisation and the width of its rows.
 
-    Lists are taken for tuples, so that `OpenELMConfig(**json)` undoes `dataclasses.asdict`.
+    Lists become tuples, so that `OpenELMConfig(**json)` undoes `dataclasses.asdict`.
 
     Raises:
         InvalidInput: sizes that make no model.
@@ -26,7 +25,7 @@ class OpenELMConfig(OpenELMSizes):
     attention_dropout: float = 0.1  # the paper's; OpenELM itself is trained without dropout
     embedding_dropout: float = 0.1
     initialisation: Initialisation = "hugging_face"
-    width_multiple: int = 1  # vectors are stored with zeros up to a multiple of it: the same model, faster on a GPU
+    width_multiple: int = 1  # rows are padded with zeros to a multiple of it: the same model, faster on a GPU
 
     def __post_init__(self) -> None:
         for name in ("query_heads", "kv_heads", "d_mlp"):
@@ -49,36 +48,3 @@ class OpenELMConfig(OpenELMSizes):
     def stored_width(self) -> int:
         """d_model rounded up to `width_multiple`."""
         return -(-self.d_model // self.width_multiple) * self.width_multiple
-
-
-def trainable(sizes: OpenELMSizes, **options: Any) -> OpenELMConfig:
-    """The sizes with options of `OpenELMConfig`."""
-    return OpenELMConfig(**(asdict(sizes) | options))
-
-
-def _heads_b(sizes: OpenELMSizes) -> OpenELMSizes:
-    """Model 2 with the head counts printed for model 3, and the multipliers 0.75-1.80 of the two other models."""
-    kv_heads = (3, 3, 3, 4, 4, 4, 5, 5)
-    queries = tuple(2 * heads for heads in kv_heads)
-    return OpenELMSizes(sizes.d_model, queries, kv_heads, (1024, 1024, 1280, 1536, 1536, 1792, 2048, 2304))
-
-
-_M1, _M2, _M3 = (OPENELM[f"openelm-{name}"].config for name in ("m1", "m2", "m3"))
-
-# N, the parameters without the embedding: 39,947,866; 60,257,472 (twice: heads and widths trade off); 60,264,704 with
-# the printed width 1280, which no multiples of 256 can give; 80,204,704.
-PAPER: dict[str, OpenELMConfig] = {
-    "m1": trainable(_M1),
-    "m1-padded": trainable(_M1, width_multiple=64),
-    "m2": trainable(_M2),
-    "m2-heads-b": trainable(_heads_b(_M2)),
-    "m2-printed": OpenELMConfig(1280, _M2.query_heads, _M2.kv_heads, (1497,) * 8),
-    "m3": trainable(_M3),
-}
-
-_NO_DROPOUT: dict[str, Any] = {"attention_dropout": 0.0, "embedding_dropout": 0.0}
-SMALL: dict[str, OpenELMConfig] = {
-    # 14.7 M parameters, 12.9 M of them in the full vocabulary's embedding.
-    "small": trainable(openelm_config(256, 4, group=2, ffn=(0.75, 1.8), d_vocab=50_257), n_ctx=256, **_NO_DROPOUT),
-    "tiny": OpenELMConfig(32, (2, 4), (1, 2), (64, 96), d_head=8, d_vocab=300, n_ctx=64, **_NO_DROPOUT),
-}

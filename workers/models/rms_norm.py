@@ -1,4 +1,4 @@
-"""Root mean square normalisation, as OpenELM has it (Mehta et al. 2024)."""
+"""Root mean square normalisation of OpenELM (Mehta et al. 2024)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EPS = 1e-6
 def rms_normalize(x: torch.Tensor, count: int) -> torch.Tensor:
     """x / √(Σ x² / count + 1e-6) over the last dimension, in float32 (or the input's float64), in the input's type.
 
-    `count` is the number of real entries where zeros were added behind them.
+    `count` is the number of entries without padding.
     """
     wide = x if x.dtype == torch.float64 else x.float()
     mean_sq = wide.square().sum(dim=-1, keepdim=True) / count
@@ -22,8 +22,8 @@ class RMSNorm(nn.Module):
     """`rms_normalize`, then a weight per entry, applied in the input's type; no bias.
 
     Args:
-        width: entries of a vector that mean something.
-        stored: entries it is stored with, zeros behind `width`; default `width`.
+        width: entries of a vector without padding.
+        stored: entries with padding; `width` by default.
     """
 
     def __init__(self, width: int, stored: int | None = None) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from service.contracts.sites import FINAL_NORM, Site
 from service.errors import InvalidInput
 from workers.models.interface import ModelSizes
+from workers.models.stream import BlockParts
 from workers.models.trainable import TrainableModel
 
 
@@ -50,7 +49,7 @@ class Attention(nn.Module):
         self.n_heads, self.dropout = config.n_heads, config.dropout
         self.qkv = nn.Linear(config.d_model, 3 * config.d_model, bias=False)
         self.merge = nn.Linear(config.d_model, config.d_model, bias=False)
-        for weight in (*self.qkv.weight.chunk(3), self.merge.weight):  # queries, keys and values each for itself
+        for weight in (*self.qkv.weight.chunk(3), self.merge.weight):  # queries, keys and values separately
             nn.init.xavier_uniform_(weight)
 
     def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
@@ -94,9 +93,9 @@ class SentenceDecoder(TrainableModel):
     """The model of `config`, freshly initialised from torch's global generator.
 
     hidden = dropout(√d_model·E[token] + P[position]), P[t, 2j] = sin(t·10000^(−2j/d_model)) and P[t, 2j + 1] its
-    cosine, then post-norm blocks. Its residual stream is what the norms return: `resid_mid` and `resid_post` are read
-    after norm1 and norm2, the input of the next part; `attn_out` and `mlp_out` before the sum. There is no norm at the
-    end, so `final_norm_out` is the last `resid_post`. The output map has a bias and is not tied to the embedding.
+    cosine, then post-norm blocks. The residual stream is the output of the norms: `resid_mid` and `resid_post` are read
+    after norm1 and norm2, `attn_out` and `mlp_out` before the sums. There is no norm after the last block, so
+    `final_norm_out` is the last `resid_post`. The output map has a bias and is not tied to the embedding.
     """
 
     positions: torch.Tensor  # (n_ctx, D)
@@ -127,22 +126,19 @@ class SentenceDecoder(TrainableModel):
         blocks = sum(parameter.numel() for parameter in self.blocks.parameters())
         return {"total": sum(parameter.numel() for parameter in self.parameters()), "without_embeddings": blocks}
 
-    def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
+    def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
         scaled_BTD = self.embedding(tokens) * math.sqrt(self.config.d_model)
         placed_BTD = scaled_BTD + self.positions[: tokens.shape[1]]
-        resid_BTD = self.dropout(placed_BTD.to(scaled_BTD.dtype))
-        for layer, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            yield Site(layer, "resid_pre"), resid_BTD
-            attn_BTD = block.attn(resid_BTD)
-            yield Site(layer, "attn_out"), attn_BTD
-            resid_BTD = block.norm1(resid_BTD + block.dropout(attn_BTD))
-            yield Site(layer, "resid_mid"), resid_BTD
-            mlp_BTD = block.ffn(resid_BTD)
-            yield Site(layer, "mlp_out"), mlp_BTD
-            resid_BTD = block.norm2(resid_BTD + block.dropout(mlp_BTD))
-            yield Site(layer, "resid_post"), resid_BTD
-        yield Site(self.config.n_layers, FINAL_NORM), resid_BTD
+        return self.dropout(placed_BTD.to(scaled_BTD.dtype))
+
+    def _parts(self, block: nn.Module) -> BlockParts:
+        assert isinstance(block, Block)
+        return BlockParts(
+            attention=block.attn,
+            mlp=block.ffn,
+            join_attention=lambda resid_BTD, attn_BTD: block.norm1(resid_BTD + block.dropout(attn_BTD)),
+            join_mlp=lambda resid_BTD, mlp_BTD: block.norm2(resid_BTD + block.dropout(mlp_BTD)),
+        )
 
 
 def _positions(n_ctx: int, d_model: int) -> torch.Tensor:

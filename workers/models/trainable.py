@@ -1,9 +1,9 @@
-"""What training needs of a model, and what all models trained here share: one forward pass, read at sites or whole."""
+"""The base class of models that are trained here: one forward pass, read at sites or to its end."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,13 +13,14 @@ from torch.nn import functional
 from service.contracts.sites import Site
 from service.errors import InvalidInput
 from workers.models.interface import ModelSizes
+from workers.models.stream import BlockParts, Stream, read_sites, walk_blocks
 
 
 class TrainableModel(nn.Module, ABC):
     """A decoder whose loss is computed from `hidden` and the output map, without all logits at once.
 
-    Shapes: B batch, T positions, V d_vocab, D the stored width: d_model, or a little more, filled up with zeros.
-    Attention is causal, so tokens padded on the right are seen by nobody before them. It is also a `HookedModel`.
+    Shapes: B batch, T positions, V d_vocab, D the stored width: d_model, or a little more, padded with zeros.
+    Attention is causal, so tokens padded on the right change no vector before them. It is also a `HookedModel`.
     """
 
     sizes: ModelSizes
@@ -44,32 +45,40 @@ class TrainableModel(nn.Module, ABC):
         """`total`, and `without_embeddings`: without the embedding and the output map (a final norm counts)."""
 
     def unpadded_shapes(self) -> dict[str, torch.Size]:
-        """Of every parameter, the shape without the zeros it is filled up with."""
+        """The shape of every parameter without padding, by name."""
         return {name: parameter.shape for name, parameter in self.named_parameters()}
 
     @abstractmethod
-    def _stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
-        """(B, T, D) at every site in the order of the forward pass; `final_norm_out` comes last."""
+    def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(B, T, D) residual stream before the first block, of (B, T) int64 tokens."""
+
+    @abstractmethod
+    def _parts(self, block: nn.Module) -> BlockParts:
+        """The parts of one of `blocks`."""
+
+    def _final_norm(self, resid_BTD: torch.Tensor) -> torch.Tensor:
+        """(B, T, D) → (B, T, D): the norm after the last block; by default there is none."""
+        return resid_BTD
 
     def compile_blocks(self, backend: str | Callable[..., Any] = "inductor") -> None:
-        """Compile the parts between the sites of every block, in place, at first use; no weight changes its name."""
+        """Compile the parts between the sites of every block in place, at first use; weights keep their names."""
         for block in self.blocks:
             for part in block.children():
                 part.compile(backend=backend)
 
     def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(B, T, D) vectors to which the output map is applied, of (B, T) int64 tokens.
+        """(B, T, D) inputs of the output map for (B, T) int64 tokens.
 
         Raises:
             InvalidInput: T is more than `sizes.n_ctx`.
         """
         vectors_BTD = torch.empty(0)
-        for _, vectors_BTD in self._checked_stream(tokens):  # noqa: B007 (the last is the answer)
+        for _, vectors_BTD in self._stream(tokens):  # noqa: B007 (the last is the answer)
             pass
         return vectors_BTD
 
     def logits(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(B, T, V) logits of the next token, written plainly."""
+        """(B, T, V) logits of the next token, all held at once."""
         return functional.linear(self.hidden(tokens), self.output_weight, self.output_bias)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -79,20 +88,16 @@ class TrainableModel(nn.Module, ABC):
     @torch.inference_mode()
     def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
         """(B, T, d_model) at each site, dropout off; see `HookedModel.read`. Raises what `hidden` raises."""
-        wanted, found = set(sites), dict[Site, torch.Tensor]()
         was_training = self.training
         self.eval()
         try:
-            for site, vectors_BTD in self._checked_stream(tokens):
-                if site in wanted:
-                    found[site] = vectors_BTD[..., : self.sizes.d_model]
-                    if len(found) == len(wanted):
-                        break
+            found = read_sites(self._stream(tokens), sites)
         finally:
             self.train(was_training)
-        return found
+        return {site: vectors_BTD[..., : self.sizes.d_model] for site, vectors_BTD in found.items()}
 
-    def _checked_stream(self, tokens: torch.Tensor) -> Iterator[tuple[Site, torch.Tensor]]:
+    def _stream(self, tokens: torch.Tensor) -> Stream:
         if tokens.shape[1] > self.sizes.n_ctx:
             raise InvalidInput(f"the model reads at most {self.sizes.n_ctx} tokens, not {tokens.shape[1]}")
-        return self._stream(tokens)
+        blocks = [self._parts(block) for block in self.blocks]
+        return walk_blocks(self._embed(tokens), blocks, self._final_norm)

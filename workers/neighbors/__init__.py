@@ -1,35 +1,41 @@
 """Exact nearest neighbours and the statistics of their distances. Pure: arrays in, arrays and frozen dataclasses out.
 
-The answer
-    reference.py      float64 brute force that defines it
+A search computes all pairs in low precision with rigorous error bounds (the filter), keeps the pairs that the bounds
+cannot exclude (the candidates), computes their distances in float64 from the stored rows (rescoring), and searches the
+few rows that still have too many candidates in float64 (the float64 level). Every returned neighbour is thereby proved.
+
+The question and the answer
+    question.py       database, nested prefixes, queries, k
     permutation.py    the seeded order whose prefixes are the fractions
-    answers.py        from settled pairs to the neighbours of each row
-    statistics.py     distributions, histograms, duplicates
-    null_model.py     what a Gaussian of the same mean and covariance would give
+    reference.py      float64 brute force: the definition of the answer
+    answers.py        from rescored pairs to the neighbours of each query
+    statistics.py     distributions, duplicates
+    null_model.py     the same distances in Gaussian data of the same mean and covariance
 
 The exact engine, in the order of its work
-    exact.py          the whole of it, in one function
-    preparing.py      what comes before the first tile
-    stored.py         rows where they lie, and their centred form
-    plan.py           which low-precision format filters, by measurement
-    layout.py         rows into slots, blocks and nested prefixes
-    encoding.py       rows in that format: one matrix product gives half squared distances
-    side.py           the queries, or the database, encoded
-    duplicates.py     rows equal to the last bit, settled before the search
-    tile.py           one tile of products (fused_tile.py: on a GPU, by Triton)
+    exact.py          the engine as a whole
+    options.py        device, number format, tile size
+    preparing.py      centre, choose a format, lay out, encode
+    stored.py         rows as they are stored, and their centred form
+    formats.py        the choice of the filter's number format, by measurement
+    layout.py         slots, blocks of 64 slots, nested prefixes
+    encoding.py       rows in that format; one matrix product gives half squared distances, with error bounds
+    side.py           the encoded queries, or the encoded database
+    duplicates.py     rows equal to the last bit, resolved before the search
+    tile.py           one tile of products (fused_tile.py: by a Triton kernel on a GPU)
     filtering.py      all pairs, tile by tile → bounds and candidates
-    candidates.py     the algebra of bounds and candidates: tiles in any order, anywhere
+    candidates.py     the state that tiles add to; states merge in any order
     pairs.py          lists of pairs
-    settling.py       true distances of candidates, in float64
-    float64_level.py  rows that nothing cheaper settles (float64_tile.py: its tiles)
-    certificate.py    the rounding bounds of float32 and float64 products
-    counting.py       rows within radii
-    strips.py         the tiles in parts of equal size
-    splitting.py      one search by several workers: plan, states of parts, settling
-    ticking.py        being told how far it is
+    rescoring.py      distances of candidates in float64, by direct subtraction
+    float64_level.py  rows with too many candidates (float64_tile.py: its tiles)
+    certificate.py    rounding bounds of float32 and float64 products
+    counting.py       number of rows within radii
+    strips.py         the tiles cut into parts of equal size
+    splitting.py      one search by several workers: plan, states of parts, answer
+    ticking.py        progress callbacks
 
 FAISS beside it
-    faiss_index.py    its indices and their cache (the only file that imports faiss)
-    faiss_search.py   nested search by them; flat is certified
-    approximation.py  recall and bias of the others
+    faiss_index.py    its flat, IVF and HNSW indices (the only file that imports faiss)
+    faiss_search.py   nested search by them; flat is certified, by rescoring and a rounding bound
+    approximation.py  recall and bias of the approximate ones
 """

@@ -1,4 +1,4 @@
-"""From settled pairs to the neighbours of each query in each prefix."""
+"""From rescored pairs to the neighbours of each query in each prefix."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Neighbors:
     """The k nearest admissible rows of each query within one prefix.
 
     Attributes:
-        rows: (m,) ids of the queries; of a set searched in itself, the prefix's rows in the order of the permutation.
-        distances: (m, k) float64, nearest first; inf where `exclude` leaves fewer than k.
-        ids: (m, k) int64; −1 likewise.
-        certified: share of rows proved; 1.0 from an exact engine, always.
+        rows: (m,) ids of the queries; where a set is searched in itself, the prefix's rows in permutation order.
+        distances: (m, k) float64, nearest first; inf where fewer than k rows are admissible.
+        ids: (m, k) int64 ids of the neighbours; −1 where there is none.
+        certified: share of the rows whose neighbours are proved; always 1.0 from an exact engine.
     """
 
     rows: Array
@@ -32,30 +32,30 @@ class Neighbors:
 
     @classmethod
     def without_any(cls, rows: Array, k: int) -> Neighbors:
-        """Queries to which no row is admissible."""
+        """The answer for queries that have no admissible row."""
         return cls(rows, np.full((len(rows), k), np.inf), np.full((len(rows), k), -1, dtype=np.int64), 1.0)
 
 
 def nearest_pairs(
-    settled: Pairs, scale: float, query_ids: Tensor, pattern_ids: Tensor, asked: Sequence[Tensor], k: int
+    rescored: Pairs, scale: float, query_ids: Tensor, database_ids: Tensor, prefix_queries: Sequence[Tensor], k: int
 ) -> list[Neighbors]:
     """The k nearest of each query in each prefix, equal distances by the smaller id.
 
     Args:
-        settled: pairs of slots with their distances, times `scale`; a pair may come twice.
-        query_ids, pattern_ids: row id of each slot.
-        asked: ids of the queries of each prefix; each a prefix of the next.
+        rescored: pairs of slots with their distances, times `scale`; a pair may come twice.
+        query_ids, database_ids: row id of each slot.
+        prefix_queries: ids of the queries of each prefix; each a prefix of the next.
     """
     places = torch.full((int(query_ids.max()) + 1,), -1)
-    places[asked[-1]] = torch.arange(len(asked[-1]))
-    place, ids = places[query_ids[settled.rows]].numpy(), pattern_ids[settled.columns].numpy()
-    distances, first = (settled.uppers / scale).numpy(), settled.prefixes.numpy()
+    places[prefix_queries[-1]] = torch.arange(len(prefix_queries[-1]))
+    place, ids = places[query_ids[rescored.rows]].numpy(), database_ids[rescored.columns].numpy()
+    distances, first = (rescored.uppers / scale).numpy(), rescored.prefixes.numpy()
     ranked = np.lexsort((ids, distances, place))
     place, ids, distances, first = place[ranked], ids[ranked], distances[ranked], first[ranked]
     again = np.zeros(len(place), dtype=bool)
     again[1:] = (place[1:] == place[:-1]) & (ids[1:] == ids[:-1])
     answers = []
-    for prefix, rows in enumerate(asked):
+    for prefix, rows in enumerate(prefix_queries):
         here = (first <= prefix) & ~again
         at = place[here]
         rank = np.arange(len(at)) - np.searchsorted(at, at)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.exact import exact_for_rows
-from workers.neighbors.preparing import Means
-from workers.neighbors.stored import StoredRows
+from workers.neighbors.options import SearchOptions
+from workers.neighbors.question import Question
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Approximation:
-    """Of one prefix; the biases are over the rows for which the engine found any neighbour.
+    """Recall and bias of one prefix; the biases are over the rows for which the engine found any neighbour.
 
     Attributes:
         rows: sampled rows that have a neighbour.
@@ -32,21 +32,13 @@ class Approximation:
 
 
 def measure_approximation(
-    stored: StoredRows,
-    permutation: Array,
-    sizes: Sequence[int],
-    answers: Sequence[Neighbors],
-    *,
-    rows: int,
-    codes: Array | None = None,
-    means: Means | None = None,
+    question: Question, answers: Sequence[Neighbors], *, rows: int, options: SearchOptions = SearchOptions()
 ) -> list[Approximation | None]:
     """Search the first `rows` rows of each prefix again, exactly; None for a prefix whose sample has no neighbours."""
-    order = permutation[: sizes[-1]]
-    sample = order[:rows]
-    codes = np.arange(len(stored)) if codes is None else codes
-    exact = exact_for_rows(stored, order, sizes, sample, codes=codes, means=means)
-    return [_compare(found, true, min(rows, size)) for found, true, size in zip(answers, exact, sizes, strict=True)]
+    sample = question.order[:rows].numpy()
+    exact = exact_for_rows(replace(question, k=1), sample, options)
+    triples = zip(answers, exact, question.sizes, strict=True)
+    return [_compare(found, true, min(rows, size)) for found, true, size in triples]
 
 
 def _compare(found: Neighbors, exact: Neighbors, rows: int) -> Approximation | None:

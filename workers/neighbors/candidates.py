@@ -1,9 +1,9 @@
-"""What is known of each row before anything is settled: an upper bound, and the rows that could still be neighbours.
+"""The state of a search between filter and rescoring: an upper bound per query, and its candidates.
 
-A state keeps, for each row and nested prefix, the k best upper bounds (of k different database rows), and as
-candidates every database row whose lower bound does not exceed the worst of them. Merging two states and pruning is
-associative and commutative, because pruning by an early, looser bound never drops what the final bound would keep:
-tiles can be searched in any order, anywhere.
+A state keeps, for each row (query) and nested prefix, the k smallest upper bounds (of k different database rows), and
+as candidates every database row whose lower bound does not exceed the largest of these k. A pair that is dropped is
+farther than k other rows. Merging two states and pruning is associative and commutative, because an early, looser
+upper bound never drops a pair that the final one would keep: tiles can be searched in any order and on any machine.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-MOST_CANDIDATES = 512  # of one row, or 8 k for each prefix; with more it is lifted to a level that needs no list
+MOST_CANDIDATES = 512  # per row, or 8 k for each prefix; a row with more is searched by the float64 level
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Prefixes:
     """Which nested prefixes a row and a column (a database row) take part in.
 
     Attributes:
-        of_row: (m,) int64 first prefix that asks this row.
+        of_row: (m,) int64 first prefix that has this row as a query.
         of_column: (n,) int64 first prefix whose database contains the column.
         count: number of prefixes.
     """
@@ -33,7 +33,7 @@ class Prefixes:
 
 @dataclass(frozen=True)
 class Saved:
-    """The upper bounds of some rows, and the number of additions, at one moment."""
+    """A copy of the upper bounds of some rows, and the number of additions so far."""
 
     best: list[tuple[slice, Tensor]]
     added: int
@@ -45,7 +45,7 @@ class CandidateState:
 
     Attributes:
         best: (m, prefixes, k) float32, ascending: the k best upper bounds; inf where there are fewer.
-        lifted: (m,) bool: rows with too many candidates to list; a higher level must search them from scratch.
+        lifted: (m,) bool: rows with too many candidates to list; the float64 level searches them from scratch.
         rows, columns: (candidates,) int32.
         lowers: (candidates,) float32.
     """
@@ -59,19 +59,19 @@ class CandidateState:
 
     @property
     def size(self) -> int:
-        """Candidates held, those not yet pruned included."""
+        """Number of candidates, including those not yet pruned."""
         return len(self.rows) + sum(len(lowers) for _, _, lowers in self._added)
 
     def limits(self, prefixes: Prefixes, rows: Tensor, of_column: Tensor) -> Tensor:
-        """The k-th best upper bound of each row in the first prefix that holds both it and its column.
+        """The k-th smallest upper bound of each row in the first prefix that holds both it and its column.
 
-        −1, so that nothing is kept, for rows that were lifted.
+        −1 for lifted rows, so that nothing is kept.
         """
         limits = self.best[rows, torch.maximum(prefixes.of_row[rows], of_column), -1]
         return limits.masked_fill_(self.lifted[rows], -1.0)
 
     def offer(self, first: int, rows: slice, uppers: Tensor) -> None:
-        """Upper bounds (len(rows), ≤ k) of different columns that belong to prefix `first` and all later ones."""
+        """Take (len(rows), ≤ k) upper bounds of different columns in account, for prefix `first` and all later ones."""
         k = self.best.shape[2]
         if k == 1:
             self.best[rows, first:, 0] = torch.minimum(self.best[rows, first:, 0], uppers)
@@ -81,21 +81,21 @@ class CandidateState:
             self.best[rows, prefix] = both.topk(k, dim=1, largest=False, sorted=True).values
 
     def save(self, *rows: slice) -> Saved:
-        """What `restore` needs to undo everything that is done to some rows from now on."""
+        """A copy from which `restore` undoes every later change of some rows."""
         return Saved([(part, self.best[part].clone()) for part in rows], len(self._added))
 
     def restore(self, saved: Saved) -> None:
-        """Undo what was offered and added since `saved`."""
+        """Undo all offers and additions since `saved`."""
         for rows, best in saved.best:
             self.best[rows] = best
         del self._added[saved.added :]
 
     def add(self, rows: Tensor, columns: Tensor, lowers: Tensor) -> None:
-        """More candidates, to be pruned later."""
+        """Add candidates; they are pruned later."""
         self._added.append((rows.int(), columns.int(), lowers))
 
     def prune(self, prefixes: Prefixes) -> None:
-        """Drop the candidates beyond their row's upper bound, and lift the rows that still have too many."""
+        """Drop the candidates beyond their row's upper bound, and mark the rows that still have too many as lifted."""
         parts = [(self.rows, self.columns, self.lowers), *self._added]
         self._added.clear()
         kept = [self._within(part, prefixes) for part in parts]
@@ -113,7 +113,7 @@ class CandidateState:
 
 
 def no_candidates(prefixes: Prefixes, k: int) -> CandidateState:
-    """The state before anything was searched: the neutral element of `merge_candidates`."""
+    """The state before the first tile: the neutral element of `merge_candidates`."""
     device, m = prefixes.of_row.device, len(prefixes.of_row)
     best = torch.full((m, prefixes.count, k), torch.inf, device=device)
     lifted = torch.zeros(m, dtype=torch.bool, device=device)
@@ -122,7 +122,7 @@ def no_candidates(prefixes: Prefixes, k: int) -> CandidateState:
 
 
 def merge_candidates(a: CandidateState, b: CandidateState, prefixes: Prefixes) -> CandidateState:
-    """The state of two disjoint parts of the tiles together."""
+    """The state of two disjoint sets of tiles together."""
     k = a.best.shape[2]
     best = torch.cat([a.best, b.best], dim=2).topk(k, dim=2, largest=False, sorted=True).values
     none = no_candidates(prefixes, k)

@@ -1,8 +1,8 @@
-"""Rows that are equal to the last bit, found before the search.
+"""Duplicates, rows that are equal to the last bit, are found and resolved before the search.
 
-Real text repeats itself, and equal contexts give equal rows. A row with k duplicates has its k neighbours, at distance
-0, without a search; and of many equal rows a few speak for all, to every other row. So a thousand copies cost what
-two do, and which of the copies is named does not depend on the search (the smallest admissible ids).
+Text repeats itself, and equal contexts give equal rows. A row with k duplicates has its k neighbours, at distance 0,
+without a search. For all other rows a few representatives stand for the whole group. A thousand copies therefore cost
+as much as two, and which copies are returned (those of the smallest admissible ids) does not depend on the search.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ Array = np.ndarray
 _BLOCK_PAIRS = 4096
 
 
-def settle_duplicates(search: Search, state: CandidateState) -> Pairs:
-    """Pairs of equal rows, at distance 0, enough for every row that has k of them; such rows ask no more.
+def resolve_duplicates(search: Search, state: CandidateState) -> Pairs:
+    """Pairs of equal rows, at distance 0, enough for every row that has k duplicates; such rows need no search.
 
-    Of the equal rows of one stretch, representatives stay in the database: at most k of one code, 2 k in all, so that
-    whatever code is excluded leaves k. The others leave the search, unless they still have to ask.
+    Among the equal rows of one stretch at most k of one code, and 2 k in all, stay in the database as representatives:
+    whichever code is excluded, k are left. The others leave the search, unless they are still needed as queries.
     """
     slots, group = _equal_rows(search)
     if not len(slots):
         return no_pairs()
     side, m, prefixes = search.database, search.queries.layout.slots, search.prefixes
-    speaks = _representatives(search, slots, group)
-    pairs = _zero_pairs(search, slots, group, speaks)
+    representative = _representatives(search, slots, group)
+    pairs = _zero_pairs(search, slots, group, representative)
     done = kth_smallest(pairs, m, prefixes.count, search.k) == 0
     state.best[done.to(state.best.device)] = -1.0
     first = prefixes.of_row[slots].cpu()
-    side.empty(slots[~speaks & done[slots, first]])
+    side.empty(slots[~representative & done[slots, first]])
     return pairs
 
 
 def _equal_rows(search: Search) -> tuple[Tensor, Tensor]:
     """Slots of rows that have an equal, ordered by group, stretch and id, and the group of each."""
     side = search.database
-    # Equal rows have equal norms and errors; few others do, and those are told apart by looking.
+    # Equal rows have equal norms and errors; rows that agree in both are then compared element by element.
     key = side.norms.cpu().view(torch.int32).long() * 2**32 + side.errors.cpu().view(torch.int32).long()
     key[side.layout.ids < 0] = -1 - torch.arange(len(key))[side.layout.ids < 0]
     _, group, count = torch.unique(key, return_inverse=True, return_counts=True)
@@ -59,20 +59,20 @@ def _equal_rows(search: Search) -> tuple[Tensor, Tensor]:
 
 
 def _representatives(search: Search, slots: Tensor, group: Tensor) -> Tensor:
-    """(slots,) bool: whether the row stays in the database for its group and stretch."""
+    """(slots,) bool: rows that represent their group in their stretch, and stay in the database."""
     prefixes = search.database.layout.slot_prefixes[slots]
     stretch = (group * search.prefixes.count + prefixes).numpy()
     codes = search.database.codes[slots].cpu().numpy()
     of_code = np.lexsort((np.arange(len(slots)), codes, stretch))
     eligible = np.empty(len(slots), dtype=bool)
     eligible[of_code] = _rank_in_runs(stretch[of_code], codes[of_code]) < search.k
-    speaks = np.zeros(len(slots), dtype=bool)
-    speaks[eligible] = _rank_in_runs(stretch[eligible]) < 2 * search.k
-    return torch.from_numpy(speaks)
+    representative = np.zeros(len(slots), dtype=bool)
+    representative[eligible] = _rank_in_runs(stretch[eligible]) < 2 * search.k
+    return torch.from_numpy(representative)
 
 
 def _rank_in_runs(*keys: Array) -> Array:
-    """Place of each element within its run of equal keys."""
+    """Index of each element within its run of equal keys."""
     if not len(keys[0]):
         return np.empty(0, dtype=np.int64)
     new = np.concatenate([[True], np.any([key[1:] != key[:-1] for key in keys], axis=0)])
@@ -80,14 +80,14 @@ def _rank_in_runs(*keys: Array) -> Array:
     return np.arange(len(new)) - np.repeat(starts, np.diff(np.append(starts, len(new))))
 
 
-def _zero_pairs(search: Search, slots: Tensor, group: Tensor, speaks: Tensor) -> Pairs:
-    """Every row of a group with every admissible representative of it."""
-    speakers = slots[speaks]
-    start = torch.searchsorted(group[speaks], group)
-    count = torch.searchsorted(group[speaks], group, right=True) - start
+def _zero_pairs(search: Search, slots: Tensor, group: Tensor, representative: Tensor) -> Pairs:
+    """Pairs of every row of a group with every admissible representative of the group."""
+    representatives = slots[representative]
+    start = torch.searchsorted(group[representative], group)
+    count = torch.searchsorted(group[representative], group, right=True) - start
     at = torch.repeat_interleave(torch.arange(len(slots)), count)
     within = torch.arange(len(at)) - torch.repeat_interleave(count.cumsum(0) - count, count)
-    rows, columns = slots[at], speakers[start[at] + within]
+    rows, columns = slots[at], representatives[start[at] + within]
     codes = search.database.codes.cpu()
     counts = codes[rows] != codes[columns]
     rows, columns = rows[counts], columns[counts]

@@ -5,11 +5,11 @@ Right and left columns of a row x' (the rounded x), and what their product sums 
     right   x' | l  h  l | p₁ p₂ p₃ | 1  1  1
     left   −x' | −h −l −l | 1  1  1 | p₁ p₂ p₃      Σ = ½‖x'‖² + ½‖y'‖² − x'·y' = ½‖x' − y'‖²
 
-p₁ + p₂ + p₃ is ½‖x'‖² in three parts. The few dimensions that would lose most by rounding (a Transformer's massive
+p₁ + p₂ + p₃ is ½‖x'‖² in three parts. The few dimensions with the largest rounding error (a Transformer's massive
 dimensions) are kept in two parts, h + l, at the cost of three more columns each. Because the product is the squared
-distance itself, rounding it to the format's few digits costs a relative, not an absolute, error.
+distance itself, rounding it to the format's few digits causes a relative error, not an absolute one.
 
-How far a product v can be from the truth, with γ of certificate.py, N = ‖x‖, e = ‖x − x'‖ measured for every row:
+Error bounds of a product v, with γ as in certificate.py, N = ‖x‖, and e = ‖x − x'‖ computed for every row:
 
     |½‖x' − y'‖² − v| ≤ relative · v + ½ γ (Nx + Ny)² + absolute    and    |‖x' − y'‖ − ‖x − y‖| ≤ ex + ey.
 """
@@ -23,7 +23,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-ABSENT = 1e29  # half squared distances are at most 2 for real rows; an empty slot or an excluded pair has more
+ABSENT = 1e29  # half squared distances of rows are at most 2; those of empty slots and excluded pairs are above this
 _EMPTY_HALF_SQ = 1e30
 _FILL = {torch.int16: 0x7F00, torch.float32: 1e38}  # 0x7F00 is 1.7e38 in bfloat16
 _ALIGNMENT = 32
@@ -34,12 +34,12 @@ _UNIT_FLOAT32 = 2.0**-24
 
 @dataclass(frozen=True)
 class Panel:
-    """Some rows, encoded.
+    """Encoded rows.
 
     Attributes:
         matrix: (m, columns) right columns.
-        norms: (m,) float32, at least ‖x‖ and ‖x'‖; 0 for empty slots.
-        errors: (m,) float32, at least ‖x − x'‖.
+        norms: (m,) float32 upper bounds on ‖x‖ and ‖x'‖; 0 for empty slots.
+        errors: (m,) float32 upper bounds on ‖x − x'‖.
     """
 
     matrix: Tensor
@@ -49,7 +49,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How rows of `d` dimensions are written in `dtype`, with the dimensions `split` in two parts each."""
+    """The format of encoded rows: `d` dimensions in `dtype`, the dimensions `split` in two parts each."""
 
     d: int
     dtype: torch.dtype
@@ -63,18 +63,18 @@ class Encoding:
 
     @property
     def gamma(self) -> float:
-        """Of the float32 accumulation; doubled for the rounding of ½‖x'‖² itself."""
+        """γ of the float32 accumulation, with twice the terms to cover the rounding of ½‖x'‖² too."""
         terms = 2 * (self.columns + 8) * _UNIT_FLOAT32
         return 1.01 * terms / (1 - terms)
 
     @property
     def relative(self) -> float:
-        """Of rounding a product to the format it comes in."""
+        """Relative rounding error of a product that is returned in a 16-bit format."""
         return 1.01 * 2.0**-8 if self._rounded_products else 0.0
 
     @property
     def absolute(self) -> float:
-        """Of what lies under the smallest numbers of the format."""
+        """Absolute error from numbers below the smallest of the format."""
         return 2.0**-23 if self.dtype == torch.float16 else 2.0**-100
 
     @property
@@ -82,9 +82,9 @@ class Encoding:
         return str(self.dtype).removeprefix("torch.")
 
     def encode(self, rows: Tensor, present: Tensor | None = None) -> Panel:
-        """Encode (m, d) float32 `rows`; those not `present` are made farther than any row."""
+        """Encode (m, d) float32 `rows`; rows that are not `present` become farther than any row."""
         rows = rows.to(self.device)
-        if present is not None:  # what stands in for an empty slot may be anything, not even finite
+        if present is not None:  # the row read for an empty slot may hold any value, even inf or nan
             rows = rows.masked_fill(~present.to(self.device)[:, None], 0.0)
         rounded = rows.to(self.dtype)
         represented = rounded.float()
@@ -106,7 +106,7 @@ class Encoding:
             matrix[:, self._half_sq.start + part] = piece
             half_sq = torch.where(half_sq < ABSENT, half_sq - piece.double(), 0.0)
         matrix[:, self._ones] = 1
-        # float32 rows are within 2⁻²³ of the stored ones; sums of squares within γ of themselves.
+        # The relative error of the float32 rows is at most 2⁻²³, that of a sum of squares at most γ.
         errors = errors * (1 + self.gamma) + 2.0**-22 * norms + 1e-30
         norms = (norms + errors) * (1 + self.gamma)
         if present is not None:
@@ -114,11 +114,11 @@ class Encoding:
         return Panel(matrix, norms, errors)
 
     def empty_row(self) -> Tensor:
-        """(columns,) what `encode` writes for a row that is not present."""
+        """(columns,) the right columns of a row that is not present."""
         return self.encode(torch.zeros(1, self.d), torch.tensor([False])).matrix[0]
 
     def left(self, right: Tensor) -> Tensor:
-        """The left columns of rows from their right ones."""
+        """The left columns of rows, from their right columns."""
         left = -right
         m = len(self.split)
         low, high = slice(self.d, self.d + m), slice(self.d + m, self.d + 2 * m)
@@ -131,12 +131,12 @@ class Encoding:
         if self.dtype == torch.float32:
             return left @ right.T
         if self._rounded_products:
-            # bfloat16 numbers ≥ 0 are ordered as their bits, and torch finds minima of int16 five times faster.
+            # bfloat16 numbers ≥ 0 have the order of their bits, and torch computes minima of int16 five times faster.
             return (left @ right.T).view(torch.int16)
         return torch.mm(left, right.T, out_dtype=torch.float32)
 
     def exclude(self, product: Tensor, pairs: Tensor) -> None:
-        """Make the `pairs`, an (a, b) mask, farther than any row."""
+        """Set the products of the masked `pairs`, (a, b) bool, above those of any rows."""
         product.masked_fill_(pairs, _FILL[product.dtype])
 
     def values(self, product: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ class Encoding:
 
 
 def choose_encoding(sample: Tensor, dtype: torch.dtype, device: torch.device) -> Encoding:
-    """The encoding for rows like the (m, d) float32 `sample`: its most costly dimensions are kept in two parts."""
+    """The encoding for rows like the (m, d) float32 `sample`; the dimensions with most error are kept in two parts."""
     d = sample.shape[1]
     if dtype == torch.float32:
         return Encoding(d, dtype, torch.empty(0, dtype=torch.int64, device=device), device)

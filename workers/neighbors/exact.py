@@ -1,39 +1,35 @@
 """Exact nearest neighbours within nested prefixes: one pass over half of all pairs, every row certified.
 
-    preparing      what comes before the first tile:
-    stored         rows where they lie, and their centred form
-    layout         rows into slots; prefixes are unions of stretches of blocks
-    plan           which low-precision format filters, by measurement
-    encoding       rows in that format, so that one matrix product gives half squared distances
-    duplicates     rows equal to the last bit: settled before the search
-    filtering      all pairs, tile by tile → upper bounds, and the pairs that may be neighbours
-    settling       those pairs in float64 by direct subtraction
-    float64_level  rows that neither could settle
+The filter computes all pairs, tile by tile, in a low-precision format, with rigorous lower and upper bounds on each
+distance (encoding, filtering). A pair stays a candidate while its lower bound does not exceed the k-th smallest upper
+bound of its query (candidates). Candidates are rescored in float64 by direct subtraction of the stored rows
+(rescoring). Rows with too many candidates are searched in float64 (float64_level). Rows equal to the last bit are
+resolved before the first tile (duplicates).
 
-Each level keeps everything that its rigorous error bound cannot exclude, so the answer is the reference's whatever
-the format, the tile, the order or the device.
+Certificate: no level drops a pair that its bounds cannot exclude, so the answer is that of the float64 reference,
+whatever the format, the tile, the order of the tiles or the device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from service.errors import InvalidInput
 from workers.neighbors.answers import Neighbors, nearest_pairs
 from workers.neighbors.candidates import CandidateState, no_candidates
-from workers.neighbors.duplicates import settle_duplicates
+from workers.neighbors.duplicates import resolve_duplicates
 from workers.neighbors.filtering import Search, search_panel
 from workers.neighbors.float64_level import search_float64
+from workers.neighbors.formats import FormatTrial
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs
-from workers.neighbors.plan import FormatTrial
-from workers.neighbors.preparing import Means, prepare_search
-from workers.neighbors.settling import settle
+from workers.neighbors.preparing import prepare_search
+from workers.neighbors.question import Question
+from workers.neighbors.rescoring import rescore
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
@@ -43,15 +39,16 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class SearchWork:
-    """What each level did.
+    """The work of each level, for the provenance of a report (the field names are JSON keys of stored reports).
 
     Attributes:
-        format, tile, fused: of the filter, as used; `fused`: tiles by a Triton kernel.
-        trials: what was measured to choose the format.
-        slot_pairs: pairs the filter looked at.
-        candidates: pairs it could not exclude; of them `settled` decided the answer, after float64.
-        duplicates: rows settled by an equal row before the search.
-        float64_rows: rows that went to the float64 level: too many candidates, or a bound contradicted.
+        format, tile, fused: number format and tile size of the filter, and whether a Triton kernel computed the tiles.
+        trials: the measurements by which the format was chosen.
+        slot_pairs: pairs that the filter computed.
+        candidates: pairs that the filter could not exclude.
+        settled: candidates that are among the k nearest after rescoring.
+        duplicates: rows that have an equal row.
+        float64_rows: rows searched by the float64 level: too many candidates, or a contradicted bound.
     """
 
     format: str
@@ -67,92 +64,54 @@ class SearchWork:
 
 @dataclass(frozen=True)
 class Task:
-    """A search whose panels can begin.
+    """A prepared search.
 
     Attributes:
-        state: to which every tile is added, or the merged state of parts.
-        query_ids, pattern_ids: (slots,) row ids, of duplicates too, which have left the search.
-        duplicates: pairs settled before the first panel.
+        state: the state that every tile is added to, or the merged state of parts.
+        query_ids, database_ids: (slots,) row ids, including those of duplicates that left the search.
+        duplicates: pairs at distance 0, resolved before the first tile.
     """
 
     search: Search
     state: CandidateState
     query_ids: Tensor
-    pattern_ids: Tensor
+    database_ids: Tensor
     duplicates: Pairs
     trials: list[FormatTrial]
 
 
 def exact_neighbors(
-    stored: StoredRows,
-    permutation: Array,
-    sizes: Sequence[int],
-    *,
-    k: int = 1,
-    codes: Array | None = None,
-    queries: StoredRows | None = None,
-    query_codes: Array | None = None,
-    means: Means | None = None,
-    tick: Tick = lambda share: None,
+    question: Question, options: SearchOptions = SearchOptions(), tick: Tick = lambda share: None
 ) -> tuple[list[Neighbors], SearchWork]:
-    """The k nearest of each row within the first `sizes[p]` rows of `permutation`, for each p.
+    """The k nearest database rows of each query in each prefix.
 
     Args:
-        stored: (n, d) database; all returned distances are computed from its rows as stored, in float64.
-        permutation: (n,) row ids; every prefix is the database of one answer.
-        sizes: increasing; sizes below 2 give rows without neighbours.
-        codes: (n,) int64; rows of equal code do not count for each other. None: only a row itself does not.
-        queries: (m, d) other rows that ask instead of the database's own; then every query asks in every prefix.
-        query_codes: (m,) int64, compared with `codes`. None: all rows count for every query.
-        tick: told the share of pairs done, after each tile; what it raises ends the search.
+        tick: called with the share of pairs done, after each tile; an exception that it raises ends the search.
 
     Raises:
-        InvalidInput: the sizes decrease, or the dimensions differ.
         NonFiniteData: a row is not finite, or squared norms overflow a double.
         OutOfMemory: the device does not hold the smallest tile.
     """
-    if any(low > high for low, high in pairwise(sizes)):
-        raise InvalidInput("the sizes of nested prefixes must not decrease")
-    if queries is not None and queries.d != stored.d:
-        raise InvalidInput(f"queries have {queries.d} dimensions, the database {stored.d}", field="reference")
-    order = torch.from_numpy(np.ascontiguousarray(permutation[: sizes[-1]], dtype=np.int64))
-    asking = order if queries is None else torch.arange(len(queries))
-    if not len(order) or not len(asking):
-        rows = [order[:size] if queries is None else asking for size in sizes]
-        return [Neighbors.without_any(part.numpy(), k) for part in rows], _no_work()
-    means = means or Means()
-    search, trials = prepare_search(
-        stored, order, sizes, k=k, codes=codes, queries=queries, query_codes=query_codes, means=means
-    )
-    task = begin(search, trials)
-    search_tiles(search, task.state, Part(), tick)
-    return answer(task, [order[:size] if queries is None else asking for size in sizes])
+    if not len(question.order) or not len(question.query_ids):
+        return [Neighbors.without_any(ids.numpy(), question.k) for ids in question.prefix_queries], _no_work()
+    task = begin(*prepare_search(question, options))
+    search_tiles(task.search, task.state, Part(), tick)
+    return answer(task, question.prefix_queries)
 
 
-def exact_for_rows(
-    stored: StoredRows,
-    order: Array,
-    sizes: Sequence[int],
-    rows: Array,
-    *,
-    codes: Array,
-    k: int = 1,
-    means: Means | None = None,
-) -> list[Neighbors]:
-    """The k nearest of some `rows` of the set only, in every prefix; arguments as `exact_neighbors`."""
-    asking = StoredRows(stored.take(torch.from_numpy(rows)).numpy())
-    found, _ = exact_neighbors(
-        stored, order, sizes, k=k, codes=codes, queries=asking, query_codes=codes[rows], means=means
-    )
-    return found
+def exact_for_rows(question: Question, rows: Array, options: SearchOptions = SearchOptions()) -> list[Neighbors]:
+    """The k nearest of some `rows` of the database only, in every prefix; a row is not its own neighbour."""
+    chosen = StoredRows(question.database.take(torch.from_numpy(rows)).numpy())
+    codes = question.database_codes
+    return exact_neighbors(replace(question, codes=codes, queries=chosen, query_codes=codes[rows]), options)[0]
 
 
 def begin(search: Search, trials: list[FormatTrial]) -> Task:
-    """The state before the first panel: rows equal to the last bit are settled."""
+    """The search before its first tile, with duplicates resolved."""
     state = no_candidates(search.prefixes, search.k)
-    query_ids, pattern_ids = search.queries.layout.ids.clone(), search.database.layout.ids.clone()
-    duplicates = settle_duplicates(search, state) if search.symmetric else no_pairs()
-    return Task(search, state, query_ids, pattern_ids, duplicates, trials)
+    query_ids, database_ids = search.queries.layout.ids.clone(), search.database.layout.ids.clone()
+    duplicates = resolve_duplicates(search, state) if search.symmetric else no_pairs()
+    return Task(search, state, query_ids, database_ids, duplicates, trials)
 
 
 def search_tiles(search: Search, state: CandidateState, part: Part, tick: Tick) -> None:
@@ -169,25 +128,25 @@ def search_tiles(search: Search, state: CandidateState, part: Part, tick: Tick) 
         search_panel(search, panel, state, tile_done, columns)
 
 
-def answer(task: Task, asked: Sequence[Tensor]) -> tuple[list[Neighbors], SearchWork]:
-    """Settle what the state of all panels leaves open: the neighbours of the rows `asked` in each prefix."""
-    settled, work = finish(task)
+def answer(task: Task, prefix_queries: Sequence[Tensor]) -> tuple[list[Neighbors], SearchWork]:
+    """The neighbours of the queries of each prefix, once the state holds all tiles."""
+    rescored, work = finish(task)
     scale, k = task.search.database.rows.scale, task.search.k
-    return nearest_pairs(settled, scale, task.query_ids, task.pattern_ids, asked, k), work
+    return nearest_pairs(rescored, scale, task.query_ids, task.database_ids, prefix_queries, k), work
 
 
 def finish(task: Task) -> tuple[Pairs, SearchWork]:
-    """Settle what the state of all panels leaves open."""
+    """Rescore the candidates of the state of all tiles, and search the remaining rows in float64."""
     search, state = task.search, task.state
     state.prune(search.prefixes)
     rows, columns = state.rows.long().cpu(), state.columns.long().cpu()
-    # Equal rows tie; which of them is settled must not depend on the order in which tiles were searched or merged.
+    # Equal distances tie; which pair is kept must not depend on the order in which tiles were searched or merged.
     order = torch.argsort(rows * 2**32 + columns)
     rows, columns = rows[order], columns[order]
     first = torch.maximum(search.prefixes.of_row.cpu()[rows], search.prefixes.of_column.cpu()[columns])
     lowers = state.lowers.cpu()[order]
-    settled = settle(search, Pairs(rows, columns, first, lowers, lowers))
-    state.lifted |= _contradicted(task, settled).to(state.lifted.device)
+    rescored = rescore(search, Pairs(rows, columns, first, lowers, lowers))
+    state.lifted |= _contradicted(task, rescored).to(state.lifted.device)
     lifted = torch.nonzero(state.lifted.cpu() & (search.queries.layout.ids >= 0))[:, 0]
     work = SearchWork(
         format=search.database.encoding.name,
@@ -196,22 +155,22 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
         trials=task.trials,
         slot_pairs=slot_pairs(strips_of(search, Part())),
         candidates=len(rows),
-        settled=len(settled),
+        settled=len(rescored),
         duplicates=len(torch.unique(task.duplicates.rows)),
         float64_rows=len(lifted),
     )
-    return join([task.duplicates, settled, search_float64(search, lifted)]), work
+    return join([task.duplicates, rescored, search_float64(search, lifted)]), work
 
 
-def _contradicted(task: Task, settled: Pairs) -> Tensor:
-    """(slots,) bool: rows whose k-th settled distance exceeds its upper bound, so that the device cannot be trusted.
+def _contradicted(task: Task, rescored: Pairs) -> Tensor:
+    """(slots,) bool: rows whose k-th rescored distance exceeds its upper bound: the device computed a wrong product.
 
-    It never happens while products are as exact as the bounds assume; such rows go to the float64 level.
+    This cannot happen while the products satisfy the error bounds; the float64 level searches such rows again.
     """
     search, best = task.search, task.state.best[:, :, -1].cpu()
-    found = kth_smallest(join([task.duplicates, settled]), len(best), search.prefixes.count, search.k)
-    asked = torch.arange(search.prefixes.count) >= search.prefixes.of_row.cpu()[:, None]
-    return ((found > best) & asked & (best >= 0)).any(dim=1)
+    found = kth_smallest(join([task.duplicates, rescored]), len(best), search.prefixes.count, search.k)
+    is_query = torch.arange(search.prefixes.count) >= search.prefixes.of_row.cpu()[:, None]
+    return ((found > best) & is_query & (best >= 0)).any(dim=1)
 
 
 def _no_work() -> SearchWork:

@@ -1,15 +1,14 @@
-"""Nested nearest neighbours by FAISS's indices, beside our own engine.
+"""Nested nearest neighbours by FAISS's indices.
 
-Each stretch between two prefixes has an index; prefix p merges what the first p stretches returned. All candidates are
-re-scored in float64 from the stored rows, and a row itself is dropped by its id. What the flat index leaves in doubt
-by the rounding bound of its float32 distances goes to the exact engine, so `faiss-flat` is exact; IVF and HNSW are
-approximate, and say so by the recall and bias measured on a sample of rows. Rows for which they return fewer than k
-admissible rows (all candidates were of the row's own document, say) go to the exact engine too.
+Each stretch between two prefixes has an index; the answer for prefix p merges the results of the first p stretches.
+All candidates are rescored in float64 from the stored rows, and pairs of equal code are dropped. A row whose k-th
+distance does not lie below the rounding bound of the rows that the flat index left out is searched again by the exact
+engine, so `faiss-flat` is exact. IVF and HNSW are approximate; their recall and bias are measured on a sample of rows.
+A row for which they return fewer than k admissible rows is searched by the exact engine too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -20,8 +19,8 @@ from workers.neighbors.answers import Neighbors
 from workers.neighbors.certificate import float32_bound
 from workers.neighbors.exact import exact_for_rows
 from workers.neighbors.faiss_index import FlatIndex, Kind, make_index, search_index
-from workers.neighbors.settling import pair_distances
-from workers.neighbors.stored import StoredRows
+from workers.neighbors.question import Question
+from workers.neighbors.rescoring import pair_distances
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
@@ -31,7 +30,7 @@ _QUERY_BLOCK = 4096
 
 @dataclass(frozen=True)
 class FaissWork:
-    """What was done: candidates re-scored in float64, and rows that went on to the exact engine."""
+    """Number of candidates rescored in float64, and of rows searched again by the exact engine (`lifted`)."""
 
     rescored: int
     lifted: int
@@ -39,7 +38,7 @@ class FaissWork:
 
 @dataclass
 class _Best:
-    """The k best of some queries so far, and a floor: no row left out is nearer."""
+    """The k nearest rows of some queries so far, and a lower bound (`floor`) on the distance of all other rows."""
 
     distances: Array
     ids: Array
@@ -55,27 +54,20 @@ class _Best:
 
 
 def faiss_neighbors(
-    kind: Kind,
-    stored: StoredRows,
-    index: FlatIndex,
-    permutation: Array,
-    sizes: Sequence[int],
-    *,
-    k: int = 1,
-    codes: Array | None = None,
-    tick: Tick = lambda share: None,
+    engine: Kind, question: Question, index: FlatIndex, tick: Tick = lambda share: None
 ) -> tuple[list[Neighbors], FaissWork]:
-    """The k nearest within the first `sizes[p]` rows of `permutation`, for each p; arguments as `exact_neighbors`.
+    """The k nearest other rows of each row in each prefix; `tick` as in `exact_neighbors`.
 
     Args:
-        index: the rows centred and rounded to float32, which FAISS searches.
+        question: `queries` must be None.
+        index: the database rows centred and rounded to float32, which FAISS searches.
     """
-    order = permutation[: sizes[-1]]
-    codes = np.arange(len(stored)) if codes is None else codes
+    assert question.queries is None
+    order, sizes, k = question.order.numpy(), question.sizes, question.k
     answers = [Neighbors.without_any(order[:size], k) for size in sizes]
-    doubtful = [np.zeros(size, dtype=bool) for size in sizes]
+    unproved = [np.zeros(size, dtype=bool) for size in sizes]
     stretches = [order[low:high] for low, high in pairwise([0, *sizes])]
-    indices = [make_index(kind, index.rows[stretch]) if len(stretch) else None for stretch in stretches]
+    indices = [make_index(engine, index.rows[stretch]) if len(stretch) else None for stretch in stretches]
     rescored = 0
     for start in range(0, len(order), _QUERY_BLOCK):
         queries = order[start : start + _QUERY_BLOCK]
@@ -83,23 +75,25 @@ def faiss_neighbors(
         best = _Best(np.full((m, k), np.inf), np.full((m, k), -1, dtype=np.int64), np.full(m, np.inf))
         for p, size in enumerate(sizes):
             if indices[p] is not None:
-                rescored += _meet(stored, index, codes, queries, stretches[p], indices[p], best)
-            asked = np.arange(start, min(start + m, size))
-            answers[p].distances[asked], answers[p].ids[asked] = best.distances[: len(asked)], best.ids[: len(asked)]
+                rescored += _search_stretch(question, index, queries, stretches[p], indices[p], best)
+            places = np.arange(start, min(start + m, size))
+            inside = slice(0, len(places))
+            answers[p].distances[places], answers[p].ids[places] = best.distances[inside], best.ids[inside]
             kth = best.distances[:, -1]
-            proved = (kth <= best.floor) | (kth == 0) if kind == "faiss-flat" else np.isfinite(kth)
-            doubtful[p][asked] = ~proved[: len(asked)]
+            proved = (kth <= best.floor) | (kth == 0) if engine == "faiss-flat" else np.isfinite(kth)
+            unproved[p][places] = ~proved[inside]
         tick((start + m) / len(order))
-    lifted = _lift(stored, order, sizes, k, codes, answers, doubtful)
-    if kind != "faiss-flat":
+    lifted = _search_exactly(question, answers, unproved)
+    if engine != "faiss-flat":
         answers = [replace(answer, certified=0.0) for answer in answers]
     return answers, FaissWork(rescored, lifted)
 
 
-def _meet(
-    stored: StoredRows, index: FlatIndex, codes: Array, queries: Array, stretch: Array, found_in: object, best: _Best
+def _search_stretch(
+    question: Question, index: FlatIndex, queries: Array, stretch: Array, found_in: object, best: _Best
 ) -> int:
-    """Merge the candidates of one stretch into `best`; how many were re-scored."""
+    """Merge the candidates of one stretch into `best`; returns how many were rescored."""
+    stored, codes = question.database, question.database_codes
     filtered_sq, found = search_index(found_in, index.rows[queries], best.ids.shape[1] + 1 + _OVER_FETCH)
     ids = np.where(found < 0, -1, stretch[found])
     admissible = (ids >= 0) & (codes[queries][:, None] != codes[ids])
@@ -114,10 +108,11 @@ def _meet(
 
 
 def _floor(index: FlatIndex, queries: Array, last_sq: Array, best: _Best, distances: Array) -> Array:
-    """A floor under the rows that a flat index did not return; their filter distance is at least `last_sq`.
+    """(m,) lower bound on the distance of each query to the rows that a flat index did not return.
 
-    A row of norm above ‖x‖ + limit is farther than `limit`, the k-th best so far, by the triangle inequality. For the
-    others the bound holds with that norm, so that a single far outlier does not spoil it.
+    The filter distance of such a row is at least `last_sq`. Let `limit` be the k-th best distance so far. A row of
+    norm above ‖x‖ + limit is farther than `limit`, by the triangle inequality. For the others the rounding bound is
+    taken with that norm, so that a single far outlier does not loosen it.
     """
     k = best.ids.shape[1]
     limit = np.partition(np.hstack([best.distances, distances]), k - 1, axis=1)[:, k - 1]
@@ -127,24 +122,16 @@ def _floor(index: FlatIndex, queries: Array, last_sq: Array, best: _Best, distan
     return np.minimum(floor, limit)
 
 
-def _lift(
-    stored: StoredRows,
-    order: Array,
-    sizes: Sequence[int],
-    k: int,
-    codes: Array,
-    answers: list[Neighbors],
-    doubtful: list[Array],
-) -> int:
-    """Answer the rows in doubt by the exact engine, in one search; how many there were."""
-    anywhere = np.zeros(len(order), dtype=bool)
-    for mask in doubtful:
+def _search_exactly(question: Question, answers: list[Neighbors], unproved: list[Array]) -> int:
+    """Answer the unproved rows of all prefixes in one search by the exact engine; returns how many there were."""
+    anywhere = np.zeros(len(question.order), dtype=bool)
+    for mask in unproved:
         anywhere[: len(mask)] |= mask
     places = np.flatnonzero(anywhere)
     if not len(places):
         return 0
-    found = exact_for_rows(stored, order, sizes, order[places], codes=codes, k=k)
-    for answer, mask, part in zip(answers, doubtful, found, strict=True):
+    found = exact_for_rows(question, question.order.numpy()[places])
+    for answer, mask, part in zip(answers, unproved, found, strict=True):
         inside = places < len(mask)
         answer.distances[places[inside]], answer.ids[places[inside]] = part.distances[inside], part.ids[inside]
     return len(places)

@@ -1,8 +1,13 @@
-"""The filter: all pairs in low precision, tile by tile.
+"""The filter: all pairs in low precision, tile by tile, with rigorous bounds.
 
-Of a tile only the minima per row and block of columns are looked at; they give each row an upper bound, and name the
-few blocks whose pairs are looked at one by one. When rows are searched among themselves only tiles on and above the
-diagonal are computed, and each serves its rows and its columns.
+The minima of a tile per row and block of 64 columns give each row an upper bound on its k-th distance. Only blocks
+whose minimum may lie within that bound are examined pair by pair; their pairs within it become candidates. When rows
+are searched among themselves, only tiles on and above the diagonal are computed; each serves its rows and its columns.
+
+The bounds of a pair (x, y) follow from the encoding's two inequalities: with product v, e and N as in encoding.py,
+
+    ‖x − y‖ ≤ √(2 (1 + relative) v + γ (Nx + Ny)² + 2 absolute) + ex + ey,
+    ‖x − y‖ ≥ √(2 (1 − relative) v − γ (Nx + Ny)² − 2 absolute) − ex − ey.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from workers.neighbors.layout import BLOCK
 from workers.neighbors.side import Side
 from workers.neighbors.tile import PlainTile, Tile
 
-_SLACK = 1e-5  # over the float32 rounding of the bounds themselves
+_SLACK = 1e-5  # relative; more than the float32 rounding of the bounds themselves
 Cells = Callable[[Tensor, Tensor], Tensor]
 _CELLS_AT_ONCE = 2**16
 _CANDIDATES_BEFORE_PRUNING = 16  # per slot, and 4 for each neighbour and prefix at least
@@ -29,21 +34,21 @@ _LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched in what.
+    """A search, prepared: both sides encoded, and the size of its tiles.
 
     Attributes:
         queries, database: the same object when rows are searched among themselves.
-        prefixes: which prefixes their slots take part in.
-        alone: no two rows share a code: a row is only kept from meeting itself.
-        k: neighbours wanted.
+        prefixes: the prefixes that their slots belong to.
+        unique_codes: no two rows share a code, so that the only excluded pair of a row is that with itself.
+        k: neighbours per query.
         tile: slots on a side of a tile, a multiple of 64.
-        fused: only the minima of a tile leave the GPU.
+        fused: a Triton kernel computes the minima of a tile without writing its products to memory.
     """
 
     queries: Side
     database: Side
     prefixes: Prefixes
-    alone: bool
+    unique_codes: bool
     k: int
     tile: int
     fused: bool = False
@@ -53,7 +58,7 @@ class Search:
         return self.queries is self.database
 
     def panels(self) -> list[slice]:
-        """Panels of query slots: independent units of work, whose states can be merged in any order."""
+        """Panels of query slots, whose states can be computed separately and merged in any order."""
         slots = self.queries.layout.slots
         return [slice(start, min(start + self.tile, slots)) for start in range(0, slots, self.tile)]
 
@@ -61,12 +66,13 @@ class Search:
 def search_panel(
     search: Search, panel: slice, state: CandidateState, tick: Callable[[int], None], columns: slice | None = None
 ) -> None:
-    """Meet the rows of `panel` with some `columns` of the database.
+    """Add the tiles of the rows `panel` and some `columns` of the database to a state.
 
-    None: with all of it, or with the rows from `panel` on when the search is symmetric; no column may be before them.
+    A tile that does not fit into the device's memory is computed again in halves.
 
-    A tile that does not fit into the device's memory is tried again in halves. `tick` is told the slot pairs of each
-    tile done; what it raises ends the search.
+    Args:
+        tick: called with the number of slot pairs of each tile done; an exception that it raises ends the search.
+        columns: None: all, or in a symmetric search those from `panel` on; none may be before the panel.
 
     Raises:
         OutOfMemory: not even 64 columns fit.
@@ -101,9 +107,9 @@ def _search_tile(search: Search, left: Tensor, panel: slice, columns: slice, sta
 
 
 def make_tile(search: Search, left: Tensor, panel: slice, columns: slice) -> Tile:
-    """The tile of a panel's left columns and some database slots; pairs of equal code do not count."""
+    """The tile of a panel's left columns and some database slots; pairs of equal code are excluded."""
     right = search.database.right(columns)
-    skip = search.alone and search.symmetric and columns.start >= panel.stop
+    skip = search.unique_codes and search.symmetric and columns.start >= panel.stop
     codes = None if skip else (search.queries.codes[panel], search.database.codes[columns])
     if search.fused:
         from workers.neighbors.fused_tile import FusedTile  # Triton, which only CUDA builds of torch bring
@@ -113,14 +119,14 @@ def make_tile(search: Search, left: Tensor, panel: slice, columns: slice) -> Til
 
 
 def _collect(search: Search, state: CandidateState, rows: slice, columns: slice, values: Tensor, cells: Cells) -> None:
-    """Bounds and candidates of some rows from one tile: its minima per row and block, and its cells."""
+    """Add upper bounds and candidates of some rows from one tile: its minima per row and block, and its cells."""
     k = search.k
     bounds = TileBounds(search, rows, columns)
     every_row = torch.arange(rows.start, rows.stop, device=values.device)
     blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
-    wild = search.database.wild_blocks[blocks]
+    outlier = search.database.outlier_blocks[blocks]
     for prefix, segment in search.database.layout.segments(blocks):
-        part = values[:, segment].masked_fill(wild[segment], torch.inf)
+        part = values[:, segment].masked_fill(outlier[segment], torch.inf)
         nearest = part.min(dim=1, keepdim=True) if k == 1 else part.topk(min(k, part.shape[1]), dim=1, largest=False)
         state.offer(prefix, rows, bounds.uppers(nearest.values, nearest.indices + segment.start))
     for prefix, segment in search.database.layout.segments(blocks):
@@ -132,12 +138,14 @@ def _collect(search: Search, state: CandidateState, rows: slice, columns: slice,
 def pairs_below(
     bounds: TileBounds, values: Tensor, cells: Cells, limits: Tensor, segment: slice
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Rows, columns and products of all pairs of a tile whose lower bound is within their row's limit, and few others.
+    """Yield rows, columns and products of all pairs of a tile whose lower bound is within their row's limit.
+
+    Few other pairs are among them.
 
     Args:
         values: (rows, blocks) the smallest product of each row with each block; only those of `segment` are used.
         cells: (row numbers, block numbers) → (cells, 64) all products of these cells.
-        limits: (rows,); below 0 keeps nothing.
+        limits: (rows,); a negative limit selects nothing.
     """
     largest = bounds.largest_values(limits, segment)
     at, block = torch.nonzero(values[:, segment] <= largest, as_tuple=True)
@@ -149,7 +157,7 @@ def pairs_below(
 
 
 class TileBounds:
-    """Bounds of the distances of some rows to some columns, or to the nearest row of a block of columns."""
+    """Bounds on the distances of some rows to some columns, or to the nearest row of a block of columns."""
 
     def __init__(self, search: Search, rows: slice, columns: slice) -> None:
         self.encoding = search.database.encoding
@@ -159,23 +167,27 @@ class TileBounds:
         self.block_norms, self.block_errors = search.database.block_norms[blocks], search.database.block_errors[blocks]
 
     def uppers(self, values: Tensor, blocks: Tensor) -> Tensor:
-        """(m, j) over the distance to the nearest row of blocks[row]; inf where it has no admissible row."""
+        """(m, j) upper bounds on the distance to the nearest row of blocks[row]; inf where no row is admissible."""
         slack_sq = self._slack_sq(self.norms[:, None], self.block_norms[blocks])
         distances = (2 * (1 + self.encoding.relative) * values.clamp(min=0) + slack_sq).sqrt()
         uppers = (distances + self.errors[:, None] + self.block_errors[blocks]) * (1 + _SLACK)
         return uppers.masked_fill_(values >= ABSENT, torch.inf)
 
     def lowers(self, values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """(pairs,) under the distances of the pairs (rows, columns)."""
+        """(pairs,) lower bounds on the distances of the pairs (rows, columns)."""
         slack_sq = self._slack_sq(self.norms[rows], self.column_norms[columns])
         distances = (2 * (1 - self.encoding.relative) * values - slack_sq).clamp(min=0).sqrt()
         return ((distances - self.errors[rows] - self.column_errors[columns]) * (1 - _SLACK)).clamp(min=0)
 
     def largest_values(self, limits: Tensor, segment: slice) -> Tensor:
-        """(m, blocks) the product up to which a pair's lower bound can be within the row's limit.
+        """(m, blocks) the largest product for which a pair's lower bound can be within the row's limit.
 
-        `lowers` ≤ limit solved for the product, (limit + e + E)² + γ (N + M)² over 2 (1 − relative), is a sum of six
-        products of a row's number and a block's, so one thin matrix product.
+        Solving `lowers` ≤ limit for the product v gives
+
+            v ≤ ((limit + e + E)² + γ (N + M)² + 2 absolute) / (2 (1 − relative))
+
+        with e, N of the row and E, M of the block: a sum of six products of a number per row and a number per block,
+        computed as one thin matrix product.
         """
         reach = (limits * (1 + 2 * _SLACK)).clamp(max=_LONGEST) + self.errors
         norms, gamma = self.norms, self.encoding.gamma

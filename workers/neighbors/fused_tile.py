@@ -1,7 +1,7 @@
 """A tile on a GPU by Triton: the product, the exclusion and the minima in one kernel.
 
 Writing a tile of products to memory and reading it twice would take longer than computing it on tensor cores. The few
-cells that can hold a neighbour are computed again, in float32 from the encoded rows.
+cells that can hold a neighbour are computed again, in float32, from the encoded rows.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def _minima(  # noqa: ANN202
 
 
 class FusedTile:
-    """Minima of a tile without the tile."""
+    """The minima of a tile, computed without writing its products to memory."""
 
     def __init__(self, left: Tensor, right: Tensor, codes: tuple[Tensor, Tensor] | None) -> None:
-        """(m, columns) left and (n, columns) right panels; pairs of equal `codes`, (m,) and (n,), do not count."""
+        """(m, columns) left and (n, columns) right panels; pairs of equal `codes`, (m,) and (n,), are excluded."""
         m, n = len(left), len(right)
         self._left, self._right, self._codes = left, right, codes
         self._along_rows = torch.empty((m, n // BLOCK), device=left.device)

@@ -1,7 +1,7 @@
-"""Where each row stands during a search: slots, blocks of 64 slots, and tiles of blocks.
+"""The order of the rows in a search: slots, blocks of 64 slots, and tiles of blocks.
 
-A slot holds one row or none. No block straddles two stretches (the rows between two nested prefixes), so that a block
-belongs to one first prefix, and every prefix is a union of whole blocks.
+A slot holds one row or none. A stretch is the rows between two nested prefixes. No block holds rows of two stretches,
+so that each block has one first prefix, and every prefix is a union of whole blocks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Layout:
         return self.block_prefixes.repeat_interleave(BLOCK)
 
     def segments(self, blocks: slice) -> list[tuple[int, slice]]:
-        """The stretches that a range of blocks runs through: first prefix, and part of the range."""
+        """The stretches within a range of blocks: first prefix, and part of the range."""
         prefixes = self.block_prefixes[blocks]
         edges = [0, *(torch.nonzero(prefixes[1:] != prefixes[:-1])[:, 0] + 1).tolist(), len(prefixes)]
         return [(int(prefixes[low]), slice(low, high)) for low, high in pairwise(edges) if low < high]

@@ -1,7 +1,7 @@
 """The null model: nearest-neighbour distances of structureless data with the same mean and covariance.
 
 Draws y ~ N(μ, Σ) with Σ the set's covariance. Distances do not depend on μ nor on a rotation, so the draws are made in
-Σ's eigenbasis, coordinate i with variance λ_i; directions of λ_i = 0 (a covariance of deficient rank) fall away.
+Σ's eigenbasis, coordinate i with variance λ_i; directions of λ_i = 0 (a covariance of deficient rank) are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RANK_TOLERANCE = 1e-12
 
 @dataclass(frozen=True)
 class GaussianNull:
-    """Nearest-neighbour distances of sampled draws among n − 1 others, for each n asked for.
+    """Nearest-neighbour distances of sampled draws among n − 1 others, for each given n.
 
     Attributes:
         distances: one (queries,) float64 array per size.
@@ -63,13 +63,13 @@ def gaussian_null(spectrum: Array, sizes: Sequence[int], *, queries: int, seed: 
     Args:
         spectrum: (rank,) positive eigenvalues.
         sizes: increasing numbers of draws; one below 2 gives an empty array.
-        queries: how many draws ask for their nearest other draw, 8,192 at most.
+        queries: number of draws whose nearest other draw is sought, 8,192 at most.
     """
     if len(spectrum) == 0 or max(sizes) < 2:
         return GaussianNull([np.empty(0) for _ in sizes], len(spectrum))
     scale = np.sqrt(spectrum)
-    asked = _draw(seed, 0, min(_TILE_ROWS, max(sizes)), scale)[:queries]
-    nearest_sq = np.full(len(asked), np.inf)
+    query_rows = _draw(seed, 0, min(_TILE_ROWS, max(sizes)), scale)[:queries]
+    nearest_sq = np.full(len(query_rows), np.inf)
     distances = []
     done = 0
     for size in sizes:
@@ -77,22 +77,22 @@ def gaussian_null(spectrum: Array, sizes: Sequence[int], *, queries: int, seed: 
             tile_index, offset = divmod(done, _TILE_ROWS)
             stop = min(size - tile_index * _TILE_ROWS, _TILE_ROWS)
             tile = _draw(seed, tile_index, _TILE_ROWS, scale)[offset:stop]
-            nearest_sq = np.minimum(nearest_sq, _nearest_sq(asked, tile, done))
+            nearest_sq = np.minimum(nearest_sq, _nearest_sq(query_rows, tile, done))
             done += len(tile)
-        used = min(len(asked), size)
+        used = min(len(query_rows), size)
         distances.append(np.sqrt(nearest_sq[:used]) if size >= 2 else np.empty(0))
     return GaussianNull(distances, len(spectrum))
 
 
 def _draw(seed: int, tile: int, rows: int, scale: Array) -> Array:
-    """Tile `tile` of the stream of draws; the same whatever was drawn before it."""
+    """Tile `tile` of the stream of draws; it does not depend on earlier draws."""
     generator = np.random.Generator(np.random.PCG64([seed, tile]))
     return generator.standard_normal((_TILE_ROWS, len(scale)))[:rows] * scale
 
 
-def _nearest_sq(asked: Array, tile: Array, first: int) -> Array:
+def _nearest_sq(queries: Array, tile: Array, first: int) -> Array:
     """Smallest squared distance of each query to the tile's rows, itself (draw `first` + column) left out."""
-    distances_sq = (asked**2).sum(axis=1)[:, None] + (tile**2).sum(axis=1) - 2 * (asked @ tile.T)
-    query, column = np.nonzero(np.arange(len(asked))[:, None] == first + np.arange(len(tile)))
+    distances_sq = (queries**2).sum(axis=1)[:, None] + (tile**2).sum(axis=1) - 2 * (queries @ tile.T)
+    query, column = np.nonzero(np.arange(len(queries))[:, None] == first + np.arange(len(tile)))
     distances_sq[query, column] = np.inf
     return np.maximum(distances_sq.min(axis=1), 0.0)

@@ -16,8 +16,8 @@ class Pairs:
     Attributes:
         rows, columns: int64 slots of the query and of the database row.
         prefixes: int64 first prefix that holds both.
-        lowers: float32 bounds under the distances.
-        uppers: bounds over them in float32, or the distances themselves in float64 once they are settled.
+        lowers: float32 lower bounds on the distances.
+        uppers: float32 upper bounds; after rescoring, the float64 distances themselves.
     """
 
     rows: Tensor
@@ -50,9 +50,9 @@ def join(parts: Sequence[Pairs]) -> Pairs:
 
 
 def order_by_row(pairs: Pairs, values: Tensor) -> tuple[Tensor, Tensor]:
-    """The order by row, then by value (0 or more), and each place's rank within its row."""
+    """The order by row, then by value (0 or more), and the rank of each pair within its row in that order."""
     if values.dtype == torch.float32:
-        # Floats that are not negative are ordered as their bits: one sort does for both keys.
+        # Floats that are not negative have the order of their bits: one sort handles both keys.
         order = torch.argsort(pairs.rows * 2**32 + values.view(torch.int32), stable=True)
     else:
         order = torch.argsort(values, stable=True)

@@ -13,20 +13,20 @@ from workers.neighbors.layout import BLOCK, Layout
 from workers.neighbors.stored import CentredRows
 
 _ENCODED_AT_ONCE = {"cpu": 256, "cuda": 16_384}  # rows that stay in a core's cache; enough to occupy a GPU
-_WILD = 8.0  # times the median error
+_OUTLIER = 8.0  # times the median error of a block
 
 
 @dataclass
 class Side:
-    """Rows in slots, and what the filter needs to know of them.
+    """Rows in slots, encoded, with the numbers that their bounds depend on.
 
     Attributes:
-        rows: where they come from.
-        layout: where they stand.
-        codes: (slots,) int64; rows of equal code do not count for each other.
-        encoding: of the filter.
+        rows: the centred rows.
+        layout: the row of each slot.
+        codes: (slots,) int64; pairs of equal code are excluded.
+        encoding: the filter's format.
         norms, errors: (slots,) float32, see `Panel`.
-        matrix: (slots, columns) right columns of all slots, or None to encode a panel whenever it is needed.
+        matrix: (slots, columns) right columns of all slots; None: a panel is encoded whenever it is needed.
     """
 
     rows: CentredRows
@@ -46,7 +46,7 @@ class Side:
         return self.rows.stored.take(self.layout.ids[slots])
 
     def empty(self, slots: Tensor) -> None:
-        """Take some rows out of the search."""
+        """Remove some rows from the search; their slots become empty."""
         self.layout.ids[slots] = -1
         self.norms[slots], self.errors[slots] = 0.0, 0.0
         if self.matrix is not None and len(slots):
@@ -63,10 +63,10 @@ class Side:
         return self.errors.view(-1, BLOCK).amax(dim=1)
 
     @cached_property
-    def wild_blocks(self) -> Tensor:
-        """(blocks,) bool: an outlier among the block's rows makes its error useless as a bound for the others."""
+    def outlier_blocks(self) -> Tensor:
+        """(blocks,) bool: the error of one row is so large that the bound of its whole block is useless."""
         typical = self.block_errors[self.block_errors > 0]
-        return self.block_errors > _WILD * (typical.median() if len(typical) else 0)
+        return self.block_errors > _OUTLIER * (typical.median() if len(typical) else 0)
 
     def _encode(self, slots: slice) -> Panel:
         ids = self.layout.ids[slots]
@@ -74,7 +74,7 @@ class Side:
 
 
 def encode_side(rows: CentredRows, layout: Layout, codes: Tensor, encoding: Encoding, *, resident: bool) -> Side:
-    """Encode all slots; `resident` keeps the columns, else only norms and errors."""
+    """Encode all slots; keep the columns if `resident`, otherwise only norms and errors."""
     slots, device = layout.slots, encoding.device
     norms, errors = torch.empty(slots, device=device), torch.empty(slots, device=device)
     matrix = torch.empty((slots, encoding.columns), dtype=encoding.dtype, device=device) if resident else None

@@ -1,15 +1,15 @@
-"""One search by several workers: a plan, the state of each part of the tiles, and what is settled when all are merged.
+"""One search by several workers: a plan, a state for each part of the tiles, and the answer from the merged states.
 
-Parts may be searched in any order, on any device, in any format: bounds are rigorous, so whatever a part may exclude,
-the whole search may. What they share, so that slots mean the same everywhere, is in the plan: centre, scale, tile, and
-the duplicates that were settled before. The answer has the bits of a search by one worker.
+Parts may be searched in any order, on any device and in any format: the bounds are rigorous, so a pair that one part
+excludes is excluded from the whole search. The plan holds what all parts share, so that a slot is the same row in each:
+centre, scale, tile, and the duplicates resolved before. The answer equals that of one worker to the last bit.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,57 +21,34 @@ from workers.neighbors.candidates import CandidateState, no_candidates
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import SearchWork, Task, answer, begin, search_tiles
 from workers.neighbors.filtering import Search, search_panel
+from workers.neighbors.formats import FormatTrial
+from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs, kth_smallest
-from workers.neighbors.plan import FormatTrial
-from workers.neighbors.preparing import Ground, Means, prepare_search
-from workers.neighbors.stored import StoredRows
+from workers.neighbors.preparing import FixedEncoding, prepare_search
+from workers.neighbors.question import Question
 from workers.neighbors.strips import Part, slot_pairs, strips_of, tiles
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 _STATE = ("best", "lifted", "rows", "columns", "lowers")
-_TIMED_COUNTS = 1024  # rows that are counted among themselves to predict how long all take
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked; attributes as the arguments of `exact_neighbors`."""
-
-    stored: StoredRows
-    permutation: Array
-    sizes: list[int]
-    k: int = 1
-    codes: Array | None = None
-    queries: StoredRows | None = None
-    query_codes: Array | None = None
-
-    @property
-    def order(self) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self.permutation[: self.sizes[-1]], dtype=np.int64))
-
-    @property
-    def asked(self) -> list[Tensor]:
-        """Ids of the rows that ask in each prefix."""
-        if self.queries is None:
-            return [self.order[:size] for size in self.sizes]
-        return [torch.arange(len(self.queries))] * len(self.sizes)
+_TIMED_COUNTS = 1024  # rows that are counted among themselves to predict the time of the whole count
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What all parts of a search share.
+    """The values that all parts of a search share.
 
     Attributes:
-        ground: centre and scale; and format, for devices of type `device`.
+        fixed: centre and scale; and the format, for devices of type `device`.
         tile: slots on a side of a tile.
         emptied: (rows,) int64 slots of duplicates that left the search.
-        duplicate_rows, duplicate_columns: (pairs,) int64 slots of the pairs settled by them, at distance 0.
-        trials: what was measured to choose the format.
-        tiles: of the search.
-        seconds: predicted for all tiles, by the worker that planned.
+        duplicate_rows, duplicate_columns: (pairs,) int64 slots of the resolved pairs, at distance 0.
+        trials: the measurements by which the format was chosen.
+        tiles: number of tiles of the search.
+        seconds: time of all tiles, predicted by the worker that planned the search.
     """
 
-    ground: Ground
+    fixed: FixedEncoding
     device: str
     tile: int
     emptied: Tensor
@@ -82,37 +59,40 @@ class SearchPlan:
     seconds: float
 
     def arrays(self) -> dict[str, Array]:
-        """With `facts`, all of it; `read_plan` makes a plan of them again."""
-        kept = {"centre": self.ground.centre, "split": self.ground.split, "emptied": self.emptied}
+        """The arrays of the plan; `read_plan` makes a plan of these and `facts`."""
+        kept = {"centre": self.fixed.centre, "split": self.fixed.split, "emptied": self.emptied}
         kept |= {"duplicate_rows": self.duplicate_rows, "duplicate_columns": self.duplicate_columns}
         return {name: tensor.cpu().numpy() for name, tensor in kept.items()}
 
     def facts(self) -> dict[str, Any]:
-        """What is no array, as JSON."""
+        """All other fields, as JSON."""
         kept = {name: getattr(self, name) for name in ("device", "tile", "tiles", "seconds")}
-        format_name = str(self.ground.format).removeprefix("torch.")
-        return kept | {"scale": self.ground.scale, "format": format_name, "trials": [asdict(t) for t in self.trials]}
+        format_name = str(self.fixed.format).removeprefix("torch.")
+        return kept | {"scale": self.fixed.scale, "format": format_name, "trials": [asdict(t) for t in self.trials]}
 
 
 def read_plan(arrays: dict[str, Array], facts: dict[str, Any]) -> SearchPlan:
-    """The plan that gave these."""
+    """The plan with these arrays and facts."""
     read = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    ground = Ground(read["centre"], facts["scale"], getattr(torch, facts["format"]), read["split"])
+    fixed = FixedEncoding(read["centre"], facts["scale"], getattr(torch, facts["format"]), read["split"])
     trials = [FormatTrial(**trial) for trial in facts["trials"]]
     duplicates = read["emptied"], read["duplicate_rows"], read["duplicate_columns"]
-    return SearchPlan(ground, facts["device"], facts["tile"], *duplicates, trials, facts["tiles"], facts["seconds"])
+    return SearchPlan(fixed, facts["device"], facts["tile"], *duplicates, trials, facts["tiles"], facts["seconds"])
 
 
-def plan_search(question: Question, means: Means) -> tuple[SearchPlan, Search]:
-    """Centre, choose the format, settle duplicates, and time a tile; returns what `prepare_part` gives here, too."""
-    search, trials = _prepare(question, means)
+def plan_search(question: Question, options: SearchOptions) -> tuple[SearchPlan, Search]:
+    """Centre, choose the format, resolve duplicates, and time a tile.
+
+    Returns:
+        The plan, and the prepared search that `prepare_part` would return on this worker.
+    """
+    search, trials = prepare_search(question, options)
     task = begin(search, trials)
-    side, encoding = search.database, search.database.encoding
     plan = SearchPlan(
-        ground=Ground(side.rows.centre, side.rows.scale, encoding.dtype, encoding.split),
-        device=means.device.type,
+        fixed=FixedEncoding.of(search.database),
+        device=options.device.type,
         tile=search.tile,
-        emptied=torch.nonzero(task.pattern_ids != side.layout.ids)[:, 0],
+        emptied=torch.nonzero(task.database_ids != search.database.layout.ids)[:, 0],
         duplicate_rows=task.duplicates.rows,
         duplicate_columns=task.duplicates.columns,
         trials=trials,
@@ -122,42 +102,45 @@ def plan_search(question: Question, means: Means) -> tuple[SearchPlan, Search]:
     return plan, search
 
 
-def prepare_part(question: Question, plan: SearchPlan, means: Means) -> Search:
-    """What all parts of a plan are searched with on a device; one of another type chooses its own format."""
-    ground = plan.ground
-    if means.device.type != plan.device:
-        own, _ = _prepare(question, means, filtering=False)
-        encoding = own.database.encoding
-        ground = Ground(ground.centre, ground.scale, encoding.dtype, encoding.split)
-    search, _ = _prepare(question, means, ground=ground, tile=plan.tile)
+def prepare_part(question: Question, plan: SearchPlan, options: SearchOptions) -> Search:
+    """The prepared search of a plan on a device; a device of another type than the plan's chooses its own format."""
+    fixed = plan.fixed
+    if options.device.type != plan.device:
+        own, _ = prepare_search(question, options, encode=False)
+        fixed = replace(FixedEncoding.of(own.database), centre=fixed.centre, scale=fixed.scale)
+    search, _ = prepare_search(question, replace(options, tile=plan.tile), fixed=fixed)
     search.database.empty(plan.emptied)
     return search
 
 
 def search_part(search: Search, plan: SearchPlan, part: Part, tick: Tick = lambda share: None) -> CandidateState:
-    """The pruned state of a part's tiles, searched with what `prepare_part` gave."""
+    """The pruned state of a part's tiles; `search` is from `prepare_part` or `plan_search`."""
     state = _state_before(search, plan)
     search_tiles(search, state, part, tick)
     state.prune(search.prefixes)
     return state
 
 
-def settle_parts(
+def answer_from_parts(
     question: Question, plan: SearchPlan, merged: Callable[[Search], CandidateState]
 ) -> tuple[list[Neighbors], SearchWork]:
-    """The answer. `merged` gives the state of all parts, on the CPU, merged in any order by `merge_candidates`."""
-    search, _ = _prepare(question, Means(), ground=plan.ground, tile=plan.tile, filtering=False)
+    """The neighbours of each prefix, and the work of the search.
+
+    Args:
+        merged: returns the states of all parts merged by `merge_candidates` in any order, on the CPU.
+    """
+    search, _ = prepare_search(question, SearchOptions(tile=plan.tile), fixed=plan.fixed, encode=False)
     ids = search.queries.layout.ids.clone(), search.database.layout.ids.clone()
     search.database.empty(plan.emptied)
     task = Task(search, merged(search), *ids, _duplicates(search, plan), plan.trials)
-    return answer(task, question.asked)
+    return answer(task, question.prefix_queries)
 
 
-def predict_counting(question: Question, radii: list[float], means: Means) -> float:
-    """Seconds that `count_within` takes here for all tiles, from those of some rows."""
+def predict_counting(question: Question, radii: list[float], options: SearchOptions) -> float:
+    """Predicted seconds of `count_within` for all rows on this device, from a count among some rows."""
     sample = question.order[:: max(1, len(question.order) // _TIMED_COUNTS)][:_TIMED_COUNTS].numpy()
     began = time.perf_counter()
-    count_within(question.stored, sample, radii, codes=question.codes, means=means)
+    count_within(replace(question, permutation=sample, sizes=[len(sample)]), radii, options)
     return (time.perf_counter() - began) * (len(question.order) / len(sample)) ** 2 / 2
 
 
@@ -167,26 +150,9 @@ def state_arrays(state: CandidateState) -> dict[str, Array]:
 
 
 def read_state(arrays: dict[str, Array]) -> CandidateState:
-    """The state that gave these, on the CPU."""
+    """The state with these arrays, on the CPU."""
     best, lifted, rows, columns, lowers = (torch.from_numpy(arrays[name]) for name in _STATE)
     return CandidateState(best, lifted, rows, columns, lowers)
-
-
-def _prepare(
-    question: Question, means: Means, *, ground: Ground | None = None, tile: int = 0, filtering: bool = True
-) -> tuple[Search, list[FormatTrial]]:
-    return prepare_search(
-        question.stored,
-        question.order,
-        question.sizes,
-        k=question.k,
-        codes=question.codes,
-        queries=question.queries,
-        query_codes=question.query_codes,
-        means=Means(means.device, means.format, tile or means.tile, means.resident, means.fused),
-        ground=ground,
-        filtering=filtering,
-    )
 
 
 def _duplicates(search: Search, plan: SearchPlan) -> Pairs:
@@ -196,7 +162,7 @@ def _duplicates(search: Search, plan: SearchPlan) -> Pairs:
 
 
 def _state_before(search: Search, plan: SearchPlan) -> CandidateState:
-    """The state before the first tile: rows with k duplicates ask no more."""
+    """The state before the first tile: rows with k duplicates need no search."""
     state = no_candidates(search.prefixes, search.k)
     slots = search.queries.layout.slots
     done = kth_smallest(_duplicates(search, plan), slots, search.prefixes.count, search.k) == 0
@@ -205,7 +171,7 @@ def _state_before(search: Search, plan: SearchPlan) -> CandidateState:
 
 
 def _predict(search: Search, state: CandidateState) -> float:
-    """Seconds for all tiles, from the faster of two runs of one off the diagonal, where there is one."""
+    """Predicted seconds for all tiles, from the faster of two runs of one tile, off the diagonal if there is one."""
     whole = strips_of(search, Part())
     panel, columns = whole[0]
     tile = slice(max(columns.start, columns.stop - search.tile), columns.stop)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 Array = np.ndarray
+_SMALL, _LARGE = 1e-100, 1e100
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,13 @@ class Summary:
 
 @dataclass(frozen=True)
 class NearestStatistics:
-    """What is said of the nearest-neighbour distances of one prefix.
+    """Statistics of the nearest-neighbour distances of one prefix.
 
     Attributes:
-        all: with zeros; None when no row has a neighbour.
-        distinct: without rows at distance 0; None when none is left.
-        duplicates: rows at distance 0 from another row.
-        alone: rows that have no admissible other row.
+        all: summary including zeros; None when no row has a neighbour.
+        distinct: summary without rows at distance 0; None when no other row has a neighbour.
+        duplicates: number of rows at distance 0 from another row.
+        alone: number of rows that have no admissible other row.
     """
 
     all: Summary | None
@@ -39,18 +41,20 @@ class NearestStatistics:
     alone: int
 
 
-def summarise(distances: Array, quantiles: Sequence[float]) -> Summary:
-    """Summary of a non-empty (m,) array of finite distances."""
-    return Summary(
-        mean=float(distances.mean()),
-        median=float(np.median(distances)),
-        std=float(distances.std()),
-        min=float(distances.min()),
-        max=float(distances.max()),
-        quantiles={
-            f"{q:g}": float(value) for q, value in zip(quantiles, np.quantile(distances, quantiles), strict=True)
-        },
+def summarise(values: Array, quantiles: Sequence[float]) -> Summary:
+    """Summary of a non-empty (m,) array of finite values.
+
+    Values whose squares would leave the range of float64 are scaled by a power of two, which changes no digit.
+    """
+    largest = float(np.abs(values).max())
+    exponent = 0 if _SMALL < largest < _LARGE else math.frexp(largest)[1]
+    scaled = np.ldexp(values, -exponent) if exponent else values
+    found = (scaled.mean(), np.median(scaled), scaled.std(), scaled.min(), scaled.max())
+    mean, median, std, least, most, *rest = (
+        math.ldexp(float(value), exponent) for value in (*found, *np.quantile(scaled, quantiles))
     )
+    named = {f"{q:g}": value for q, value in zip(quantiles, rest, strict=True)}
+    return Summary(mean, median, std, least, most, named)
 
 
 def nearest_statistics(distances: Array, quantiles: Sequence[float]) -> NearestStatistics:
@@ -63,18 +67,3 @@ def nearest_statistics(distances: Array, quantiles: Sequence[float]) -> NearestS
         duplicates=len(found) - len(distinct),
         alone=len(distances) - len(found),
     )
-
-
-def shared_edges(samples: Sequence[Array], bins: int) -> Array:
-    """(bins + 1,) equal bins from the smallest to the largest finite distance of all samples together."""
-    finite = [sample[np.isfinite(sample)] for sample in samples]
-    values = np.concatenate(finite) if finite else np.empty(0)
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    if not low < high:
-        low, high = (0.0, 2 * high) if high > 0 else (0.0, 1.0)
-    return np.linspace(low, high, bins + 1)
-
-
-def histogram(distances: Array, edges: Array) -> list[int]:
-    """Counts of the finite distances in [edges[i], edges[i+1]), the last bin closed."""
-    return [int(count) for count in np.histogram(distances[np.isfinite(distances)], edges)[0]]

@@ -1,7 +1,7 @@
 """Rows as they are stored, in memory or memory-mapped, and their centred float32 form.
 
-Subtracting a common centre and multiplying by a power of two changes neither who is nearest nor any digit of a
-distance's mantissa; it only makes low-precision filters sharp.
+Subtracting a common centre and multiplying by a power of two changes neither which row is nearest nor any digit of a
+distance's mantissa; it makes the bounds of a low-precision filter sharp.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.errors import NonFiniteData
+from service.errors import InvalidInput, NonFiniteData
 
 Array = np.ndarray
 _SAMPLED_ROWS = 250
 _BLOCK_ROWS = 512  # rows that stay in the cache
-_LONGEST = 1e150  # its square is still far from the end of float64
+_SHORTEST, _LONGEST = 1e-150, 1e150  # their squares are still far from the ends of float64
 
 
 class StoredRows:
@@ -32,7 +32,7 @@ class StoredRows:
     def __init__(self, parts: Array | Sequence[Array]) -> None:
         arrays = [parts] if isinstance(parts, np.ndarray) else list(parts)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch warns of read-only memory; nothing here writes
+            warnings.simplefilter("ignore", UserWarning)  # torch warns of read-only memory; nothing is written here
             self._parts = [torch.from_numpy(array) for array in arrays]
         self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
 
@@ -61,10 +61,10 @@ class StoredRows:
 
 @dataclass(frozen=True)
 class CentredRows:
-    """(row − centre) · scale, rounded once to float32 (and once more where the rows are stored in float64).
+    """(row − centre) · scale, rounded once to float32 (twice where the rows are stored in float64).
 
     Attributes:
-        centre: (d,) in float64, or in float32 where that leaves one rounding only.
+        centre: (d,) in float64, or in float32 where the rows then need only one rounding.
         scale: a power of two that brings every norm under 1.
     """
 
@@ -91,28 +91,41 @@ def robust_centre(rows: StoredRows, ids: Tensor) -> Tensor:
 
 
 def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]]) -> list[CentredRows]:
-    """Centre and scale the rows `ids` of each set alike, about the robust centre of the first.
+    """Centre and scale the rows `ids` of each set by the same numbers, about the robust centre of the first.
 
     Raises:
         NonFiniteData: a row is not finite, or the squared norms overflow a double.
+        InvalidInput: the rows differ, by so little that their squared distances underflow a double.
     """
     centre = robust_centre(*sets[0])
     longest = max(_longest(rows, chosen, centre) for rows, chosen in sets)
-    if not longest < _LONGEST:
-        raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
+    check_longest(longest)
     scale = 2.0 ** -math.ceil(math.log2(longest)) if longest > 0 else 1.0
-    # One centre for all sets, to the last bit. At the ends of its range float32 would overflow in the subtraction, or
-    # lose small numbers.
+    # All sets share one centre, to the last bit. Near the ends of its range float32 would overflow in the subtraction
+    # or lose small numbers.
     narrow = all(rows.dtype != torch.float64 for rows, _ in sets) and 2.0**-60 < longest < 2.0**100
     return [CentredRows(rows, centre.float() if narrow else centre, scale) for rows, _ in sets]
 
 
+def check_longest(longest: float) -> None:
+    """Refuse rows whose largest norm about their centre has a square outside the range of a double.
+
+    Raises:
+        NonFiniteData: it overflows, or a row is not finite.
+        InvalidInput: it underflows, and the rows differ.
+    """
+    if not longest < _LONGEST:
+        raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
+    if 0 < longest < _SHORTEST:
+        raise InvalidInput("the squared distances of the rows underflow a double; scale the vectors up")
+
+
 def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
-    """The norm of the box that holds all rows about `centre`: no row's norm is larger."""
+    """The norm of the farthest corner of the box around all rows, seen from `centre`: no row's norm is larger."""
     low, high = centre.clone(), centre.clone()
     for start in range(0, len(ids), _BLOCK_ROWS):
         block = rows.take(ids[start : start + _BLOCK_ROWS])
         low, high = torch.minimum(low, block.amin(dim=0)), torch.maximum(high, block.amax(dim=0))
     # Rounding the centre to float32 moves a row by 2⁻²⁴ of the centre's size at most.
     reach = torch.maximum(high - centre, centre - low) + 2.0**-23 * centre.abs()
-    return float(torch.linalg.vector_norm(reach))
+    return max(float(torch.linalg.vector_norm(reach)), float(reach.max()))  # the norm underflows before its parts do

@@ -1,4 +1,4 @@
-"""The tiles of a search in parts: what one worker of several does."""
+"""The tiles of a search cut into parts, one for each worker."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from workers.neighbors.filtering import Search
 
 @dataclass(frozen=True)
 class Part:
-    """From `start` to `stop` of `of` equal pieces of a search; by default the whole."""
+    """The pieces `start` to `stop` of a search cut into `of` equal pieces; by default the whole search."""
 
     start: int = 0
     stop: int = 1
     of: int = 1
 
     def cut(self, total: int) -> tuple[int, int]:
-        """The range of `total` things that it covers; adjacent parts cover adjacent ranges."""
+        """The range of `total` items that the part covers; adjacent parts cover adjacent ranges."""
         return total * self.start // self.of, total * self.stop // self.of
 
 
 def strips_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
-    """Panels and columns of a part, for `search_panel`: its stretch of all tiles, row by row."""
+    """Panels and columns of a part, for `search_panel`: a range of all tiles in row order."""
     counts = [last - first for _, first, last in _rows_of_tiles(search)]
     low, high = part.cut(sum(counts))
     found, done = [], 0
@@ -36,12 +36,12 @@ def strips_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
 
 
 def tiles(search: Search) -> int:
-    """How many there are: the most parts that make sense."""
+    """Number of tiles of a search: the largest useful number of parts."""
     return sum(last - first for _, first, last in _rows_of_tiles(search))
 
 
 def slot_pairs(strips: list[tuple[slice, slice]]) -> int:
-    """Pairs of slots in some strips: what their time is proportional to."""
+    """Number of slot pairs in some strips; their time is proportional to it."""
     return sum((panel.stop - panel.start) * (columns.stop - columns.start) for panel, columns in strips)
 
 

@@ -1,4 +1,4 @@
-"""Being told how far long work is; what the listener raises ends the work."""
+"""Progress callbacks: called with the share of the work done; an exception that one raises ends the work."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ Tick = Callable[[float], None]
 
 
 def part_of(tick: Tick, part: int, parts: int, share: float) -> None:
-    """Tell `tick` the share done of all parts, from the share of one."""
+    """Call `tick` with the share of all parts done, from the share of one part."""
     tick((part + share) / parts)

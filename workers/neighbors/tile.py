@@ -1,7 +1,7 @@
 """One tile of products: minima per row and block, per column and block, and the products of single cells.
 
 On the CPU, and on a GPU without Triton, the tile is computed whole (`PlainTile`); on a GPU with Triton only its minima
-leave the chip (`fused_tile.FusedTile`).
+are written to memory (`fused_tile.FusedTile`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from workers.neighbors.layout import BLOCK
 class Tile(Protocol):
     """m rows and n columns; a *cell* is one row (or column) and a block of 64 columns (or rows).
 
-    All values are float32 half squared distances, at least `ABSENT` where a pair does not count.
+    All values are float32 half squared distances, at least `ABSENT` for excluded pairs.
     """
 
     def along_rows(self) -> Tensor:
@@ -41,7 +41,7 @@ class PlainTile:
     """The whole matrix of products, in the encoding's ordered type."""
 
     def __init__(self, encoding: Encoding, left: Tensor, right: Tensor, excluded: Tensor | None) -> None:
-        """`excluded` is an (m, n) mask of pairs that do not count, or None."""
+        """`excluded` is an (m, n) mask of excluded pairs, or None."""
         self._encoding, self._product = encoding, encoding.product(left, right)
         if excluded is not None:
             encoding.exclude(self._product, excluded)

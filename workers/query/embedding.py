@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from service.artifacts.activation_set import ActivationSet
 from service.contracts.extraction import ExtractionSpec
-from service.contracts.run_models import parse_run_model
 from service.contracts.sites import parse_site
 from service.errors import Conflict, InvalidInput
 from service.settings import Settings
 from workers.activations.extraction import extract
 from workers.devices.device import choose_device, default_batch_tokens
 from workers.models.interface import HookedModel
-from workers.models.loading import LoadedModel, load_model
+from workers.models.loading import LoadedModel
 from workers.training.checkpoints import MODEL
-from workers.training.kept import load_kept
+from workers.training.named_models import load_named_model
 
 Array = np.ndarray
 
@@ -37,8 +35,9 @@ def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[
         raise InvalidInput("the set was imported and has no model; give vectors", field="texts")
     spec = ExtractionSpec(**extraction, sites=[stored.manifest["site"]])
     device = choose_device(settings.device)
-    loaded = _load(spec, stored.manifest["model"], settings, device)
-    if loaded.identity["weights_sha256"] != stored.manifest["model"]["weights_sha256"]:
+    recorded = stored.manifest["model"]["weights_sha256"]
+    loaded = load_named_model(spec, lambda _: recorded[MODEL], settings, device)
+    if loaded.identity["weights_sha256"] != recorded:
         raise Conflict("the model's weights have changed since the set was extracted", field="texts")
     position = spec.position if isinstance(spec.position, int) else "last"
     sequences = [_encode(loaded, text, position) for text in texts]
@@ -48,16 +47,6 @@ def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[
     if not np.isfinite(vectors).all():
         raise InvalidInput("the model gives numbers that are not finite for a text", field="texts")
     return vectors, [len(sequence) for sequence in sequences]
-
-
-def _load(
-    spec: ExtractionSpec, identity: dict[str, Any], settings: Settings, device: torch.device
-) -> LoadedModel[HookedModel]:
-    named = parse_run_model(spec.model)
-    if named is None:
-        return load_model(spec.model, spec.revision, settings.models_root, device, spec.dtype)
-    sha256 = identity["weights_sha256"][MODEL]
-    return load_kept(named, sha256, settings.artifacts_root, settings.models_root, device, spec.dtype)
 
 
 def _encode(loaded: LoadedModel[HookedModel], text: str, position: int | str) -> Array:

@@ -1,49 +1,82 @@
-"""The activation sets that were asked lately, ready for the next question."""
+"""The activation sets that were queried last, ready for the next query."""
 
 from __future__ import annotations
 
+import logging
+import resource
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from service.artifacts.activation_set import ActivationSet
+from service.artifacts.file_digests import FileDigests
 from service.artifacts.report import ReportFolder
 from service.catalog import activations
 from service.catalog import radius as radius_catalog
 from service.catalog.engine import Catalog
 from service.contracts.activations import ActivationSummary
+from service.errors import CorruptArtifact, NotFound
 from service.settings import Settings
+from workers.activations.index_cache import cached_flat
 from workers.energy.patterns import Patterns, prepare_patterns
-from workers.neighbors.faiss_index import cached_flat
 from workers.neighbors.stored import CentredRows, StoredRows, robust_centre
 
+logger = logging.getLogger("radius.query")
 Array = np.ndarray
-_REPORTS_LOOKED_AT = 20
+_REPORTS = 20  # the newest of a set, among which one with the distances of all rows is looked for
+_FILE_BYTES = 2048  # of a file's entry in the manifest, and of its mapping
 
 
 @dataclass
 class ResidentSet:
-    """One set: its rows centred in memory, and the sorted nearest-neighbour distances of a radius report."""
+    """One set: its rows, in memory or mapped, and the sorted nearest-neighbour distances of a radius report.
+
+    Attributes:
+        report: id of that report; None where none was found yet.
+        examined: ids of the reports that were read and do not have the distances.
+    """
 
     summary: ActivationSummary
     folder: ActivationSet
     patterns: Patterns
     report: str | None = None
     nn_distances: Array = field(default_factory=lambda: np.empty(0))
+    examined: set[str] = field(default_factory=set)
+
+    @property
+    def files(self) -> int:
+        """Mapped files, each of which holds a descriptor."""
+        return len(self.folder.manifest["shard_rows"])
 
     @property
     def held_bytes(self) -> int:
-        return 0 if self.patterns.resident is None else self.patterns.resident.nbytes
+        """Memory that only eviction frees. Mapped rows are not in it: the system drops their pages when it needs to."""
+        entries = _FILE_BYTES * len(self.folder.manifest["files"])
+        return _tensor_bytes(self.patterns) + self.nn_distances.nbytes + entries
 
 
 class ResidentSets:
-    """Least recently asked sets leave when `query_memory_bytes` is full; one larger than that streams from disk."""
+    """At most `query_sets` sets that hold at most `query_memory_bytes`; the least recently queried ones are evicted.
+
+    A set whose rows alone are larger than that is streamed from its mapped files, and counts with what it holds beside
+    them. The set of the last query always stays.
+    """
 
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
         self._settings, self._catalog = settings, catalog
+        self._digests = FileDigests()
+        self._most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
         self._sets: OrderedDict[str, ResidentSet] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(found.held_bytes for found in self._sets.values())
 
     def get(self, set_id: str) -> ResidentSet:
         """The set, loaded if it is not there; raises `NotFound` or `CorruptArtifact`."""
@@ -51,39 +84,69 @@ class ResidentSets:
             summary, _ = activations.get(connection, set_id)
         found = self._sets.get(set_id)
         if found is None or found.summary.sha256 != summary.sha256:
-            found = self._load(summary)
-            self._sets[set_id] = found
+            self._sets.pop(set_id, None)  # before the next is loaded: both might not fit
+            found = self._sets[set_id] = self._load(summary)
         self._sets.move_to_end(set_id)
-        self._make_room()
         if found.report is None:  # one may have been made since
             self._find_distances(found)
+        self._evict()
         return found
 
     def _load(self, summary: ActivationSummary) -> ResidentSet:
-        folder = ActivationSet(self._settings.artifacts_root / summary.id, summary.sha256)
+        folder = ActivationSet(self._settings.artifacts_root / summary.id, summary.sha256, self._digests)
         rows, device = StoredRows(folder.mapped_vectors()), torch.device("cpu")
         if 4 * summary.n * summary.d_model > self._settings.query_memory_bytes:
-            return ResidentSet(summary, folder, prepare_patterns(rows, device=device))
-        index = cached_flat(self._settings.index_cache, summary.sha256, rows)
-        centred = CentredRows(rows, robust_centre(rows, torch.arange(len(rows))), index.scale)
-        patterns = Patterns(centred, torch.float32, device, resident=torch.from_numpy(index.rows))
-        return ResidentSet(summary, folder, patterns.warmed())
+            patterns = prepare_patterns(rows, device=device)
+        else:
+            index = cached_flat(self._settings.index_cache, summary.sha256, rows)
+            centred = CentredRows(rows, robust_centre(rows, torch.arange(len(rows))), index.scale)
+            patterns = Patterns(centred, torch.float32, device, resident=torch.from_numpy(index.rows))
+        patterns.compute_norms()
+        return ResidentSet(summary, folder, patterns)
 
-    def _make_room(self) -> None:
-        most = self._settings.query_memory_bytes
-        while len(self._sets) > 1 and sum(found.held_bytes for found in self._sets.values()) > most:
+    def _evict(self) -> None:
+        while len(self._sets) > 1 and self._exceeds():
             self._sets.popitem(last=False)
 
+    def _exceeds(self) -> bool:
+        files = sum(found.files for found in self._sets.values())
+        most = self._settings
+        return len(self) > most.query_sets or self.held_bytes > most.query_memory_bytes or files > self._most_files
+
     def _find_distances(self, found: ResidentSet) -> None:
-        """The newest report of the whole set among itself, every row certified."""
+        """Keep the distances of the newest report of all rows among themselves, each certified; read a report once."""
         with self._catalog.read() as connection:
-            page, _ = radius_catalog.page(connection, _REPORTS_LOOKED_AT, None, activations=found.summary.id)
-            hashes = {row.id: radius_catalog.get(connection, row.id)[1] for row in page}
-        for report_id, sha256 in hashes.items():
-            folder = ReportFolder(self._settings.artifacts_root / report_id, sha256)
+            page, _ = radius_catalog.page(connection, _REPORTS, None, activations=found.summary.id)
+        listed = [row.id for row in page]
+        new = [report_id for report_id in listed if report_id not in found.examined]
+        found.examined = set(listed)
+        for report_id in new:
+            distances = self._distances_of(report_id)
+            if distances is not None:
+                found.report, found.nn_distances = report_id, np.sort(distances)
+                return
+
+    def _distances_of(self, report_id: str) -> Array | None:
+        """(n,) distances of all rows; None where the report does not have them, is damaged, or was just deleted."""
+        try:
+            with self._catalog.read() as connection:
+                _, sha256 = radius_catalog.get(connection, report_id)
+            folder = ReportFolder(self._settings.artifacts_root / report_id, sha256, self._digests)
             report = folder.report()
             whole = report.fractions[-1]
             exact = report.certified_fraction == 1 and report.exclude == "self" and report.reference is None
-            if exact and whole.fraction == 1 and whole.nn_distance is not None:
-                found.report, found.nn_distances = report_id, np.sort(folder.distances(len(report.fractions) - 1))
-                return
+            if not exact or whole.fraction != 1 or whole.nn_distance is None:
+                return None
+            return folder.distances(len(report.fractions) - 1)
+        except NotFound:
+            return None
+        except CorruptArtifact:
+            logger.warning("the radius report %s is damaged; no percentile is computed from it", report_id)
+            return None
+
+
+def _tensor_bytes(patterns: Patterns) -> int:
+    """Bytes of the rows in memory, and of what was computed from them and kept."""
+    held = vars(patterns)
+    own = sum(tensor.nbytes for tensor in held.values() if isinstance(tensor, Tensor))
+    return own + (_tensor_bytes(held["widened"]) if "widened" in held else 0)

@@ -1,1 +1,1 @@
-"""Training: data, the loop, and the experiments run with it."""
+"""Training: data, the training loop, its experiments, and the models that runs keep."""

@@ -1,9 +1,9 @@
-"""Files of a run: the state to go on from, and kept models. Safetensors and JSON, written atomically.
+"""Files of a run: the state from which it resumes, and kept models. Safetensors and JSON, written atomically.
 
-Every owner of a segment writes states of its own names; the catalog's row of the run says which one counts.
+Every owner of a segment writes states under names of its own; the catalog's row of the run names the valid one.
 
-No state of a random generator is needed: the loop seeds each step by (seed, step). What is written has no padding, so
-that a run begun where rows are stored wider (`width_multiple`) goes on, and is read, wherever it may be.
+No state of a random generator is saved: the loop seeds each step by (seed, step). Tensors are written without padding,
+so that a run resumes, and a kept model is read, with any `width_multiple`.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from workers.training.loop import Experiment, Trainer
 
 MODEL, ABOUT = "model.safetensors", "model.json"
 _STATE = "state-"
-_AT = "step, tokens"  # one entry: the order of several is random, and equal states are equal files
+_AT = "step, tokens"  # one metadata entry: several have a random order, and equal states must be equal files
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def kept_name(step: int) -> str:
-    """The folder of the model kept at `step`, within its run's."""
+    """The name of the folder of the model kept at `step`, within the folder of its run."""
     return f"step-{step:08d}"
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """A state's file in the run's folder, and its SHA-256."""
+    """The name of a state's file in the folder of the run, and its SHA-256."""
 
     file: str
     sha256: str
 
 
 def state_name(step: int, segment: str, attempt: int) -> str:
-    """The file of the state at `step` that this owner of a segment writes, and nobody else."""
+    """The file of the state at `step`; the name is unique to this owner of a segment."""
     return f"{_STATE}{step:08d}-{segment}-{attempt:04d}.safetensors"
 
 
@@ -69,10 +69,10 @@ def save_state(path: Path, trainer: Trainer[Experiment]) -> SavedState:
 
 
 def load_state(folder: Path, saved: SavedState, trainer: Trainer[Experiment]) -> None:
-    """Put `trainer` where `save_state` left it.
+    """Restore in `trainer` the state that `save_state` wrote.
 
     Raises:
-        CorruptArtifact: the file is missing, or is not what was written.
+        CorruptArtifact: the file is missing, or its SHA-256 differs.
     """
     path = folder / saved.file
     if not path.exists():
@@ -87,12 +87,12 @@ def load_state(folder: Path, saved: SavedState, trainer: Trainer[Experiment]) ->
     moments = {key: _padded(model, _under(key, tensors)) for key in _MOMENTS}
     for name, parameter in model.named_parameters():
         if name in moments["step"]:
-            of_one = {key: found[name].to(parameter.device) for key, found in moments.items()}
-            trainer.optimizer.state[parameter] = of_one
+            own = {key: found[name].to(parameter.device) for key, found in moments.items()}
+            trainer.optimizer.state[parameter] = own
 
 
 def remove_other_states(folder: Path, saved: SavedState) -> None:
-    """Remove the states up to the step of the recorded one. Later ones may be of an owner that has taken over."""
+    """Remove all other states up to the step of the recorded one. Later ones may belong to a newer owner."""
     step = _step_of(saved.file)
     for path in [*folder.glob(f"{_STATE}*"), *folder.glob(f".{_STATE}*.tmp")]:
         if path.name != saved.file and _step_of(path.name) <= step:
@@ -104,7 +104,7 @@ def _step_of(name: str) -> int:
 
 
 def write_model(folder: Path, model: TrainableModel, about: dict[str, Any]) -> str:
-    """Write a model to `folder`, with what is needed to build it again; returns its manifest's SHA-256."""
+    """Write a model and its configuration `about` to `folder`; returns the SHA-256 of the manifest."""
     with atomic_path(folder / MODEL) as temporary:
         save_file(_contiguous(_unpadded(model, model.state_dict())), temporary)
     write_bytes(folder / ABOUT, canonical_json(about))
@@ -113,14 +113,14 @@ def write_model(folder: Path, model: TrainableModel, about: dict[str, Any]) -> s
 
 
 def read_kept(folder: Path, sha256: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The weights of a kept model and what they are, every file checked; raises `CorruptArtifact`."""
+    """The weights and the configuration of a kept model, every file verified; raises `CorruptArtifact`."""
     entries = {entry["name"]: entry for entry in read_manifest(folder, sha256)["files"]}
     paths = {name: verify_file(folder, entries[name]) for name in (MODEL, ABOUT)}
     return load_file(paths[MODEL]), json.loads(paths[ABOUT].read_bytes())
 
 
 def load_weights(model: TrainableModel, weights: dict[str, torch.Tensor]) -> None:
-    """Put weights that were written without padding into a model, however wide it stores them."""
+    """Load weights that were written without padding into a model with any `width_multiple`."""
     model.load_state_dict(_padded(model, weights))
 
 
@@ -129,7 +129,7 @@ def _under(kind: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tenso
 
 
 def _unpadded(model: TrainableModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tensors by the names of parameters, of their shape, or scalars, without what they are filled up with."""
+    """The tensors without padding, by the names of the parameters whose shapes they have; scalars unchanged."""
     shapes = model.unpadded_shapes()
     return {
         name: value[tuple(slice(size) for size in shapes[name])] if value.dim() else value
@@ -138,12 +138,12 @@ def _unpadded(model: TrainableModel, tensors: dict[str, torch.Tensor]) -> dict[s
 
 
 def _padded(model: TrainableModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Undoes `_unpadded`, for the widths that this model has."""
+    """The inverse of `_unpadded`, for the widths of this model."""
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
-    return {name: _filled_up(value, shapes[name]) if value.dim() else value for name, value in tensors.items()}
+    return {name: _padded_to(value, shapes[name]) if value.dim() else value for name, value in tensors.items()}
 
 
-def _filled_up(tensor: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+def _padded_to(tensor: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     missing = [(0, wide - size) for size, wide in zip(tensor.shape, shape, strict=True)]
     return functional.pad(tensor, [number for pair in reversed(missing) for number in pair])
 

@@ -2,9 +2,9 @@
 
     loss_i = log Σ_v exp(z_iv) − z_i,t_i,    z = hidden · weightᵀ + bias,    dloss_i/dz_iv = p_iv − [v = t_i]
 
-Rows are taken in chunks; a chunk's logits become its probabilities in place and are used at once for both gradients,
-so that they are computed once and never kept: (chunk, V) numbers instead of the plain way's several times (N, V).
-Losses are in nats. Under autocast products are in its type; logits, losses and sums over chunks are in float32.
+Rows are processed in chunks. The logits of a chunk are computed once, become its probabilities in place and give both
+gradients: (chunk, V) numbers are held instead of several times (N, V). Losses are in nats. Under autocast, matrix
+products have its type; logits, losses and sums over chunks are float32.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from service.errors import InvalidInput
 
 _CHUNK_BYTES = {"cpu": 128 * 2**20}  # of logits; on a CPU fresh pages cost more than smaller products
 _CHUNK_BYTES_ELSEWHERE = 2**30
-_ALIGNED = 16  # numbers: rows of logits start at multiples of it, for which matrix products are faster
+_ALIGNED = 16  # rows of logits start at multiples of so many numbers, which makes matrix products faster
 
-Reduction = Literal["mean", "sum", "none"]
+Reduction = Literal["mean", "sum"]
 Gradients = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 
 
@@ -36,14 +36,13 @@ def linear_cross_entropy(
     reduction: Reduction = "mean",
     chunk: int | None = None,
 ) -> torch.Tensor:
-    """Losses of the int64 targets, summed up: Σ wᵢ·lossᵢ ("sum"), that over Σ wᵢ ("mean"), or one by one ("none").
+    """The loss of the int64 targets: Σ wᵢ·lossᵢ ("sum"), or that over Σ wᵢ ("mean"); a scalar in nats.
 
-    Gradients reach `hidden_ND`, `weight_VD` and `bias_V`, but not with "none", which is for evaluation: (N,) losses,
-    unweighted, 0 where masked. A mean over masked positions alone is NaN, as PyTorch's own is.
+    Gradients reach `hidden_ND`, `weight_VD` and `bias_V`. The mean over masked positions alone is NaN, as in PyTorch.
 
     Args:
-        weights_N: of each position, default 1; a position of weight 0 is masked, and its target may be anything.
-        chunk: rows whose logits are held at once; default: those that fill 128 MiB on a CPU, 1 GiB on a GPU.
+        weights_N: of each position, default 1; a position of weight 0 is masked, and its target is ignored.
+        chunk: rows whose logits are held at once; by default as many as fill 128 MiB on a CPU, 1 GiB on a GPU.
 
     Raises:
         InvalidInput: `chunk` is not positive.
@@ -53,9 +52,6 @@ def linear_cross_entropy(
     rows = chunk or _default_chunk(weight_VD)
     if weights_N is not None:
         targets_N = targets_N.where(weights_N != 0, 0)
-    if reduction == "none":
-        losses_N = _losses(_Problem(hidden_ND, weight_VD, bias_V, targets_N, None, rows))
-        return losses_N if weights_N is None else losses_N.where(weights_N != 0, 0.0)
     factors_N = _factors(weights_N, hidden_ND, mean=reduction == "mean")
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (hidden_ND, weight_VD, bias_V)):
         return _LinearCrossEntropy.apply(hidden_ND, weight_VD, bias_V, targets_N, factors_N, rows)  # type: ignore
@@ -64,22 +60,22 @@ def linear_cross_entropy(
 
 @dataclass(frozen=True)
 class _Problem:
-    """What a pass over the rows needs."""
+    """The inputs of a pass over the rows."""
 
     hidden: torch.Tensor  # (N, D)
     weight: torch.Tensor  # (V, D)
     bias: torch.Tensor | None  # (V,)
     targets: torch.Tensor  # (N,)
-    factors: torch.Tensor | None  # (N,): what each loss counts in the sum; None where only the losses matter
+    factors: torch.Tensor | None  # (N,): the factor of each loss in the sum; None where no gradient is computed
     rows: int  # of a chunk, at most
 
     def cast(self, dtype: torch.dtype) -> _Problem:
-        """The same with factors of products in `dtype`."""
+        """The same problem with `hidden` and `weight` in `dtype`."""
         return replace(self, hidden=self.hidden.to(dtype), weight=self.weight.to(dtype))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Σ factorᵢ·lossᵢ; the gradients come with it and are handed out once, so that no copy of them is ever made."""
+    """Σ factorᵢ·lossᵢ; the forward pass computes the gradients, the first backward pass returns them without a copy."""
 
     @staticmethod
     def forward(
@@ -95,12 +91,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx.rows, ctx.dtype = rows, _product_dtype(hidden_ND)
         problem = _Problem(hidden_ND, weight_VD, bias_V, targets_N, factors_N, rows)
         losses_N, ctx.ready = _losses_and_gradients(problem.cast(ctx.dtype))
-        return (losses_N * factors_N).sum()  # no product, which autocast would make narrow
+        return (losses_N * factors_N).sum()  # not a matrix product, which autocast would compute in low precision
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
-        """`grad` times the gradients; of a graph that was kept, they are computed once more."""
+        """`grad` times the gradients; a second call on a retained graph computes them again."""
         ready: Gradients | None = ctx.ready
         ctx.ready = None
         if ready is None:
@@ -114,7 +110,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _factors(weights_N: torch.Tensor | None, hidden_ND: torch.Tensor, *, mean: bool) -> torch.Tensor:
-    """(N,) what each loss counts in the sum."""
+    """(N,) the factor of each loss in the sum."""
     wide = torch.float64 if hidden_ND.dtype == torch.float64 else torch.float32
     if weights_N is None:
         count = len(hidden_ND)
@@ -129,7 +125,7 @@ def _default_chunk(weight_VD: torch.Tensor) -> int:
 
 
 def _product_dtype(hidden_ND: torch.Tensor) -> torch.dtype:
-    """What autocast would compute a linear map in here; without it, the vectors' own type."""
+    """The type of a linear map under the current autocast; without autocast the type of the vectors."""
     device = hidden_ND.device.type
     if not torch.is_autocast_enabled(device) or hidden_ND.dtype == torch.float64:
         return hidden_ND.dtype
@@ -137,7 +133,7 @@ def _product_dtype(hidden_ND: torch.Tensor) -> torch.dtype:
 
 
 def _chunks(problem: _Problem) -> list[slice]:
-    """As many chunks of `rows` rows as needed, of equal size as far as possible."""
+    """The fewest chunks of at most `rows` rows, of equal size as far as possible."""
     count = len(problem.targets)
     parts = -(-count // problem.rows)
     cuts = [count * i // parts for i in range(parts + 1)] if parts else []
@@ -145,7 +141,7 @@ def _chunks(problem: _Problem) -> list[slice]:
 
 
 def _log_probabilities(problem: _Problem, rows: slice, buffer: torch.Tensor) -> torch.Tensor:
-    """(C, V) logarithms of the probabilities of a chunk, in `buffer`, which it fills up with logits of −∞."""
+    """(C, V) log-probabilities of a chunk, a view of `buffer`, whose further columns get logits of −∞."""
     hidden_CD, weight_VD = problem.hidden[rows], problem.weight
     padded_CW, count = buffer[: len(hidden_CD)], len(weight_VD)
     padded_CW[:, count:] = float("-inf")
@@ -168,7 +164,7 @@ def _buffer(problem: _Problem, chunks: list[slice]) -> torch.Tensor:
 
 @torch.no_grad()
 def _losses(problem: _Problem) -> torch.Tensor:
-    """(N,) losses alone."""
+    """(N,) losses without gradients."""
     problem = problem.cast(_product_dtype(problem.hidden))
     chunks = _chunks(problem)
     buffer = _buffer(problem, chunks)
@@ -199,7 +195,7 @@ def _losses_and_gradients(problem: _Problem) -> tuple[torch.Tensor, Gradients]:
             p_CV.exp_()
             p_CV.scatter_add_(1, targets_C, p_CV.new_full((1, 1), -1.0).expand(len(p_CV), 1))
             narrow_CV = p_CV.to(hidden_CD.dtype)
-            # The factors scale rows of the small matrices instead of those of the large one.
+            # The factors scale the rows of the (C, D) matrices: fewer numbers than (C, V).
             grad_hidden_ND[rows] = torch.mm(narrow_CV, problem.weight).mul_(factors_C[:, None])
             scaled_CD = (hidden_CD * factors_C[:, None]).to(hidden_CD.dtype)
             grad_weight_VD = _add_product(grad_weight_VD, narrow_CV, scaled_CD)
@@ -210,7 +206,7 @@ def _losses_and_gradients(problem: _Problem) -> tuple[torch.Tensor, Gradients]:
 
 
 def _add_product(total_VD: torch.Tensor | None, p_CV: torch.Tensor, hidden_CD: torch.Tensor) -> torch.Tensor:
-    """total + pᵀ · hidden, in place and in the total's type."""
+    """total + pᵀ · hidden in place, in the type of the total."""
     if total_VD is None:
         first_VD = torch.mm(p_CV.T, hidden_CD)
         return first_VD.to(torch.promote_types(p_CV.dtype, torch.float32))
@@ -220,7 +216,7 @@ def _add_product(total_VD: torch.Tensor | None, p_CV: torch.Tensor, hidden_CD: t
 
 
 def _scale(found: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
-    """In place; by 1, as most often, not at all, where looking at the factor costs nothing."""
+    """`found` · `grad` in place; the usual factor 1 is skipped on a CPU, where reading it does not wait."""
     if grad.device.type == "cpu" and grad.item() == 1.0:
         return found
     return found.mul_(grad)

@@ -1,4 +1,4 @@
-"""Windows of tokens, drawn at random from one long array."""
+"""Windows of tokens from one long array."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 Array = np.ndarray
-Tick = Callable[[], None]  # called now and then in long work; it raises to end it
+Tick = Callable[[], None]  # called repeatedly during long work; it raises to cancel the work
 
 
 def no_tick() -> None:
-    """Nobody wants to know."""
+    """The callback that does nothing."""
 
 
 def ready_for(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """In memory from which a GPU copies while the CPU goes on; as it is for a CPU."""
+    """The tensor in pinned memory, from which a GPU copies asynchronously; unchanged for a CPU."""
     return tensor.pin_memory() if device.type == "cuda" else tensor
 
 

@@ -1,4 +1,4 @@
-"""Kept models of training runs, for the extraction: read at the same sites as any other model."""
+"""Loading models that training runs have kept; they are read at the same sites as other models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workers.training.checkpoints import ABOUT, MODEL, kept_name, read_kept
 
 
 class LineReader:
-    """A decoder of whole lines, read as if every sequence began a line: the start token is put before it."""
+    """A decoder of whole lines that puts the start token before every sequence, so that each begins a line."""
 
     def __init__(self, model: SentenceDecoder, sos: int) -> None:
         self.model, self._sos = model, sos
@@ -42,22 +42,25 @@ class LineReader:
         return {site: vectors_BTD[:, 1:] for site, vectors_BTD in found.items()}
 
 
-@lru_cache(maxsize=1)  # as for other models: a worker's segments use the same one after another
+@lru_cache(maxsize=1)  # one, as for other models: consecutive segments use the same model
 def load_kept(
     name: RunModel, sha256: str, artifacts_root: Path, models_root: Path, device: torch.device, dtype: str
 ) -> LoadedModel[LineReader | TrainableModel]:
-    """The model kept at a step, whose manifest has that SHA-256; `identity` is like that of other models.
+    """The model kept at the step of `name`, in `dtype` on `device`, with an `identity` like that of other models.
+
+    Args:
+        sha256: of the model's manifest.
 
     Raises:
-        CorruptArtifact: a file is missing or is not what was written.
-        InvalidInput: the tokenizer it was trained with is not there any more.
+        CorruptArtifact: a file is missing, or its SHA-256 differs.
+        InvalidInput: the tokenizer it was trained with no longer exists.
     """
     assert name.step is not None
     weights, about = read_kept(artifacts_root / name.run / kept_name(name.step), sha256)
     made, tokenizer = _build(about, models_root)
     made.load_state_dict(weights)
     made.to(device).eval()
-    for parameter in made.parameters():  # tables of positions stay in float32
+    for parameter in made.parameters():  # buffers, the tables of positions, stay in float32
         parameter.data = parameter.data.to(DTYPES[dtype])
     identity = {
         "model": str(name),
@@ -78,11 +81,11 @@ def _build(about: dict[str, Any], models_root: Path) -> tuple[SentenceDecoder | 
         named = about["tokenizer"]
         tokenizer = byte_tokenizer() if named == BYTES else load_tokenizer(named, None, models_root)
         return OpenELM(OpenELMConfig(**about["config"])), tokenizer
-    raise CorruptArtifact(f"the {ABOUT} of a kept model names no family that is known")
+    raise CorruptArtifact(f"the {ABOUT} of a kept model has an unknown family")
 
 
 def byte_tokenizer() -> Tokenizer:
-    """A token is a byte of UTF-8, its id the byte."""
+    """A tokenizer whose tokens are the bytes of UTF-8; the id is the value of the byte."""
     vocabulary = {character: byte for byte, character in enumerate(_byte_characters())}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -91,7 +94,7 @@ def byte_tokenizer() -> Tokenizer:
 
 
 def word_tokenizer(words: Sequence[str]) -> Tokenizer:
-    """Words between spaces, ids from 1 on; a word that was never learned has the id 0 of padding."""
+    """A tokenizer of words between spaces with ids from 1; unknown words get 0, the id of padding."""
     ids = {word: at for at, word in enumerate(words, start=1)}
     unknown = "<pad>"
     tokenizer = Tokenizer(models.WordLevel(ids | {unknown: 0}, unk_token=unknown))
@@ -100,8 +103,8 @@ def word_tokenizer(words: Sequence[str]) -> Tokenizer:
 
 
 def _byte_characters() -> list[str]:
-    """The visible character that stands for each byte in the library's byte-level tokenizers (GPT-2's rule)."""
+    """The visible character that represents each byte in the library's byte-level tokenizers (GPT-2's rule)."""
     visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = (byte for byte in range(256) if byte not in visible)
-    stands = {byte: chr(byte) for byte in visible} | {byte: chr(256 + at) for at, byte in enumerate(others)}
-    return [stands[byte] for byte in range(256)]
+    characters = {byte: chr(byte) for byte in visible} | {byte: chr(256 + at) for at, byte in enumerate(others)}
+    return [characters[byte] for byte in range(256)]

@@ -1,7 +1,7 @@
 """The one training loop: micro-batches, AdamW, a schedule, clipped gradients. Every experiment is a `Task` of it.
 
 A step is a function of (weights, optimiser, seed, step) alone: a task draws its batch from (seed, step), and dropout is
-seeded by both. So a run that is taken up again from a checkpoint goes on bit for bit as if it had never stopped.
+seeded by both. So a run that resumes from a checkpoint is bit for bit the uninterrupted run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from workers.training.ranks import ALONE, Ranks
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How to train; one step is one batch. `decay_steps` ends the schedule; None is the last step."""
+    """Hyperparameters; one step is one batch. The schedule ends at `decay_steps`, or at the last step if None."""
 
     steps: int
     peak_lr: float
@@ -40,11 +40,11 @@ class TrainingConfig:
 
 
 class Task(Protocol):
-    """What is trained: a model, its batches and its loss."""
+    """A model with its training batches and its loss."""
 
     @property
     def model(self) -> nn.Module:
-        """In training mode while a step is made."""
+        """The model; in training mode during a step."""
         ...
 
     def micro_batches(self, step: int) -> Sequence[Any]:
@@ -56,7 +56,7 @@ class Task(Protocol):
         ...
 
     def targets(self, batch: Any) -> int:
-        """What the loss of a batch is divided by: its targets, or its lines."""
+        """The number by which the loss of a batch is divided: of its targets, or of its lines."""
         ...
 
     def loss(self, batch: Any, weight: float) -> torch.Tensor:
@@ -65,7 +65,7 @@ class Task(Protocol):
 
 
 class Experiment(Task, Protocol):
-    """A task that can be measured, and whose model is kept."""
+    """A task with an evaluation, whose model is kept."""
 
     @property
     def model(self) -> TrainableModel:
@@ -74,15 +74,15 @@ class Experiment(Task, Protocol):
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is needed to build the model again and to read its tokens."""
+        """The configuration from which the model and its tokenizer are rebuilt."""
         ...
 
     def evaluate(self) -> tuple[float, dict[str, float]]:
-        """The validation loss, dropout off, and what else is measured along the way."""
+        """The validation loss, dropout off, and other measures by name."""
         ...
 
     def final(self) -> dict[str, Any]:
-        """What is measured once, at the end."""
+        """Measures that are computed once, at the end of the run."""
         ...
 
     def sample(self, rows: int, tokens: int) -> list[np.ndarray]:
@@ -116,7 +116,7 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 
 
 class Trainer(Generic[AnyTask]):
-    """A task under training; `step` counts the steps made, `tokens` those trained on."""
+    """Trains a task; `step` counts the completed steps, `tokens` the tokens trained on."""
 
     def __init__(self, task: AnyTask, config: TrainingConfig, ranks: Ranks = ALONE) -> None:
         self.task, self.config, self.ranks, self.step, self.tokens = task, config, ranks, 0, 0
@@ -139,7 +139,7 @@ class Trainer(Generic[AnyTask]):
         model.train()
         batches = self._batches()
         targets = sum(self.task.targets(batch) for batch in batches)
-        total = torch.zeros((), device=next(model.parameters()).device)  # read once: reading waits for a GPU
+        total = torch.zeros((), device=next(model.parameters()).device)  # read once: each read waits for the GPU
         for batch in self.ranks.share(batches):
             with self.autocast():
                 loss = self.task.loss(batch, 1 / targets)
@@ -160,18 +160,18 @@ class Trainer(Generic[AnyTask]):
         return StepRecord(self.step, mean_loss, lr, grad_norm)
 
     def _batches(self) -> Sequence[Any]:
-        """Of the step to make: drawn ahead, unless the run was put elsewhere."""
+        """The batches of the next step; those drawn in advance are used only if they are of this step."""
         drawn, self._drawn = self._drawn, None
         return drawn[1] if drawn is not None and drawn[0] == self.step else self.task.micro_batches(self.step)
 
     def autocast(self) -> torch.autocast:
-        """The precision of forward passes, in training as in evaluations."""
+        """The precision of forward passes, the same in training and evaluation."""
         device = next(self.task.model.parameters()).device.type
         return torch.autocast(device, torch.bfloat16, enabled=self.config.bfloat16)
 
 
 def evaluate(trainer: Trainer[Experiment]) -> tuple[float, dict[str, float]]:
-    """What the experiment measures now, in the precision that it is trained in.
+    """Evaluate the experiment in the precision that it is trained in.
 
     Raises:
         NonFiniteData: a loss is not finite.

@@ -1,4 +1,4 @@
-"""The metrics of a run as a Parquet file: a column for each number, null where it was not measured."""
+"""The metrics of a run as a Parquet file: one column for each metric, null where it was not measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that stands twice: paragraphs left out before training, and how much of the held-out tail was trained on."""
+"""Repeated text: removal of repeated paragraphs before training, and the share of the held-out tail in the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd: multiplication by it loses nothing
 
 
 def without_repeats(texts: Iterable[str]) -> Iterator[str]:
-    """The texts without the paragraphs (between empty lines) that stood before, in the same text or an earlier one."""
+    """The texts without paragraphs (between empty lines) that occurred before, in the same text or an earlier one."""
     seen: set[bytes] = set()
     for text in texts:
         kept = []
@@ -31,13 +31,13 @@ def without_repeats(texts: Iterable[str]) -> Iterator[str]:
 
 
 def first_occurrences(training: Array, held_out: Array, tick: Tick = no_tick) -> Array:
-    """Where evenly spaced stretches of `STRETCH` held-out tokens first stand in the training part.
+    """The first occurrences of evenly spaced stretches of `STRETCH` held-out tokens in the training part.
 
     Args:
         training, held_out: (n,), (m,) token ids.
 
     Returns:
-        (stretches,) int64: the place of the first token, −1 where it never does; empty with too few tokens for one.
+        (stretches,) int64: the index of the first token, −1 without an occurrence; empty with fewer tokens than that.
     """
     if len(held_out) < STRETCH:
         return np.empty(0, dtype=np.int64)
@@ -58,7 +58,7 @@ def first_occurrences(training: Array, held_out: Array, tick: Tick = no_tick) ->
 
 
 def _first_equal(training: Array, places: Array, stretch: Array) -> int:
-    """The first of the places where the stretch stands, −1 where it does at none: equal hashes are no proof."""
+    """The first of the candidate places at which the stretch occurs, −1 for none: different text can hash alike."""
     return next((int(at) for at in places if np.array_equal(training[at : at + STRETCH], stretch)), -1)
 
 

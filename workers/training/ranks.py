@@ -1,8 +1,8 @@
 """Processes that train one run together, each on a device of its own, started by `torchrun`.
 
-Rank 0 is the worker that takes segments; the others follow what it says. A step's micro-batches are dealt out, and the
-gradients are summed: the weights in the loss are those of the whole batch, so the sum is its gradient. Gradients go by
-NCCL between GPUs and by gloo between CPUs; what rank 0 says goes by gloo, which waits without occupying a device.
+Rank 0 is the worker that takes segments; the others execute the messages that it broadcasts. A step's micro-batches are
+divided among the ranks and the gradients are summed: losses are weighted for the whole batch, so the sum is its
+gradient. NCCL sums gradients between GPUs, gloo between CPUs; messages use gloo, which waits without occupying a GPU.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from torch import distributed, nn
 from workers.devices.device import choose_device
 
 Batch = TypeVar("Batch")
-_PATIENCE = timedelta(days=3650)  # followers wait for work as long as there is none
+_TIMEOUT = timedelta(days=3650)  # the other ranks wait for work without a limit
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this is; one alone needs nobody."""
+    """The rank of this process among `world` processes; with one process every method is local."""
 
     rank: int = 0
     world: int = 1
@@ -35,7 +35,7 @@ class Ranks:
         return batches[self.rank :: self.world]
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give every process the sum of all gradients; one that a process has not got counts as zero."""
+        """Replace every gradient by its sum over all processes; a missing gradient counts as zero."""
         if self.world == 1:
             return
         trained = [parameter for parameter in parameters if parameter.requires_grad]
@@ -53,15 +53,15 @@ class Ranks:
         distributed.all_reduce(total)
         return total.item()
 
-    def tell(self, message: dict[str, Any]) -> None:
-        """Rank 0: say something to the others."""
+    def broadcast(self, message: dict[str, Any]) -> None:
+        """Send a JSON message from rank 0 to all other ranks."""
         if self.world > 1:
             content = torch.frombuffer(bytearray(json.dumps(message).encode()), dtype=torch.uint8)
             distributed.broadcast(torch.tensor([len(content)]), 0)
             distributed.broadcast(content, 0)
 
-    def hear(self) -> dict[str, Any]:
-        """The others: wait for what rank 0 says next."""
+    def receive(self) -> dict[str, Any]:
+        """Wait for the next message of rank 0; for the other ranks."""
         length = torch.zeros(1, dtype=torch.int64)
         distributed.broadcast(length, 0)
         content = torch.empty(int(length), dtype=torch.uint8)
@@ -74,10 +74,10 @@ ALONE = Ranks()
 
 @cache
 def own_ranks() -> Ranks:
-    """The processes that `torchrun` started with this one, joined at the first call; `ALONE` without it."""
+    """The processes that `torchrun` started together, joined at the first call; `ALONE` without `torchrun`."""
     if not distributed.is_torchelastic_launched():
         return ALONE
     if torch.cuda.is_available():
         torch.cuda.set_device(choose_device("auto"))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_TIMEOUT)
     return Ranks(distributed.get_rank(), distributed.get_world_size())

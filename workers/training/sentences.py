@@ -38,21 +38,22 @@ from workers.training.question_formation.vocabulary import (
 
 Array = np.ndarray
 _TRAIN, _NOTE = "train.safetensors", "lines.json"
-_SAMPLES = 1  # another stream than that of the lines
-_BATCH = 256  # lines measured at once
+_SAMPLES = 1  # random stream of the samples, distinct from that of the lines
+_BATCH = 256  # lines evaluated at once
 _ARRAYS = ("tokens", "parts", "offsets")
 _NOTES = [
     "train_loss has dropout on, val_loss off; both are means over all targets of the lines, the end of line included, "
-    "unless `loss` says otherwise. train_loss_eval is of as many training lines as are validated on, dropout off.",
-    "in_distribution is of the i.i.d. test lines, or where there are none of the validation lines (`split`).",
+    "unless `loss` says otherwise. train_loss_eval is the loss of as many training lines as are validated on, dropout "
+    "off.",
+    "in_distribution is measured on the i.i.d. test lines, or without any on the validation lines (`split`).",
 ]
 
 
 def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: Path, tick: Tick = no_tick) -> None:
-    """Make or read the lines, check them, store them in `folder`.
+    """Generate or read the lines, check them and store them in `folder`.
 
     Raises:
-        InvalidInput: fewer distinct lines than asked for, or a file that is not of the language.
+        InvalidInput: fewer distinct lines exist than are requested, or a file is not of the language.
     """
     grammar = Grammar(LEXICONS[spec.data.lexicon]())
     splits = _splits(spec, grammar, corpora_root, tick)
@@ -61,7 +62,7 @@ def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: P
         write_bytes(folder / f"{name}.txt", "".join(f"{line.text}\n" for line in lines).encode())
     train = encode(splits.train, Vocabulary(grammar.lexicon))
     save_tensors(folder / _TRAIN, {name: getattr(train, name) for name in _ARRAYS})
-    entropy = data_entropy(grammar, splits.train).expected
+    entropy = data_entropy(grammar, splits.train)
     hashes = {name: sha256_file(folder / f"{name}.txt") for name in splits.named()}
     kind = {"line": "whole"}.get(spec.loss, spec.loss)
     reference = {"grammar_entropy": entropy.floor(kind)}  # pyright: ignore[reportArgumentType]
@@ -75,18 +76,18 @@ def prepare_sentences(spec: QuestionFormationSpec, folder: Path, corpora_root: P
 
 
 def notes_on_sentences(spec: QuestionFormationSpec, lines: dict[str, float]) -> list[str]:
-    """What the numbers of a run mean, beside its own reference `lines`."""
+    """Sentences that explain the numbers of a run by its reference `lines`."""
     unit = "line" if spec.loss == "sum" else "target"
-    told = [f"The least mean loss in this language is its entropy, {lines['grammar_entropy']:.4f} nats per {unit}."]
+    found = [f"The least mean loss in this language is its entropy, {lines['grammar_entropy']:.4f} nats per {unit}."]
     if "memorisation" in lines:
-        told.append(f"Knowing all its training lines by heart would cost {lines['memorisation']:.4f}.")
+        found.append(f"The loss of perfect memorisation of its training lines is {lines['memorisation']:.4f}.")
     if "unit" in lines and min(lines.values()) < 1:
-        told.append("L ≥ 1 (Prop. 4) is contradicted where the loss comes below 1: a plateau is at the entropy.")
-    return [" ".join(told), *_NOTES]
+        found.append("L ≥ 1 (Prop. 4) is contradicted where the loss comes below 1: a plateau is at the entropy.")
+    return [" ".join(found), *_NOTES]
 
 
 def describe_sentences(folder: Path) -> dict[str, Any]:
-    """`{"data", "reference_lines"}` of a run on the lines prepared in `folder`."""
+    """Describe a run on the lines prepared in `folder`: `{"data", "reference_lines"}`."""
     return json.loads((folder / _NOTE).read_bytes())
 
 
@@ -103,7 +104,7 @@ class SentenceTask:
         self._val = encode(self._lines["val"], self.vocabulary)
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([data_seed(spec), _SAMPLES])))
         self._train = train.only(_sample(generator, len(train), len(self._val)))
-        gen = self._lines["gen"]  # sorted by kind in the published file
+        gen = self._lines["gen"]  # the published file is sorted by kind
         self._gen = [gen[at] for at in _sample(generator, len(gen), spec.generalisation_lines)]
         torch.manual_seed(spec.seed)
         config = SentenceDecoderConfig(**spec.model.model_dump(), d_vocab=self.vocabulary.size)
@@ -111,7 +112,7 @@ class SentenceTask:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is needed to build the model again and to read its tokens."""
+        """The configuration from which the model and its tokenizer are rebuilt."""
         return {"family": "sentence_decoder", "config": asdict(self.model.config), "tokens": self.vocabulary.tokens}
 
     def micro_batches(self, step: int) -> list[Batch]:
@@ -136,8 +137,9 @@ class SentenceTask:
         return linear_cross_entropy(hidden_BTD.flatten(0, 1), *output, targets_N, weights_N=weights_N, reduction="sum")
 
     def evaluate(self) -> tuple[float, dict[str, float]]:
-        """Loss of the run's own kind on the validation lines, dropout off; parts of it, the same loss of as many
-        training lines, and first-word accuracies where there are questions.
+        """The run's own kind of loss on the validation lines, dropout off, and further measures.
+
+        They are the loss by part, the loss of as many training lines, and first-word accuracies if there are questions.
         """
         self.model.eval()
         found = losses(self._logits, self._val, _BATCH)
@@ -155,7 +157,7 @@ class SentenceTask:
         return self._of_kind(found), parts | measured
 
     def final(self) -> dict[str, Any]:
-        """Accuracies with their counts on all lines of the withheld kind and all i.i.d. ones, and the loss of these."""
+        """Accuracies with counts on all lines of the withheld kind and all i.i.d. lines, and the loss of the latter."""
         self.model.eval()
         split = "test" if self._lines["test"] else "val"
         lines = self._lines[split]
@@ -166,13 +168,13 @@ class SentenceTask:
         return _with_shares(found)
 
     def _of_kind(self, found: Losses) -> float:
-        """The run's own loss."""
+        """The loss of the run's own kind."""
         kinds = {"line": found.whole.mean, "sum": found.per_line}
         kinds |= {"declarative": found.declarative.mean, "output": found.output.mean}
         return kinds[self.spec.loss]
 
     def sample(self, rows: int, tokens: int) -> list[Array]:
-        """The first distinct i.i.d. lines, whole, each after its start token."""
+        """The first distinct i.i.d. lines, whole, each preceded by the start token."""
         lines = list(dict.fromkeys(line.text for name in ("test", "val") for line in self._lines[name]))[:rows]
         ids = self.vocabulary.ids
         return [np.array([self.vocabulary.sos, *(ids[word] for word in line.split())]) for line in lines]
@@ -194,12 +196,12 @@ def _splits(spec: QuestionFormationSpec, grammar: Grammar, corpora_root: Path, t
 
 
 def _sample(generator: np.random.Generator, lines: int, wanted: int) -> Array:
-    """Numbers of up to `wanted` of the lines, each as likely as any other, in order."""
+    """Sorted indices of up to `wanted` lines, drawn uniformly without replacement."""
     return np.sort(generator.choice(lines, min(lines, wanted), replace=False))
 
 
 def data_seed(spec: QuestionFormationSpec) -> int:
-    """Seed of the lines, and of the samples of them that are measured: runs of a sweep share it."""
+    """The seed of the lines and of the samples that are evaluated; all runs of a sweep share it."""
     return spec.seed if spec.data.seed is None else spec.data.seed
 
 
@@ -208,7 +210,7 @@ def _read(path: Path, grammar: Grammar) -> list[Line]:
 
 
 def _with_shares(found: Any) -> Any:
-    """Every `{"count", "lines"}` gets its `share`."""
+    """The same with the `share` added to every `{"count", "lines"}`."""
     if isinstance(found, dict):
         inner = {key: _with_shares(value) for key, value in found.items()}
         return inner | {"share": Tally(**found).share} if set(found) == {"count", "lines"} else inner

@@ -1,6 +1,6 @@
 """A small GPT-2 trained on a corpus in about a minute: `python -m workers.training.small_gpt2 --corpus … --out …`.
 
-It is an ordinary Hugging Face folder in the end, so that a machine without a hub still has a real model to look into.
+The result is an ordinary Hugging Face folder, so that a machine without access to the hub has a real model to analyse.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def train_small_gpt2(
 
 
 class NextToken:
-    """A Hugging Face language model on windows of tokens; the windows follow one another, so it cannot be resumed."""
+    """A Hugging Face language model on a stream of windows of tokens, which cannot be resumed at a step."""
 
     def __init__(self, model: GPT2LMHeadModel, windows: Iterator[torch.Tensor]) -> None:
         self.model, self._windows = model, windows
@@ -140,7 +140,7 @@ def _config(vocabulary: int, end: int) -> GPT2Config:
 
 
 def main() -> None:
-    """Train on a folder under the corpora root or on the built-in corpus; the folder appears when it is complete."""
+    """Train on a folder under the corpora root or on the built-in corpus; `--out` appears when it is complete."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", default="python-docs", help="python-docs, or a path under the corpora root")
     parser.add_argument("--out", required=True, help="folder under the models root")

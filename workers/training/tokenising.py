@@ -11,13 +11,13 @@ from tokenizers import Tokenizer
 from service.settings import MIB
 
 Array = np.ndarray
-_TOGETHER = 8 * MIB  # of text tokenised at once: what the tokenizer says of it takes forty times that
+_TOGETHER = 8 * MIB  # of text tokenised at once: the tokenizer's result takes forty times that
 _END = "<|endoftext|>"
 _BYTE_END = 0  # for the byte vocabulary
 
 
 def end_of_document(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
-    """What stands after each document, `{"token", "id"}`; None where the tokenizer has nothing for it."""
+    """The end-of-document token, `{"token", "id"}`; None where the tokenizer has none."""
     if tokenizer is None:
         return {"token": f"byte {_BYTE_END}", "id": _BYTE_END}
     end = tokenizer.token_to_id(_END)
@@ -25,7 +25,7 @@ def end_of_document(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
 
 
 def token_arrays(texts: Iterable[str], tokenizer: Tokenizer | None) -> Iterator[Array]:
-    """The tokens of each document, an end of document after it."""
+    """The tokens of each document, followed by the end-of-document token."""
     if tokenizer is None:
         for text in texts:
             yield np.frombuffer(text.encode() + bytes([_BYTE_END]), dtype=np.uint8)

@@ -27,11 +27,11 @@ _GPU_WIDTH = 32  # rows of 954 numbers are not aligned for products in bfloat16;
 _NOTE = "tokens.json"
 NOTES = [
     "train_loss is the mean over the whole batch with dropout on, before the update; val_loss has dropout off and is "
-    "the mean over windows spread evenly over the held-out tail. Both are nats per token. train_loss_eval is the loss "
-    "of as many windows of the training part, dropout off.",
-    "Windows are drawn uniformly and cross borders of documents.",
-    "held_out_in_training is the share of stretches of 32 held-out tokens that stand in the training part too: text "
-    "that repeats itself makes the validation loss, and every gap to it, smaller than for new text.",
+    "the mean over windows spread evenly over the held-out tail. Both are in nats per token. train_loss_eval is the "
+    "mean over as many windows of the training part, dropout off.",
+    "Windows are drawn uniformly and cross the borders of documents.",
+    "held_out_in_training is the share of stretches of 32 held-out tokens that also occur in the training part: "
+    "repeated text makes the validation loss, and every gap to it, smaller than for new text.",
 ]
 
 
@@ -46,7 +46,7 @@ def prepare_windows(
     """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8.
 
     Args:
-        source: where the texts come from and how they are read; noted.
+        source: where the texts come from and how they are read; written to the note beside the array.
     """
     d_vocab = 256 if tokenizer is None else tokenizer.get_vocab_size()
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
@@ -65,34 +65,34 @@ def prepare_windows(
 
 
 def describe_windows(spec: OpenELMSpec, folder: Path) -> dict[str, Any]:
-    """`{"data", "reference_lines"}` of a run on the tokens prepared in `folder`.
+    """Describe a run on the tokens prepared in `folder`: `{"data", "reference_lines"}`.
 
     Raises:
         InvalidInput: fewer tokens than a window, or than `data.tokens`.
     """
     note = json.loads((folder / _NOTE).read_bytes())
     training, validation = map(len, split_tail(np.empty(note["tokens"], dtype=np.uint8), spec.data.validation_share))
-    asked = training if spec.data.tokens is None else spec.data.tokens
-    if asked > training or min(asked, validation) <= spec.model.n_ctx:
+    requested = training if spec.data.tokens is None else spec.data.tokens
+    if requested > training or min(requested, validation) <= spec.model.n_ctx:
         detail = f"the corpus gives {training:,} training and {validation:,} validation tokens"
         raise InvalidInput(detail, field="spec.data.tokens")
     data = {
         "tokens": note["tokens"],
-        "training_tokens": asked,
+        "training_tokens": requested,
         "validation_tokens": validation,
         "validation_windows": len(spread_starts(validation, spec.model.n_ctx, spec.data.validation_windows)),
-        "held_out_in_training": _share_before(note["held_out_first_at"], asked),
+        "held_out_in_training": _share_before(note["held_out_first_at"], requested),
         "source": note["source"],
         "tokenizer": spec.data.tokenizer,
         "end_of_document": note["end_of_document"],
         "sha256": note["sha256"],
-        "epochs": spec.steps * spec.batch * spec.model.n_ctx / asked,
+        "epochs": spec.steps * spec.batch * spec.model.n_ctx / requested,
     }
     return {"data": data, "reference_lines": {"uniform": float(np.log(note["d_vocab"]))}}
 
 
 def _share_before(places: list[int], tokens: int) -> float | None:
-    """Share of held-out stretches that stand among the first `tokens` of the training part too."""
+    """Share of held-out stretches that also occur among the first `tokens` of the training part."""
     return sum(0 <= place <= tokens - STRETCH for place in places) / len(places) if places else None
 
 
@@ -100,7 +100,8 @@ class WindowTask:
     """The prepared tokens in `folder` and an OpenELM on `device`.
 
     Args:
-        width_multiple: how rows are stored, which changes no number but by rounding; default: as the device likes it.
+        width_multiple: rows are padded to a multiple of it, which changes results by rounding only; by default the
+            one that is fastest on the device.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class WindowTask:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is needed to build the model again and to read its tokens."""
+        """The configuration from which the model and its tokenizer are rebuilt."""
         config = asdict(self.config) | {"width_multiple": 1}  # models are kept without padding
         return {"family": "openelm", "config": config, "tokenizer": self.spec.data.tokenizer}
 
@@ -146,9 +147,7 @@ class WindowTask:
 
     @torch.inference_mode()
     def evaluate(self) -> tuple[float, dict[str, float]]:
-        """Mean loss over `validation_windows` windows spread over the tail, dropout off; and over as many of the
-        training part.
-        """
+        """Mean loss, dropout off, over `validation_windows` windows of the tail and as many of the training part."""
         self.model.eval()
         return self._mean_loss(self._validation), {"train_loss_eval": self._mean_loss(self._train)}
 
@@ -165,7 +164,7 @@ class WindowTask:
         return spread_starts(length, self.spec.model.n_ctx, len(held_out))
 
     def final(self) -> dict[str, Any]:
-        """Nothing beyond the losses."""
+        """Empty: the losses are all that is measured."""
         return {}
 
     def sample(self, rows: int, tokens: int) -> list[Array]:

@@ -15,7 +15,7 @@ Answer = Callable[[list[str], str], list[str]]
 
 
 def move(which: int) -> Answer:
-    """Copies, and makes a question by moving the auxiliary at this index among those of the sentence."""
+    """A rule that copies, or forms a question by moving the auxiliary at this index among the auxiliaries."""
     auxiliaries = {"do", "don't", "does", "doesn't"}
 
     def answer(words: list[str], task: str) -> list[str]:

@@ -28,7 +28,7 @@ def test_generated_data_pass_and_are_counted(grammar: Grammar, published_size: S
 
 
 def broken(splits: Splits, name: str, line: Line) -> Splits:
-    """With the third line of a split replaced."""
+    """The splits with the third line of one replaced."""
     lines = getattr(splits, name)
     return replace(splits, **{name: (*lines[:2], line, *lines[3:])})
 

@@ -1,4 +1,4 @@
-"""Measures of models whose answers are known."""
+"""The evaluation of models whose answers are known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import torch
 
 from service.errors import InvalidInput
 from tests.training.question_formation.rule_models import RuleModel, first_word, move, move_main
-from workers.training.question_formation.decoding import greedy_outputs
-from workers.training.question_formation.evaluation import Tally, generalisation, in_distribution, losses
-from workers.training.question_formation.grammar import Grammar
+from workers.training.question_formation.evaluation import Logits, Tally, generalisation, in_distribution, losses
+from workers.training.question_formation.grammar import Grammar, Line
 from workers.training.question_formation.lexicon import Lexicon
 from workers.training.question_formation.splits import Splits
 from workers.training.question_formation.vocabulary import Vocabulary, encode
@@ -94,7 +93,7 @@ def test_the_four_kinds_of_first_word_add_up(small: Splits, grammar: Grammar):
     assert [sum(column) for column in zip(*counts, strict=True)] == [count for count, _ in astuple(report.all)]
 
 
-def test_among_the_auxiliaries_is_another_question_than_among_all(small: Splits):
+def test_accuracy_among_auxiliaries_differs_from_accuracy_among_all_tokens(small: Splits):
     """A model that prefers a noun, then the main auxiliary: wrong among all tokens, right among the four."""
 
     def answer(tokens: torch.Tensor) -> torch.Tensor:
@@ -108,9 +107,9 @@ def test_among_the_auxiliaries_is_another_question_than_among_all(small: Splits)
     assert found.exact_quest.share == 0
 
 
-def test_greedy_decoding_is_what_exact_match_says(small: Splits, grammar: Grammar):
+def test_exact_match_agrees_with_greedy_decoding(small: Splits, grammar: Grammar):
     model = RuleModel(VOCABULARY, move_main(grammar), errors=0.04)
-    outputs = greedy_outputs(model, small.test, VOCABULARY, batch=16)
+    outputs = [greedy_output(model, line) for line in small.test]
     right = [output == line.output for output, line in zip(outputs, small.test, strict=True)]
     quest = [line.task == "quest" for line in small.test]
     found = in_distribution(model, small.test, VOCABULARY, batch=16)
@@ -119,15 +118,16 @@ def test_greedy_decoding_is_what_exact_match_says(small: Splits, grammar: Gramma
     assert found.exact_decl.count == sum(r and not q for r, q in zip(right, quest, strict=True))
 
 
-def test_greedy_decoding_stops_when_nothing_ends(small: Splits):
-    def never_ends(tokens: torch.Tensor) -> torch.Tensor:
-        logits = uniform(tokens)
-        logits[..., VOCABULARY.ids["the"]] = 1.0
-        return logits
-
-    outputs = greedy_outputs(never_ends, small.val[:20], VOCABULARY)
-    assert [len(output) for output in outputs] == [len(line.output) + 1 for line in small.val[:20]]
-    assert {word for output in outputs for word in output} == {"the"}
+def greedy_output(logits: Logits, line: Line) -> tuple[str, ...]:
+    """The greedily decoded output of a line, at most one token longer than the right one."""
+    ids = [VOCABULARY.sos, *(VOCABULARY.ids[word] for word in (*line.declarative, line.task))]
+    start = len(ids)
+    while len(ids) < start + len(line.output) + 1:
+        chosen = int(logits(torch.tensor([ids]))[0, -1].argmax())
+        if chosen == VOCABULARY.eos:
+            break
+        ids.append(chosen)
+    return tuple(VOCABULARY.word(token) for token in ids[start:])
 
 
 class SmallTransformer(torch.nn.Module):
@@ -153,14 +153,12 @@ def test_padding_and_batches_do_not_matter_to_a_network(published_size: Splits):
     model = SmallTransformer().eval()
     lines = published_size.gen[:300]
     alone, together = (generalisation(model, lines, VOCABULARY, batch=batch) for batch in (25, 250))
-    outputs = greedy_outputs(model, lines, VOCABULARY, batch=250)
     assert alone == together
     encoded = encode(lines, VOCABULARY)
     assert losses(model, encoded, 25).per_line == pytest.approx(losses(model, encoded, 500).per_line, rel=1e-5)
-    assert len(outputs) == 300
 
 
-def test_what_cannot_be_evaluated(small: Splits, grammar: Grammar):
+def test_invalid_lines_are_not_evaluated(small: Splits, grammar: Grammar):
     model = RuleModel(VOCABULARY, move(0))
     with pytest.raises(InvalidInput, match="no lines"):
         in_distribution(model, [], VOCABULARY)

@@ -1,4 +1,4 @@
-"""Words, frames, the move of the auxiliary, and what the parser refuses."""
+"""Words, frames, the move of the auxiliary, and the errors of the parser."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_drawn_frames_and_words_have_their_probabilities(grammar: Grammar):
         assert chi_sq < freedom + 5 * np.sqrt(2 * freedom)
 
 
-def test_what_is_drawn_parses_to_itself_and_has_11_to_35_tokens(grammar: Grammar):
+def test_drawn_lines_parse_to_themselves_and_have_11_to_35_tokens(grammar: Grammar):
     lines = [grammar.parse(f"{' '.join(s.words)} . decl\t{' '.join(s.words)} .") for s in _sentences(grammar)]
     assert [line.sentence for line in lines] == _sentences(grammar)
     assert {len(line.tokens) for line in lines} <= set(range(11, 36))
@@ -143,6 +143,6 @@ def test_a_question_moves_the_main_auxiliary_past_a_relative_clause(grammar: Gra
         ("", "single spaces"),
     ],
 )
-def test_the_parser_says_what_is_wrong(grammar: Grammar, text: str, what: str):
+def test_the_parser_names_the_error(grammar: Grammar, text: str, what: str):
     with pytest.raises(InvalidInput, match=what):
         grammar.parse(text)

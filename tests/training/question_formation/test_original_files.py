@@ -1,4 +1,4 @@
-"""Both publications' names, and strictness."""
+"""The file names of both publications, and the strictness of the reader."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_murtys_test_is_the_generalisation_set(tmp_path: Path, grammar: Grammar,
 def test_names_of_both_are_ambiguous(tmp_path: Path, grammar: Grammar, small: Splits):
     write(tmp_path, small, "mccoy")
     write(tmp_path, small, "murty")
-    with pytest.raises(InvalidInput, match="cannot be told") as refused:
+    with pytest.raises(InvalidInput, match="cannot be decided") as refused:
         read_folder(tmp_path, grammar)
     assert refused.value.field == "folder"
 

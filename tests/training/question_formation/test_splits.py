@@ -1,4 +1,4 @@
-"""The generator against the counts of the published files, and what it promises."""
+"""The generator against the counts of the published files, and its guarantees."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_lexicon_that_gives_too_few_lines_is_refused_before_drawing():
     assert refused.value.field == "gen"
 
 
-def test_all_there_is_can_be_drawn_but_not_in_endless_tries():
+def test_all_lines_can_be_drawn_in_a_bounded_number_of_draws():
     tiny = Grammar(TINY)
     everything = generate(tiny, SplitSizes(train=10, val=1, test=1, gen=60), seed=0)
     assert all(belongs_in_gen(line) for line in everything.gen)

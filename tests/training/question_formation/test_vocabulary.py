@@ -87,7 +87,7 @@ def test_a_step_alone_determines_its_batch(small: Splits):
     encoded = encode(small.train, VOCABULARY)
     walked = ShuffledBatches(encoded, batch=7, seed=5)
     until = [walked.at(step) for step in range(700)]
-    for step in (0, 3, 285, 286, 699):  # a resumed run asks for a late step first
+    for step in (0, 3, 285, 286, 699):  # a resumed run starts at a late step
         resumed = ShuffledBatches(encoded, batch=7, seed=5).at(step)
         assert torch.equal(resumed.inputs, until[step].inputs)
         assert torch.equal(resumed.targets, until[step].targets)
@@ -96,7 +96,7 @@ def test_a_step_alone_determines_its_batch(small: Splits):
     assert not torch.equal(other.lengths, until[0].lengths) or not torch.equal(other.inputs, until[0].inputs)
 
 
-def test_what_cannot_be_encoded_or_batched(small: Splits):
+def test_invalid_lines_and_batches_are_refused(small: Splits):
     with pytest.raises(InvalidInput, match="no lines"):
         encode([], VOCABULARY)
     with pytest.raises(InvalidInput, match="not in the vocabulary"):

@@ -1,4 +1,4 @@
-"""What must hold of the data before a run starts, checked on the rendered lines, not on how they were made."""
+"""Checks of the data before a run starts, on the rendered lines rather than on how they were generated."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class DataReport:
-    """Counts of data in which every check held.
+    """Counts of data that passed every check.
 
     Attributes:
         splits: by name.
         lexicon_tokens: size of the vocabulary without special tokens; 68 for the standard lexicon.
-        train_tokens_seen: how many of them occur in the training set.
+        train_tokens_seen: the number of them that occur in the training set.
         gen_by_clause: lines of the generalisation set by the relative clause on their subject.
     """
 
@@ -54,7 +54,7 @@ def check_splits(splits: Splits, grammar: Grammar, tick: Tick = no_tick) -> Data
     """Check every line and count.
 
     Every line's text parses to the line itself (so it has words of the lexicon only, agreement, a shape of the
-    grammar, and exactly the output its task asks for); no line outside the generalisation set is withheld; every line
+    grammar, and exactly the output of its task); no line outside the generalisation set is withheld; every line
     of the generalisation set fulfils its conditions; no line is in two splits.
 
     Raises:

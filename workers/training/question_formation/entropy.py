@@ -21,12 +21,10 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from service.errors import InvalidInput
-from workers.training.question_formation.frames import FRAMES, TRAINING, Frame, StructureProbabilities
+from workers.training.question_formation.frames import Frame
 from workers.training.question_formation.grammar import Grammar, Line
-from workers.training.question_formation.lexicon import TASKS, Task
+from workers.training.question_formation.lexicon import Task
 
 LossKind = Literal["whole", "declarative", "output", "sum"]
 Cell = tuple[Frame, Task]
@@ -34,7 +32,7 @@ Cell = tuple[Frame, Task]
 
 @dataclass(frozen=True)
 class LineEntropy:
-    """Entropy of a line by what is uncertain, in nats per line, and mean numbers of tokens per line.
+    """The entropy of a line by its source, in nats per line, and mean numbers of tokens per line.
 
     Attributes:
         template: modifiers of subject and object.
@@ -87,49 +85,13 @@ class LineEntropy:
         return floors[loss]
 
 
-@dataclass(frozen=True)
-class DataEntropy:
-    """What a run's own lines cost, and what could be saved by never predicting a line again.
-
-    Attributes:
-        expected: as `LineEntropy`, with the data's own frequencies of (template, task) in place of the grammar's, and
-            numbers and words uniform. It is the mean cost of these very lines to a model that knows the frequencies
-            and nothing about single lines; the reference line of a training curve. De-duplication enters through the
-            frequencies: the share of an exhausted template falls, so lines become longer. Frequencies fitted to n
-            lines make it too small by about (cells − 1)/(2n) nats per line, 3e-4 for 100,000 lines.
-        without_replacement: nats per line that a model would save on top, on average over the first epoch, that knew
-            every earlier line and that none returns: −(1/n) Σ ln(1 − j/K), over frames and tasks with K possible
-            lines and j = 0 … m−1 of them seen.
-        lines: n, the distinct lines.
-    """
-
-    expected: LineEntropy
-    without_replacement: float
-    lines: int
-
-    @property
-    def per_token_without_replacement(self) -> float:
-        """`expected.per_token` less the saving; no model that learns the language only gets there."""
-        return (self.expected.per_line - self.without_replacement) / self.expected.tokens_per_line
-
-
-def grammar_entropy(
-    grammar: Grammar, structure: StructureProbabilities = TRAINING, withhold: bool = True
-) -> LineEntropy:
-    """Entropy of independent lines of the grammar, without de-duplication; the limit of a large lexicon.
-
-    With `withhold`, questions with a relative clause on the subject have probability 0 and the rest is normalised.
-    """
-    weights: dict[Cell, float] = {}
-    for frame in FRAMES:
-        for task in TASKS:
-            withheld = withhold and task == "quest" and frame.subject.is_relative_clause
-            weights[frame, task] = 0.0 if withheld else structure.of_frame(frame) / 2
-    return _line_entropy(grammar, weights)
-
-
-def data_entropy(grammar: Grammar, lines: Sequence[Line]) -> DataEntropy:
+def data_entropy(grammar: Grammar, lines: Sequence[Line]) -> LineEntropy:
     """Entropy of a run's own training lines; a line that is repeated counts once.
+
+    The frequencies of (template, task) are those of the lines, and numbers and words are uniform. The result is the
+    mean cost of these lines to a model that knows the frequencies and nothing about single lines. De-duplication acts
+    through the frequencies: the share of an exhausted template falls, so lines become longer. Frequencies fitted to n
+    lines make the result too small by about (cells − 1)/(2n) nats per line, 3e-4 for 100,000 lines.
 
     Raises:
         InvalidInput: no lines, or more of a frame than the lexicon of `grammar` has.
@@ -139,19 +101,17 @@ def data_entropy(grammar: Grammar, lines: Sequence[Line]) -> DataEntropy:
     counts: Counter[Cell] = Counter((line.sentence.frame, line.task) for line in set(lines))
     if any(count > grammar.sentences(frame) for (frame, _), count in counts.items()):
         raise InvalidInput("the lines are not of this lexicon", field="lines")
-    saved = sum(_saving(grammar.sentences(frame), count) for (frame, _), count in counts.items())
-    total = counts.total()
-    return DataEntropy(_line_entropy(grammar, counts), saved / total, total)
+    return line_entropy(grammar, counts)
 
 
 def memorisation_floor(repeats: Collection[int], tokens_per_line: float) -> float:
-    """Nats per target that lines cost a model that knows them all by heart: ln(n)/tokens where all n are distinct.
+    """The loss of perfect memorisation in nats per target: ln(n)/tokens where all n lines are distinct.
 
-    A training loss below `LineEntropy.per_token` is on the way there.
+    A training loss below `LineEntropy.per_token` is evidence of memorisation.
 
     Args:
-        repeats: how often each distinct line stands among the lines; known too, where that is more than once.
-        tokens_per_line: targets of a line, on average over all of them.
+        repeats: how often each distinct line occurs; the model knows these frequencies.
+        tokens_per_line: mean number of targets of a line.
 
     Raises:
         InvalidInput: there are no lines, or `tokens_per_line` is not positive.
@@ -162,13 +122,12 @@ def memorisation_floor(repeats: Collection[int], tokens_per_line: float) -> floa
     return _entropy(count / total for count in repeats) / tokens_per_line
 
 
-def _saving(possible: int, seen: int) -> float:
-    """−Σ ln(1 − j/K) for j = 0 … m−1; summed rather than by ln Γ, which cancels for K up to 10²²."""
-    return float(-np.log1p(-np.arange(seen, dtype=np.float64) / possible).sum())
+def line_entropy(grammar: Grammar, weights: Mapping[Cell, float]) -> LineEntropy:
+    """Entropy of independent lines, words uniform within a frame.
 
-
-def _line_entropy(grammar: Grammar, weights: Mapping[Cell, float]) -> LineEntropy:
-    """`weights`: of each frame and task, ≥ 0, with a positive sum."""
+    Args:
+        weights: of each (frame, task), ≥ 0, with a positive sum; probabilities up to a factor.
+    """
     total = sum(weights.values())
     templates: dict[Hashable, float] = defaultdict(float)
     with_task: dict[Hashable, float] = defaultdict(float)

@@ -1,25 +1,26 @@
-"""What a language model has learned of Question-Formation: losses by part, first auxiliaries, exact answers.
+"""Evaluation of a language model on Question-Formation: losses by part, first auxiliaries, exact answers.
 
-The model is a callable as in `decoding.Logits`. Lines are padded on the right, which a causal model does not see.
+The model is a callable (`Logits`). Lines are padded on the right, which a causal model does not see.
 
 Sources: McCoy et al. 2020 (the generalisation measures); Murty et al. 2023 (first-auxiliary accuracy).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from service.errors import InvalidInput
-from workers.training.question_formation.decoding import Logits
 from workers.training.question_formation.frames import Modifier
 from workers.training.question_formation.grammar import Line
 from workers.training.question_formation.vocabulary import EncodedLines, Part, Vocabulary, encode, in_order
 
 Array = np.ndarray
+# (B, T) int64 tokens on the CPU → (B, T, V) logits on any device, causal, dropout off; position t predicts token t + 1.
+Logits = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class PartLoss:
-    """Sum of −ln p over the targets of one part, in nats, and how many targets it has."""
+    """The sum of −ln p over the targets of one part, in nats, and the number of its targets."""
 
     nats: float
     targets: int
@@ -56,7 +57,7 @@ class Losses:
         declarative: with the full stop.
         task: one target per line.
         output: with the end-of-sequence token.
-        lines: how many.
+        lines: the number of lines.
     """
 
     declarative: PartLoss
@@ -83,7 +84,7 @@ class InDistribution:
     Attributes:
         first_auxiliary: questions whose first word is right among the four auxiliaries (Murty's accuracy).
         first_word: questions whose first word is right among all tokens.
-        exact_quest, exact_decl: questions and declaratives whose greedily decoded output is right to its end.
+        exact_quest, exact_decl: questions and declaratives whose greedily decoded output is entirely right.
     """
 
     first_auxiliary: Tally
@@ -103,7 +104,7 @@ class Generalisation:
     Attributes:
         first_auxiliary: the first word is right among the four auxiliaries.
         first_word: it is right among all tokens; the main measure.
-        full_sentence: the greedily decoded output is right to its end.
+        full_sentence: the greedily decoded output is entirely right.
     """
 
     first_auxiliary: Tally
@@ -116,7 +117,7 @@ class Generalisation:
 
 @dataclass(frozen=True)
 class GeneralisationReport:
-    """All lines, and those with one kind of relative clause on the subject: "si", "st", and "orc" for both others."""
+    """Answers on all lines, and by relative clause of the subject: "si", "st", and "orc" for both object relatives."""
 
     all: Generalisation
     by_clause: dict[str, Generalisation]
@@ -124,7 +125,7 @@ class GeneralisationReport:
 
 @dataclass(frozen=True)
 class _Answers:
-    """Per line, (n,): id of the first word of the output, the same among the auxiliaries, is the output exact?"""
+    """(n,) per line: the id of the first word, the most likely auxiliary there, and whether the output is exact."""
 
     first_word: Array
     first_auxiliary: Array
@@ -193,11 +194,11 @@ def generalisation(
 
 @torch.inference_mode()
 def _answers(logits: Logits, lines: Sequence[Line], vocabulary: Vocabulary, batch: int) -> _Answers:
-    """Answers from one pass over the whole lines.
+    """Answers from one forward pass over the whole lines.
 
     Greedy decoding gives the right output exactly when, at each of its positions, the most likely token after the
     right beginning is the right one: by induction the decoded beginning is then the right one. So exact match needs
-    no decoding; only where two logits tie within rounding may the two differ.
+    no decoding; the two can differ only where two logits are equal up to rounding.
     """
     auxiliaries = torch.tensor(vocabulary.auxiliary_ids)
     first_words, first_auxiliaries, exact = [], [], []

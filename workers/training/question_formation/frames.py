@@ -1,4 +1,4 @@
-"""Frames: the shapes of a declarative, and how likely each is.
+"""Frames: the shapes of a declarative and their probabilities.
 
 A declarative is a subject, an auxiliary that agrees with it, and an intransitive verb or a transitive verb with an
 object. Subject and object each carry at most one modifier.
@@ -30,7 +30,7 @@ class Number(StrEnum):
 
 
 class Modifier(StrEnum):
-    """What follows the noun of a subject or an object."""
+    """The modifier after the noun of a subject or an object."""
 
     BARE = "bare"
     PP = "pp"  # preposition, determiner, noun
@@ -60,9 +60,10 @@ class Frame:
 
     Attributes:
         subject, object: the modifiers; `object` None is an intransitive main verb.
-        numbers: of the free nouns, from left to right; the subject of an object relative is not free.
-        categories: of every word, without the full stop.
-        main_auxiliary: its position.
+        numbers: grammatical numbers of the free nouns, from left to right; the subject of an object relative is not
+            free.
+        categories: the category of every word, without the full stop.
+        main_auxiliary: the position of the main auxiliary.
         auxiliaries: positions of all auxiliaries.
     """
 
@@ -75,7 +76,7 @@ class Frame:
 
 
 def _modified(modifier: Modifier, head: Number) -> Iterator[tuple[tuple[Number, ...], tuple[Category, ...]]]:
-    """Numbers and categories of what follows a noun of number `head`."""
+    """The numbers and categories of a modifier after a noun of number `head`."""
     relativizer, determiner = Category.RELATIVIZER, Category.DETERMINER
     intransitive, transitive = Category.VERB_INTRANSITIVE, Category.VERB_TRANSITIVE
     if modifier is Modifier.BARE:
@@ -145,7 +146,7 @@ class StructureProbabilities:
 
 
 # Maximum likelihood on the published training, development and test lines, without the template that de-duplication
-# has exhausted (5 words). The published context-free grammar has other weights: it is that of the generalisation set.
+# has exhausted (5 words). The published context-free grammar has other weights: those of the generalisation set.
 TRAINING = StructureProbabilities(
     subject={
         Modifier.BARE: 0.5115, Modifier.PP: 0.2058, Modifier.SI: 0.0705, Modifier.ST: 0.0697, Modifier.OS: 0.0694,

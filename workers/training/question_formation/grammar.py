@@ -1,7 +1,7 @@
 """The language of Question-Formation: sentences and lines, drawn and parsed.
 
-A line asks for a declarative itself (`decl`) or for its question (`quest`): the main auxiliary moves to the front and
-`?` replaces `.`:
+The output of a line is its declarative (`decl`) or the question of it (`quest`): the main auxiliary moves to the front
+and `?` replaces `.`:
 
     her newts don't accept some yaks . quest ⇥ don't her newts accept some yaks ?
 
@@ -63,7 +63,7 @@ class Line:
 
     @property
     def output(self) -> tuple[str, ...]:
-        """Tokens that the task asks for; as many as the declarative has."""
+        """The tokens that the task requires; as many as the declarative has."""
         return self.declarative if self.task == "decl" else (*self.sentence.question, QUESTION_MARK)
 
     @property
@@ -110,12 +110,12 @@ class Grammar:
         """The sentence with these words (without the full stop).
 
         Raises:
-            InvalidInput: a word is not in the lexicon, a number disagrees, or it is no sentence of the grammar.
+            InvalidInput: a token is not a word of the lexicon, a number disagrees, or the words are no sentence.
         """
         try:
             categories = tuple([self._category[word] for word in words])
         except KeyError:
-            raise InvalidInput("a word is not in the lexicon, or stands where no word may") from None
+            raise InvalidInput("a token is not a word of the lexicon") from None
         frame = self._frame.get(categories)
         if frame is not None:
             return Sentence(frame, words)
@@ -128,7 +128,7 @@ class Grammar:
 
         Raises:
             InvalidInput: not of the form `declarative . task ⇥ output` with single spaces, not a sentence, or the
-                output is not exactly what the task asks for.
+                output is not exactly that of the task.
         """
         given, *outputs = text.split("\t")
         tokens = given.split(" ")

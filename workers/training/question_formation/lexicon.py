@@ -18,7 +18,7 @@ LexiconName = Literal["standard", "half_nouns", "one_noun", "nouns_x2", "nouns_x
 
 
 class Category(StrEnum):
-    """What may fill a slot of a sentence; the value is the field of `Lexicon`."""
+    """The category of a word in a sentence; the value is the field of `Lexicon`."""
 
     DETERMINER = "determiners"
     NOUN_SINGULAR = "nouns_singular"

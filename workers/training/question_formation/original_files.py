@@ -34,7 +34,7 @@ _MAX_LINE_BYTES = 4_096  # a line of the standard lexicon has at most 35 tokens 
 
 @dataclass(frozen=True)
 class OriginalFiles:
-    """What was read, and whose names it had; with Murty's, `splits.test` is empty."""
+    """The splits read from a folder, and the layout of its file names; with Murty's, `splits.test` is empty."""
 
     splits: Splits
     layout: Layout
@@ -44,7 +44,7 @@ def read_folder(folder: Path, grammar: Grammar, tick: Tick = no_tick) -> Origina
     """Read and parse every file of the layout that the folder has; other files are ignored.
 
     Each file is regular, in ASCII, with lines that end in one line feed (the last may lack it), at most 1,000,000 of
-    them and at most 4,096 bytes each. `checks.check_splits` says whether they are the splits they are named.
+    them and at most 4,096 bytes each. `checks.check_splits` checks the content of the splits.
 
     Raises:
         InvalidInput: neither or both layouts, a file is missing, empty or not regular, or a line (counted from 1) is
@@ -62,7 +62,7 @@ def _layout(folder: Path) -> Layout:
     if mccoy and murty:
         raise InvalidInput(
             "the folder has question.val (Murty's names) beside question.dev or question.gen (McCoy's): what "
-            "question.test is cannot be told",
+            "question.test is cannot be decided",
             field="folder",
         )
     if not mccoy and not murty:

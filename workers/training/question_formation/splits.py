@@ -3,7 +3,7 @@
 Training, validation and i.i.d. test come from one sequence of draws: a sentence and a fair coin for its task. Every
 question whose subject carries a relative clause is withheld, so that in all questions seen the first auxiliary is the
 main one, and "move the first auxiliary" and "move the main auxiliary" fit equally. A line already drawn is skipped;
-this exhausts the shortest template (5,616 lines), whose share so falls along the sequence.
+this exhausts the shortest template (5,616 lines), so that its share falls along the sequence.
 
 The generalisation set is what was withheld, where the two rules differ: questions with a relative clause on the
 subject, none on the object, and two auxiliaries of one number and opposite polarity; one third object relatives.
@@ -28,7 +28,7 @@ from workers.training.question_formation.lexicon import TASKS
 
 MAX_LINES = 1_000_000  # of one split
 _DRAWS_AT_ONCE = 4_096  # part of the recipe: another number gives other data from the same seed
-_MAX_DRAWS_PER_LINE = 50  # the defaults need 1.4; whoever needs more asks for nearly all there is
+_MAX_DRAWS_PER_LINE = 50  # the defaults need 1.4; more are needed only for nearly all lines that exist
 
 SplitName = Literal["train", "val", "test", "gen"]
 
@@ -66,14 +66,15 @@ class Splits:
 
 
 def is_withheld(line: Line) -> bool:
-    """Is it a question whose subject carries a relative clause?"""
+    """Whether the line is a question whose subject carries a relative clause."""
     return line.task == "quest" and line.sentence.frame.subject.is_relative_clause
 
 
 def belongs_in_gen(line: Line) -> bool:
-    """Is it withheld, without a relative clause on the object, its two auxiliaries equal in number but not in polarity?
+    """Whether a line is withheld, has no relative clause on the object, and has auxiliaries that differ in polarity.
 
-    "do" and "don't", or "does" and "doesn't": so agreement does not give away which one moves.
+    The two auxiliaries have one number, "do" and "don't" or "does" and "doesn't", so that agreement does not determine
+    which one moves.
     """
     frame = line.sentence.frame
     if not is_withheld(line) or (frame.object is not None and frame.object.is_relative_clause):
@@ -90,10 +91,10 @@ def generate(
     gen_structure: StructureProbabilities = QUESTION_GR,
     tick: Tick = no_tick,
 ) -> Splits:
-    """All splits. No line occurs twice in or among them.
+    """Draw all splits. No line occurs twice in or among them.
 
     Raises:
-        InvalidInput: the lexicon has, or 50 draws per line give, fewer distinct lines than asked for; or `seed` is
+        InvalidInput: the lexicon has, or 50 draws per line give, fewer distinct lines than requested; or `seed` is
             below 0.
     """
     if seed < 0:
@@ -126,9 +127,9 @@ def available_gen_lines(grammar: Grammar, structure: StructureProbabilities = QU
     return sum(grammar.sentences(frame) // 2 for frame in agreeing)  # half of the pairs of auxiliaries differ
 
 
-def _require(asked: int, available: int, field: SplitName) -> None:
-    if asked > available:
-        raise InvalidInput(f"{asked:,} distinct lines are asked for; the lexicon gives {available:,}", field=field)
+def _require(requested: int, available: int, field: SplitName) -> None:
+    if requested > available:
+        raise InvalidInput(f"{requested:,} distinct lines are requested; the lexicon gives {available:,}", field=field)
 
 
 def _sentences(
@@ -172,9 +173,9 @@ def _coins(generator: np.random.Generator) -> Iterator[int]:
 def _draw_gen(
     grammar: Grammar, count: int, seed: np.random.SeedSequence, structure: StructureProbabilities, tick: Tick
 ) -> list[Line]:
-    """Drawn until both quotas are full, then shuffled (what comes late would else be object relatives only)."""
+    """Draw until both quotas are full, then shuffle: otherwise the last lines would all be object relatives."""
     generator = np.random.Generator(np.random.PCG64(seed))
-    quotas = {True: count // 3, False: count - count // 3}  # by: is it an object relative?
+    quotas = {True: count // 3, False: count - count // 3}  # keys: whether it is an object relative
     lines: dict[Line, None] = {}
     for sentence in _sentences(grammar, generator, count, _withheld_part(structure), "gen", tick):
         line = Line(sentence, "quest")
@@ -189,10 +190,10 @@ def _draw_gen(
 
 
 def _withheld_part(structure: StructureProbabilities) -> StructureProbabilities:
-    """The structure given a relative clause on the subject and none on the object; the same as rejecting others.
+    """The structure conditioned on a relative clause on the subject and none on the object.
 
     Raises:
-        InvalidInput: that has probability 0.
+        InvalidInput: this condition has probability 0.
     """
     subject = {kind: p for kind, p in structure.subject.items() if kind.is_relative_clause}
     others = {kind: p for kind, p in structure.object.items() if kind in (None, Modifier.BARE, Modifier.PP)}

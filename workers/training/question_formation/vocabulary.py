@@ -1,7 +1,7 @@
 """Token ids, part labels and batches, for a language model over whole lines (Murty et al. 2023).
 
-One line is the sequence w1 … wn = declarative, task, output. The model reads [SOS] w1 … wn and is to predict
-w1 … wn [EOS]: position t of a target is predicted from the inputs up to and including t.
+One line is the sequence w1 … wn = declarative, task, output. The model reads [SOS] w1 … wn and predicts w1 … wn [EOS]:
+position t of the targets is predicted from the inputs up to and including t.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAD = 0
 
 
 class Part(IntEnum):
-    """Which part of a line a target belongs to."""
+    """The part of a line to which a target belongs."""
 
     PADDING = 0
     DECLARATIVE = 1  # with its full stop
@@ -58,13 +58,13 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class EncodedLines:
-    """Targets of all lines, one after the other.
+    """The targets of all lines, concatenated.
 
     Attributes:
         tokens: (N,) int32, each line's w1 … wn [EOS].
         parts: (N,) uint8, the `Part` of each.
         offsets: (lines + 1,) int64; line i is `offsets[i] : offsets[i + 1]`.
-        sos: id that every input starts with.
+        sos: the id of the start token of every input.
     """
 
     tokens: Array
@@ -76,7 +76,7 @@ class EncodedLines:
         return len(self.offsets) - 1
 
     def only(self, rows: Array) -> EncodedLines:
-        """The lines with these numbers, in this order."""
+        """The lines with these indices, in this order."""
         lengths = np.diff(self.offsets)[rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         at = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
@@ -125,7 +125,7 @@ def encode(lines: Sequence[Line], vocabulary: Vocabulary) -> EncodedLines:
 
 
 def pad(encoded: EncodedLines, rows: Array) -> Batch:
-    """The batch of the lines with these numbers, in this order."""
+    """The batch of the lines with these indices, in this order."""
     starts = encoded.offsets[rows]
     lengths = encoded.offsets[rows + 1] - starts
     columns = np.arange(lengths.max())
@@ -147,7 +147,7 @@ def in_order(encoded: EncodedLines, batch: int) -> Iterator[Batch]:
 class ShuffledBatches:
     """Training batches as a function of the step: each epoch is a permutation that (seed, epoch) determines.
 
-    So a run that resumes at a step sees bit for bit what an uninterrupted one sees. The last batch of an epoch is
+    So a run that resumes at a step has the batches of an uninterrupted run. The last batch of an epoch is
     smaller where `batch` does not divide the number of lines.
 
     Raises:

@@ -1,0 +1,86 @@
+"""A value that one segment retains for the next one, and how it expires."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from tests.collection import earlier_objects_frozen
+from workers.flows.engine.retention import Retained
+
+PATIENCE_S = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _quick_collection() -> Iterator[None]:
+    with earlier_objects_frozen():
+        yield
+
+
+class Large:
+    """Something that can be watched going."""
+
+
+def test_what_was_left_is_taken_once():
+    retained, value = Retained[Large](60.0), Large()
+    retained.store("a", value)
+    assert retained.take("a", Large) is value
+    assert retained.take("a", Large) is not value
+
+
+def test_another_key_makes_room_before_it_is_made():
+    retained, value = Retained[Large](60.0), Large()
+    gone = weakref.ref(value)
+    retained.store("a", value)
+    del value
+
+    def make() -> Large:
+        gc.collect()
+        assert gone() is None
+        return Large()
+
+    assert isinstance(retained.take("b", make), Large)
+
+
+def test_it_goes_by_itself():
+    retained, value = Retained[Large](0.05), Large()
+    gone = weakref.ref(value)
+    retained.store("a", value)
+    del value
+    deadline = time.monotonic() + PATIENCE_S
+    while gone() is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+        gc.collect()
+
+
+def test_a_timer_of_before_takes_nothing_that_was_left_since():
+    retained, first, second = Retained[Large](0.2), Large(), Large()
+    retained.store("a", first)
+    time.sleep(0.1)
+    retained.store("a", second)
+    time.sleep(0.15)
+    assert retained.take("a", Large) is second
+
+
+def test_it_is_held_through_other_work():
+    retained, value = Retained[Large](0.05), Large()
+    retained.store("a", value)
+    with retained.paused():
+        time.sleep(0.2)
+    assert retained.take("a", Large) is value
+    with retained.paused():
+        pass  # nothing was left
+
+
+def test_what_fails_leaves_nothing_behind():
+    retained = Retained[Large](60.0)
+    value = Large()
+    retained.store("a", value)
+    with pytest.raises(ValueError, match="failed"), retained.paused():
+        raise ValueError("failed")
+    assert retained.take("a", Large) is not value

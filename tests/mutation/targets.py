@@ -1,0 +1,98 @@
+"""The functions that carry the bounds of a search, and for each module the tests that must notice a change."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from tests.mutation.mutants import Mutant, mutants_of
+
+SEED, MOST = 0, 12  # a seeded sample of each module's mutants: all of them would take hours
+_T = "tests/neighbors/"
+_FORMULAS = f"{_T}test_bound_formulas.py"
+_OF_FILTERS = (
+    f"{_FORMULAS}::test_gamma_of_a_float32_or_float64_filter",
+    f"{_FORMULAS}::test_more_dimensions_than_a_format_can_add_have_no_bound",
+    f"{_FORMULAS}::test_the_lower_bound_of_a_filter_distance",
+)
+_OF_TILES = (
+    f"{_FORMULAS}::test_bounds_of_a_tile_are_the_formula",
+    f"{_FORMULAS}::test_products_below_the_largest_value_are_those_whose_lower_bound_is_within_the_limit",
+    f"{_FORMULAS}::test_no_pair_within_the_limit_has_a_product_above_the_largest_value",
+)
+_OF_FLOAT64 = f"{_FORMULAS}::test_bounds_of_a_float64_tile_are_the_formula"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Some functions of one module of `workers.neighbors`, and the tests (node ids), fastest first."""
+
+    module: str
+    functions: tuple[str, ...]
+    tests: tuple[str, ...]
+
+    def every(self) -> list[Mutant]:
+        """All mutants of the functions."""
+        return mutants_of(f"workers.neighbors.{self.module}", self.functions)
+
+    def sample(self) -> list[Mutant]:
+        """At most `MOST` of them."""
+        every = self.every()
+        chosen = random.Random(SEED).sample(range(len(every)), min(MOST, len(every)))
+        return [every[at] for at in sorted(chosen)]
+
+
+TARGETS = (
+    Target(
+        "certificate",
+        ("FilterBound.gamma", "FilterBound.lower", "float32_bound", "float64_bound"),
+        (*_OF_FILTERS, f"{_T}test_faiss_search.py::test_flat_sends_what_it_cannot_prove_to_the_exact_engine"),
+    ),
+    Target(
+        "encoding",
+        ("Encoding.gamma", "Encoding.relative", "Encoding.absolute", "Encoding.encode", "Encoding.left"),
+        (_FORMULAS, f"{_T}test_bounds.py::test_half_of_the_rows_errors_would_be_caught"),
+    ),
+    Target(
+        "filtering",
+        ("_collect", "pairs_below", "TileBounds.uppers", "TileBounds.lowers", "TileBounds.largest_values",
+         "TileBounds._slack_sq"),
+        (*_OF_TILES, f"{_T}test_bounds.py::test_no_pair_within_the_limit_is_passed_over",
+         f"{_T}test_reach.py::test_queries_from_elsewhere",
+         f"{_T}test_reach.py::test_a_thousand_copies_cost_what_two_do"),
+    ),
+    Target(
+        "candidates",
+        ("CandidateState.limits", "CandidateState.offer", "CandidateState.prune", "CandidateState._within",
+         "merge_candidates"),
+        (f"{_T}test_candidates.py",),
+    ),
+    Target(
+        "rescoring",
+        ("rescore", "rescore_nearest_first", "measure"),
+        (f"{_T}test_rescoring.py", f"{_T}test_float64_level.py"),
+    ),
+    Target(
+        "float64_tile",
+        ("Float64Tile.bounds", "Float64Tile._excluded"),
+        (_OF_FLOAT64, f"{_T}test_float64_level.py"),
+    ),
+    Target(
+        "float64_level",
+        ("_search_rows", "_keep_nearest", "_candidates", "_kth_of_rows"),
+        (f"{_T}test_float64_level.py",),
+    ),
+    Target(
+        "counting",
+        ("_Counter.count_tile", "_Counter._few_pairs", "_Counter._count_dense", "_Counter._count_sides",
+         "_Counter._bucket"),
+        (f"{_T}test_counting.py",),
+    ),
+    Target(
+        "faiss_search",
+        ("_Best.merge", "_search_stretch", "_floor", "_search_exactly"),
+        (f"{_T}test_faiss_search.py", f"{_T}test_exact.py::test_sixty_four_neighbors"),
+    ),
+    Target("exact", ("_contradicted",), (f"{_T}test_reach.py::test_a_device_that_multiplies_wrongly_is_detected",)),
+    Target("stored", ("_longest",), (f"{_T}test_stored.py",)),
+)  # fmt: skip

@@ -1,0 +1,70 @@
+"""Rescoring measures the pairs that decide the answer, nearest first, and few others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.neighbors.datasets import gaussian
+from workers.neighbors.options import SearchOptions
+from workers.neighbors.pairs import Pairs
+from workers.neighbors.preparing import prepare_search
+from workers.neighbors.question import Question
+from workers.neighbors.rescoring import pair_distances, rescore
+from workers.neighbors.stored import StoredRows
+
+N = 120
+
+
+def all_pairs(k: int, slack: float) -> tuple[Pairs, np.ndarray, object]:
+    """Every pair of 120 rows with a lower bound just under its distance; the (n, n) true distances."""
+    question = Question.of_all_rows(StoredRows(gaussian()[:N]), k)
+    search, _ = prepare_search(question, SearchOptions(format=torch.float32))
+    rows, columns = (torch.from_numpy(part) for part in np.nonzero(~np.eye(N, dtype=bool)))
+    gaps = pair_distances(question.database, question.database, rows, columns) * search.database.rows.scale
+    true = np.full((N, N), np.inf)
+    true[rows, columns] = gaps.numpy()
+    lowers = (gaps * (1 - slack)).float() if slack else torch.nextafter(gaps.float(), torch.tensor(0.0))
+    return Pairs(rows, columns, torch.zeros_like(rows), lowers, lowers), true, search
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("slack", [0.0, 1e-3, 0.5])
+def test_the_k_nearest_are_rescored_whatever_the_bounds(k: int, slack: float):
+    pairs, true, search = all_pairs(k, slack)
+    found = rescore(search, pairs)  # type: ignore[arg-type]
+    assert (found.uppers.numpy() == true[found.rows, found.columns]).all()
+    kth = np.sort(true, axis=1)[:, k - 1]
+    wanted = {(row, column) for row in range(N) for column in np.flatnonzero(true[row] <= kth[row])}
+    assert set(zip(found.rows.tolist(), found.columns.tolist(), strict=True)) == wanted
+    assert len(found) == len(wanted)
+
+
+def test_sharp_bounds_spare_most_pairs(monkeypatch: pytest.MonkeyPatch):
+    pairs, _, search = all_pairs(2, 0.0)
+    measured = []
+
+    def counted(*given: object) -> torch.Tensor:
+        found = pair_distances(*given)  # type: ignore[arg-type]
+        measured.append(len(found))
+        return found
+
+    monkeypatch.setattr("workers.neighbors.rescoring.pair_distances", counted)
+    rescore(search, pairs)  # type: ignore[arg-type]
+    assert sum(measured) == 2 * N
+
+
+def test_each_round_measures_four_times_as_many(monkeypatch: pytest.MonkeyPatch):
+    """Without usable lower bounds every pair is measured: 1, 4, 16, 64 and the rest of each row."""
+    pairs, _, search = all_pairs(1, 1.0)
+    measured = []
+
+    def counted(*given: object) -> torch.Tensor:
+        found = pair_distances(*given)  # type: ignore[arg-type]
+        measured.append(len(found))
+        return found
+
+    monkeypatch.setattr("workers.neighbors.rescoring.pair_distances", counted)
+    rescore(search, pairs)  # type: ignore[arg-type]
+    assert measured == [N, 3 * N, 12 * N, 48 * N, (N - 1 - 64) * N]

@@ -1,0 +1,27 @@
+"""Rows are scaled by a power of two so that no norm exceeds 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from tests.neighbors.datasets import HARD
+from workers.neighbors.stored import StoredRows, centre_rows
+
+Array = np.ndarray
+
+
+@pytest.mark.parametrize("make", HARD, ids=lambda make: make.__name__)
+def test_no_norm_exceeds_one_and_the_box_that_holds_all_rows_is_not_far_smaller(make: Callable[[], Array]):
+    rows = make()[:300]
+    stored, ids = StoredRows(rows), torch.arange(len(rows))
+    (centred,) = centre_rows([(stored, ids)])
+    taken = (stored.take(ids).double() - centred.centre.double()) * centred.scale
+    assert float(taken.norm(dim=1).max()) <= 1
+    box = torch.maximum(taken.amax(dim=0), -taken.amin(dim=0)).norm()
+    shift = 2.0**-22 * (centred.centre.double() * centred.scale).norm()  # rounding the centre to float32
+    assert float(box + shift) > 0.5 or not taken.any()
+    assert np.log2(centred.scale) == round(np.log2(centred.scale))

@@ -1,0 +1,98 @@
+"""Histograms: numpy's on ordinary values; on degenerate ones, edges that increase and hold every value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.theory.histograms import histogram_counts, histogram_density, histogram_edges
+
+LARGEST = float(np.finfo(np.float64).max)
+POLYGON = np.stack([np.cos(2 * np.pi * np.arange(100) / 100), np.sin(2 * np.pi * np.arange(100) / 100)], 1)
+SIDES = np.linalg.norm(POLYGON - np.roll(POLYGON, 1, axis=0), axis=1)
+
+DEGENERATE = {
+    "nothing": [],
+    "zero": [0.0],
+    "one value": [2.5],
+    "negative": [-3.0, -3.0],
+    "1e17": [1e17] * 5,
+    "neighbouring numbers": [1.0, float(np.nextafter(1, 2))],
+    "neighbouring numbers below a power of two": [float(np.nextafter(2, 1)), 2.0],
+    "sides of a polygon": SIDES.tolist(),
+    "tiny": [1e-300, 1e-300],
+    "subnormal": [0.0, 5e-324],
+    "one subnormal": [5e-324],
+    "huge": [1e300, 1e300],
+    "largest": [LARGEST],
+    "negative largest": [-LARGEST],
+    "both ends": [-LARGEST, LARGEST],
+    "around zero": [-5e-324, 5e-324],
+    "two values far apart": [1e-300, 1e300],
+}
+
+
+def check(samples: list[np.ndarray], bins: int) -> np.ndarray:
+    edges = histogram_edges(samples, bins)
+    values = np.concatenate(samples)
+    assert edges.shape == (bins + 1,)
+    assert np.isfinite(edges).all()
+    assert (edges[1:] > edges[:-1]).all()
+    assert all(sum(histogram_counts(sample, edges)) == len(sample) for sample in samples)
+    assert not (values >= 0).all() or edges[0] >= 0
+    return edges
+
+
+@pytest.mark.parametrize("bins", [1, 2, 7, 60, 10_000])
+@pytest.mark.parametrize("values", DEGENERATE.values(), ids=DEGENERATE)
+def test_degenerate_values_have_increasing_edges(values: list[float], bins: int):
+    check([np.asarray(values)], bins)
+
+
+@given(
+    st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=8), min_size=1, max_size=4),
+    st.integers(1, 200),
+)
+def test_any_values_have_increasing_edges(samples: list[list[float]], bins: int):
+    check([np.asarray(sample, dtype=np.float64) for sample in samples], bins)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 300), st.integers(1, 200))
+def test_values_a_few_numbers_apart_have_increasing_edges(value: float, steps: int, bins: int):
+    other = value
+    for _ in range(steps):
+        other = float(np.nextafter(other, 0))
+    edges = check([np.asarray([value, other])], bins)
+    assert edges[0] <= min(value, other) <= max(value, other) <= edges[-1]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 400), st.integers(1, 200))
+def test_ordinary_values_have_numpys_edges_and_counts(seed: int, n: int, bins: int):
+    values = np.random.default_rng(seed).normal(size=n)
+    counts, expected = np.histogram(values, bins)
+    edges = histogram_edges([values], bins)
+    assert edges.tolist() == expected.tolist()
+    assert histogram_counts(values, edges) == counts.tolist()
+
+
+def test_samples_share_the_edges_of_all_their_values():
+    samples = [np.asarray([1.0, 2.0, np.inf]), np.asarray([0.5, 3.0]), np.empty(0)]
+    edges = histogram_edges(samples, 10)
+    assert edges.tolist() == np.linspace(0.5, 3.0, 11).tolist()
+    assert [sum(histogram_counts(sample, edges)) for sample in samples] == [2, 2, 0]
+
+
+def test_the_density_integrates_to_one_and_is_finite():
+    edges = histogram_edges([np.asarray([0.0, 1.0, 4.0])], 8)
+    density = histogram_density(np.asarray(histogram_counts(np.asarray([0.0, 1.0, 4.0]), edges)), edges)
+    assert (density * np.diff(edges)).sum() == pytest.approx(1)
+    narrow = histogram_edges([np.asarray([5e-324])], 60)
+    assert np.isfinite(histogram_density(np.ones(60), narrow)).all()
+
+
+def test_one_value_lies_in_the_middle():
+    assert histogram_edges([np.asarray([2.0, 2.0])], 2).tolist() == [0.0, 2.0, 4.0]
+    assert histogram_edges([np.asarray([-2.0])], 2).tolist() == [-4.0, -2.0, 0.0]
+    assert histogram_edges([np.zeros(3)], 2).tolist() == [0.0, 0.5, 1.0]

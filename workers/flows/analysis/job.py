@@ -1,0 +1,38 @@
+"""The workflow of an analysis job: an extraction, then the radius of each of its sets, then their energies."""
+
+from __future__ import annotations
+
+from service.contracts.energy import AnalysisEnergy, EnergyOptions, EnergySpec
+from service.contracts.jobs import AnalysisSpec
+from service.contracts.radius import RadiusOptions, RadiusSpec
+from workers.flows.energy.job import evaluate
+from workers.flows.engine.dispatching import JobRun, job
+from workers.flows.extraction.job import extract
+from workers.flows.radius.job import measure
+
+
+@job("analysis")
+def analysis(run: JobRun, spec: AnalysisSpec) -> None:
+    """An extraction, then the radius of each of its sets, then their energies."""
+    reports = sum(part is not None for part in (spec.radius, spec.energy))
+    sets = extract(run, spec, measured_rows=reports * len(spec.sites))
+    if spec.radius is not None:
+        for position, set_id in enumerate(sets):
+            measure(run, _radius_of(set_id, spec.radius), position=position)
+    if spec.energy is not None:
+        for position, layers in enumerate(_layers(sets, spec.energy)):
+            evaluate(run, _energies_of(layers, spec.energy), position=position)
+
+
+def _radius_of(set_id: str, options: RadiusOptions) -> RadiusSpec:
+    given = {name: getattr(options, name) for name in RadiusOptions.model_fields}
+    return RadiusSpec(activations=set_id, **given)
+
+
+def _layers(sets: list[str], options: AnalysisEnergy) -> list[list[str]]:
+    return [sets] if options.layers == "together" else [[set_id] for set_id in sets]
+
+
+def _energies_of(layers: list[str], options: AnalysisEnergy) -> EnergySpec:
+    given = {name: getattr(options, name) for name in EnergyOptions.model_fields}
+    return EnergySpec(activations=layers, **given)

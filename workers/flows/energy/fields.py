@@ -1,0 +1,184 @@
+"""Fields of an energy report, from energies: arrays in, contracts out, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+from scipy.special import logsumexp
+
+from service.contracts.energy import EnergyBounds
+from service.contracts.energy_report import (
+    BasinTest,
+    BlockReport,
+    Curvature,
+    EnergiesAt,
+    GlobalCorrected,
+    GlobalEnergies,
+    GlobalLiteral,
+    MoveReport,
+    Spread,
+    Storage,
+)
+from service.contracts.radius import QUANTILES, Distribution, Histogram
+from service.errors import RadiusError
+from service.theory.ball_bounds import printed_log_ball_integrals
+from service.theory.energy_bounds import bounds_theory, energy_bounds
+from service.theory.energy_global import (
+    GAP_NOTE,
+    LAYER_ENERGY_NOTE,
+    STRICT_NOTE,
+    energy_global,
+    global_bounds,
+    printed_energy_global,
+    printed_log_layer_energy,
+)
+from service.theory.histograms import histogram_counts, histogram_edges
+from service.theory.partition import partition_of_radii
+from service.theory.storage import certified_radii
+from workers.energy.descent import BlockDescent, Move
+from workers.energy.query_block import Energies
+from workers.energy.retrieval import Basins
+from workers.neighbors.statistics import summarise
+
+Array = np.ndarray
+_BINS = 60
+_ROUNDING = 1e-6  # relative, of energies from float32 products; far above what is seen
+
+
+def distribution(values: Array) -> Distribution:
+    """Summary of a non-empty (m,) array."""
+    return Distribution(**asdict(summarise(values, QUANTILES)))
+
+
+def spread(values: Array) -> Spread:
+    """Summary and histogram of a non-empty (m,) array."""
+    edges = histogram_edges([values], _BINS)
+    histogram = Histogram(edges=edges.tolist(), counts=histogram_counts(values, edges))
+    return Spread(distribution=distribution(values), histogram=histogram)
+
+
+def energies_at(found: Energies, betas: Sequence[float]) -> list[EnergiesAt]:
+    """Both energies at the requested inverse temperatures."""
+    return [
+        EnergiesAt(
+            beta=beta,
+            energy=spread(found.energy[at]),
+            energy_mchn=spread(found.energy_mchn[at]),
+            rounding=float(found.error[at].max()),
+        )
+        for at, beta in enumerate(found.betas)
+        if beta in betas
+    ]
+
+
+def bounds_report(found: Energies) -> EnergyBounds:
+    """Check every point against Props. 1–3; `found` must hold β = 1 and β = 2.
+
+    Raises:
+        RadiusError: g − log d ≤ E ≤ g fails somewhere: a theorem, so the numbers cannot be right.
+    """
+    energy, mchn = found.energy[found.betas.index(1.0)], found.energy_mchn[found.betas.index(2.0)]
+    held = energy_bounds(found.g, energy, mchn, int(found.patterns[0]), float(found.spread.max()), rounding=_ROUNDING)
+    if held.proposition_1.failed_share > 0:
+        raise RadiusError("g − log d ≤ E ≤ g fails; the device does not compute correctly")
+    return EnergyBounds.model_validate(bounds_theory(held))
+
+
+def curvature_report(kind: str, beta: float, where: str, values: Array) -> Curvature:
+    """Summary of the (m,) smallest Hessian eigenvalues at some points."""
+    about = {"kind": kind, "beta": beta, "where": where, "points": len(values)}
+    found = {"min": float(values.min()), "median": float(np.median(values))}
+    return Curvature.model_validate(about | found | {"negative_share": float((values < 0).mean())})
+
+
+def storage_report(nn_distances: Array) -> Storage:
+    """The certificate, from the distance of every pattern to its nearest other one."""
+    radii = certified_radii(nn_distances, len(nn_distances))
+    proved = radii > 0
+    ratio = radii[proved] / (nn_distances[proved] / 2)
+    return Storage(
+        patterns=len(radii),
+        certified_share=float(proved.mean()),
+        radius=distribution(radii[proved]) if proved.any() else None,
+        share_of_half_distance=float(ratio.mean()) if proved.any() else None,
+    )
+
+
+def basin_report(basins: Basins) -> BasinTest:
+    """The test of Definition 1."""
+    return BasinTest(
+        patterns=basins.patterns, stored_share=basins.stored, fractions=basins.fractions, **basins.returned
+    )
+
+
+def global_report(nearest_sq: Sequence[Array], radii: Sequence[Array], dimension: int) -> GlobalEnergies:
+    """Eqs. (7) to (10) from each layer's (q,) g and (d_t,) radii of its patterns."""
+    layers = len(nearest_sq)
+    stacked = np.stack(nearest_sq)
+    found = energy_global(stacked)
+    held = global_bounds(found, layers)
+    counts = np.bincount(found.layer, minlength=layers)
+    return GlobalEnergies(
+        layers=layers,
+        log_layers=held["log_layers"],
+        paper_literal=_printed_global(stacked, [_printed_log_partition(dimension, part) for part in radii]),
+        corrected=GlobalCorrected(
+            log_partitions=[
+                partition_of_radii(dimension, part).log_partition if part.any() else None for part in radii
+            ],
+            energy_global=spread(found.energy),
+            gap_min=held["gap_min"],
+            gap_max=held["gap_max"],
+            failed_share=held["failed_share"],
+            layer_share=(counts / counts.sum()).tolist(),
+        ),
+        notes=[LAYER_ENERGY_NOTE, STRICT_NOTE, GAP_NOTE],
+    )
+
+
+def _printed_log_partition(dimension: int, radii: Array) -> float | None:
+    return np.asarray(logsumexp(printed_log_ball_integrals(dimension, radii))).item() if radii.any() else None
+
+
+def _printed_global(nearest_sq: Array, log_partitions: list[float | None]) -> GlobalLiteral:
+    logs = [
+        None if log_z is None else printed_log_layer_energy(g, log_z)
+        for g, log_z in zip(nearest_sq, log_partitions, strict=True)
+    ]
+    known = [part for part in logs if part is not None]
+    energies = printed_energy_global(np.stack(known)) if len(known) == len(logs) else np.array([np.inf])
+    finite = np.isfinite(energies)
+    return GlobalLiteral(
+        log_partitions=log_partitions,
+        log_layer_energy=[None if part is None else distribution(part) for part in logs],
+        energy_global=distribution(energies) if finite.all() else None,
+        overflowing_share=float((~finite).mean()),
+    )
+
+
+def block_report(layer: int, site: str | None, found: BlockDescent) -> BlockReport:
+    """One block beside its null models."""
+    return BlockReport(
+        layer=layer,
+        site=site,
+        step_sq=distribution(found.step_sq),
+        g_before=float(found.block.g_before.mean()),
+        reachable=float(found.reachable.mean()),
+        block=_move_report(found.block),
+        shuffled=None if found.shuffled is None else _move_report(found.shuffled),
+        shuffled_layer=found.shuffled_layer,
+        random=_move_report(found.random),
+    )
+
+
+def _move_report(move: Move) -> MoveReport:
+    known = move.cosine[np.isfinite(move.cosine)]
+    return MoveReport(
+        decrease_share=float((move.g_after < move.g_before).mean()),
+        g_change=float((move.g_after - move.g_before).mean()),
+        energy_change=float((move.energy_after - move.energy_before).mean()),
+        cosine=float(known.mean()) if len(known) else None,
+        same_nearest_share=float((move.nearest_after == move.nearest_before).mean()),
+    )

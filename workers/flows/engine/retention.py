@@ -1,0 +1,61 @@
+"""Retention of one prepared value between two segments of a worker: encoded rows are gigabytes that take a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock, Timer
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Retained(Generic[Value]):
+    """At most one value, under a key, for `seconds`; taking it, or asking for another key, removes it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._lock = seconds, Lock()
+        self._held: tuple[str, Value] | None = None
+        self._timer: Timer | None = None
+        self._generation = 0
+
+    def take(self, key: str, make: Callable[[], Value]) -> Value:
+        """The value stored under `key`, or a new one from `make`; it is the caller's until it is stored again."""
+        with self._lock:
+            held = self._clear()
+        if held is not None and held[0] == key:
+            return held[1]
+        del held  # frees the memory before another value is made
+        return make()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the time limit during the block."""
+        with self._lock:
+            held = self._clear()
+        yield
+        if held is not None:
+            self.store(*held)
+
+    def store(self, key: str, value: Value) -> None:
+        """Keep a value for the next caller that asks for `key`."""
+        with self._lock:
+            self._clear()
+            self._held = key, value
+            self._generation += 1
+            # The generation, not the value: the thread of a cancelled timer holds its arguments until it ends.
+            self._timer = Timer(self._seconds, self._expire, [self._generation])
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _clear(self) -> tuple[str, Value] | None:
+        held, self._held = self._held, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return held
+
+    def _expire(self, generation: int) -> None:
+        with self._lock:
+            if self._generation == generation:
+                self._clear()

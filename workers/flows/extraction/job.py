@@ -1,0 +1,55 @@
+"""The workflow of an extraction job: sample the corpus, extract every shard, publish one activation set per site."""
+
+from __future__ import annotations
+
+from service.artifacts.manifest import digest_of
+from service.contracts.base import Notice
+from service.contracts.extraction import ExtractionSpec
+from workers.flows.engine.dispatching import JobRun, gather, job, set_total
+from workers.flows.extraction.arguments import (
+    EXTRACT,
+    PUBLISH,
+    SAMPLE,
+    PublishArguments,
+    SampleArguments,
+    ShardArguments,
+    extraction_part,
+)
+
+
+@job("extraction")
+def extraction(run: JobRun, spec: ExtractionSpec) -> None:
+    """Chunks of a corpus → activation sets."""
+    extract(run, spec, measured_rows=0)
+
+
+def extract(run: JobRun, spec: ExtractionSpec, measured_rows: int) -> list[str]:
+    """Sample, extract and publish; returns the ids of the activation sets, one per site.
+
+    Where finished sets of this very sample exist, the sample segment has made them results of the job.
+
+    Args:
+        measured_rows: how often each row of a set is measured afterwards, for the job's progress.
+    """
+    spec = extraction_part(spec)
+    sample = run.run(SAMPLE, "sample", SampleArguments(spec=spec))
+    total = sample.chunks + measured_rows * sample.rows
+    if sample.reused is not None:
+        total = measured_rows * sample.rows or sample.chunks
+    set_total(run.job_id, total, "rows", [notice.model_dump() for notice in _fewer_chunks(spec.chunks, sample.chunks)])
+    if sample.reused is not None:
+        return sample.reused
+    shards = [
+        run.enqueue(EXTRACT, f"extract-{shard:05d}", ShardArguments(spec=spec, shard=shard))
+        for shard in range(sample.shards)
+    ]
+    digest = digest_of(written.sha256 for written in gather(shards))
+    published = run.run(PUBLISH, "publish", PublishArguments(spec=spec, shards=sample.shards, sha256=digest))
+    return published.sets
+
+
+def _fewer_chunks(requested: int, found: int) -> list[Notice]:
+    if found >= requested:
+        return []
+    message = f"{requested} chunks were asked for; the corpus gives {found}"
+    return [Notice(code="fewer_chunks", message=message)]

@@ -1,0 +1,120 @@
+"""Segment: a corpus → the sampled chunks on disk, one file per shard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+from service.artifacts.activation_set import rows_name, save_chunks
+from service.artifacts.atomic import sha256_file, write_bytes
+from service.artifacts.manifest import canonical_json, digest_of
+from service.catalog import corpora
+from service.contracts.corpora import Corpus
+from service.contracts.extraction import ExtractionSpec
+from service.contracts.sites import Site, parse_site
+from service.errors import CorruptArtifact, InvalidInput
+from workers.corpora.documents import Document
+from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
+from workers.corpora.sources import read_documents
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.segments import runs
+from workers.flows.extraction.arguments import SAMPLE, SampleArguments, Sampled
+from workers.flows.extraction.models import open_tokenizer
+from workers.flows.extraction.reuse import use_finished
+from workers.models.interface import ModelSizes
+
+SAMPLE_NOTE = "sample.json"
+
+
+@runs(SAMPLE)
+def sample_chunks(arguments: SampleArguments, owner: SegmentOwner) -> Sampled:
+    """Draw the sample and stage it, or make finished sets of the same sample the job's results."""
+    spec, folder = arguments.spec, owner.runtime.staging(owner.job_id)
+    if not (folder / SAMPLE_NOTE).exists():
+        _stage_sample(spec, folder, owner)
+    note = read_sample_note(folder)
+    reused = use_finished(spec, note, owner)
+    if reused is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Sampled(chunks=note["chunks"], rows=note["rows"], shards=note["shards"], reused=reused)
+
+
+def check_against(spec: ExtractionSpec, sizes: ModelSizes) -> list[Site]:
+    """The sites in a model of these sizes; raises `InvalidInput` for what the model does not have."""
+    if spec.chunk_tokens > sizes.n_ctx:
+        raise InvalidInput(f"the model's context is {sizes.n_ctx} tokens", field="spec.chunk_tokens")
+    return [parse_site(site, sizes.n_layers) for site in spec.sites]
+
+
+def read_sample_note(folder: Path) -> dict[str, Any]:
+    """The description of a staged sample; raises `CorruptArtifact` where it is missing."""
+    try:
+        return json.loads((folder / SAMPLE_NOTE).read_bytes())
+    except FileNotFoundError as error:
+        raise CorruptArtifact("the unpublished sample of the extraction is missing") from error
+
+
+def _stage_sample(spec: ExtractionSpec, folder: Path, owner: SegmentOwner) -> None:
+    current = owner.runtime
+    sizes, tokenizer = open_tokenizer(spec, current)
+    check_against(spec, sizes)
+    corpus = current.read(lambda connection: corpora.find(connection, spec.corpus))
+    sample = _draw(spec, read_documents(corpus.source, current.settings), tokenizer, owner)
+    shards = _write_chunks(sample.chunks, folder, current.settings.shard_tokens // spec.chunk_tokens or 1)
+    write_bytes(folder / SAMPLE_NOTE, canonical_json(_describe(spec, sample, corpus, folder, shards)))
+
+
+def _describe(spec: ExtractionSpec, sample: Sample, corpus: Corpus, folder: Path, shards: int) -> dict[str, Any]:
+    return {
+        "chunks": len(sample.chunks),
+        "rows": len(sample.chunks) * (spec.chunk_tokens if spec.position == "all" else 1),
+        "shards": shards,
+        "chunks_sha256": digest_of(sha256_file(folder / rows_name(shard)) for shard in range(shards)),
+        "corpus": corpus.model_dump(mode="json", exclude={"created_at", "error", "state"}),
+        "documents_read": sample.documents_read,
+        "documents_tokenized": sample.documents_tokenized,
+        "documents_too_short": sample.documents_too_short,
+        "documents_sampled": len({chunk.document for chunk in sample.chunks}),
+        "chunk_rule": CHUNK_RULE,
+    }
+
+
+def _draw(spec: ExtractionSpec, documents: Iterator[Document], tokenizer: Tokenizer, owner: SegmentOwner) -> Sample:
+    per_document = None if spec.chunks_per_document == "all" else spec.chunks_per_document
+    rule = SamplingRule(spec.chunk_tokens, spec.chunks, per_document, spec.seed)
+    nonempty = (document for document in documents if document.text)
+
+    def tokenize(texts: list[str]) -> list[Encoding]:
+        return tokenizer.encode_batch(texts, add_special_tokens=False)
+
+    sample = draw_sample(nonempty, tokenize, rule, lambda _: owner.progress(0))
+    if not sample.chunks:
+        raise InvalidInput(
+            f"none of the corpus's {sample.documents_read} documents has {spec.chunk_tokens} tokens",
+            field="spec.chunk_tokens",
+        )
+    return sample
+
+
+def _write_chunks(chunks: list[Chunk], folder: Path, per_shard: int) -> int:
+    """Write the chunks, `per_shard` to a file; returns the number of files."""
+    codes: dict[str, int] = {}
+    starts = range(0, len(chunks), per_shard)
+    for index, start in enumerate(starts):
+        part = chunks[start : start + per_shard]
+        document = [codes.setdefault(chunk.document, len(codes)) for chunk in part]
+        save_chunks(
+            folder / rows_name(index),
+            np.stack([chunk.tokens for chunk in part]),
+            np.asarray(document, dtype=np.int64),
+            np.asarray([chunk.offset for chunk in part], dtype=np.int64),
+            [chunk.document for chunk in part],
+            [chunk.text for chunk in part],
+        )
+    return len(starts)

@@ -1,0 +1,86 @@
+"""Arguments and results of the segments of a radius job."""
+
+from __future__ import annotations
+
+from service.contracts.base import Identifier
+from service.contracts.radius import RadiusSpec
+from workers.flows.engine.segments import SegmentKind, SegmentModel
+
+
+class SearchArguments(SegmentModel):
+    """A search; `report` is the id of its report, under which its parts are staged."""
+
+    spec: RadiusSpec
+    report: Identifier
+
+
+class PlanArguments(SearchArguments):
+    """`sets_total`: the report is the whole job, so that its rows are the job's total."""
+
+    sets_total: bool = False
+
+
+class Planned(SegmentModel):
+    """A staged plan.
+
+    Attributes:
+        plan: SHA-256 of its manifest.
+        search, count: where the parts of the search and of the counts stop, among all tiles.
+    """
+
+    plan: str
+    search: list[int]
+    count: list[int]
+
+
+class PartArguments(SearchArguments):
+    """One part of a planned search.
+
+    Attributes:
+        plan: SHA-256 of the plan's manifest.
+        number: of the part.
+        part: first tile, tile after the last, number of all tiles.
+    """
+
+    plan: str
+    number: int
+    part: tuple[int, int, int]
+
+
+class Staged(SegmentModel):
+    """SHA-256 of a staged part's manifest."""
+
+    sha256: str
+
+
+class StagedParts(SegmentModel):
+    """SHA-256 of the manifests of a plan and of all parts, in their order."""
+
+    plan: str
+    search: list[str]
+    count: list[str]
+
+
+class ReportArguments(PlanArguments):
+    """The report of a search.
+
+    Attributes:
+        parts: of a search in parts; None where this segment searches.
+        null: SHA-256 of a staged null model; None where this segment draws it.
+    """
+
+    parts: StagedParts | None = None
+    null: str | None = None
+
+
+class RadiusReported(SegmentModel):
+    """The id of the published report."""
+
+    report: Identifier
+
+
+PLAN = SegmentKind("split", PlanArguments, Planned)
+SEARCH = SegmentKind("search", PartArguments, Staged)
+COUNT = SegmentKind("count", PartArguments, Staged)
+NULL = SegmentKind("null", SearchArguments, Staged)
+RADIUS = SegmentKind("radius", ReportArguments, RadiusReported)

@@ -1,0 +1,94 @@
+"""The workflow of a radius job: one segment; for a large search a plan, its parts on all workers, then the report."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from dbos import DBOS
+
+from service.catalog import activations
+from service.contracts.radius import RadiusSpec
+from service.ids import derived_id
+from workers.flows.engine.dispatching import JobRun, Pending, gather, job
+from workers.flows.engine.runtime import runtime
+from workers.flows.radius.arguments import (
+    COUNT,
+    NULL,
+    PLAN,
+    RADIUS,
+    SEARCH,
+    PartArguments,
+    PlanArguments,
+    ReportArguments,
+    SearchArguments,
+    Staged,
+    StagedParts,
+)
+
+
+@job("radius")
+def radius(run: JobRun, spec: RadiusSpec) -> None:
+    """An activation set → its radius report."""
+    measure(run, spec, position=0, sets_total=True)
+
+
+def measure(run: JobRun, spec: RadiusSpec, *, position: int, sets_total: bool = False) -> None:
+    """Make the radius report at that position among the job's; `sets_total` as `PlanArguments`."""
+    report = derived_id("radius", run.job_id, position)
+    arguments = ReportArguments(spec=spec, report=report, sets_total=sets_total)
+    if _is_large(spec):
+        arguments = _search_in_parts(run, arguments, position)
+    run.run(RADIUS, f"radius-{position:02d}", arguments)
+
+
+def _search_in_parts(run: JobRun, arguments: ReportArguments, position: int) -> ReportArguments:
+    """Plan the search, draw the null model meanwhile, and search the parts; returns the arguments of the report."""
+    spec, report = arguments.spec, arguments.report
+    planning = run.enqueue(
+        PLAN, f"split-{position:02d}", PlanArguments(spec=spec, report=report, sets_total=arguments.sets_total)
+    )
+    drawing = []
+    if spec.reference in (None, spec.activations):
+        drawing = [run.enqueue(NULL, f"null-{position:02d}", SearchArguments(spec=spec, report=report))]
+    (planned,) = gather([planning], beside=drawing)
+    searches: list[Pending[Staged]] = []
+    counts: list[Pending[Staged]] = []
+    if len(planned.search) > 1 or len(planned.count) > 1:
+        for kind, stops, pending in ((SEARCH, planned.search, searches), (COUNT, planned.count, counts)):
+            if kind is COUNT and spec.radii is None:
+                continue
+            for number, part in enumerate(_parts(stops)):
+                part_arguments = PartArguments(spec=spec, report=report, plan=planned.plan, number=number, part=part)
+                pending.append(run.enqueue(kind, f"{kind.name}-{position:02d}-{number:05d}", part_arguments))
+    digests = iter([staged.sha256 for staged in gather([*drawing, *searches, *counts])])
+    null = next(digests) if drawing else None
+    parts = None
+    if searches:
+        parts = StagedParts(
+            plan=planned.plan, search=[next(digests) for _ in searches], count=[next(digests) for _ in counts]
+        )
+    return ReportArguments(spec=spec, report=report, parts=parts, null=null)
+
+
+def _parts(stops: list[int]) -> list[tuple[int, int, int]]:
+    """First tile, tile after the last and number of all tiles, for each part."""
+    return [(start, stop, stops[-1]) for start, stop in pairwise([0, *stops])]
+
+
+def _is_large(spec: RadiusSpec) -> bool:
+    """Whether a search is worth a plan: an exact one of many pairs."""
+    if spec.engine not in ("auto", "exact"):
+        return False
+    return _is_large_search(spec.activations, spec.reference, spec.fractions[-1])
+
+
+@DBOS.step(name="_is_large")
+def _is_large_search(activation_set: str, reference: str | None, fraction: float) -> bool:
+    current = runtime()
+    queries, _ = current.read(lambda connection: activations.get(connection, activation_set))
+    database = queries
+    if reference is not None:
+        database, _ = current.read(lambda connection: activations.get(connection, reference))
+    rows = database.n * fraction
+    pairs = rows**2 / 2 if reference in (None, activation_set) else rows * queries.n
+    return pairs * queries.d_model >= current.settings.search_split_work

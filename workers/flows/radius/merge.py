@@ -1,0 +1,84 @@
+"""The answer of a large search, from its staged parts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+
+from workers.devices.device import describe_device
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.runtime import Runtime
+from workers.flows.radius.arguments import ReportArguments, StagedParts
+from workers.flows.radius.search import Found, SetSearch, reason_of
+from workers.flows.radius.staged import Facts, PartStore, part_name, part_store
+from workers.neighbors.candidates import CandidateState, merge_candidates
+from workers.neighbors.filtering import Search
+from workers.neighbors.null_model import GaussianNull
+from workers.neighbors.splitting import answer_from_parts, read_plan, read_state
+
+
+def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: SegmentOwner) -> Found:
+    """Merge the states of all parts and rescore the candidates that they leave.
+
+    Raises:
+        CorruptArtifact: a part is missing, damaged, or belongs to another plan.
+    """
+    began, current = time.perf_counter(), owner.runtime
+    store = part_store(current, report, staged.plan)
+    plan_arrays, plan_facts = part_store(current, report).read("plan", staged.plan)
+    abouts: list[Facts] = []
+
+    def merged(search: Search) -> CandidateState:
+        whole = None
+        for number, sha256 in enumerate(staged.search):
+            arrays, about = store.read(part_name("search", number), sha256)
+            state = read_state(arrays)
+            whole = state if whole is None else merge_candidates(whole, state, search.prefixes)
+            abouts.append(about)
+            owner.progress(0)
+        assert whole is not None
+        return whole
+
+    parts, work = answer_from_parts(sets.question, read_plan(plan_arrays, plan_facts), merged)
+    rescored = time.perf_counter()
+    counts, count_s = _sum_counts(store, staged.count)
+    options = sets.options(current.settings)
+    account = asdict(replace(work, fused=any(about["fused"] for about in abouts)))
+    account |= {"engine_asked": sets.spec.engine, "resident": options.resident}
+    account |= {"on": describe_device(torch.device(abouts[0]["device"])), "parts": _account_of_parts(staged, abouts)}
+    return Found(
+        parts=parts,
+        engine="exact",
+        reason=reason_of(sets.spec),
+        approximations=[None] * len(parts),
+        counts=counts,
+        work=account,
+        search_s=plan_facts["work_s"] + sum(about["work_s"] for about in abouts) + rescored - began,
+        count_s=count_s,
+        wall_s=max(0.0, time.time() - plan_facts["began"]),
+    )
+
+
+def read_null(arguments: ReportArguments, sizes: int, current: Runtime) -> GaussianNull:
+    """The staged null model of that many fractions; raises `CorruptArtifact` as `merge_parts`."""
+    assert arguments.null is not None
+    arrays, about = part_store(current, arguments.report).read("null", arguments.null)
+    return GaussianNull([arrays[f"distances_{at}"] for at in range(sizes)], about["rank"])
+
+
+def _sum_counts(store: PartStore, digests: list[str]) -> tuple[Any, float]:
+    """(n, radii) counts of all parts, None where there are none, and the seconds they took."""
+    counts, seconds = None, 0.0
+    for number, sha256 in enumerate(digests):
+        arrays, about = store.read(part_name("count", number), sha256)
+        counts = arrays["counts"] if counts is None else counts + arrays["counts"]
+        seconds += about["work_s"]
+    return counts, seconds
+
+
+def _account_of_parts(staged: StagedParts, abouts: list[Facts]) -> dict[str, Any]:
+    found = {name: sorted({str(about[name]) for about in abouts}) for name in ("format", "device", "worker")}
+    return {"search": len(staged.search), "count": len(staged.count)} | found

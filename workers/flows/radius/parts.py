@@ -1,0 +1,155 @@
+"""Segments of a large search: its plan, its parts, the counts of its parts, and the null model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+
+from service.catalog import jobs, workers
+from service.estimates.parts import part_stops
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.retention import Retained
+from workers.flows.engine.runtime import Runtime
+from workers.flows.engine.segments import runs
+from workers.flows.radius.arguments import (
+    COUNT,
+    NULL,
+    PLAN,
+    SEARCH,
+    PartArguments,
+    PlanArguments,
+    Planned,
+    SearchArguments,
+    Staged,
+)
+from workers.flows.radius.search import SetSearch, open_search
+from workers.flows.radius.staged import Arrays, Facts, part_name, part_store
+from workers.neighbors.counting import count_within
+from workers.neighbors.filtering import Search
+from workers.neighbors.null_model import covariance_spectrum, gaussian_null
+from workers.neighbors.splitting import (
+    SearchPlan,
+    plan_search,
+    predict_counting,
+    prepare_part,
+    read_plan,
+    search_part,
+    state_arrays,
+)
+from workers.neighbors.strips import Part
+
+_RETAINED_S = 3.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the parts of one plan share on a worker: the sets, checked and mapped, the plan, and the encoded rows."""
+
+    sets: SetSearch
+    plan: SearchPlan
+    search: Search
+
+
+_retained = Retained[Prepared](_RETAINED_S)
+
+
+@runs(PLAN)
+def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
+    """Plan the search of a report, and where its parts stop."""
+    current, sets = owner.runtime, open_search(arguments.spec, owner.runtime)
+    if arguments.sets_total:
+        current.write(lambda connection: jobs.set_total(connection, owner.job_id, sets.query_rows, "rows"))
+    store, made = part_store(current, arguments.report), list[Prepared]()
+
+    def make() -> tuple[Arrays, Facts]:
+        began = time.time()
+        options = sets.options(current.settings)
+        plan, search = plan_search(sets.question, options)
+        made.append(Prepared(sets, plan, search))
+        radii = arguments.spec.radii
+        counting = 0.0 if radii is None else predict_counting(sets.question, radii, options)
+        stops = _stops(plan.tiles, {"search": plan.seconds, "count": counting}, current)
+        return plan.arrays(), plan.facts() | stops | {"began": began}
+
+    sha256 = store.stage(owner, "plan", make)
+    _, facts = store.read("plan", sha256)
+    if made and len(facts["search"]) + len(facts["count"]) > 2:
+        _retained.store(sha256, made.pop())
+    return Planned(plan=sha256, search=facts["search"], count=facts["count"])
+
+
+@runs(SEARCH)
+def search_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
+    """Search the tiles of one part; its state is staged."""
+    part, current = Part(*arguments.part), owner.runtime
+    prepared = _retained.take(arguments.plan, partial(_prepare, arguments, current))
+    rows, search = _rows(prepared.sets, part), prepared.search
+
+    def make() -> tuple[Arrays, Facts]:
+        state = search_part(search, prepared.plan, part, lambda share: owner.progress(int(share * rows)))
+        encoding = search.database.encoding
+        return state_arrays(state), {"format": encoding.name, "fused": search.fused, "device": str(encoding.device)}
+
+    store = part_store(current, arguments.report, arguments.plan)
+    sha256 = store.stage(owner, part_name("search", arguments.number), make)
+    owner.progress(rows, final=True)
+    _retained.store(arguments.plan, prepared)
+    return Staged(sha256=sha256)
+
+
+@runs(COUNT)
+def count_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
+    """Count the pairs of one part within the radii; the counts are staged."""
+    current, part, sets = owner.runtime, Part(*arguments.part), open_search(arguments.spec, owner.runtime)
+    rows = _rows(sets, part)
+
+    def make() -> tuple[Arrays, Facts]:
+        plan = _read_plan(arguments, current)
+        options = replace(sets.options(current.settings), tile=plan.tile)
+        radii, tick = arguments.spec.radii or [], lambda share: owner.progress(int(share * rows))
+        return {"counts": count_within(sets.question, radii, options, part=part, tick=tick)}, {}
+
+    store = part_store(current, arguments.report, arguments.plan)
+    sha256 = store.stage(owner, part_name("count", arguments.number), make)
+    owner.progress(rows, final=True)
+    return Staged(sha256=sha256)
+
+
+@runs(NULL)
+def draw_null(arguments: SearchArguments, owner: SegmentOwner) -> Staged:
+    """Draw the null model, while other workers plan and search."""
+    sets = open_search(arguments.spec, owner.runtime)
+
+    def make() -> tuple[Arrays, Facts]:
+        owner.progress(0)
+        spectrum = covariance_spectrum(sets.question.database, sets.database.mean())
+        queries = owner.runtime.settings.null_queries
+        null = gaussian_null(spectrum, sets.question.sizes, queries=queries, seed=arguments.spec.seed)
+        return {f"distances_{at}": part for at, part in enumerate(null.distances)}, {"rank": null.rank}
+
+    with _retained.paused():  # the parts, which come next, need the prepared search
+        return Staged(sha256=part_store(owner.runtime, arguments.report).stage(owner, "null", make))
+
+
+def _stops(tiles: int, seconds: dict[str, float], current: Runtime) -> dict[str, list[int]]:
+    """Where the parts stop, among all tiles, of the works that take some seconds each on one worker."""
+    settings = current.settings
+    living = current.read(lambda connection: workers.count_alive(connection, "compute-", settings.lease_s))
+    return {work: part_stops(tiles, each, settings.search_segment_s, living) for work, each in seconds.items()}
+
+
+def _read_plan(arguments: PartArguments, current: Runtime) -> SearchPlan:
+    return read_plan(*part_store(current, arguments.report).read("plan", arguments.plan))
+
+
+def _prepare(arguments: PartArguments, current: Runtime) -> Prepared:
+    sets, plan = open_search(arguments.spec, current), _read_plan(arguments, current)
+    return Prepared(sets, plan, prepare_part(sets.question, plan, sets.options(current.settings)))
+
+
+def _rows(sets: SetSearch, part: Part) -> int:
+    """The share of a part in the job's progress: all parts of search and counts together are the query rows."""
+    halves = 1 if sets.spec.radii is None else 2
+    first, after = part.cut(sets.query_rows // halves)
+    return after - first

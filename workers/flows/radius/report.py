@@ -1,0 +1,174 @@
+"""Segment: an activation set → its radius report, the neighbours behind it and the figure, published."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from service.artifacts.activation_set import save_tensors
+from service.artifacts.report import FIGURE, ReportFolder, write_report
+from service.catalog import activations, jobs
+from service.catalog import radius as radius_catalog
+from service.catalog.engine import Connection
+from service.contracts.activations import ActivationStatistics, ActivationSummary
+from service.contracts.base import now
+from service.contracts.radius import RadiusReport
+from service.provenance import provenance
+from service.theory.radius import report_theory
+from workers.figures.radius import draw_radius_figure
+from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.segments import runs
+from workers.flows.publishing import Change, Draft, publish
+from workers.flows.radius.arguments import RADIUS, RadiusReported, ReportArguments
+from workers.flows.radius.fields import counts_report, fraction_reports, null_report, report_warnings
+from workers.flows.radius.merge import merge_parts, read_null
+from workers.flows.radius.partition import partition_report
+from workers.flows.radius.search import Found, SetSearch, open_search, search
+from workers.neighbors.answers import Neighbors
+from workers.neighbors.null_model import GaussianNull, covariance_spectrum, gaussian_null
+
+NEIGHBORS = "neighbors.safetensors"
+_PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
+
+
+@runs(RADIUS)
+def measure_radius(arguments: ReportArguments, owner: SegmentOwner) -> RadiusReported:
+    """Compute and publish the report; a sound one that an earlier owner published is kept."""
+    current, job_id = owner.runtime, owner.job_id
+    summary, statistics = current.read(lambda connection: activations.get(connection, arguments.spec.activations))
+    if arguments.sets_total:
+        current.write(lambda connection: jobs.set_total(connection, job_id, summary.n, "rows"))
+    target = current.artifact(arguments.report)
+    draft = Draft(target, partial(_write_report, arguments, owner, summary, statistics))
+    publish(owner, [draft], record=partial(_recorded, job_id, target))
+    owner.progress(0 if arguments.parts else summary.n, final=True)  # parts have counted the rows themselves
+    return RadiusReported(report=arguments.report)
+
+
+def _recorded(job_id: str, target: Path, digests: list[str]) -> Change:
+    """What makes the report visible: its row, the job's result and warnings."""
+    report = ReportFolder(target, digests[0]).report()
+
+    def record(connection: Connection) -> None:
+        radius_catalog.publish(connection, _row(report, digests[0]))
+        jobs.add_result(connection, job_id, "radius", report.site, report.id)
+        jobs.warn(connection, job_id, report.warnings)
+
+    return record
+
+
+def _write_report(
+    arguments: ReportArguments,
+    owner: SegmentOwner,
+    summary: ActivationSummary,
+    statistics: ActivationStatistics,
+    folder: Path,
+) -> None:
+    began, spec = time.perf_counter(), arguments.spec
+    sets = open_search(spec, owner.runtime)
+    question, loaded = sets.question, time.perf_counter()
+    found = _find(arguments, sets, owner)
+    searched = time.perf_counter()
+    null = _null_model(arguments, sets, owner)
+    drawn = time.perf_counter()
+    fractions = fraction_reports(spec.fractions, found.parts, list(question.sizes), found.approximations)
+    whole = found.parts[-1]
+    codes = question.codes[whole.rows] if question.codes is not None and sets.within else None
+    counts = None if found.counts is None else counts_report(spec.radii or [], found.counts, codes)
+    reported = time.perf_counter()
+    partition, no_partition = partition_report(
+        summary.d_model, whole, fractions[-1], codes, in_reference=not sets.within
+    )
+    partition_s = time.perf_counter() - reported
+    chunk_tokens = sets.queries.manifest.get("extraction", {}).get("chunk_tokens")
+    report = RadiusReport(
+        id=arguments.report,
+        job=owner.job_id,
+        activations=summary.id,
+        reference=None if sets.within else spec.reference,
+        site=summary.site,
+        name=summary.name,
+        n=summary.n,
+        d_model=summary.d_model,
+        engine=found.engine,
+        engine_reason=found.reason,
+        exclude=spec.exclude,
+        certified_fraction=min(part.certified for part in found.parts),
+        fractions=fractions,
+        theory=report_theory(summary.d_model, max(1, question.sizes[-1]), chunk_tokens),
+        null_model=None if null is None else null_report(null, fractions),
+        counts=counts,
+        partition=partition,
+        partition_reason=no_partition,
+        warnings=report_warnings(
+            spec, statistics, fractions, question.codes is None, None if sets.within else summary.n
+        ),
+        timing=_timing(found, began, searched, drawn, partition_s, loaded - began),
+        provenance=_provenance(sets, summary, found),
+        created_at=now(),
+    )
+    _write_files(folder, report, found.parts)
+
+
+def _find(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner) -> Found:
+    """The answer of the parts, or of a search here."""
+    if arguments.parts is not None:
+        return merge_parts(sets, arguments.report, arguments.parts, owner)
+    rows = sets.query_rows
+    return search(sets, owner.runtime.settings, lambda share: owner.progress(int(share * rows)))
+
+
+def _null_model(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner) -> GaussianNull | None:
+    """The Gaussian of the same mean and covariance; None where another set is searched."""
+    if not sets.within:
+        return None
+    sizes = list(sets.question.sizes)
+    if arguments.null is not None:
+        return read_null(arguments, len(sizes), owner.runtime)
+    spectrum = covariance_spectrum(sets.question.database, sets.database.mean())
+    return gaussian_null(spectrum, sizes, queries=owner.runtime.settings.null_queries, seed=arguments.spec.seed)
+
+
+def _timing(
+    found: Found, began: float, searched: float, drawn: float, partition_s: float, load_s: float
+) -> dict[str, float]:
+    """Seconds. Of a search in parts `search_s` is the work of all workers, `search_wall_s` the elapsed time.
+
+    `total_s` is elapsed time: from loading, or from the plan of the parts, to the report.
+    """
+    ended = time.perf_counter()
+    known = {"load_s": load_s, "search_s": found.search_s, "count_s": found.count_s, "null_s": drawn - searched}
+    known["partition_s"] = partition_s
+    if found.wall_s is None:
+        return known | {"total_s": ended - began}
+    return known | {"search_wall_s": found.wall_s, "total_s": found.wall_s + ended - searched}
+
+
+def _write_files(folder: Path, report: RadiusReport, found: list[Neighbors]) -> None:
+    tensors = {f"nn_distance_{index}": part.distances[:, 0] for index, part in enumerate(found)}
+    whole = found[-1]
+    tensors |= {"rows": whole.rows, "distances": whole.distances, "ids": whole.ids}
+    save_tensors(folder / NEIGHBORS, tensors)
+    figures = draw_radius_figure(report, folder / FIGURE)
+    write_report(folder, "radius", report, [folder / NEIGHBORS, *figures])
+
+
+def _provenance(sets: SetSearch, summary: ActivationSummary, found: Found) -> dict[str, Any]:
+    return provenance(
+        _PACKAGES,
+        seed=sets.spec.seed,
+        device=found.work["on"]["device"],
+        dtype=summary.dtype,
+        activations_sha256=summary.sha256,
+        searched_sha256=sets.database.sha256,
+        search=found.work,
+    )
+
+
+def _row(report: RadiusReport, sha256: str) -> dict[str, Any]:
+    whole = report.fractions[-1].nn_distance
+    row = report.model_dump(include={"id", "job", "activations", "site", "name", "n", "d_model", "created_at"})
+    centre = None if whole is None else {"mean": whole.mean, "median": whole.median}
+    return row | {"nn_distance": centre, "sha256": sha256}

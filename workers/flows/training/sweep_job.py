@@ -1,0 +1,63 @@
+"""The workflow of a sweep job, a grid of training runs, and the workflow of each of its runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dbos import DBOS, WorkflowHandle
+
+from service.contracts.sweeps import SweepSpec
+from service.errors import Cancelled
+from service.jobs.engine import RUN_WORKFLOW, RUNS_QUEUE, options_for
+from workers.flows.engine.dispatching import JobRun, durable, job, set_total
+from workers.flows.engine.segments import Body
+from workers.flows.engine.waiting import result_of
+from workers.flows.training.arguments import (
+    PREPARE_SWEEP,
+    TABULATE,
+    PrepareSweepArguments,
+    RunArguments,
+    TabulateArguments,
+)
+from workers.flows.training.job import after_other_jobs, train
+
+
+@job("sweep")
+def sweep(run: JobRun, spec: SweepSpec) -> None:
+    """A grid of training runs, and the table of them.
+
+    Runs go on side by side where there are workers for them, the first ones first; one that fails stops no other.
+    """
+    run = after_other_jobs(run)
+    prepared = run.run(PREPARE_SWEEP, "prepare", PrepareSweepArguments(spec=spec))
+    set_total(run.job_id, sum(arguments.spec.steps for arguments in prepared.runs), "steps", [])
+    handles = [_enqueue_run(run, position, arguments) for position, arguments in enumerate(prepared.runs)]
+    failures = [error for error in map(_failure, handles) if error is not None]
+    run.run(TABULATE, "tabulate", TabulateArguments(last=True))
+    if failures:
+        raise failures[0]
+
+
+@durable(RUN_WORKFLOW)
+def sweep_run(job_id: str, position: int, priority: int, retry: int, body: Body) -> None:
+    """One run of a sweep; the table is made again when it has ended."""
+    run, arguments = JobRun(job_id, priority, retry), RunArguments.model_validate(body)
+    train(run, arguments, f"{position:04d}-")
+    run.run(TABULATE, f"{position:04d}-tabulate", TabulateArguments(last=False))
+
+
+def _enqueue_run(run: JobRun, position: int, arguments: RunArguments) -> WorkflowHandle[Any]:
+    priority = run.priority + position
+    options = options_for(RUN_WORKFLOW, RUNS_QUEUE, f"{run.workflow_id}.run-{position:04d}", priority)
+    body = arguments.model_dump(mode="json")
+    return DBOS.enqueue_workflow_with_options(options, run.job_id, position, priority, run.retry, body)
+
+
+def _failure(handle: WorkflowHandle[Any]) -> Exception | None:
+    try:
+        result_of(handle)
+    except Cancelled:  # the whole sweep was deleted
+        raise
+    except Exception as error:
+        return error
+    return None

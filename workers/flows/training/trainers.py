@@ -1,0 +1,81 @@
+"""The trainer of a run: built, restored from its last saved state, and retained for the next segment on this worker."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from service.catalog import training as catalog
+from service.contracts.training import TrainingSpec
+from workers.devices.device import choose_device
+from workers.flows.engine.retention import Retained
+from workers.flows.engine.runtime import Runtime
+from workers.flows.training.arguments import RunArguments
+from workers.flows.training.data import make_task
+from workers.training.checkpoints import SavedState, load_state
+from workers.training.loop import Experiment, Trainer, TrainingConfig
+from workers.training.ranks import own_ranks
+
+_RETAINED_S = 2.0  # the next segment comes sooner, unless another job's does
+_retained = Retained[Trainer[Experiment]](_RETAINED_S)
+
+
+def saved_state(current: Runtime, run_id: str) -> SavedState | None:
+    """The last saved state of a run; None at its beginning."""
+    state = current.read(lambda connection: catalog.state(connection, run_id))
+    return None if state is None else SavedState(*state)
+
+
+def trainer_of(current: Runtime, arguments: RunArguments, state: SavedState | None) -> Trainer[Experiment]:
+    """The run on this worker's device, restored from `state`.
+
+    Raises:
+        CorruptArtifact: the state is missing, or is not what was written.
+    """
+    return _retained.take(_key(arguments.run, state), partial(_build, current, arguments, state))
+
+
+def retain_trainer(run_id: str, state: SavedState | None, trainer: Trainer[Experiment]) -> None:
+    """Retain a trainer whose state has just been saved; with several ranks each builds its own anew."""
+    if own_ranks().world == 1:
+        _retained.store(_key(run_id, state), trainer)
+
+
+def _key(run_id: str, state: SavedState | None) -> str:
+    """Includes the state: a trainer is of no use once another worker has saved a later state."""
+    return f"{run_id} {None if state is None else state.sha256}"
+
+
+def _build(current: Runtime, arguments: RunArguments, state: SavedState | None) -> Trainer[Experiment]:
+    spec, ranks = arguments.spec, own_ranks()
+    device = choose_device(current.settings.device)
+    dealt = -(-spec.batch // ranks.world)  # each rank has a part of every batch
+    spec = spec.model_copy(update={"micro_batch": min(spec.micro_batch or spec.batch, dealt)})
+    task = make_task(spec, current.artifact(arguments.data), device)
+    if spec.compile:
+        task.model.compile_blocks()
+    trainer: Trainer[Experiment] = Trainer(task, config_of(spec, device), ranks)
+    if state is not None:
+        load_state(current.artifact(arguments.run), state, trainer)
+    return trainer
+
+
+def config_of(spec: TrainingSpec, device: torch.device) -> TrainingConfig:
+    """How a run trains on a device."""
+    given = spec.optimisation
+    low = spec.precision == "bfloat16" or (spec.precision == "auto" and device.type == "cuda")
+    return TrainingConfig(
+        steps=spec.steps,
+        peak_lr=given.peak_lr,
+        warmup_steps=given.warmup_steps,
+        schedule=given.schedule,
+        decay_steps=given.decay_steps,
+        final_lr_share=given.final_lr_share,
+        weight_decay=given.weight_decay,
+        betas=(given.beta1, given.beta2),
+        eps=given.eps,
+        clip=given.clip,
+        seed=spec.seed,
+        bfloat16=low,
+    )

@@ -1,0 +1,107 @@
+"""The choice of the filter's number format, by a measurement on some of the rows on the device that will search.
+
+A narrow format multiplies faster but leaves more candidates to rescore. The duration of the search is predicted from
+both, measured on this device; the answer does not depend on the choice.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from workers.neighbors.candidates import MOST_CANDIDATES, Prefixes, no_candidates
+from workers.neighbors.encoding import Encoding, choose_encoding
+from workers.neighbors.filtering import Search, search_panel
+from workers.neighbors.layout import lay_out
+from workers.neighbors.side import encode_side
+from workers.neighbors.stored import CentredRows
+
+_ROWS_FOR_MEASURING = 4096  # with fewer the measurement would cost more than it saves
+_MEASURED_QUERIES, _MEASURED_ROWS, _TIMED_ROWS = 128, 2048, 256
+_SECONDS_PER_RESCORED_NUMBER = 1e-9  # two reads and a float64 subtraction; only its order of magnitude matters
+_FLOAT64_SLOWDOWN = 16.0  # time of a pair in the float64 level over that in the filter
+
+
+@dataclass(frozen=True)
+class FormatTrial:
+    """The measurements of one format (the field names are JSON keys of stored reports).
+
+    Attributes:
+        seconds_per_gigapair: time of the filter alone.
+        candidates_per_row: measured among a sample of rows.
+        predicted_s: predicted time of the whole search.
+    """
+
+    format: str
+    seconds_per_gigapair: float
+    candidates_per_row: float
+    predicted_s: float
+
+
+def formats_of(device: torch.device) -> tuple[torch.dtype, ...]:
+    """The formats to choose from; one without hardware support is not chosen because it is measured to be slow."""
+    if device.type == "cuda":
+        return torch.float16, torch.bfloat16, torch.float32
+    return torch.bfloat16, torch.float32
+
+
+def choose_format(
+    rows: CentredRows, ids: Tensor, device: torch.device, queries: int, k: int
+) -> tuple[Encoding, list[FormatTrial]]:
+    """The encoding with the shortest predicted search of `queries` rows among `ids`, and the measurements.
+
+    Formats are tried in the order of their speed, until rescoring takes less time than filtering: a slower format
+    cannot be better then.
+    """
+    sample = ids[:: max(1, len(ids) // _MEASURED_ROWS)][:_MEASURED_ROWS]
+    taken = rows.take(sample)
+    if len(ids) < _ROWS_FOR_MEASURING:
+        return choose_encoding(taken, torch.float32, device), []
+    encodings = [choose_encoding(taken, dtype, device) for dtype in formats_of(device)]
+    speeds = [_seconds_per_pair(encoding, taken[:_TIMED_ROWS]) for encoding in encodings]
+    trials: list[tuple[FormatTrial, Encoding]] = []
+    for per_pair, at in sorted((speed, at) for at, speed in enumerate(speeds)):
+        filtering = queries * len(ids) / 2 * per_pair
+        if trials and min(trial.predicted_s for trial, _ in trials) < filtering:
+            break
+        trials.append((_try(encodings[at], rows, sample, per_pair, queries * len(ids), queries, k), encodings[at]))
+        if trials[-1][0].predicted_s < 2 * filtering:
+            break
+    _, encoding = min(trials, key=lambda pair: pair[0].predicted_s)
+    return encoding, [trial for trial, _ in trials]
+
+
+def _try(
+    encoding: Encoding, rows: CentredRows, sample: Tensor, per_pair: float, pairs: int, queries: int, k: int
+) -> FormatTrial:
+    layout = lay_out(sample, [len(sample)])
+    codes, zeros = torch.arange(layout.slots), layout.slot_prefixes.to(encoding.device)
+    side = encode_side(rows, layout, codes, encoding, resident=True)
+    prefixes = Prefixes(zeros, zeros, 1)
+    search = Search(side, side, prefixes, True, min(k, len(sample) - 1), _MEASURED_QUERIES)
+    state = no_candidates(prefixes, search.k)
+    search_panel(search, search.panels()[0], state, lambda slot_pairs: None)
+    state.prune(prefixes)
+    crowded = float(state.lifted[:_MEASURED_QUERIES].float().mean())
+    candidates = float((state.rows < _MEASURED_QUERIES).sum()) / _MEASURED_QUERIES + crowded * MOST_CANDIDATES
+    rescoring = queries * candidates * rows.d * _SECONDS_PER_RESCORED_NUMBER
+    lifting = crowded * pairs * per_pair * _FLOAT64_SLOWDOWN
+    return FormatTrial(encoding.name, per_pair * 1e9, candidates, pairs * per_pair / 2 + rescoring + lifting)
+
+
+def _seconds_per_pair(encoding: Encoding, rows: Tensor) -> float:
+    """Time of a product per pair, the shortest of three."""
+    right = encoding.encode(rows).matrix
+    left = encoding.left(right)
+    best = math.inf
+    for _ in range(3):
+        began = time.perf_counter()
+        encoding.product(left, right)
+        if encoding.device.type == "cuda":
+            torch.cuda.synchronize(encoding.device)
+        best = min(best, time.perf_counter() - began)
+    return best / len(rows) ** 2

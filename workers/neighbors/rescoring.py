@@ -1,0 +1,79 @@
+"""Rescoring: distances of candidates in float64, by direct subtraction of the stored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from workers.neighbors.filtering import Search
+from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, order_by_row
+from workers.neighbors.stored import StoredRows
+
+_BLOCK_BYTES = 2**21
+_SHORT, _STRETCH = 1e-140, 2.0**600
+
+
+def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor, database_ids: Tensor) -> Tensor:
+    """‖queries[a] − database[b]‖ for each pair (a, b); (pairs,) float64, in blocks that stay in the cache."""
+    distances = torch.empty(len(query_ids), dtype=torch.float64)
+    step = max(1, _BLOCK_BYTES // (8 * queries.d))
+    for start in range(0, len(query_ids), step):
+        part = slice(start, start + step)
+        gap = queries.take(query_ids[part]).double().sub_(database.take(database_ids[part]))
+        distances[part] = _norms(gap)
+    return distances
+
+
+def _norms(gap: Tensor) -> Tensor:
+    """(m,) ‖x‖ of (m, d) float64 rows; where the squares might underflow, of the rows times a power of two."""
+    norms = torch.linalg.vector_norm(gap, dim=1)
+    short = norms < _SHORT
+    if bool(short.any()):
+        norms[short] = torch.linalg.vector_norm(gap[short] * _STRETCH, dim=1) / _STRETCH
+    return norms
+
+
+def rescore(search: Search, candidates: Pairs) -> Pairs:
+    """The k nearest candidates of each row and prefix, ties included, with their distances.
+
+    The pairs of each row are rescored in the order of their lower bounds, and only while these are below the k-th
+    rescored distance: a row with thousands of near-duplicates needs few of them.
+    """
+    slots, prefixes = search.queries.layout.slots, search.prefixes.count
+
+    def limits(rescored: Pairs, of: Pairs) -> Tensor:
+        return kth_smallest(rescored, slots, prefixes, search.k)[of.rows, of.prefixes]
+
+    rescored = rescore_nearest_first(search, candidates, limits)
+    return rescored.take(rescored.uppers <= limits(rescored, rescored))
+
+
+def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[Pairs, Pairs], Tensor]) -> Pairs:
+    """Rescore the k pairs of each row with the smallest lower bounds, then four times as many, and so on.
+
+    A pair whose lower bound is not below its limit is left out: its distance is at least the limit.
+
+    Args:
+        limits: (pairs rescored so far, pairs) → (pairs,) float64 limits.
+    """
+    order, rank = order_by_row(candidates, candidates.lowers)
+    waiting, rescored, most = candidates.take(order), no_pairs(), search.k
+    while len(waiting):
+        still_open = waiting.lowers < limits(rescored, waiting)
+        now = still_open & (rank < most)
+        rescored = join([rescored, measure(search, waiting.take(now))])
+        later = still_open & ~now
+        waiting, rank = waiting.take(later), rank[later]
+        most *= 4
+    return rescored
+
+
+def measure(search: Search, pairs: Pairs) -> Pairs:
+    """The pairs with their distances as `uppers`, times the scale of the bounds (a power of two, so without error)."""
+    queries, database = search.queries, search.database
+    distances = pair_distances(
+        queries.rows.stored, database.rows.stored, queries.layout.ids[pairs.rows], database.layout.ids[pairs.columns]
+    )
+    return Pairs(pairs.rows, pairs.columns, pairs.prefixes, pairs.lowers, distances * database.rows.scale)
