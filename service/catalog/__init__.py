@@ -1,1 +1,2 @@
-"""Metadata: one module of SQL per noun, over one `Catalog`. The only room that imports SQLAlchemy."""
+"""Metadata: one module per noun, over one `Catalog`. All SQL is here; `service.jobs` and `settings` use SQLAlchemy only
+for connections, URLs and events."""

@@ -1,4 +1,4 @@
-"""Open jobs by the state of their workflows: reads the job engine's table, which lies beside ours and is documented."""
+"""Reads of the job engine's table of workflows, which lies beside our tables and which the engine documents."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from service.catalog.tables import jobs
 from service.contracts.jobs import OPEN_STATES
 
 ENDED_BADLY = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")  # the engine's names
+
+# The second condition on `status` lets SQLite use its partial index.
+_WAITING = """SELECT 1 FROM {table} WHERE queue_name = :queue AND status = 'ENQUEUED'
+    AND status IN ('ENQUEUED', 'PENDING') AND application_version = :version LIMIT 1"""
+WAITING = {
+    "sqlite": sa.text(_WAITING.format(table="workflow_status")),
+    "postgresql": sa.text(_WAITING.format(table="dbos.workflow_status")),
+}
+
+
+def is_waiting(connection: sa.Connection, queue: str, version: str) -> bool:
+    """Whether a workflow of that version waits on a queue: one prepared statement that reads one index."""
+    waiting = WAITING[connection.dialect.name]
+    return connection.execute(waiting, {"queue": queue, "version": version}).first() is not None
 
 
 def ended_badly(connection: sa.Connection) -> list[tuple[str, int]]:
