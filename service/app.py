@@ -44,9 +44,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router, max_body_size=settings.max_upload_bytes)
     problems.install(app)
     app.openapi = lambda: problems.describe(app)
-    # A page of another site must not reach a server on loopback, neither by a name that resolves to it nor by a form.
+    # Pages of other sites must not reach a server on loopback, neither by DNS rebinding nor by a cross-site form.
     app.add_middleware(SameSiteMiddleware)
-    # Where a file of keys is named, or other machines can reach it, a key is asked for even if the file is lost.
+    # With a keys file in the settings, or on a public address, a key is required even if the file is missing.
     if settings.api_keys_file is not None or not is_loopback(settings.host):
         app.add_middleware(ApiKeyMiddleware, keys=ApiKeys(settings.api_keys_file))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS, settings.host, *_names(settings)])

@@ -1,4 +1,4 @@
-"""Which addresses the API binds: loopback for everybody, others only with API keys."""
+"""The address that the API binds: a loopback one, or with API keys any."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def url_of(settings: Settings, listening: socket.socket) -> str:
-    """Where a bound API is reached."""
+    """The URL of a bound API."""
     return url_at(settings.host, listening.getsockname()[1])
 
 
@@ -36,7 +36,7 @@ def url_at(host: str, port: int) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`; a name other than localhost may be anything."""
+    """Whether only this machine reaches `host`; False for names other than localhost, which may resolve to anything."""
     try:
         return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host).is_loopback
     except ValueError:

@@ -1,6 +1,6 @@
 """API keys: a file with one JSON line per key, `{"name", "sha256", "created_at"}`. The key itself is shown once.
 
-A key is 32 random bytes, so its plain SHA-256 cannot be searched; no slow hash is needed.
+A key is 32 random bytes, so no search finds it from its plain SHA-256, and no slow hash is needed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PREFIX = "radius_"
 
 @dataclass(frozen=True)
 class StoredKey:
-    """What is kept of a key."""
+    """A key as it is stored."""
 
     name: str
     sha256: str
@@ -50,7 +50,7 @@ def create_key(path: Path, name: str) -> str:
 
 
 def remove_key(path: Path, name: str) -> None:
-    """Take the key of that name out of the file; raises `NotFound` where there is none."""
+    """Remove the key of that name from the file; raises `NotFound` where there is none."""
     stored = read_keys(path)
     kept = [key for key in stored if key.name != name]
     if len(kept) == len(stored):
@@ -81,14 +81,14 @@ def read_keys(path: Path) -> list[StoredKey]:
 
 @dataclass
 class ApiKeys:
-    """The keys in force. The file is read again when it changes, so that a key can be added or taken away at once."""
+    """The valid keys. The file is read again when it changes, so adding or removing a key takes effect at once."""
 
     path: Path | None
     _stamp: tuple[int, int] | None = None
     _keys: list[StoredKey] = field(default_factory=list)
 
     def owner(self, token: bytes) -> str | None:
-        """Name of the key that `token` is, compared in constant time; None for no key of ours."""
+        """Name of the key that equals `token`, compared in constant time; None where there is none."""
         digest = _digest(token).encode()
         found = None
         for stored in self._current():
@@ -104,7 +104,7 @@ class ApiKeys:
             stamp = (state.st_mtime_ns, state.st_size)
             if stamp != self._stamp:
                 self._keys, self._stamp = read_keys(self.path), stamp
-        except (OSError, InvalidInput):  # unreadable: nobody is let in
+        except (OSError, InvalidInput):  # no key is valid while the file cannot be read
             self._keys, self._stamp = [], None
         return self._keys
 

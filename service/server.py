@@ -23,7 +23,7 @@ def main() -> None:
 def serve(settings: Settings, listening: socket.socket) -> None:
     """Serve on `listening` until SIGTERM."""
     settings.make_folders()
-    # Uploads are spooled where there is room for them, which /tmp may not have.
+    # Uploads are spooled in the data directory, because /tmp may be too small.
     tempfile.tempdir = str(settings.uploads_root)
     config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5)
     serve_until_stopped(config, [listening])

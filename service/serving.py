@@ -1,4 +1,4 @@
-"""Serving HTTP until the process is told to stop, which is no failure."""
+"""Serving HTTP until SIGTERM, which ends the process with exit code 0."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import uvicorn
 
 
 def serve_until_stopped(config: uvicorn.Config, sockets: list[socket.socket] | None = None) -> None:
-    """Serve until SIGTERM: what is under way is answered, within the server's own limit, and the exit code is 0.
+    """Serve until SIGTERM: open requests are answered within the server's time limit, and the exit code is 0.
 
-    uvicorn raises the signal again once it has stopped. A thread that is still at work must not keep the process, so
-    nothing is waited for then.
+    uvicorn raises the signal again once it has stopped. The process then ends at once, because a thread that still
+    works would keep it alive.
     """
 
     def end(*_: object) -> None:

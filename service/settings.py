@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,7 +14,7 @@ MIB = 2**20
 GIB = 2**30
 _LONGEST_SOCKET = 100  # bytes of a Unix socket's path
 # A connection that waits for an answer notices within 25 s that the server's machine is unreachable.
-_KEEP_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_KEEP_ALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
 
 
 def _renamed(name: str, earlier: str) -> AliasChoices:
@@ -214,12 +212,24 @@ class Settings(BaseSettings):
 
     @property
     def resolved_database_url(self) -> str:
-        url = self.database_url or f"sqlite:///{self.data_dir / 'radius.db'}"
+        """The URL with its password; sessions of PostgreSQL get our limits, also those that the job engine opens."""
+        from sqlalchemy import URL, make_url  # here, so that a command which reads settings alone does not load it
+
+        own = URL.create("sqlite", database=str(self.data_dir / "radius.db"))
+        url = own if self.database_url is None else make_url(self.database_url)
         if self.database_password_file is not None:
-            url = _with_password(url, self.database_password_file.read_text().strip())
-        url = _with_idle_limit(url, self.idle_transaction_s)
-        network = {"connect_timeout": self.database_connect_s, "tcp_user_timeout": round(1000 * self.database_answer_s)}
-        return _with_parameters(url, network | _KEEP_ALIVE)
+            if not url.username or url.password is not None:
+                raise ValueError("DATABASE_PASSWORD_FILE goes with a DATABASE_URL that has a user and no password")
+            url = url.set(password=self.database_password_file.read_text().strip())
+        if url.get_backend_name() == "postgresql":
+            url = url.set(query={**self._session_parameters(), **url.query})
+        return url.render_as_string(hide_password=False)
+
+    def _session_parameters(self) -> dict[str, str]:
+        limit_ms = max(1, round(1000 * self.idle_transaction_s))
+        idle = {"options": f"-c idle_in_transaction_session_timeout={limit_ms}"} if self.idle_transaction_s else {}
+        answer_ms, connect_s = round(1000 * self.database_answer_s), self.database_connect_s
+        return idle | _KEEP_ALIVE | {"connect_timeout": str(connect_s), "tcp_user_timeout": str(answer_ms)}
 
     @property
     def models_root(self) -> Path:
@@ -271,32 +281,3 @@ class Settings(BaseSettings):
             "max_evaluate_numbers", "max_evaluate_products", "max_evaluate_bytes", "max_queries",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
-
-
-def _with_idle_limit(url: str, seconds: float) -> str:
-    """The URL with the idle limit of a PostgreSQL session; a URL that has `options` already is unchanged.
-
-    The limit is in the URL because the job engine opens sessions too, and a frozen worker may hold locks in either.
-    """
-    if not seconds:
-        return url
-    return _with_parameters(url, {"options": f"-c idle_in_transaction_session_timeout={max(1, round(1000 * seconds))}"})
-
-
-def _with_parameters(url: str, parameters: Mapping[str, object]) -> str:
-    """A PostgreSQL URL with these connection parameters added, except those that it has already."""
-    if not url.startswith("postgresql"):
-        return url
-    parts = urlsplit(url)  # sqlalchemy.URL would write a space as +, which libpq does not read as one
-    given = {part.partition("=")[0] for part in parts.query.split("&")}
-    added = [f"{name}={quote(str(value))}" for name, value in parameters.items() if name not in given]
-    return f"{url}{'&' if parts.query else '?'}{'&'.join(added)}" if added else url
-
-
-def _with_password(url: str, password: str) -> str:
-    """`scheme://user@host/name` with the password put in."""
-    parts = urlsplit(url)
-    user, separator, host = parts.netloc.rpartition("@")
-    if not separator or ":" in user:
-        raise ValueError("DATABASE_PASSWORD_FILE goes with a DATABASE_URL that has a user and no password")
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))

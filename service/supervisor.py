@@ -1,4 +1,4 @@
-"""`radius up`: the API and the workers of this machine as child processes, started again when they die."""
+"""`radius up`: the API and the workers of this machine as child processes, restarted when they die."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Starts the children, restarts the dead, stops all. `url` is where the API listens."""
+    """Starts the children, restarts those that died, stops all. `url` is the API's."""
 
     settings: Settings
     url: str = ""
@@ -78,16 +78,16 @@ class Supervisor:
         self._stopping.wait()
 
     def request_stop(self) -> None:
-        """Let `wait` return; safe in a signal handler."""
+        """Make `wait` return; safe in a signal handler."""
         self._stopping.set()
 
     def stop(self) -> None:
-        """SIGTERM to all, SIGKILL to what is left after 8 seconds."""
+        """Send SIGTERM to all children, and SIGKILL to those that still run after 8 seconds."""
         with self._starting:
             self._stopping.set()
         living = [child.process for child in self.children if child.process is not None]
         for process in living:
-            process.terminate()  # does nothing to one that has ended
+            process.terminate()  # no effect on one that has ended
         deadline = time.monotonic() + _STOP_S
         for process in living:
             try:
@@ -118,7 +118,7 @@ class Supervisor:
                 stderr=log,
                 env=environment(self.settings),
                 pass_fds=child.descriptors,
-                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
+                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which then stops them
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
             )
         child.starts += 1
@@ -129,10 +129,10 @@ class Supervisor:
             for child in self.children:
                 with self._starting:
                     if not self._stopping.is_set():
-                        self._revive(child)
-        self._ended.wait()  # the end of this thread is that of a parent to the children it has started
+                        self._restart_if_dead(child)
+        self._ended.wait()  # PR_SET_PDEATHSIG fires when the thread that started a child ends
 
-    def _revive(self, child: Child) -> None:
+    def _restart_if_dead(self, child: Child) -> None:
         if child.process is None or child.process.poll() is None:
             return
         if time.monotonic() - child.started > _STEADY_S:
@@ -141,21 +141,23 @@ class Supervisor:
             return
         try:
             self._spawn(child)
-        except OSError:  # no memory or descriptor to fork with: the watcher must live, its children die with it
-            logger.exception("%s could not be started again", child.name)
+        except OSError:  # no memory or descriptor for a fork; this thread must go on, its children die with it
+            logger.exception("%s could not be restarted", child.name)
 
     def _pause(self, child: Child) -> float:
-        """Twice as long for every start that did not last, up to 30 s."""
+        """Seconds before the next start: doubled for every start that did not last, 30 s at most."""
         return min(_LONGEST_PAUSE_S, self.settings.restart_delay_s * 2 ** min(child.starts - 1, 16))
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The children read the same settings as we did, whatever of it came from the command line."""
+    """The environment of a child, which gives it the settings of this process, also those from the command line."""
     given = {f"RADIUS_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
-    others = {name: value for name, value in os.environ.items() if name not in given}  # what is unset here stays so
+    others = {
+        name: value for name, value in os.environ.items() if name not in given
+    }  # a setting that is None here stays unset
     return others | {name: str(value) for name, value in given.items() if value is not None}
 
 
 def _die_with_parent() -> None:
-    """In the child: be killed when the supervisor dies, even by SIGKILL, so that no orphan holds a lock."""
+    """Let the kernel end this child when the supervisor dies, even by SIGKILL, so that no orphan holds a lock."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

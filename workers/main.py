@@ -42,8 +42,9 @@ from workers.flows.engine.runtime import Runtime, set_runtime
 from workers.watching import keep_lock, keep_noticing, keep_recovering, only_one
 
 logger = logging.getLogger("radius.worker")
-# Of each queue: workflows at once, and poll intervals between two polls. A job's workflow only waits, in a thread; scans
-# and short jobs must not wait for trainings, nor the runs of a sweep for sweeps. Trainings can wait half a second.
+# Of each queue: workflows at once, and poll intervals between two polls. A job's workflow only waits, in a thread;
+# scans and short jobs must not wait for trainings, nor the runs of a sweep for sweeps. Trainings can wait half a
+# second.
 _QUEUES = {
     "control": {CONTROL_QUEUE: (192, 1), TRAININGS_QUEUE: (96, 5), RUNS_QUEUE: (96, 5)},
     "compute": {COMPUTE_QUEUE: (1, 1)},

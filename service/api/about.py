@@ -1,4 +1,4 @@
-"""What the service is and has: presets, models, limits, health."""
+"""Presets, models, limits and health."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Model(Contract):
 
 
 class Health(Contract):
-    """The answer of a health check."""
+    """Answer of a health check."""
 
     status: str
 
@@ -67,7 +67,7 @@ async def get_health() -> Health:
 
 @router.get("/readyz")
 async def get_readiness(services: ServicesDep) -> Health:
-    """200 while jobs can be taken; 503 with the cause otherwise, within a second."""
+    """200 while jobs can be accepted; 503 with the cause otherwise, within a second."""
     await services.readiness.check()
     return Health(status="ready")
 

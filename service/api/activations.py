@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/activations", tags=["activations"], route_class=S
 _BINARY = "application/octet-stream"
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {_BINARY: {}}, "description": "the file"},
-    206: {"content": {_BINARY: {}}, "description": "the part asked for by `Range`"},
+    206: {"content": {_BINARY: {}}, "description": "the part that `Range` names"},
     416: {"model": Problem, "description": "no such range"},
 }
 
@@ -52,7 +52,7 @@ def import_activations(
             activations.publish(connection, catalog_row(folder))
             recorded = True
     except BaseException:
-        if not recorded:  # else it may have been committed all the same; what no row names is swept
+        if not recorded:  # else the row may have been committed; clean-up deletes a folder that no row names
             shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:

@@ -1,4 +1,4 @@
-"""Bodies: JSON that is really JSON."""
+"""Strict parsing of JSON bodies."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class StrictRoute(APIRoute):
 
 
 async def read_json(request: Request, limit: int) -> Any:
-    """The strict JSON body of a request whose route takes uploads too, and so has their limit.
+    """The strict JSON body of a request to a route that also takes uploads, whose limit on bodies is theirs.
 
     Raises:
         InvalidInput: not JSON.
-        TooLarge: over `limit` bytes; no more than that is ever held.
+        TooLarge: over `limit` bytes; no more than that is kept in memory.
     """
     body = bytearray()
     async for part in request.stream():
@@ -53,7 +53,7 @@ async def read_json(request: Request, limit: int) -> Any:
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse a body; raises `json.JSONDecodeError`, which the framework answers with 422, for all that is not JSON."""
+    """Parse a body; raises `json.JSONDecodeError`, which the framework answers with 422, where it is not JSON."""
     try:
         return json.loads(body.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
     except json.JSONDecodeError:
@@ -63,7 +63,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two values under one key would mean different things to different readers."""
+    """The object; a key given twice is refused, because parsers differ in which value they keep."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key is given twice")

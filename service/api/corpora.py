@@ -92,14 +92,14 @@ async def _upload(request: Request, services: Services) -> str:
 
 
 def _check_path(services: Services, source: CorpusSource) -> None:
-    """Refuse at once what a worker would refuse later."""
+    """Refuse a path that a worker would refuse later."""
     if source.path is None:
         return
     if leaves_root(source.path):
         raise InvalidInput("the path must lie under the corpora root", field="path")
     try:
         there = (services.settings.corpora_root / source.path).exists()
-    except OSError:  # a name longer than a file's may be
+    except OSError:  # the name is longer than the file system allows
         there = False
     if not there:
         raise InvalidInput("there is nothing at that path under the corpora root", field="path")

@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1/energy", tags=["energy"], route_class=StrictRoute
 
 @router.post("/evaluate")
 def evaluate_energy(request: EvaluateRequest, services: ServicesDep) -> Evaluation:
-    """Energies of a few points among a few patterns, at once, in float64. For large sets submit an `energy` job."""
+    """Energies of a few points among a few patterns, in float64. For large sets submit an `energy` job."""
     patterns, queries = _rows("patterns", request.patterns), _rows("queries", request.queries)
     _check_size(patterns, queries, services.settings)
     return Evaluation.model_validate(evaluate_queries(patterns, queries, request.beta))
@@ -44,7 +44,7 @@ def list_energy_reports(services: ServicesDep, page: PageDep) -> Page[EnergySumm
 
 @router.get("/{report_id}")
 def get_energy_report(report_id: Identifier, services: ServicesDep) -> EnergyReport:
-    """Distributions of g, E and E_MCHN, the bounds held against them, E_global and the descent over layers."""
+    """Distributions of g, E and E_MCHN, the bounds checked on them, E_global and the descent over layers."""
     return _folder(services, report_id).report()
 
 

@@ -1,6 +1,6 @@
 """One poller of the events table for all event streams of the process.
 
-Every `POLL_S` one query asks for the state and the newest event of all jobs that have a stream; what is new is read
+Every `POLL_S` one query reads the state and the newest event of all jobs that have a stream; what is new is read
 once for each job and kept for its streams. A stream that lags behind, because its client reads slowly, reads its own
 pages from the database, so it holds up no other and nothing is queued for it.
 """
@@ -29,7 +29,7 @@ class Feed:
     Attributes:
         newest: id of the last event that the poller knows; None before its first answer.
         since: `recent` has all events after this id, up to `newest`.
-        ended: the job was final, or gone, when `newest` was its last event.
+        ended: the job was final, or deleted, when `newest` was its last event.
         changed: set, and replaced, whenever any of these changes.
         error: why the poller could not read; the streams of this feed end with it.
     """
@@ -117,17 +117,17 @@ class EventPoller:
 
     async def _poll(self) -> None:
         while self._feeds:
-            asked = dict(self._feeds)
+            feeds = dict(self._feeds)
             try:
-                known = {job_id: feed.newest for job_id, feed in asked.items()}
+                known = {job_id: feed.newest for job_id, feed in feeds.items()}
                 found = await run_in_threadpool(self._read, known)
             except Exception as error:
-                for job_id, feed in asked.items():
+                for job_id, feed in feeds.items():
                     self._feeds.pop(job_id, None)  # the next stream of the job begins with a feed of its own
                     feed.fail(error)
             else:
                 for job_id, reading in found.items():
-                    asked[job_id].update(reading.newest, reading.new, ended=reading.ended)
+                    feeds[job_id].update(reading.newest, reading.new, ended=reading.ended)
             await asyncio.sleep(POLL_S)
 
     def _read(self, known: dict[str, int | None]) -> dict[str, Reading]:

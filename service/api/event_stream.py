@@ -16,9 +16,9 @@ _KEEP_ALIVE_S = 15.0
 
 
 async def stream_events(catalog: Catalog, poller: EventPoller, job_id: str, after: int) -> AsyncIterator[str]:
-    """Every event after the one of id `after`, as it comes, until the job has ended or is gone and all were sent.
+    """Every event after the one of id `after`, as it is recorded, until the job has ended or was deleted.
 
-    A client that was cut off asks again with `Last-Event-ID`, and misses nothing.
+    A client whose connection broke sends `Last-Event-ID` with its next request and misses nothing.
     """
     with poller.follow(job_id) as feed:
         while True:
@@ -34,7 +34,7 @@ async def stream_events(catalog: Catalog, poller: EventPoller, job_id: str, afte
 
 
 async def _change(changed: asyncio.Event) -> bool:
-    """Wait for a change of the feed; False when there was none for so long that the connection needs a sign of life."""
+    """Wait for a change of the feed; False when there was none within the keep-alive interval."""
     try:
         await asyncio.wait_for(changed.wait(), _KEEP_ALIVE_S)
     except TimeoutError:
@@ -43,7 +43,7 @@ async def _change(changed: asyncio.Event) -> bool:
 
 
 def _read(catalog: Catalog, job_id: str, after: int) -> tuple[list[JobEvent], bool]:
-    """The next events, and whether no others can follow: the job is final (looked up first) or gone."""
+    """The next events, and whether no others can follow: the job is final (read before them) or was deleted."""
     with catalog.read() as connection:
         final = jobs.state(connection, job_id) in (None, *FINAL_STATES)
         page, following = events.page(connection, job_id, PAGE, after)

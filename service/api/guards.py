@@ -1,4 +1,4 @@
-"""ASGI middleware around the application: refuse other sites, and make the framework's own errors problems."""
+"""ASGI middleware: API keys, requests of other sites, and the framework's own errors as problems."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPEN_FOLDER = "/static-offline-docs/"
 
 
 class ApiKeyMiddleware:
-    """401 for a request without one of the API keys; health and documentation are open."""
+    """Answers 401 to a request without a valid API key; health checks and documentation need none."""
 
     def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
         self.app, self.keys = app, keys
@@ -39,7 +39,7 @@ class ApiKeyMiddleware:
 
 
 class SameSiteMiddleware:
-    """403 for a request that changes something and that a browser sends on behalf of a page of another origin."""
+    """Answers 403 to a request that changes state and that a browser sends for a page of another origin."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -52,7 +52,7 @@ class SameSiteMiddleware:
 
 
 class ProblemMiddleware:
-    """What the framework answers in plain text (a limit, a range, a host) becomes a problem of the same status."""
+    """Replaces plain-text errors of the framework (a limit, a range, a host) by problems of the same status."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

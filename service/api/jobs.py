@@ -42,7 +42,7 @@ def create_job(
 async def estimate_job(request: JobRequest, services: ServicesDep) -> Estimate:
     """What a job would take: segments, time, bytes, memory, and whether it fits. Nothing is submitted.
 
-    Times come from a measurement of the compute worker's device, made once, when they are first asked for.
+    Times come from a measurement of the compute worker's device, made once, at the first estimate.
     """
     deadline = time.monotonic() + services.settings.calibration_wait_s
     found = await run_in_threadpool(services.estimation.estimate, request)
@@ -82,7 +82,7 @@ def cancel_job(job_id: Identifier, services: ServicesDep) -> Job:
 
 @router.post("/{job_id}/retry", status_code=202)
 def retry_job(job_id: Identifier, services: ServicesDep) -> Job:
-    """Take a failed or cancelled job up again. Finished segments are kept."""
+    """Queue a failed or cancelled job again. Finished segments are kept."""
     return services.control.retry(job_id)
 
 

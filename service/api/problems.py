@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json`: a fixed shape, a stable code, and nothing of what the client sent."""
+"""Errors as `application/problem+json`, with a fixed shape and a stable code; they never repeat what a client sent."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def install(app: FastAPI) -> None:
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, its errors described as the problems they are."""
+    """The OpenAPI document, with `Problem` as the schema of every error."""
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
         for operation in (operation for path in document["paths"].values() for operation in path.values()):
@@ -62,7 +62,7 @@ def problem(
 
 
 def http_problem(status: int, headers: dict[str, str] | None = None) -> JSONResponse:
-    """The problem of an HTTP status that has no error of ours."""
+    """The problem of an HTTP status to which no `RadiusError` belongs."""
     return problem(status, _HTTP_CODES.get(status, "http_error"), HTTPStatus(status).phrase, headers=headers)
 
 

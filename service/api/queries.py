@@ -1,4 +1,4 @@
-"""`/v1/activations/{id}/query` and the drawn Fig. 1: what the resident query worker answers."""
+"""`/v1/activations/{id}/query` and the drawn Fig. 1, which the resident query worker answers."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def query_activations(set_id: Identifier, request: QueryRequest, services: Servi
     """Distances, energies, percentile and the nearest rows of texts or vectors among all rows of the set.
 
     The neighbours are exact: every one that a rounding bound leaves possible is measured in float64. 503 with
-    `Retry-After` while the query worker is away.
+    `Retry-After` while the query worker is not available.
     """
     summary, _, _ = services.stored_set(set_id)
     _check_size(request, summary.d_model, services.settings)
-    answer = services.queries.ask("POST", f"/activations/{set_id}/query", request.model_dump_json())
-    return Response(answer.content, media_type="application/json")  # checked and written by the worker
+    answer = services.queries.send("POST", f"/activations/{set_id}/query", request.model_dump_json())
+    return Response(answer.content, media_type="application/json")  # the worker validated and serialised it
 
 
 @router.get("/theory/figure1.{ending}", tags=["theory"], response_class=Response, responses=FIGURE_RESPONSES)
 def get_theory_figure1_drawn(ending: Ending, services: ServicesDep) -> Response:
     """The paper's Fig. 1, redrawn from our own functions, with the attractors marked."""
-    return Response(services.queries.ask("GET", f"/figure1.{ending}").content, media_type=MEDIA[ending])
+    return Response(services.queries.send("GET", f"/figure1.{ending}").content, media_type=MEDIA[ending])
 
 
 def _check_size(request: QueryRequest, d_model: int, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The way to the resident query worker of this host: HTTP over a Unix socket, with a time limit."""
+"""Client of the resident query worker of this host: HTTP over a Unix socket, with a time limit."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from service.settings import Settings
 
 
 def query_transport(settings: Settings) -> httpx2.HTTPTransport:
-    """To the worker's socket, in plain HTTP: no authority's certificates are read, which would take 50 ms."""
+    """A transport to the worker's socket, in plain HTTP: it loads no certificates, which would take 50 ms."""
     return httpx2.HTTPTransport(uds=str(settings.query_socket), verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 class QueryProxy:
-    """Passes a request on; made once, connects when it is first used."""
+    """Forwards requests to the worker; it connects when it is first used."""
 
     def __init__(self, settings: Settings) -> None:
         self._socket = settings.query_socket
         transport = query_transport(settings)
         self._http = httpx2.Client(transport=transport, base_url="http://query", timeout=settings.query_timeout_s)
 
-    def ask(self, method: str, path: str, body: str | None = None) -> httpx2.Response:
+    def send(self, method: str, path: str, body: str | None = None) -> httpx2.Response:
         """The worker's answer.
 
         Raises:
-            Unavailable: it is away, or takes longer than `query_timeout_s`.
-            RadiusError: what the worker itself raised.
+            Unavailable: it does not run, or takes longer than `query_timeout_s`.
+            RadiusError: the error that the worker answered.
         """
         if not self._socket.exists():
             raise Unavailable("the query worker is not running")

@@ -1,4 +1,4 @@
-"""What the routers work with, built once per application."""
+"""The objects that the routers use, built once per application."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, catalog, jobs in and after submission, query worker, readiness, events, and caches of what is read."""
+    """One object for each thing that a route needs: the catalog, jobs, queries, readiness, events, caches of files."""
 
     settings: Settings
     catalog: Catalog
@@ -57,7 +57,7 @@ class Services:
 
 
 def build_services(settings: Settings) -> Services:
-    """Connections are made on first use, so this succeeds while the database is away."""
+    """Connections are made on first use, so this succeeds while the database is unreachable."""
     catalog = Catalog(settings.resolved_database_url, settings.database_answer_s)
     engine = JobEngine(settings.resolved_database_url, settings.database_answer_s)
     submission = Submission(catalog, engine, settings)

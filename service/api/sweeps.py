@@ -28,7 +28,7 @@ def list_sweeps(services: ServicesDep, page: PageDep) -> Page[SweepSummary]:
 
 @router.get("/{sweep_id}")
 def get_sweep(sweep_id: Identifier, services: ServicesDep) -> Sweep:
-    """A sweep as far as it is: its runs, Table 3 with D* and the exponents, or the accuracies of every seed."""
+    """A sweep in its present state: its runs, Table 3 with D* and the exponents, or the accuracies of every seed."""
     with services.catalog.read() as connection:
         return sweeps.get(connection, sweep_id)
 

@@ -33,7 +33,7 @@ def list_training_runs(services: ServicesDep, page: PageDep) -> Page[TrainingSum
 
 @router.get("/{run_id}")
 def get_training_run(run_id: Identifier, services: ServicesDep) -> TrainingRun:
-    """A run as far as it is: losses, reference lines, accuracies, kept models."""
+    """A run in its present state: losses, reference lines, accuracies, kept models."""
     with services.catalog.read() as connection:
         return catalog.get(connection, run_id)
 
@@ -43,7 +43,7 @@ def list_training_metrics(
     run_id: Identifier,
     services: ServicesDep,
     limit: LimitDep,
-    after: Annotated[int, Query(ge=0, le=2**62, description="the last step that is known")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**62, description="the last step already received")] = 0,
 ) -> Page[MetricsRow]:
     """Logged steps in order, nats per target."""
     with services.catalog.read() as connection:

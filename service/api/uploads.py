@@ -1,4 +1,4 @@
-"""An uploaded file, written to its place atomically."""
+"""Storing an uploaded file atomically."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from service.artifacts.atomic import atomic_path
 
 
 def save_upload(file: UploadFile, target: Path) -> None:
-    """Stream `file` to `target`; the client's file name plays no part."""
+    """Stream `file` to `target`; the client's file name is not used."""
     with atomic_path(target) as temporary, temporary.open("wb") as stream:
         shutil.copyfileobj(file.file, stream, 1 << 20)

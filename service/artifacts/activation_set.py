@@ -120,7 +120,7 @@ class ActivationSet(ArtifactFolder):
         return self.manifest.get("rows_per_chunk", 1)
 
     def file(self, name: str) -> Path:
-        """A listed file, or the manifest itself, which a set gives out too."""
+        """The checked path of a listed file, or of the manifest itself."""
         return self.folder / MANIFEST if name == MANIFEST and self.manifest else super().file(name)
 
     def vectors(self) -> Array:
@@ -159,7 +159,7 @@ class ActivationSet(ArtifactFolder):
         return found
 
     def rows(self, wanted: list[int], *, vectors: bool = False) -> list[ActivationRow]:
-        """What is known of each wanted row, in the order asked for; reads only these rows."""
+        """Text, token and vector of the wanted rows, in the order of `wanted`; reads only these rows from disk."""
         ends = np.cumsum(self.manifest["shard_rows"])
         mapped: dict[str, dict[str, Array]] = {}
         found = []

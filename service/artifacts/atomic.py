@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and survive a power loss once they appeared."""
+"""Atomic, durable writes: a file or folder appears complete or not at all, and then survives a power loss."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """An error of the disk for want of room, or of leave to write, as `StorageFull`."""
+    """Raise `StorageFull` for an error of a disk that is full or read-only."""
     try:
         yield
     except OSError as error:
@@ -57,7 +57,7 @@ def write_bytes(target: Path, content: bytes) -> None:
 
 
 def publish_folder(staged: Path, target: Path) -> None:
-    """Rename a finished folder into place; when `target` is there already, `staged` is dropped.
+    """Rename a finished folder into place; where `target` exists already, `staged` is removed.
 
     Raises:
         StorageFull: no space left on the device, or it is read-only.
@@ -75,7 +75,7 @@ def publish_folder(staged: Path, target: Path) -> None:
             return
         try:
             sync_folder(target.parent)
-        except OSError:  # it might be gone after a power loss, so the next attempt must not find it finished
+        except OSError:  # a power loss might undo the rename, so the next attempt must not find it published
             shutil.rmtree(target, ignore_errors=True)
             raise
 
@@ -89,7 +89,7 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-sync_folder = sync_file  # a folder is fsynced through a descriptor just the same
+sync_folder = sync_file  # a folder is fsynced through a descriptor too
 
 
 def sha256_file(path: Path) -> str:

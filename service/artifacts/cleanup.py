@@ -1,4 +1,4 @@
-"""Removing what nobody needs any more: files that a dead process has left, and the least recently used of a cache."""
+"""Clean-up: remove files that a dead process left behind, and the least recently used entries of a cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def remove_stale(paths: Iterable[Path], before: datetime) -> list[Path]:
-    """Remove those files and folders that nobody has written in since `before`; returns them."""
+    """Remove the files and folders in which nothing was written since `before`; returns them."""
     stale = [path for path in paths if _written_at(path) < before.timestamp()]
     for path in stale:
         if path.is_dir():
@@ -23,8 +23,8 @@ def remove_stale(paths: Iterable[Path], before: datetime) -> list[Path]:
 def trim_cache(folder: Path, most_bytes: int) -> list[str]:
     """Remove the least recently used entries until the rest fits; returns their names.
 
-    An entry is all files of one stem, and was used when its newest one was touched. A process that reads or maps a
-    removed file goes on with it.
+    An entry is all files of one stem; it was last used when its newest file was modified. A process that has a removed
+    file open or mapped can still read it.
     """
     entries: dict[str, list[Path]] = {}
     for path in folder.glob("[!.]*"):
@@ -43,7 +43,7 @@ def trim_cache(folder: Path, most_bytes: int) -> list[str]:
 
 
 def _written_at(path: Path) -> float:
-    """The newest time of a file, or of anything in a folder; of what has just gone, never."""
+    """Time of the latest change of a file, or of anything in a folder; −∞ where it was just removed."""
     newest = float("-inf")
     for each in (path, *path.rglob("*")):
         with suppress(FileNotFoundError):

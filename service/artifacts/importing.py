@@ -1,6 +1,6 @@
-"""A user's own vectors, `.npy` or `.safetensors`, made into an activation set without ever being held whole.
+"""Importing a user's vectors, `.npy` or `.safetensors`, as an activation set, one block of rows at a time.
 
-Nothing in the file is executed or unpickled, and no size it declares is believed before it was compared with the file.
+Nothing in the file is executed or unpickled, and every size that it declares is compared with the file first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def import_vectors(source: Path, folder: Path, about: dict[str, Any]) -> None:
     shape, blocks = _open_npy(source) if _is_npy(source) else _open_safetensors(source)
     check = RunningStatistics(shape[1])
     for index, block in enumerate(blocks()):
-        check.add(block)  # refuse before anything is kept
+        check.add(block)  # refuse before anything is written
         save_tensors(folder / shard_name(index), {"vectors": block})
     finish_set(folder, about | {"source": {"sha256": sha256_file(source), "bytes": source.stat().st_size}})
 
@@ -69,7 +69,7 @@ def _open_npy(source: Path) -> tuple[tuple[int, int], Blocks]:
             }[version]
             declared, _, dtype = read_header(stream, max_header_size=10_000)
         except Exception as error:  # the header is a Python literal: numpy raises what its parser happens to raise
-            raise InvalidInput("the file is not a sound .npy file", field="file") from error
+            raise InvalidInput("the .npy header is corrupt", field="file") from error
         start = stream.tell()
     shape = _check_array(declared, dtype)
     if start + shape[0] * shape[1] * dtype.itemsize != source.stat().st_size:
@@ -94,7 +94,7 @@ def _open_safetensors(source: Path) -> tuple[tuple[int, int], Blocks]:
             dtype = {"F16": "float16", "F32": "float32", "F64": "float64"}.get(part.get_dtype(), "object")
             shape = _check_array(tuple(part.get_shape()), np.dtype(dtype))
     except SafetensorError as error:
-        raise InvalidInput("the file is neither a sound .npy nor a sound .safetensors file", field="file") from error
+        raise InvalidInput("the file is neither a .npy nor a valid .safetensors file", field="file") from error
 
     def blocks() -> Iterator[Array]:
         with safe_open(source, framework="np") as tensors:

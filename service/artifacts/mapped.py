@@ -1,4 +1,4 @@
-"""The tensors of a safetensors file where they lie on disk: only the pages that are looked at are read."""
+"""The tensors of a safetensors file where they lie on disk: only the pages that are used are read."""
 
 from __future__ import annotations
 

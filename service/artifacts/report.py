@@ -1,4 +1,4 @@
-"""The folders of a radius report and of an energy report: writing, and reading."""
+"""Writing and reading the folders of radius and energy reports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pair_orders(most_bytes: int = _ORDER_BYTES) -> PairOrders:
 
 
 def write_report(folder: Path, kind: str, report: RadiusReport | EnergyReport, files: Sequence[Path]) -> None:
-    """Write a report beside its `files`, which are there already, and last the manifest."""
+    """Write a report beside its `files`, which must exist, and last the manifest."""
     write_bytes(folder / REPORT, canonical_json(report.model_dump(mode="json")))
     described = [describe_file(path) for path in (folder / REPORT, *files)]
     write_manifest(folder, {"kind": kind, "id": report.id, "files": described})

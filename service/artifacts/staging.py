@@ -1,7 +1,7 @@
-"""Where the owners of a segment write what they publish: each in a folder of its own.
+"""Staging folders: each owner of a segment writes its product in a folder of its own.
 
-A worker that was frozen and replaced may wake and write on at any moment, so two owners never share a folder, and
-nobody removes another's before the product is published: what is renamed into place then is always whole.
+A worker that was frozen and replaced may resume writing at any moment. So two owners never share a folder, and no
+folder of another owner is removed before the product is published: a folder that is renamed into place is complete.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from service.artifacts.atomic import storage_errors
 
 @contextmanager
 def own_staging(root: Path, name: str, attempt: int) -> Iterator[Path]:
-    """An empty folder for the owner of that attempt alone; what is left in it at the end is removed."""
+    """An empty folder for the owner of that attempt alone; it is removed at the end."""
     folder = root / f"{name}.{attempt}"
     with storage_errors():
         folder.mkdir(parents=True, exist_ok=True)
@@ -27,6 +27,6 @@ def own_staging(root: Path, name: str, attempt: int) -> Iterator[Path]:
 
 
 def collect_staging(root: Path, name: str) -> None:
-    """Remove what owners that died have left of a product that is published and recorded."""
+    """Remove the folders that dead owners left of a product that is published and recorded."""
     for folder in root.glob(f"{name}.*"):
         shutil.rmtree(folder, ignore_errors=True)

@@ -37,8 +37,8 @@ class RunningStatistics:
         self.mean, self.sum_sq_about_mean, self.sum_sq = (np.zeros(self.d_model) for _ in range(3))
 
     def add(self, rows: Array) -> None:
-        """Take in (m, d_model) rows; raises `NonFiniteData` naming the first row with a NaN or an infinity."""
-        with np.errstate(over="ignore", invalid="ignore"):  # `summary` refuses what overflowed
+        """Add (m, d_model) rows; raises `NonFiniteData` naming the first row with a NaN or an infinity."""
+        with np.errstate(over="ignore", invalid="ignore"):  # `summary` refuses sums that overflowed
             for start in range(0, len(rows), _BLOCK_ROWS):
                 self._add_block(np.asarray(rows[start : start + _BLOCK_ROWS], dtype=np.float64))
 
@@ -60,7 +60,7 @@ class RunningStatistics:
         self.n = total
 
     def summary(self) -> ActivationStatistics:
-        """The figures shown with the set; finite only if squares of the values do not overflow a double."""
+        """The statistics of all rows; raises `NonFiniteData` where their squared norms overflow a double."""
         top = np.argsort(self.sum_sq)[::-1][:5]
         with np.errstate(over="ignore"):
             sums = (self.sum_sq.sum(), self.sum_sq_about_mean.sum(), self.norm_sum)

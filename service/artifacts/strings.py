@@ -1,4 +1,4 @@
-"""Lists of strings as two arrays, so that text can stand beside tensors in a safetensors file."""
+"""Lists of strings as two arrays, so that a safetensors file can hold text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What shows a product while it grows: a folder of figures and tables for each step at which it was drawn."""
+"""Views of a product that grows: a folder of figures and tables for each step at which it was drawn."""
 
 from __future__ import annotations
 

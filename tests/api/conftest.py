@@ -43,7 +43,7 @@ class Shared:
 
     @cached_property
     def reading(self) -> TestClient:
-        assert self.published
+        _ = self.published  # made before the application opens the database
         return self._stack.enter_context(client_of(self.reading_settings))
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import httpx2
 import psutil
 
 from service.client import Finished
@@ -28,7 +29,6 @@ def test_importing_the_application_loads_no_accelerator_library():
 
 def test_the_api_is_still_light_after_it_served(service: Running, analysis: Finished):
     """A job, its report, a figure, rows with vectors, pairs and a theory call."""
-    http = service.client._http
     report = analysis.reports[0]
     for path in (
         f"/v1/jobs/{analysis.job.id}",
@@ -40,7 +40,7 @@ def test_the_api_is_still_light_after_it_served(service: Running, analysis: Fini
         "/v1/theory/radius?n=1048576&d=80000",
         "/openapi.json",
     ):
-        assert http.get(path).status_code == 200
+        assert httpx2.get(f"{service.url}{path}", timeout=30).status_code == 200
     child = service.supervisor.child("api").process
     assert child is not None
     process = psutil.Process(child.pid)

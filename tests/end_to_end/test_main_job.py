@@ -6,6 +6,7 @@ import io
 import math
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import pytest
 from transformers import AutoTokenizer, GPT2Model
@@ -52,9 +53,8 @@ def test_a_stored_row_is_what_hugging_face_computes_from_its_text(service: Runni
     folder = service.settings.models_root / "tiny"
     tokenizer, model = AutoTokenizer.from_pretrained(folder), GPT2Model.from_pretrained(folder).eval()
     set_id = analysis.activations[1]
-    rows = service.client._http.get(f"/v1/activations/{set_id}/rows", params={"limit": 20, "vectors": True}).json()[
-        "data"
-    ]
+    url = f"{service.url}/v1/activations/{set_id}/rows?limit=20&vectors=true"
+    rows = httpx2.get(url, timeout=30).json()["data"]
     checked = 0
     for row in rows:
         tokens = tokenizer(row["text"], return_tensors="pt").input_ids
@@ -186,5 +186,5 @@ def test_npy_files_are_imported_too(service: Running, tmp_path: Path):
     np.save(tmp_path / "rows.npy", rows)
     summary = service.client.import_vectors(tmp_path / "rows.npy")
     assert (service.client.vectors(summary.id) == rows).all()
-    downloaded = service.client._http.get(f"/v1/activations/{summary.id}/files/shard-00000.safetensors")
+    downloaded = httpx2.get(f"{service.url}/v1/activations/{summary.id}/files/shard-00000.safetensors", timeout=30)
     assert len(io.BytesIO(downloaded.content).read()) > rows.nbytes

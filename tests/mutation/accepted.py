@@ -5,6 +5,8 @@ from __future__ import annotations
 _STRICT = "zip(strict=...) only guards against programming errors"
 _SLACK = "half of this slack still exceeds the float32 rounding that it covers"
 _THRESHOLD = "how many candidates a row may have changes time and memory, not the answer"
+_CHOICE = "the threshold chooses between two exact ways to count a tile"
+_CENTRE = "the centre consists of elements of the rows, so that rounding it to the rows' own type is exact"
 
 ACCEPTED: dict[str, dict[str, str]] = {
     "encoding": {
@@ -13,6 +15,30 @@ ACCEPTED: dict[str, dict[str, str]] = {
     "filtering": {
         "TileBounds.largest_values: 2 * _SLACK → _SLACK": _SLACK,
         "TileBounds.largest_values: 2 * _SLACK → _SLACK (2)": _SLACK,
+    },
+    "float64_level": {
+        "_search_rows: False → True": "only loosens the limit: more pairs are listed, and no more are rescored",
+        "_candidates: lowers <= limits[:, None] → lowers < limits[:, None]": "equivalent: slack keeps a lower bound "
+        "below the upper bound of its pair",
+    },
+    "counting": {
+        "_Counter._few_pairs: len(left) * (columns.stop - columns.start) → columns.stop - columns.start": _CHOICE,
+        "_Counter._few_pairs: 8 * _DENSE_SHARE → 8 / _DENSE_SHARE": _CHOICE,
+        "_Counter._few_pairs: 8 * _DENSE_SHARE → 8": _CHOICE,
+        "_Counter._few_pairs: 8 → 9": _CHOICE,
+        "_Counter._few_pairs: len(rows) > _DENSE_SHARE * pairs → len(rows) >= _DENSE_SHARE * pairs": _CHOICE,
+        "_Counter._few_pairs: _DENSE_SHARE * pairs → _DENSE_SHARE / pairs": _CHOICE,
+        "_Counter._few_pairs: _DENSE_SHARE * pairs → pairs": _CHOICE,
+    },
+    "faiss_search": {
+        "_search_stretch: best.ids.shape[1] + 1 + _OVER_FETCH → _OVER_FETCH": "with fewer candidates more rows are "
+        "searched by the exact engine",
+    },
+    "stored": {
+        "_longest: torch.maximum(high - centre, centre - low) + 2.0 ** (-23) * centre.abs() → "
+        "torch.maximum(high - centre, centre - low) - 2.0 ** (-23) * centre.abs()": _CENTRE,
+        "_longest: torch.maximum(high - centre, centre - low) + 2.0 ** (-23) * centre.abs() → "
+        "torch.maximum(high - centre, centre - low)": _CENTRE,
     },
     "candidates": {
         "CandidateState.limits: 1.0 → 0.5": "equivalent: any negative limit keeps nothing",

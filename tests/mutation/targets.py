@@ -20,6 +20,7 @@ _OF_TILES = (
     f"{_FORMULAS}::test_products_below_the_largest_value_are_those_whose_lower_bound_is_within_the_limit",
     f"{_FORMULAS}::test_no_pair_within_the_limit_has_a_product_above_the_largest_value",
 )
+_CONTRADICTION = "test_a_rescored_distance_above_its_upper_bound_is_a_contradiction"
 _OF_FLOAT64 = f"{_FORMULAS}::test_bounds_of_a_float64_tile_are_the_formula"
 
 
@@ -93,6 +94,6 @@ TARGETS = (
         ("_Best.merge", "_search_stretch", "_floor", "_search_exactly"),
         (f"{_T}test_faiss_search.py", f"{_T}test_exact.py::test_sixty_four_neighbors"),
     ),
-    Target("exact", ("_contradicted",), (f"{_T}test_reach.py::test_a_device_that_multiplies_wrongly_is_detected",)),
+    Target("exact", ("_contradicted",), (f"{_T}test_candidates.py::{_CONTRADICTION}",)),
     Target("stored", ("_longest",), (f"{_T}test_stored.py",)),
 )  # fmt: skip

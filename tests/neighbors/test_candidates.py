@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -17,9 +19,10 @@ from workers.neighbors.candidates import (
     merge_candidates,
     no_candidates,
 )
-from workers.neighbors.exact import begin, exact_neighbors, finish
+from workers.neighbors.exact import _contradicted, begin, exact_neighbors, finish
 from workers.neighbors.filtering import search_panel
 from workers.neighbors.options import SearchOptions
+from workers.neighbors.pairs import Pairs
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
@@ -117,6 +120,20 @@ def test_panels_in_any_order_merged_in_any_order_give_the_same_bits(seed: int, k
     for a, b in zip(search(rows, k=k), found, strict=True):
         assert (a.distances == b.distances).all()
         assert (a.ids == b.ids).all()
+
+
+def test_a_rescored_distance_above_its_upper_bound_is_a_contradiction():
+    """In a prefix that has the row as a query, and for rows that duplicates have not resolved (bound −1)."""
+    prefixes = Prefixes(torch.tensor([0, 0, 1, 0, 0]), torch.zeros(5, dtype=torch.int64), 2)
+    state = no_candidates(prefixes, 1)
+    state.best[:, :, 0] = torch.tensor([[1.0, 1.0], [1.0, 1.0], [0.5, 1.0], [-1.0, -1.0], [0.0, 0.0]])
+    rows = torch.tensor([0, 1, 2, 4])
+    distances = torch.tensor([0.9, 1.1, 1.0, 0.1], dtype=torch.float64)
+    rescored = Pairs(rows, rows, prefixes.of_row[rows], distances.float(), distances)
+    zero = torch.zeros(1, dtype=torch.int64)
+    duplicates = Pairs(torch.tensor([3]), zero, zero, zero.float(), zero.double())
+    task = SimpleNamespace(search=SimpleNamespace(prefixes=prefixes, k=1), state=state, duplicates=duplicates)
+    assert _contradicted(task, rescored).tolist() == [False, True, False, False, True]  # type: ignore[arg-type]
 
 
 def test_restore_undoes_changes_since_save():

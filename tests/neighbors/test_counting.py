@@ -42,6 +42,21 @@ def test_counts_equal_the_brute_force(make: Callable[[], Array], tile: int, code
     assert (found == np.stack([(gaps[order] <= radius).sum(axis=1) for radius in radii], axis=1)).all()
 
 
+@pytest.mark.parametrize("make", HARD, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("coded", [False, True])
+def test_counts_where_few_pairs_lie_within_the_largest_radius(make: Callable[[], Array], coded: bool):
+    """Tiles of 64 whose pairs are filtered and rescored one by one, on the diagonal and off it."""
+    rows = make()[:300]
+    codes = np.arange(len(rows)) // 7 if coded else None
+    gaps = admissible_distances(rows, codes)
+    finite = np.sort(gaps[np.isfinite(gaps)])
+    radius = float(finite[len(finite) // 200] * (1 + 1e-9)) if len(finite) else 1.0
+    order = np.random.default_rng(0).permutation(len(rows))
+    question = Question(StoredRows(rows), order, [len(rows)], codes=codes)
+    found = count_within(question, [radius / 2, radius], SearchOptions(tile=64))
+    assert (found == np.stack([(gaps[order] <= r).sum(axis=1) for r in (radius / 2, radius)], axis=1)).all()
+
+
 @pytest.mark.parametrize("k", [1, 5])
 def test_a_ball_as_large_as_the_kth_distance_holds_k_rows(k: int):
     """Closed: the row at the distance itself counts, to the last bit."""

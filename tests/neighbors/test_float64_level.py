@@ -24,7 +24,7 @@ SIZES = [50, 130, 300]
 
 @pytest.mark.parametrize("rows", [gaussian()[:300], near_duplicates()[:300] + 1e3, exact_duplicates()[:300]],
                          ids=["gaussian", "near", "equal"])  # fmt: skip
-@pytest.mark.parametrize(("k", "coded"), [(1, False), (3, True)])
+@pytest.mark.parametrize(("k", "coded"), [(1, False), (3, True), (60, True)])
 @pytest.mark.parametrize("tile", [64, 1024])
 def test_every_prefix_equals_the_reference(
     rows: Array, k: int, coded: bool, tile: int, monkeypatch: pytest.MonkeyPatch

@@ -25,3 +25,13 @@ def test_no_norm_exceeds_one_and_the_box_that_holds_all_rows_is_not_far_smaller(
     shift = 2.0**-22 * (centred.centre.double() * centred.scale).norm()  # rounding the centre to float32
     assert float(box + shift) > 0.5 or not taken.any()
     assert np.log2(centred.scale) == round(np.log2(centred.scale))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("place", [0, 699])
+def test_an_outlier_on_either_side_is_scaled_too(sign: float, place: int):
+    rows = np.random.default_rng(0).uniform(-1, 1, (700, 1)).astype(np.float32)
+    rows[place] = sign * 1000
+    stored, ids = StoredRows(rows), torch.arange(700)
+    (centred,) = centre_rows([(stored, ids)])
+    assert 0.5 < float(centred.take(ids).abs().max()) <= 1

@@ -1,4 +1,4 @@
-"""A question to a set → its answer."""
+"""A query of a set → its answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def answer(resident: ResidentSet, request: QueryRequest, settings: Settings) -> 
     """Distances, energies and nearest rows of every text or vector.
 
     Raises:
-        InvalidInput: a text or vector cannot be asked of this set.
+        InvalidInput: a text or vector does not fit this set.
     """
     lengths: list[int | None]
     if request.texts is not None:

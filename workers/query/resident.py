@@ -26,7 +26,7 @@ from workers.neighbors.stored import CentredRows, StoredRows, robust_centre
 
 logger = logging.getLogger("radius.query")
 Array = np.ndarray
-_REPORTS = 20  # the newest of a set, among which one with the distances of all rows is looked for
+_REPORTS = 20  # the newest of a set, which are searched for one with the distances of all rows
 _FILE_BYTES = 2048  # of a file's entry in the manifest, and of its mapping
 
 

@@ -1,4 +1,4 @@
-"""HTTP on a Unix socket that only this user can open. One question is worked on at a time: it uses all cores."""
+"""HTTP on a Unix socket that only this user can open. One query is computed at a time, because it uses all cores."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class QueryServer:
         return Starlette(routes=routes, exception_handlers={RadiusError: _problem, Exception: _unexpected})
 
     async def query(self, request: Request) -> Response:
-        """The body is what the API checked: `QueryRequest`."""
+        """Answer a `QueryRequest`, which the API has validated."""
         try:
-            asked = QueryRequest.model_validate_json(await request.body())
+            query = QueryRequest.model_validate_json(await request.body())
         except ValidationError as error:
-            raise NotFound("not a question that the API sends") from error
-        return await run_in_threadpool(self._answer, request.path_params["set_id"], asked)
+            raise NotFound("the body is not one that the API sends") from error
+        return await run_in_threadpool(self._answer, request.path_params["set_id"], query)
 
     async def figure1(self, request: Request) -> Response:
         """Fig. 1 in one format."""
@@ -58,13 +58,13 @@ class QueryServer:
         """200 while the process serves."""
         return JSONResponse({"status": "ok"})
 
-    def _answer(self, set_id: str, asked: QueryRequest) -> Response:
+    def _answer(self, set_id: str, query: QueryRequest) -> Response:
         with self._busy:
-            found = answer(self.sets.get(set_id), asked, self.settings)
+            found = answer(self.sets.get(set_id), query, self.settings)
         return Response(found.model_dump_json(), media_type="application/json")
 
     def _draw(self, ending: str) -> Response:
-        from workers.figures.figure1 import draw_figure1  # matplotlib, which few questions need
+        from workers.figures.figure1 import draw_figure1  # matplotlib, which few requests need
 
         with self._busy, tempfile.TemporaryDirectory() as folder:
             drawn = {path.suffix: path.read_bytes() for path in draw_figure1(Path(folder) / "figure1")}
@@ -78,7 +78,7 @@ def serve(settings: Settings, catalog: Catalog) -> None:
     set_precise_float32(settings.torch_threads)
     socket = settings.query_socket
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    socket.unlink(missing_ok=True)  # of a process that was killed; this one holds the worker's lock
+    socket.unlink(missing_ok=True)  # left by a process that was killed; this process holds the worker's lock
     app = QueryServer(settings, catalog).app()
     config = uvicorn.Config(app, uds=str(socket), log_level="warning", timeout_graceful_shutdown=5)
     serve_until_stopped(config)
