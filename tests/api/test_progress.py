@@ -1,4 +1,4 @@
-"""Rate and remaining time of a job are of this run of it: what a retry found finished was made before."""
+"""Rate and remaining time of a job count the work since its last start, not what a retry found finished."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOTAL = 100
 
 @pytest.fixture
 def job_id(catalog: Catalog) -> str:
-    """Running since ten seconds."""
+    """A job that has been running for ten seconds."""
     made = insert_job(catalog, {})
     with catalog.begin() as connection:
         jobs.start(connection, made)
@@ -51,6 +51,8 @@ def test_the_remaining_time_shrinks_with_the_work(catalog: Catalog, job_id: str)
 
 def test_what_was_finished_before_a_retry_is_not_of_its_rate(catalog: Catalog, job_id: str):
     work(catalog, job_id, "old", 60, timedelta(days=1))
+    with catalog.begin() as connection:
+        connection.execute(jobs_table.update().values(retries=1))
     work(catalog, job_id, "new", 20, timedelta())
     with catalog.read() as connection:
         progress = jobs.get(connection, job_id).progress
