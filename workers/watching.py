@@ -15,7 +15,7 @@ from service.jobs.liveness import Liveness
 from service.settings import Settings
 
 logger = logging.getLogger("radius.worker")
-_LOOKS = 4  # at its own lock, while others look once
+_CHECKS = 4  # of its own lock, while others check it once
 _PATIENCE_S = 3.0
 REPLACED, STUCK = 70, 71  # exit codes
 
@@ -34,7 +34,7 @@ def only_one(settings: Settings, name: str) -> WorkerLock:
 def keep_lock(lock: WorkerLock, settings: Settings) -> None:
     """Keep holding this worker's lock; it is checked more often than others check it, who need two checks to act."""
     while True:
-        time.sleep(settings.takeover_interval_s / _LOOKS)
+        time.sleep(settings.takeover_interval_s / _CHECKS)
         try:
             kept = _patiently(lock.keep)
         except Unavailable:
@@ -59,12 +59,12 @@ def keep_recovering(liveness: Liveness, name: str, is_at: Callable[[str], bool])
 def keep_noticing(catalog: Catalog, worker: str, stuck_s: float) -> None:
     """End this process when it runs a segment for `stuck_s` after the job has ended or its cancellation was requested.
 
-    A segment looks at every progress whether to go on. One that hangs, in a call of a device that never returns, does
-    not, and nothing but the end of its process gives the device back.
+    A segment checks at every progress write whether to continue. One that hangs in a call of a device does not, and
+    only the end of its process frees the device.
     """
     since: dict[tuple[str, str], float] = {}
     while True:
-        time.sleep(stuck_s / _LOOKS)
+        time.sleep(stuck_s / _CHECKS)
         try:
             with catalog.read() as connection:
                 held = segments.unneeded(connection, worker)
@@ -74,7 +74,7 @@ def keep_noticing(catalog: Catalog, worker: str, stuck_s: float) -> None:
         since = {segment: since.get(segment, seen) for segment in held}
         stuck = [name for (_, name), first in since.items() if seen - first >= stuck_s]
         if stuck:
-            logger.error("segment %s goes on though its job has ended; this process ends", stuck[0])
+            logger.error("segment %s still runs though its job has ended; this process ends", stuck[0])
             logging.shutdown()
             os._exit(STUCK)
 

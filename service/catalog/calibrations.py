@@ -1,4 +1,4 @@
-"""How fast each kind of device was when it was measured."""
+"""Rows of the measured speeds of each kind of device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.contracts.estimates import Calibration
 
 
 def get(connection: sa.Connection, fingerprint: str) -> Calibration | None:
-    """Of devices with that fingerprint; None where none was measured."""
+    """The speeds of devices with that fingerprint; None if none was measured."""
     row = get_row(connection, calibrations, fingerprint)
     return None if row is None else Calibration(**row["speeds"])
 

@@ -1,4 +1,4 @@
-"""What time it is: hosts that share a PostgreSQL need not agree, so moments that are compared are the database's."""
+"""The database's clock: clocks of hosts may differ, so moments that are compared come from one clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.contracts.base import now
 
 
 def moment(connection: sa.Connection) -> datetime:
-    """Now, by PostgreSQL's clock, or by this host's, where SQLite lies."""
+    """Now, by PostgreSQL's clock, or with SQLite by this host's, where its file is."""
     if connection.dialect.name != "postgresql":
         return now()
     return connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()

@@ -22,7 +22,7 @@ def register(connection: sa.Connection, corpus_id: str, name: str, source: Corpu
     row = {"id": corpus_id, "name": name, "state": state, "source": source.model_dump(exclude_defaults=True)}
     try:
         connection.execute(corpora.insert().values(**row, created_at=now()))
-    except IntegrityError as error:  # by another process, just now
+    except IntegrityError as error:  # another process has just registered it
         raise _taken() from error
 
 
@@ -41,7 +41,7 @@ def register_builtins(connection: sa.Connection) -> list[str]:
 
 
 def scanning(connection: sa.Connection) -> list[str]:
-    """Ids of the corpora that wait for their counts."""
+    """Ids of the corpora that have not been counted yet."""
     return [row.id for row in connection.execute(sa.select(corpora.c.id).where(corpora.c.state == "scanning"))]
 
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that do not wait for ever for a server that stands still."""
+"""Connections to PostgreSQL that do not wait for ever for a server that does not answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Result = TypeVar("Result")
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A statement without an answer within `answer_s` is an `OperationalError`, and the end of the connection.
+    """A connection that raises `OperationalError` and closes if a statement is not answered within `answer_s`.
 
-    The server cannot be asked to keep such a limit: where it stands still, or cannot be reached, it ends nothing.
+    The limit cannot be the server's: a server that hangs or is unreachable cannot end a statement.
     """
 
     answer_s: float | None = None
@@ -23,13 +23,13 @@ class BoundedConnection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval, self.answer_s if timeout is None else timeout)
         except psycopg.OperationalError:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:  # no answer yet, not an answer that says no
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:  # no answer has come, not even an error
                 self.close()
             raise
 
 
 def connect(answer_s: float, *arguments: Any, **parameters: Any) -> BoundedConnection:
-    """Connect, with that limit from then on."""
+    """Connect, with a limit on the wait for each later answer."""
     connection = BoundedConnection.connect(*arguments, **parameters)
     connection.answer_s = answer_s
     return connection

@@ -32,9 +32,9 @@ _NOT_MIGRATED = "the metadata database lacks this version's tables; `radius db u
 
 
 class Catalog:
-    """The metadata database. Build one per process and hand it down.
+    """The metadata database; one per process.
 
-    With `answer_s`, nothing waits longer for an answer of PostgreSQL, or for a free connection.
+    `answer_s` limits the wait for an answer of PostgreSQL and for a free connection.
     """
 
     def __init__(self, url: str, answer_s: float | None = None) -> None:

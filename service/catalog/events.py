@@ -1,4 +1,4 @@
-"""What happened to a job, in order: rows that are only ever added."""
+"""The events of jobs, in order; rows are only added."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from service.contracts.jobs import JobEvent
 
 
 def record(connection: sa.Connection, job_id: str, kind: str, data: dict[str, Any] | None = None) -> None:
-    """Add an event, in the transaction that makes it true; that has changed or locked the job's row before.
+    """Add an event in the transaction of the change, which has updated or locked the job's row before.
 
-    So the ids of a job's events are in the order in which they can be seen: who has read one misses none before it.
+    So the events of a job become visible in the order of their ids: a reader of one has not missed an earlier one.
     """
     connection.execute(events.insert().values(job=job_id, type=kind, data=data or {}, created_at=now()))
 

@@ -1,6 +1,6 @@
-"""One lock per worker name: who holds it lives. A file lock beside SQLite, an advisory lock of PostgreSQL's session.
+"""One lock per worker name, held while the worker is alive: a file lock beside SQLite, an advisory lock on PostgreSQL.
 
-A session ends with its server and its connection, and the lock with it; `WorkerLock.keep` finds out and takes it again.
+An advisory lock ends with its session, when the server or the connection ends; `WorkerLock.keep` then takes it again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from service.catalog.engine import Catalog, database_errors
 
 @contextmanager
 def worker_lock(catalog: Catalog, folder: Path, name: str) -> Iterator[bool]:
-    """Whether the lock of that name could be taken; it is held until the end of the block, or of the process."""
+    """Yield whether the lock of that name could be taken; it is held until the block or the process ends."""
     lock = WorkerLock(catalog, folder, name)
     try:
         yield lock.take()
@@ -35,20 +35,20 @@ class WorkerLock:
         self._lock = _SessionLock(catalog.engine, name) if on_server else _FileLock(folder / f"{name}.lock")
 
     def take(self) -> bool:
-        """False where another holds it."""
+        """Take the lock; False if another process holds it."""
         return self._lock.take()
 
     def keep(self) -> bool:
-        """Whether it is held still, or could be taken again; raises `Unavailable` while nobody can say."""
+        """Whether the lock is still held or could be taken again; raises `Unavailable` while the database is away."""
         return self._lock.is_held() or self._lock.take()
 
     def release(self) -> None:
-        """Let go; nothing where it is not held."""
+        """Release the lock; nothing if it is not held."""
         self._lock.release()
 
 
 class _FileLock:
-    """A lock of the operating system: gone with the process, and with nothing else."""
+    """A lock of the operating system, which only its release or the end of the process frees."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, None

@@ -1,1 +1,1 @@
-"""Submitting and reading jobs: our jobs table, and the one adapter to the job engine's client side."""
+"""Submission, control, recovery and retention of jobs, and the one adapter to the job engine's client side."""

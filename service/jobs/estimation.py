@@ -1,4 +1,4 @@
-"""What a job would take, from what the catalog knows of its corpus, model and sets; and whether it fits at all."""
+"""Estimates of the time, disk and memory of jobs; refuses jobs that do not fit."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ Number = TypeVar("Number", int, float)
 
 
 class Estimation:
-    """Estimates of jobs that nobody has submitted, and the refusal of those that cannot fit."""
+    """Estimates jobs before they are submitted, and refuses jobs that cannot fit."""
 
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
         self._model = WorkloadModel(settings)
 
     def estimate(self, request: JobRequest) -> Estimate:
-        """What the job would take; times are null until a worker's device has been measured.
+        """Estimate a job; times are null until a worker's device has been calibrated.
 
         Raises:
-            InvalidInput, TooLarge: what a submission of it raises, but for `DoesNotFit`.
+            InvalidInput, TooLarge: as its submission would; `DoesNotFit` is not raised.
         """
         spec, settings = name_step(self.catalog, read_spec(request.kind, request.spec)), self.settings
         with self.catalog.read() as connection:
@@ -47,7 +47,7 @@ class Estimation:
             waiting = jobs.count_open(connection)
             device = max(found, key=lambda one: one.memory_bytes, default=None)
             speeds = None if device is None else calibrations.get(connection, device.fingerprint)
-        overhead_s = 2 * settings.poll_interval_s  # the control worker looks, then a compute worker
+        overhead_s = 2 * settings.poll_interval_s  # of the control worker's poll, then of a compute worker's
         stages = [price(work, speeds, living, overhead_s) for work in workload.stages]
         times, segments = [stage.seconds for stage in stages], [stage.segments for stage in stages]
         reason = self._reason(workload, found)
@@ -72,7 +72,7 @@ class Estimation:
         )
 
     def calibrate(self, device: Device) -> None:
-        """Have a compute worker measure how fast it is; asking again within a minute changes nothing."""
+        """Enqueue the calibration of a device; a repeat within a minute changes nothing."""
         name = f"calibrate-{device.fingerprint}-{time.time() // 60:.0f}"
         with self.catalog.begin() as connection:
             self.engine.enqueue(connection, CALIBRATE_WORKFLOW, name, _CALIBRATION_PRIORITY, name)
@@ -85,7 +85,7 @@ class Estimation:
             raise DoesNotFit(reason, field="spec")
 
     def _reason(self, workload: Workload, found: list[Device]) -> str | None:
-        """Why a job cannot fit; None when it does, and when that cannot be said before its corpus was counted."""
+        """Why a job cannot fit; None if it fits, or if its corpus has not been counted yet."""
         if not workload.certain:
             return None
         written, free = sum(work.written_bytes for work in workload.stages), self._free_disk()

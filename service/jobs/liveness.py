@@ -1,4 +1,4 @@
-"""Which workers live, and what becomes of the work of those that do not."""
+"""Which workers are alive, and the recovery of the work of those that are not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.settings import Settings
 
 
 class Liveness:
-    """What one worker thinks of the others; looks at them every `takeover_interval_s`."""
+    """What one worker knows of the others; it checks them every `takeover_interval_s`."""
 
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
@@ -25,19 +25,20 @@ class Liveness:
 
     @property
     def doubts(self) -> bool:
-        """Whether the last look left somebody to look at again."""
+        """Whether the last check found a worker that seems dead, to be checked again."""
         return bool(self._suspected)
 
     def lives(self, worker: str) -> bool:
-        """It holds its lock, and was seen within the lease."""
+        """Whether a worker holds its lock and was seen within the lease."""
         return self._state(worker) == "alive"
 
     def recover_dead_workers(self, worker: str) -> None:
-        """Say that `worker` lives, and put the workflows of those that do not back on their queues.
+        """Record that `worker` is alive, and requeue the workflows of dead and frozen workers.
 
-        Who has no lock is dead at the second look, half an interval later at least: locks go with the database's
-        server, and their holders take them again before that. Who has one and was not seen is frozen, when all looks
-        for a lease have succeeded: none is seen while the database is away. A look that fails says nothing of anybody.
+        A worker without its lock is dead at the second check, at least half an interval later: a restarted database
+        server loses all locks, and their owners take them again before that. A worker that has its lock but was not
+        seen is frozen once all checks of a whole lease have succeeded, as no worker is seen while the database is
+        away. A check that fails changes nothing.
         """
         before, self._suspected = self._suspected, set()
         watching_since, self._watching_since = self._watching_since, float("inf")
@@ -53,10 +54,10 @@ class Liveness:
         self._suspected, self._watching_since = dead, now - watched_s
 
     def return_lost(self, worker: str, is_at: Callable[[str], bool]) -> None:
-        """Put back workflows that the engine lists as under way on `worker`, this one, though their functions returned.
+        """Requeue workflows that the engine lists as running on `worker`, this one, though their functions returned.
 
-        Their end could not be recorded, on a disk that is full or read-only, and nobody else would look. Only after a
-        lease: starting a workflow and recording its end take moments.
+        Their end could not be recorded, as on a full disk, and no other process would find them. This waits for a
+        lease, because starting a workflow and recording its end take moments.
         """
         queues = {workflow: queue for workflow, queue in self.engine.held_by(worker) if not is_at(workflow)}
         seen = time.monotonic()
@@ -73,10 +74,10 @@ class Liveness:
         return "frozen" if self._is_missing(worker) else "alive"
 
     def _requeue_all(self, worker: str) -> None:
-        """Put back all that a worker has, unless it is back, or another one is at this already.
+        """Requeue all workflows of a worker, unless it has its lock again or another process does this already.
 
-        While the lock of a dead one is held here, none of its name begins and takes new work that would be put back
-        too; a frozen one holds its lock itself.
+        While a dead worker's lock is held here, no process of its name can start and take new work that would be
+        requeued too; a frozen worker holds its lock itself.
         """
         with self._lock(worker) as dead:
             if dead:

@@ -1,7 +1,7 @@
-"""The job engine waits while it cannot reach PostgreSQL, whatever the driver calls that.
+"""Makes the job engine wait while it cannot reach PostgreSQL, whatever error the driver raises.
 
-It knows such errors by their words, and not all of them: a socket that is gone, or a host name that nobody knows while
-a container is started again, ended a waiting job in a state that nobody could record, and it stayed "running" for ever.
+The engine recognises such errors by their messages, and not all of them: after a missing socket, or a host name that
+does not resolve while a container restarts, it ended a waiting job without a record, and the job stayed "running".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sqlalchemy.engine import ExceptionContext
 
 
 def wait_out_outages() -> None:
-    """From now on, a failure to connect counts here as a lost connection, after which the engine tries again."""
+    """Treat every failure to connect in this process as a lost connection, after which the engine tries again."""
     if not event.contains(sa.Engine, "handle_error", _as_lost_connection):
         event.listen(sa.Engine, "handle_error", _as_lost_connection)
 

@@ -1,4 +1,4 @@
-"""What a spec refers to: sets, corpora, models. All of it is there, or the field that names what is not is named."""
+"""Checks that the sets, corpora and models that a spec names exist, and names the field of one that does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from service.settings import Settings
 
 
 def name_step(catalog: Catalog, spec: JobSpec) -> JobSpec:
-    """An extraction from a run's newest kept model names its step from now on."""
+    """The spec with the step of a run's newest kept model, where an extraction names the run alone."""
     if not isinstance(spec, ExtractionSpec):
         return spec
     try:
@@ -34,7 +34,7 @@ def name_step(catalog: Catalog, spec: JobSpec) -> JobSpec:
 
 
 def check_references(connection: sa.Connection, spec: JobSpec, settings: Settings) -> None:
-    """Raise `InvalidInput` with the field that names what is not there or does not fit, `TooLarge` over a limit."""
+    """Raise `InvalidInput` with the field whose reference is missing or does not fit, `TooLarge` over a limit."""
     try:
         if isinstance(spec, RadiusSpec):
             _check_sets(connection, spec)
@@ -89,7 +89,7 @@ def _check_extraction(connection: sa.Connection, spec: ExtractionSpec, settings:
 
 
 def _kept(connection: sa.Connection, named: RunModel) -> RunModel:
-    """The kept model that is named, or the newest; raises `InvalidInput` where there is none."""
+    """The kept model that is named, or the newest; raises `InvalidInput` if there is none."""
     kept = [checkpoint.step for checkpoint in training.checkpoints(connection, named.run)]
     if not kept or (named.step is not None and named.step not in kept):
         raise InvalidInput("the run has kept no such model; GET /v1/training/{id} lists them", field="spec.model")
@@ -116,7 +116,7 @@ def _check_corpus(connection: sa.Connection, name: str, field: str) -> None:
 
 
 def _set_in(connection: sa.Connection, set_id: str, field: str) -> ActivationSummary:
-    """The set that a field names; raises `InvalidInput` with the field where there is none."""
+    """The set that a field names; raises `InvalidInput` with the field if there is none."""
     try:
         return activations.get(connection, set_id)[0]
     except NotFound as error:

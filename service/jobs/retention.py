@@ -1,4 +1,4 @@
-"""How long things are kept: ended jobs, files that a dead process has left, the cache of indices."""
+"""Deletes expired jobs, files that dead processes left, and the least recently used indices of the cache."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 class Retention:
-    """What the settings say may go; two processes may sweep at the same time."""
+    """Cleans up by the limits of the settings; two processes may do so at the same time."""
 
     def __init__(self, control: JobControl, settings: Settings) -> None:
         self.control, self.settings = control, settings
 
     def clean_up(self, moment: datetime) -> None:
-        """Remove all that is past its time at `moment`."""
+        """Delete all that has expired at `moment`."""
         self._delete_expired(moment)
         before = moment - timedelta(seconds=self.settings.leftover_age_s)
         self._remove_leftovers(before)
@@ -52,34 +52,34 @@ class Retention:
                 logger.info("%s was deleted: it has expired", job_id)
 
     def _remove_leftovers(self, before: datetime) -> None:
-        """Unpublished files of no job that is there, which nobody has written for long: their process died."""
+        """Delete old unpublished files of no existing job: the process that wrote them died."""
         settings = self.settings
         staged = [path for path in settings.staging_root.glob("*") if not self._is_of_a_job(path)]
         gone = remove_stale(staged, before)
         uploads = [path for path in settings.uploads_root.glob("act-*.upload") if not self._is_read(path)]
         partial = [*settings.uploads_root.glob(".*.tmp"), *settings.index_cache.glob(".*.tmp")]
         for path in gone + remove_stale(uploads + partial, before):
-            logger.info("%s was removed: a process has left it", path.name)
+            logger.info("%s was deleted: the process that wrote it died", path.name)
 
     def _remove_orphans(self, before: datetime) -> None:
-        """Published folders that no row names: of jobs deleted halfway or ended before they listed them, of imports.
+        """Delete old published folders without a row: of half-deleted jobs, of jobs that ended first, of imports.
 
-        A catalog without any product is more likely the wrong one than the store's: nothing is removed then.
+        A catalog without any product is more likely the wrong one than that of these files: nothing is deleted then.
         """
         found = [path for path in self.settings.artifacts_root.iterdir() if _PRODUCT.fullmatch(path.name)]
         with self.control.catalog.read() as connection:  # after the folders: a row that came meanwhile counts
             named = products.ids(connection)
         for path in found if named else []:
             if path.name not in named and self._has_ended(path) and remove_stale([path], before):
-                logger.info("%s was removed: nothing leads to it", path.name)
+                logger.info("%s was deleted: it has no row", path.name)
 
     def _has_ended(self, product: Path) -> bool:
-        """No job is at a product: it is of none, or of one that has ended."""
+        """Whether the job of a product has ended or does not exist."""
         with self.control.catalog.read() as connection:
             return jobs.state(connection, job_of(product)) in (None, *FINAL_STATES)
 
     def _is_read(self, upload: Path) -> bool:
-        """An import is under way: it goes on writing in its own folder."""
+        """Whether an import is reading the upload: it writes into a folder of its own."""
         return (self.settings.staging_root / upload.stem).exists()
 
     def _is_of_a_job(self, staged: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Taking in a job: validate, check what it refers to, then one transaction for our row and the queue's."""
+"""Submission of a job: validation, a check of its references, then one transaction for our row and the queue's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCAN_PRIORITY = 1
 
 
 class Submission:
-    """Accepts jobs and corpora; what it has accepted is committed and will run."""
+    """Accepts jobs and corpora; what it accepts is committed and will run."""
 
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
@@ -33,19 +33,21 @@ class Submission:
         """Accept a job; a second one under the same idempotency key is the first.
 
         Raises:
-            InvalidInput, NotAvailable: the request cannot be served; nothing was kept.
-            DoesNotFit: more disk or memory than there is.
-            TooLarge: more chunks than the limit.
+            InvalidInput, NotAvailable: the request is invalid; nothing was stored.
+            DoesNotFit: it needs more disk or memory than there is.
+            TooLarge: it has more chunks than the limit.
             Conflict: the key was used for another request.
         """
-        asked = None if key is None else _received(request)  # before what it names is looked up: that changes
+        asked = (
+            None if key is None else _received(request)
+        )  # before references are resolved, as what they resolve to changes
         if key is not None and (found := self._submitted(key, asked)) is not None:
             return found
         spec = name_step(self.catalog, read_spec(request.kind, request.spec))
         job_id = new_id("job")
         try:
             self._insert(request, spec, job_id, key, asked)
-        except jobs.DuplicateKey:  # another request with this key came between
+        except jobs.DuplicateKey:  # another request with this key was faster
             assert key is not None
             found = self._submitted(key, asked)
             if found is None:
@@ -83,7 +85,7 @@ class Submission:
             self.engine.enqueue(connection, request.kind, job_id, request.priority, job_id)
 
     def register_corpus(self, name: str | None, source: CorpusSource, corpus_id: str | None = None) -> str:
-        """Register a corpus and have a worker count it; a data set is counted only as far as jobs read it."""
+        """Register a corpus and enqueue its count; a hub data set is counted only as far as jobs read it."""
         corpus_id = corpus_id or new_id("corpus")
         remote = source.dataset is not None
         with self.catalog.begin() as connection:
@@ -93,7 +95,7 @@ class Submission:
         return corpus_id
 
     def scan_builtins(self) -> None:
-        """Have the built-in corpora counted that never were."""
+        """Enqueue the counts of the built-in corpora that were never counted."""
         with self.catalog.begin() as connection:
             for corpus_id in corpora.register_builtins(connection):
                 self._scan(connection, corpus_id)
@@ -103,7 +105,7 @@ class Submission:
 
 
 def _received(request: JobRequest) -> str:
-    """SHA-256 of a request as it came; its spec may be any JSON yet."""
+    """SHA-256 of a request before validation: its spec may be any JSON."""
     try:
         body = json.dumps(request.model_dump(), sort_keys=True)
     except (RecursionError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What work a job is: its spec, and what the catalog and the folders know of its corpus, model and sets."""
+"""The workload of a job, from its spec and from what the catalog and the folders hold of its corpus, model and sets."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _TRAINING_NOTES = ["a trainer of its own, where one lives, is taken for as fast 
 
 @dataclass
 class Workload:
-    """The work of a job, stage by stage, and what had to be assumed; `rows` None where it cannot be known.
+    """The work of a job by stages, with notes on what was assumed; `rows` is None if unknown.
 
-    `certain` is false where the job may turn out smaller: nobody has counted its corpus.
+    `certain` is false if the job may turn out smaller because its corpus has not been counted.
     """
 
     stages: list[Work] = field(default_factory=list)
@@ -56,7 +56,7 @@ class WorkloadModel:
         self.settings = settings
 
     def of(self, connection: sa.Connection, spec: JobSpec) -> Workload:
-        """The work of a job whose references were checked."""
+        """The workload of a job whose references were checked."""
         if isinstance(spec, RadiusSpec):
             return self._of_radius(connection, spec)
         if isinstance(spec, EnergySpec):
@@ -68,9 +68,9 @@ class WorkloadModel:
         return self._of_training(connection, spec)
 
     def _of_radius(self, connection: sa.Connection, spec: RadiusSpec) -> Workload:
-        asking = _set(connection, spec.activations)
-        searched = asking if spec.reference is None else _set(connection, spec.reference)
-        return Workload(radius_work(asking, searched, spec, self.settings), rows=asking.n)
+        queries = _set(connection, spec.activations)
+        database = queries if spec.reference is None else _set(connection, spec.reference)
+        return Workload(radius_work(queries, database, spec, self.settings), rows=queries.n)
 
     def _of_energy(self, connection: sa.Connection, spec: EnergySpec) -> Workload:
         if not spec.activations:
@@ -121,7 +121,7 @@ class WorkloadModel:
         return Workload(works, rows=spec.steps, notes=_TRAINING_NOTES)
 
     def _of_sweep(self, connection: sa.Connection, spec: SweepSpec) -> Workload:
-        """Runs of one model differ in D and seed, which cost nothing."""
+        """Runs of one model differ only in D and seed, which change no cost."""
         cells = list(spec.runs())
         works = [self._prepare(connection, cells[0].spec)]
         for name in dict.fromkeys(cell.model for cell in cells):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 from starlette.testclient import TestClient
 
 from service.binding import bind
@@ -136,9 +137,11 @@ def test_the_password_of_the_database_comes_from_a_file(tmp_path: Path):
     settings = Settings(
         database_url="postgresql://radius@db/radius", database_password_file=tmp_path / "password", data_dir=tmp_path
     )
-    url, _, session = settings.resolved_database_url.partition("?")
+    url = settings.resolved_database_url.partition("?")[0]
+    session = make_url(settings.resolved_database_url).query
     assert url == "postgresql://radius:p%40ss%2Fword@db/radius"
-    assert session.startswith("options=-c%20idle_in_transaction_session_timeout%3D15000&connect_timeout=5&")
+    assert session["options"] == "-c idle_in_transaction_session_timeout=15000"
+    assert session["connect_timeout"] == "5"
     assert "p@ss" not in settings.model_dump_json()
     for url in (None, "postgresql://radius:other@db/radius"):
         bad = Settings(database_url=url, database_password_file=tmp_path / "password", data_dir=tmp_path)
