@@ -152,9 +152,7 @@ class Supervisor:
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of a child, which gives it the settings of this process, also those from the command line."""
     given = {f"RADIUS_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
-    others = {
-        name: value for name, value in os.environ.items() if name not in given
-    }  # a setting that is None here stays unset
+    others = {name: value for name, value in os.environ.items() if name not in given}  # None stays unset
     return others | {name: str(value) for name, value in given.items() if value is not None}
 
 

@@ -45,6 +45,10 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "CandidateState.prune: True → False": _STRICT,
         "CandidateState.prune: 8 * self.best.shape[1] → 8": _THRESHOLD,
         "CandidateState.prune: 8 → 9": _THRESHOLD,
+        "CandidateState.prune: 8 * self.best.shape[1] → self.best.shape[1]": _THRESHOLD,
+        "CandidateState.prune: 8 * self.best.shape[1] * self.best.shape[2] → self.best.shape[2]": _THRESHOLD,
+        "CandidateState.prune: 8 * self.best.shape[1] * self.best.shape[2] → 8 * self.best.shape[1] / "
+        "self.best.shape[2]": _THRESHOLD,
         "CandidateState.prune: 8 → 4": _THRESHOLD,
         "CandidateState.prune: counts > max(MOST_CANDIDATES, 8 * self.best.shape[1] * self.best.shape[2]) → "
         "counts >= max(MOST_CANDIDATES, 8 * self.best.shape[1] * self.best.shape[2])": _THRESHOLD,

@@ -38,7 +38,7 @@ def prepared(dtype: torch.dtype, rows: Array | None = None) -> Search:
     return prepare_search(Question.of_all_rows(StoredRows(rows)), SearchOptions(format=dtype, tile=1024))[0]
 
 
-@pytest.mark.parametrize("d", [1, 64, 4096])
+@pytest.mark.parametrize("d", [1, 64, 2**20])
 def test_gamma_of_a_float32_or_float64_filter(d: int):
     for bound, unit in ((float32_bound(d), 2.0**-24), (float64_bound(d), 2.0**-53)):
         assert 1.005 * gamma(d + 4, unit) <= bound.gamma <= 1.02 * gamma(d + 4, unit)
@@ -59,6 +59,8 @@ def test_the_lower_bound_of_a_filter_distance():
     assert (found <= exact).all()
     assert (found >= exact - 0.02 * (slack / np.sqrt(filtered_sq) + 2.0**-24 * norms)).all()
     assert bound.lower(np.asarray([bound.underflow]), np.zeros(1)) == 0
+    lost = 1 - bound.lower(np.asarray([1.0]), np.asarray([1e-4]))[0]  # by rounding the vectors alone
+    assert 2.0**-24 * 1e-4 <= lost <= 1.05 * 2.0**-24 * 1e-4
 
 
 @pytest.mark.parametrize("dtype", FORMATS, ids=str)

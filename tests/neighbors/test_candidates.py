@@ -82,8 +82,8 @@ def test_a_row_lifted_in_one_part_is_lifted_in_the_whole():
 def test_pruning_keeps_what_can_be_among_the_k_nearest_of_some_prefix(seed: int, k: int):
     """A pair within the k-th upper bound of the first prefix that holds it is kept; a farther pair is dropped."""
     rng = np.random.default_rng(seed)
-    state, lowers = no_candidates(PREFIXES, k), rng.random((ROWS, COLUMNS)).astype(np.float32)
-    uppers = lowers + 0.1
+    state, lowers = no_candidates(PREFIXES, k), rng.integers(0, 16, (ROWS, COLUMNS)).astype(np.float32)
+    uppers = lowers + rng.integers(0, 4, lowers.shape).astype(np.float32)  # whole numbers: many lie on the limit
     for column in range(COLUMNS):
         state.offer(int(PREFIXES.of_column[column]), slice(0, ROWS), torch.from_numpy(uppers[:, column : column + 1]))
         state.add(torch.arange(ROWS), torch.full((ROWS,), column), torch.from_numpy(lowers[:, column].copy()))
