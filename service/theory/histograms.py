@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,7 +48,7 @@ def _range(samples: Sequence[Array]) -> tuple[float, float]:
 
 def _widened(low: float, high: float, bins: int) -> tuple[float, float]:
     """A range around [low, high] whose bins are at least two spacings wide; of values ≥ 0 it has none below 0."""
-    margin = 2 * bins * float(np.spacing(max(abs(low), abs(high))))
+    margin = 2 * bins * math.ulp(max(abs(low), abs(high)))
     least = 0.0 if low >= 0 else -_LARGEST
     return max(least, low - margin), min(_LARGEST, high + margin)
 

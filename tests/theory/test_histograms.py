@@ -27,6 +27,8 @@ DEGENERATE = {
     "one subnormal": [5e-324],
     "huge": [1e300, 1e300],
     "largest": [LARGEST],
+    "the two largest": [float(np.nextafter(LARGEST, 0)), LARGEST],
+    "the two least": [-LARGEST, float(np.nextafter(-LARGEST, 0))],
     "negative largest": [-LARGEST],
     "both ends": [-LARGEST, LARGEST],
     "around zero": [-5e-324, 5e-324],
