@@ -47,13 +47,16 @@ def _range(samples: Sequence[Array]) -> tuple[float, float]:
 
 
 def _widened(low: float, high: float, bins: int) -> tuple[float, float]:
-    """A range around [low, high] whose bins are at least two spacings wide; of values ≥ 0 it has none below 0."""
-    margin = 2 * bins * math.ulp(max(abs(low), abs(high)))
-    least = 0.0 if low >= 0 else -_LARGEST
-    return max(least, low - margin), min(_LARGEST, high + margin)
+    """A range around [low, high] whose bins are a whole number of spacings wide; of values ≥ 0 it has none below 0."""
+    spacing = math.ulp(max(abs(low), abs(high)))
+    first = max(0.0 if low >= 0 else -_LARGEST, low - 2 * bins * spacing)
+    width = 4 + math.ceil((high - low) / spacing / bins)
+    return first, min(_LARGEST, first + bins * width * spacing)
 
 
 def _equal_bins(low: float, high: float, bins: int) -> Array:
     if high - low <= _LARGEST / 2:
         return np.linspace(low, high, bins + 1)
-    return 4 * np.linspace(low / 4, high / 4, bins + 1)  # the width overflows, a quarter of it does not
+    edges = 4 * np.linspace(low / 4, high / 4, bins + 1)  # the width overflows, a quarter of it does not
+    edges[0], edges[-1] = low, high
+    return edges

@@ -31,6 +31,8 @@ DEGENERATE = {
     "the two least": [-LARGEST, float(np.nextafter(-LARGEST, 0))],
     "negative largest": [-LARGEST],
     "both ends": [-LARGEST, LARGEST],
+    "a subnormal and a huge one": [-2.225073858507203e-309, 8.98846567431158e307],
+    "neighbouring subnormals": [2.225073858507203e-309, 2.22507385850717e-309],
     "around zero": [-5e-324, 5e-324],
     "two values far apart": [1e-300, 1e300],
 }
@@ -47,7 +49,7 @@ def check(samples: list[np.ndarray], bins: int) -> np.ndarray:
     return edges
 
 
-@pytest.mark.parametrize("bins", [1, 2, 7, 60, 10_000])
+@pytest.mark.parametrize("bins", [1, 2, 7, 11, 60, 10_000])
 @pytest.mark.parametrize("values", DEGENERATE.values(), ids=DEGENERATE)
 def test_degenerate_values_have_increasing_edges(values: list[float], bins: int):
     check([np.asarray(values)], bins)
