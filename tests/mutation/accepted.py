@@ -5,6 +5,8 @@ from __future__ import annotations
 _STRICT = "zip(strict=...) only guards against programming errors"
 _SLACK = "half of this slack still exceeds the float32 rounding that it covers"
 _THRESHOLD = "how many candidates a row may have changes time and memory, not the answer"
+_LOOSE = "only loosens the limit: more pairs are listed, and no more are rescored"
+_INFINITE = "equivalent: a pair whose lower bound is infinite is not rescored"
 _CHOICE = "the threshold chooses between two exact ways to count a tile"
 _CENTRE = "the centre consists of elements of the rows, so that rounding it to the rows' own type is exact"
 
@@ -17,7 +19,10 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "TileBounds.largest_values: 2 * _SLACK → _SLACK (2)": _SLACK,
     },
     "float64_level": {
-        "_search_rows: False → True": "only loosens the limit: more pairs are listed, and no more are rescored",
+        "_search_rows: False → True": _LOOSE,
+        "_candidates: lowers < torch.inf → lowers <= torch.inf": _INFINITE,
+        "_candidates: (lowers <= limits[:, None]) & (lowers < torch.inf) → lowers <= limits[:, None]": _INFINITE,
+        "_candidates: (lowers <= limits[:, None]) & (lowers < torch.inf) → lowers < torch.inf": _LOOSE,
         "_candidates: lowers <= limits[:, None] → lowers < limits[:, None]": "equivalent: slack keeps a lower bound "
         "below the upper bound of its pair",
     },
@@ -26,6 +31,12 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "_Counter._few_pairs: 8 * _DENSE_SHARE → 8 / _DENSE_SHARE": _CHOICE,
         "_Counter._few_pairs: 8 * _DENSE_SHARE → 8": _CHOICE,
         "_Counter._few_pairs: 8 → 9": _CHOICE,
+        "_Counter._few_pairs: columns.stop - columns.start → columns.stop + columns.start": _CHOICE,
+        "_Counter._few_pairs: BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) → "
+        "int((values <= bounds.largest_values(limits, whole)).sum())": _CHOICE,
+        "_Counter._few_pairs: 8 * _DENSE_SHARE → _DENSE_SHARE": _CHOICE,
+        "_Counter._few_pairs: 8 * _DENSE_SHARE * pairs → 8 * _DENSE_SHARE": _CHOICE,
+        "_Counter._few_pairs: 8 * _DENSE_SHARE * pairs → pairs": _CHOICE,
         "_Counter._few_pairs: len(rows) > _DENSE_SHARE * pairs → len(rows) >= _DENSE_SHARE * pairs": _CHOICE,
         "_Counter._few_pairs: _DENSE_SHARE * pairs → _DENSE_SHARE / pairs": _CHOICE,
         "_Counter._few_pairs: _DENSE_SHARE * pairs → pairs": _CHOICE,
@@ -35,6 +46,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "searched by the exact engine",
     },
     "stored": {
+        "_longest: 23 → 24": _CENTRE,
         "_longest: torch.maximum(high - centre, centre - low) + 2.0 ** (-23) * centre.abs() → "
         "torch.maximum(high - centre, centre - low) - 2.0 ** (-23) * centre.abs()": _CENTRE,
         "_longest: torch.maximum(high - centre, centre - low) + 2.0 ** (-23) * centre.abs() → "

@@ -126,7 +126,7 @@ def test_a_rescored_distance_above_its_upper_bound_is_a_contradiction():
     """In a prefix that has the row as a query, and for rows that duplicates have not resolved (bound −1)."""
     prefixes = Prefixes(torch.tensor([0, 0, 1, 0, 0]), torch.zeros(5, dtype=torch.int64), 2)
     state = no_candidates(prefixes, 1)
-    state.best[:, :, 0] = torch.tensor([[1.0, 1.0], [1.0, 1.0], [0.5, 1.0], [-1.0, -1.0], [0.0, 0.0]])
+    state.best[:, :, 0] = torch.tensor([[1.0, 1.0], [1.0, 2.0], [0.5, 1.0], [-1.0, -1.0], [0.0, 0.0]])
     rows = torch.tensor([0, 1, 2, 4])
     distances = torch.tensor([0.9, 1.1, 1.0, 0.1], dtype=torch.float64)
     rescored = Pairs(rows, rows, prefixes.of_row[rows], distances.float(), distances)

@@ -74,20 +74,20 @@ def test_flat_sends_what_it_cannot_prove_to_the_exact_engine():
 @pytest.mark.parametrize("k", [1, 3])
 def test_the_floor_under_the_rows_that_a_flat_index_leaves_out(k: int):
     """The rounding bound at the norm that such a row can have; a far outlier does not loosen it."""
-    rows = np.concatenate([near_duplicates() + 3, 1e4 * np.ones((1, 256), dtype=np.float32)])
+    rows = np.concatenate([gaussian(), 1e4 * np.ones((1, 256), dtype=np.float32)])
     index = build_flat(StoredRows(rows))
     queries = np.arange(100)
-    filtered_sq, ids = search_index(make_index("faiss-flat", index.rows), index.rows[queries], 12)
+    filtered_sq, ids = search_index(make_index("faiss-flat", index.rows), index.rows[queries], k + 1)
     distances = np.linalg.norm(rows[queries, None].astype(np.float64) - rows[ids], axis=2)
     distances[ids == queries[:, None]] = np.inf
     best = _Best(np.full((100, k), np.inf), np.full((100, k), -1), np.full(100, np.inf))
-    best.distances[::2, 0] = 0.25  # the first prefix held a nearer row for every second query
     limit = np.sort(np.hstack([best.distances, distances]), axis=1)[:, k - 1]
     norms = index.norms[queries]
     longest = np.minimum(norms + limit * index.scale, index.norms.max())
     bound = float32_bound(256).lower(filtered_sq[:, -1], norms + longest) / index.scale
     found = _floor(index, queries, filtered_sq[:, -1], best, distances)
-    assert (limit * index.scale > 1e-9).all()
+    assert (bound < limit).all()  # else nothing below would test the bound
+    assert (longest < index.norms.max()).all()
     assert (found <= np.minimum(bound, limit)).all()
     np.testing.assert_allclose(found, np.minimum(bound, limit), rtol=1e-9)
     assert (found > 0).any()
