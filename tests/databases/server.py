@@ -93,7 +93,8 @@ def running_server() -> Iterator[Server]:
     They are not in pytest's folder: where root runs the tests the server is another user, and each pytest that starts
     closes that folder to others.
     """
-    with tempfile.TemporaryDirectory(prefix="radius-pg-") as name:
+    # A server that a test has crashed and started again may still remove files of its own while it stops.
+    with tempfile.TemporaryDirectory(prefix="radius-pg-", ignore_cleanup_errors=True) as name:
         folder = Path(name) / "data"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
