@@ -9,6 +9,7 @@ _LOOSE = "only loosens the limit: more pairs are listed, and no more are rescore
 _INFINITE = "equivalent: a pair whose lower bound is infinite is not rescored"
 _CHOICE = "the threshold chooses between two exact ways to count a tile"
 _FETCH = "with fewer candidates more rows are searched by the exact engine"
+_LIMIT = "the floor is valid for any limit; another one only sends more rows to the exact engine"
 _CENTRE = "the centre consists of elements of the rows, so that rounding it to the rows' own type is exact"
 
 ACCEPTED: dict[str, dict[str, str]] = {
@@ -45,7 +46,8 @@ ACCEPTED: dict[str, dict[str, str]] = {
     "faiss_search": {
         "_search_stretch: best.ids.shape[1] + 1 + _OVER_FETCH → _OVER_FETCH": _FETCH,
         "_search_stretch: best.ids.shape[1] + 1 → 1": _FETCH,
-        "_floor: k - 1 → k": "only lowers the floor: any of the k smallest distances is a valid limit",
+        "_floor: k - 1 → k": _LIMIT,
+        "_floor: 1 → 2": _LIMIT,
     },
     "stored": {
         "_longest: 23 → 24": _CENTRE,
