@@ -8,6 +8,8 @@ _THRESHOLD = "how many candidates a row may have changes time and memory, not th
 _LOOSE = "only loosens the limit: more pairs are listed, and no more are rescored"
 _INFINITE = "equivalent: a pair whose lower bound is infinite is not rescored"
 _CHOICE = "the threshold chooses between two exact ways to count a tile"
+_FETCH = "with fewer candidates more rows are searched by the exact engine"
+_LIMIT = "the floor is valid for any limit; another one only sends more rows to the exact engine"
 _CENTRE = "the centre consists of elements of the rows, so that rounding it to the rows' own type is exact"
 
 ACCEPTED: dict[str, dict[str, str]] = {
@@ -42,8 +44,10 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "_Counter._few_pairs: _DENSE_SHARE * pairs → pairs": _CHOICE,
     },
     "faiss_search": {
-        "_search_stretch: best.ids.shape[1] + 1 + _OVER_FETCH → _OVER_FETCH": "with fewer candidates more rows are "
-        "searched by the exact engine",
+        "_search_stretch: best.ids.shape[1] + 1 + _OVER_FETCH → _OVER_FETCH": _FETCH,
+        "_search_stretch: best.ids.shape[1] + 1 → 1": _FETCH,
+        "_floor: k - 1 → k": _LIMIT,
+        "_floor: 1 → 2": _LIMIT,
     },
     "stored": {
         "_longest: 23 → 24": _CENTRE,

@@ -85,7 +85,7 @@ def test_the_floor_under_the_rows_that_a_flat_index_leaves_out(k: int):
     norms = index.norms[queries]
     longest = np.minimum(norms + limit * index.scale, index.norms.max())
     bound = float32_bound(256).lower(filtered_sq[:, -1], norms + longest) / index.scale
-    found = _floor(index, queries, filtered_sq[:, -1], best, distances)
+    found = _floor(index, queries, filtered_sq[:, -1], best, distances[:, ::-1])
     assert (bound < limit).all()  # else nothing below would test the bound
     assert (longest < index.norms.max()).all()
     assert (found <= np.minimum(bound, limit)).all()
