@@ -1,4 +1,4 @@
-"""How tests are shared out over processes (`pytest -n 3`): those that use one running service stay together."""
+"""How tests are shared out over processes (`pytest -n 2`): those that use one running service stay together."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_a_reader_sees_old_new_or_nothing(template: Template, kind: str, tally: 
     assert told.error is None
     unbroken = visible(kind, folder)
     with ThreadPoolExecutor(2) as pool:
-        places = tried(range(len(told.seen)), kind)
+        places = tried(range(len(told.seen)))
         deaths = [pool.submit(kill_at, template, kind, at, unbroken) for at in places]
         seen = Counter(death.result() for death in deaths)
     tally(boundaries=len(deaths), **seen)

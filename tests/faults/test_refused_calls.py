@@ -54,7 +54,7 @@ def test_an_error_of_fsync_is_the_end_of_the_attempt(template: Template, kind: s
     """EIO once, at every fsync: a second call might say that all is well, though the data is lost."""
     seen = unbroken(template, kind, "fsync").seen
     places = [at for at, (name, *_) in enumerate(seen) if name == "fsync"]
-    told = refuse_all(template, kind, [Fault(at, errno.EIO, ("fsync",)) for at in tried(places, kind)])
+    told = refuse_all(template, kind, [Fault(at, errno.EIO, ("fsync",)) for at in tried(places)])
     tally(fsyncs=len(told), failed=len(told))
     assert all(f"OSError({errno.EIO}," in str(one.error) for one in told)
 
@@ -65,7 +65,7 @@ def test_a_disk_that_is_full_from_some_call_on_is_said_to_be_full(template: Temp
     seen = unbroken(template, kind, "full").seen
     needing = ("open", "write", "mkdir")
     places = [at for at, (name, path, _) in enumerate(seen) if name in needing and not is_figure(path)]
-    told = refuse_all(template, kind, [Fault(at, errno.ENOSPC, needing, lasting=True) for at in tried(places, kind)])
+    told = refuse_all(template, kind, [Fault(at, errno.ENOSPC, needing, lasting=True) for at in tried(places)])
     tally(places=len(told), storage_full=sum(one.code == "storage_full" for one in told))
     assert [one.error for one in told if one.code != "storage_full"] == []
 

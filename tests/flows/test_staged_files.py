@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from service.contracts.specs import read_spec
 from service.errors import CorruptArtifact, Superseded
 from service.settings import Settings
 from tests.api.products import insert_job, own_segment
+from tests.databases.migrated import Databases
+from tests.databases.soak import in_soak_all
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.extraction import publish as publishing
 from workers.flows.extraction.arguments import PublishArguments, SampleArguments, Sampled, ShardArguments
@@ -103,6 +105,13 @@ class Extraction:
             found = {set_id: activations.get(connection, set_id)[0].sha256 for set_id in self.results}
         sets = [ActivationSet(self.settings.artifacts_root / set_id, sha256) for set_id, sha256 in found.items()]
         return [stored.vectors().tobytes() for stored in sets]
+
+
+@pytest.fixture(params=in_soak_all("sqlite"))
+def settings(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Iterator[Settings]:
+    """These tests are of files; what the catalog does with them is tried on both databases elsewhere."""
+    with databases.settings(request.param, tmp_path / "data") as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import faiss
 import numpy as np
 import pytest
@@ -22,15 +24,20 @@ from workers.neighbors.stored import StoredRows
 Array = np.ndarray
 engines = pytest.mark.parametrize("engine", EXACT, ids=lambda engine: engine.__name__)
 
+TILES, DTYPES = (64, 128, 192, 4096), (torch.bfloat16, torch.float32)
+# Each tile once, and each pair of dtype and memory once; all combinations are in the soak.
+SHORT = set(zip(TILES, (*DTYPES, *DTYPES), (False, False, True, True), strict=True))
+WAYS = [
+    pytest.param(*way, marks=() if way in SHORT else pytest.mark.long) for way in product(TILES, DTYPES, (True, False))
+]
+
 
 def assert_same(a: Neighbors, b: Neighbors) -> None:
     assert (a.distances == b.distances).all()
     assert (a.ids == b.ids).all()
 
 
-@pytest.mark.parametrize("tile", [64, 128, 192, 4096])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize(("tile", "dtype", "resident"), WAYS)
 @pytest.mark.parametrize("rows", [near_duplicates(), exact_duplicates()], ids=["near", "exact"])
 def test_neither_tile_nor_format_nor_memory_changes_a_bit(rows: Array, tile: int, dtype: torch.dtype, resident: bool):
     """Not even which of several equal rows is named."""
