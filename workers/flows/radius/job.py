@@ -11,6 +11,7 @@ from service.contracts.radius import RadiusSpec
 from service.ids import derived_id
 from workers.flows.engine.dispatching import JobRun, Pending, gather, job
 from workers.flows.engine.runtime import runtime
+from workers.flows.engine.segments import SegmentKind
 from workers.flows.radius.arguments import (
     COUNT,
     NULL,
@@ -51,23 +52,36 @@ def _search_in_parts(run: JobRun, arguments: ReportArguments, position: int) -> 
     if spec.reference in (None, spec.activations):
         drawing = [run.enqueue(NULL, f"null-{position:02d}", SearchArguments(spec=spec, report=report))]
     (planned,) = gather([planning], beside=drawing)
-    searches: list[Pending[Staged]] = []
-    counts: list[Pending[Staged]] = []
-    if len(planned.search) > 1 or len(planned.count) > 1:
-        for kind, stops, pending in ((SEARCH, planned.search, searches), (COUNT, planned.count, counts)):
-            if kind is COUNT and spec.radii is None:
-                continue
-            for number, part in enumerate(_parts(stops)):
-                part_arguments = PartArguments(spec=spec, report=report, plan=planned.plan, number=number, part=part)
-                pending.append(run.enqueue(kind, f"{kind.name}-{position:02d}-{number:05d}", part_arguments))
-    digests = iter([staged.sha256 for staged in gather([*drawing, *searches, *counts])])
-    null = next(digests) if drawing else None
-    parts = None
-    if searches:
-        parts = StagedParts(
-            plan=planned.plan, search=[next(digests) for _ in searches], count=[next(digests) for _ in counts]
+    split = len(planned.search) > 1 or len(planned.count) > 1
+    searches = _enqueue_parts(run, SEARCH, planned.search, arguments, planned.plan, position) if split else []
+    counts = []
+    if split and spec.radii is not None:
+        counts = _enqueue_parts(run, COUNT, planned.count, arguments, planned.plan, position)
+    digests = [staged.sha256 for staged in gather([*drawing, *searches, *counts])]
+    null, digests = digests[: len(drawing)], digests[len(drawing) :]
+    searched, counted = digests[: len(searches)], digests[len(searches) :]
+    parts = StagedParts(plan=planned.plan, search=searched, count=counted) if split else None
+    return ReportArguments(spec=spec, report=report, parts=parts, null=null[0] if null else None)
+
+
+def _enqueue_parts(
+    run: JobRun,
+    kind: SegmentKind[PartArguments, Staged],
+    stops: list[int],
+    search: SearchArguments,
+    plan: str,
+    position: int,
+) -> list[Pending[Staged]]:
+    """Enqueue one segment of that kind for each part of a planned search."""
+    spec, report = search.spec, search.report
+    return [
+        run.enqueue(
+            kind,
+            f"{kind.name}-{position:02d}-{number:05d}",
+            PartArguments(spec=spec, report=report, plan=plan, number=number, part=part),
         )
-    return ReportArguments(spec=spec, report=report, parts=parts, null=null)
+        for number, part in enumerate(_parts(stops))
+    ]
 
 
 def _parts(stops: list[int]) -> list[tuple[int, int, int]]:

@@ -73,7 +73,7 @@ def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
         return plan.arrays(), plan.facts() | stops | {"began": began}
 
     sha256 = store.stage(owner, "plan", make)
-    _, facts = store.read("plan", sha256)
+    facts = store.facts("plan", sha256)
     if made and len(facts["search"]) + len(facts["count"]) > 2:
         _retained.store(sha256, made.pop())
     return Planned(plan=sha256, search=facts["search"], count=facts["count"])

@@ -63,11 +63,19 @@ class PartStore:
         """
         return self._read(self.root / name, sha256)
 
+    def facts(self, name: str, sha256: str) -> Facts:
+        """The manifest of a part with its facts; raises as `read`, but does not read the arrays."""
+        return self._folder(self.root / name, sha256).manifest
+
     def _read(self, path: Path, sha256: str) -> tuple[Arrays, Facts]:
+        folder = self._folder(path, sha256)
+        return load_file(folder.file(_ARRAYS)), folder.manifest
+
+    def _folder(self, path: Path, sha256: str) -> ArtifactFolder:
         folder = ArtifactFolder(path, sha256)
         if folder.manifest.get("plan") != self.plan:
             raise CorruptArtifact("a part of a search belongs to another plan")
-        return load_file(folder.file(_ARRAYS)), folder.manifest
+        return folder
 
     def _is_kept(self, path: Path) -> bool:
         """Whether a sound part of the same plan is in place."""
