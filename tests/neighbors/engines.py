@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pytest
 import torch
 
 from workers.neighbors.answers import Neighbors
@@ -17,6 +18,7 @@ from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
+from workers.neighbors.rescoring import pair_distances
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -89,3 +91,16 @@ def assert_equals_reference(found: Neighbors, rows: Array, k: int, codes: Array 
         named = others[others >= 0]
         assert row not in named
         assert len(set(named)) == len(named)
+
+
+def count_measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of pairs that `rescoring.pair_distances` measures from now on, one for each call."""
+    measured: list[int] = []
+
+    def counted(*given: object) -> torch.Tensor:
+        found = pair_distances(*given)  # type: ignore[arg-type]
+        measured.append(len(found))
+        return found
+
+    monkeypatch.setattr("workers.neighbors.rescoring.pair_distances", counted)
+    return measured

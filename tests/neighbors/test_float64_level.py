@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
-from tests.neighbors.engines import assert_equals_reference
+from tests.neighbors.engines import assert_equals_reference, count_measured
 from workers.neighbors import float64_level
 from workers.neighbors.answers import nearest_pairs
 from workers.neighbors.float64_level import search_float64
@@ -15,7 +15,6 @@ from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import seeded_permutation
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
-from workers.neighbors.rescoring import pair_distances
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -42,14 +41,7 @@ def test_every_prefix_equals_the_reference(
 
 def test_few_pairs_are_measured_one_by_one(monkeypatch: pytest.MonkeyPatch):
     """float64 products order nearly all pairs of Gaussian rows; only the k nearest are measured by subtraction."""
-    measured = []
-
-    def counted(*given: object) -> torch.Tensor:
-        found = pair_distances(*given)  # type: ignore[arg-type]
-        measured.append(len(found))
-        return found
-
-    monkeypatch.setattr("workers.neighbors.rescoring.pair_distances", counted)
+    measured = count_measured(monkeypatch)
     question = Question.of_all_rows(StoredRows(gaussian()[:256]), 2)
     search, _ = prepare_search(question, SearchOptions(format=torch.float32))
     pairs = search_float64(search, torch.arange(256))

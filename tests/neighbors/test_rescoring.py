@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.neighbors.datasets import gaussian
+from tests.neighbors.engines import count_measured
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs
 from workers.neighbors.preparing import prepare_search
@@ -43,14 +44,7 @@ def test_the_k_nearest_are_rescored_whatever_the_bounds(k: int, slack: float):
 
 def test_sharp_bounds_spare_most_pairs(monkeypatch: pytest.MonkeyPatch):
     pairs, _, search = all_pairs(2, 0.0)
-    measured = []
-
-    def counted(*given: object) -> torch.Tensor:
-        found = pair_distances(*given)  # type: ignore[arg-type]
-        measured.append(len(found))
-        return found
-
-    monkeypatch.setattr("workers.neighbors.rescoring.pair_distances", counted)
+    measured = count_measured(monkeypatch)
     rescore(search, pairs)  # type: ignore[arg-type]
     assert sum(measured) == 2 * N
 
@@ -58,13 +52,6 @@ def test_sharp_bounds_spare_most_pairs(monkeypatch: pytest.MonkeyPatch):
 def test_each_round_measures_four_times_as_many(monkeypatch: pytest.MonkeyPatch):
     """Without usable lower bounds every pair is measured: 1, 4, 16, 64 and the rest of each row."""
     pairs, _, search = all_pairs(1, 1.0)
-    measured = []
-
-    def counted(*given: object) -> torch.Tensor:
-        found = pair_distances(*given)  # type: ignore[arg-type]
-        measured.append(len(found))
-        return found
-
-    monkeypatch.setattr("workers.neighbors.rescoring.pair_distances", counted)
+    measured = count_measured(monkeypatch)
     rescore(search, pairs)  # type: ignore[arg-type]
     assert measured == [N, 3 * N, 12 * N, 48 * N, (N - 1 - 64) * N]
