@@ -58,7 +58,7 @@ def serve_hub(hub: Hub) -> Iterator[str]:
             if self.command == "GET":
                 self.wfile.write(body)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815, the base class's name
 
         def log_message(self, format: str, *args: Any) -> None:
             """No log."""

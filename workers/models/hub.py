@@ -1,4 +1,4 @@
-"""Models by name: a folder under the models root, or a snapshot of a hub's model at one commit, in the hub's own cache."""
+"""Models by name: a folder under the models root, or a hub's model at one commit, in the cache of the hub's library."""
 
 from __future__ import annotations
 

@@ -48,11 +48,10 @@ def check_ids(largest: int, d_vocab: int, tokenizer: Tokenizer) -> None:
 
 
 def check_vocabulary(tokenizer: Tokenizer, d_vocab: int) -> None:
-    """Raise `InvalidInput` if an ordinary token has no embedding. An added one may lack its own while no text has it."""
-    largest = max(tokenizer.get_vocab(with_added_tokens=False).values(), default=0)
-    added = {token_id for token_id, _ in tokenizer.get_added_tokens_decoder().items()}
-    if largest not in added:
-        check_ids(largest, d_vocab, tokenizer)
+    """Raise `InvalidInput` if an ordinary token has no embedding. An added one may lack it while no text has it."""
+    added = tokenizer.get_added_tokens_decoder()
+    ordinary = (one for one in tokenizer.get_vocab(with_added_tokens=False).values() if one not in added)
+    check_ids(max(ordinary, default=0), d_vocab, tokenizer)
 
 
 def _from_file(path: Path) -> Tokenizer:
