@@ -39,6 +39,7 @@ from service.jobs.retention import Retention
 from service.jobs.submission import Submission
 from service.settings import Settings
 from workers.flows.engine.runtime import Runtime, set_runtime
+from workers.logs import begin_logging
 from workers.watching import keep_lock, keep_noticing, keep_recovering, only_one
 
 logger = logging.getLogger("radius.worker")
@@ -57,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="radius worker")
     parser.add_argument("--role", choices=["control", "compute", "train", "query"], required=True)
     role = parser.parse_args().role
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
+    begin_logging(role)
     settings = Settings()
     settings.make_folders()
     name = f"{role}-{settings.worker_name}"
