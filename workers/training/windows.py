@@ -21,7 +21,7 @@ from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.data import Tick, no_tick, ready_for, split_tail, spread_starts, windows_at
 from workers.training.overlap import STRETCH, first_occurrences, without_repeats
 from workers.training.seeding import SEEDING, Seeding, batch_generator, seed_weights
-from workers.training.tokenising import end_of_document, token_arrays
+from workers.training.tokenising import embeddings_needed, end_of_document, token_arrays
 
 Array = np.ndarray
 _GPU_WIDTH = 32  # rows of 954 numbers are not aligned for products in bfloat16; 1216 and 1440 stay as they are
@@ -48,8 +48,11 @@ def prepare_windows(
 
     Args:
         source: where the texts come from and how they are read; written to the note beside the array.
+
+    Raises:
+        InvalidInput: the tokenizer has an id beyond every vocabulary.
     """
-    d_vocab = 256 if tokenizer is None else tokenizer.get_vocab_size()
+    d_vocab = embeddings_needed(tokenizer)
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
     end = end_of_document(tokenizer)
     with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
