@@ -33,7 +33,7 @@ from workers.training.loop import Experiment, Trainer
 from workers.training.seeding import SEEDING, Seeding
 
 MODEL, ABOUT = "model.safetensors", "model.json"
-_STATE = "state-"
+_STATE, _KEPT = "state-", "step-"
 # One metadata entry: several have a random order, and equal states must be equal files. `shifted` seeding is left out,
 # as versions before wrote it; they cannot read a state that has a seeding, and so cannot continue it under their own.
 _AT = "step, tokens"
@@ -43,7 +43,12 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 def kept_name(step: int) -> str:
     """The name of the folder of the model kept at `step`, within the folder of its run."""
-    return f"step-{step:08d}"
+    return f"{_KEPT}{step:08d}"
+
+
+def kept_step(name: str) -> int:
+    """The step of the kept model in the folder of that name."""
+    return int(name.removeprefix(_KEPT))
 
 
 @dataclass(frozen=True)
