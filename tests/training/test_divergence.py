@@ -26,6 +26,7 @@ from workers.training.checkpoints import kept_name, read_kept
 from workers.training.loop import Trainer
 
 CPU = torch.device("cpu")
+ON_SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)  # of what has no share in the database
 # Decay of ten times a rate of two multiplies every matrix by −19 a step: the loss is not finite at step 6, that of an
 # evaluation one step before.
 SPEC: dict[str, Any] = {
@@ -97,6 +98,7 @@ def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.flows.training.log.draw_training_figure", lambda run, rows, stem: [])
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("_undrawn")
 def test_a_retry_diverges_again_and_changes_nothing(job: TrainingJob):
     first, state, rows = diverge(job), job.state(), job.rows()
@@ -105,6 +107,7 @@ def test_a_retry_diverges_again_and_changes_nothing(job: TrainingJob):
     check_kept(job, 5)
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("_undrawn")
 def test_after_a_bad_evaluation_the_weights_of_the_last_state_are_kept(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
@@ -125,6 +128,7 @@ def test_after_a_bad_evaluation_the_weights_of_the_last_state_are_kept(
     assert (job.rows(), job.state()) == (rows, state)
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("_undrawn")
 def test_a_first_evaluation_that_is_bad_leaves_the_curve(settings: Settings, catalog: Catalog):
     job = prepared(settings, catalog, SPEC | {"eval_every": 5})
@@ -133,6 +137,7 @@ def test_a_first_evaluation_that_is_bad_leaves_the_curve(settings: Settings, cat
     assert found(job).checkpoints == []
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("_undrawn")
 def test_a_first_step_that_is_bad_keeps_the_initial_weights(settings: Settings, catalog: Catalog):
     job = prepared(settings, catalog, SPEC)
