@@ -30,7 +30,7 @@ def jobs_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, RunJob]:
     return {row.id: RunJob(row.kind, row.state, row.error) for row in connection.execute(query)}
 
 
-def outcome(row: Mapping[str, Any], job: RunJob | None) -> tuple[JobState, Error | None]:
+def outcome(row: Mapping[str, Any] | sa.RowMapping, job: RunJob | None) -> tuple[JobState, Error | None]:
     """`(state, error)` of the run in a row of `training_runs`; without its job as far as the row says."""
     if job is not None and job.kind != "sweep":
         return job.state, job.error

@@ -25,7 +25,7 @@ from workers.models.openelm import OpenELM
 from workers.models.sentence_decoder import SentenceDecoder
 from workers.neighbors.stored import StoredRows
 from workers.training.checkpoints import load_state, save_state, sha256_file
-from workers.training.loop import Trainer, TrainingConfig
+from workers.training.loop import Experiment, Trainer, TrainingConfig
 from workers.training.seeding import seed_dropout
 from workers.training.sentences import SentenceTask, prepare_sentences
 from workers.training.small_gpt2 import CONFIG as SMALL_GPT2
@@ -80,7 +80,7 @@ def test_every_seed_step_and_rank_has_a_dropout_mask_of_its_own():
 
 def test_the_dropout_of_a_run_depends_on_its_seed(made: tuple[str, MakeTask]):
     """The same weights and the same first batch; only the masks differ."""
-    losses = [Trainer(made[1](0), replace(CONFIG, seed=seed)).advance().loss for seed in (0, 1, 2, 2**32)]
+    losses = [new(made[1](0), seed).advance().loss for seed in (0, 1, 2, 2**32)]
     assert len(set(losses)) == 4
 
 
@@ -129,12 +129,16 @@ def test_power_iteration_starts_elsewhere_for_a_seed_beyond_32_bits():
     assert (first != second).all()
 
 
-def shifted(task: SentenceTask | WindowTask, seed: int) -> Trainer[SentenceTask | WindowTask]:
+def new(task: SentenceTask | WindowTask, seed: int = 0) -> Trainer[Experiment]:
+    return Trainer(task, replace(CONFIG, seed=seed))
+
+
+def shifted(task: SentenceTask | WindowTask, seed: int) -> Trainer[Experiment]:
     """The trainer of a run that began before seeds were hashed: its weights were drawn by torch from the bare seed."""
     torch.manual_seed(seed)
     drawn = SentenceDecoder(task.model.config) if isinstance(task, SentenceTask) else OpenELM(task.config)
     task.model.load_state_dict(drawn.state_dict())
-    trainer = Trainer(task, replace(CONFIG, seed=seed))
+    trainer = new(task, seed)
     trainer.seeding = "shifted"
     return trainer
 
@@ -148,7 +152,7 @@ def test_a_state_of_the_old_seeding_goes_on_under_it(made: tuple[str, MakeTask],
     saved = save_state(tmp_path / "state", first)
     with safe_open(tmp_path / "state", "pt") as file:  # exactly what that code wrote
         assert file.metadata() == {"step, tokens": json.dumps([4, first.tokens])}
-    resumed = Trainer(make(seed), replace(CONFIG, seed=seed))
+    resumed = new(make(seed), seed)
     load_state(tmp_path, saved, resumed)
     assert before + [resumed.advance().loss for _ in range(2)] == expected
     assert save_state(tmp_path / "a", resumed).sha256 == save_state(tmp_path / "b", whole).sha256
@@ -157,7 +161,7 @@ def test_a_state_of_the_old_seeding_goes_on_under_it(made: tuple[str, MakeTask],
 
 def test_a_state_says_which_rule_seeds_the_run(made: tuple[str, MakeTask], tmp_path: Path):
     """The code before cannot read such a state, so it cannot go on under its own rule."""
-    trainer, resumed = (Trainer(made[1](0), CONFIG) for _ in range(2))
+    trainer, resumed = (new(made[1](0)) for _ in range(2))
     saved = save_state(tmp_path / "state", trainer)
     with safe_open(tmp_path / "state", "pt") as file:
         assert json.loads(file.metadata()["step, tokens"]) == [0, 0, "hashed"]
@@ -167,7 +171,7 @@ def test_a_state_says_which_rule_seeds_the_run(made: tuple[str, MakeTask], tmp_p
 
 
 def test_a_state_of_an_unknown_rule_is_refused(made: tuple[str, MakeTask], tmp_path: Path):
-    trainer = Trainer(made[1](0), CONFIG)
+    trainer = new(made[1](0))
     saved = save_state(tmp_path / "state", trainer)
     tensors, metadata = load_file(tmp_path / "state"), {"step, tokens": json.dumps([0, 0, "later"])}
     save_file(tensors, tmp_path / "state", metadata)

@@ -45,6 +45,7 @@ from workers.flows.training.superseded import remove_superseded
 from workers.flows.training.trainers import retain_trainer, saved_state, trainer_of
 from workers.training.checkpoints import SavedState
 from workers.training.ranks import own_ranks
+from workers.training.seeding import SEEDING
 
 _MOST_REPEATED = 0.01
 _GO, _STOP = {"step": True}, {"step": False}
@@ -203,4 +204,5 @@ def _name(spec: TrainingSpec) -> str:
 
 def _provenance(spec: TrainingSpec, current: Runtime) -> dict[str, Any]:
     device = choose_device(current.settings.device)
-    return provenance(_PACKAGES, seed=spec.seed, numpy_generator=np.random.PCG64.__name__, **describe_device(device))
+    drawn = {"seed": spec.seed, "seeding": SEEDING, "numpy_generator": np.random.PCG64.__name__}
+    return provenance(_PACKAGES, **drawn, **describe_device(device))

@@ -170,7 +170,8 @@ class ShuffledBatches:
     def at(self, step: int, seeding: Seeding = SEEDING) -> Batch:
         """The batch of a step, counted from 0."""
         epoch, within = divmod(step, self.steps_per_epoch)
-        if (epoch, seeding) != self._drawn:
+        wanted: tuple[int, Seeding] = epoch, seeding
+        if wanted != self._drawn:
             order = batch_generator(seeding, self._seed, epoch).permutation(len(self._encoded))
-            self._drawn, self._order = (epoch, seeding), order
+            self._drawn, self._order = wanted, order
         return pad(self._encoded, self._order[within * self._batch : (within + 1) * self._batch])
