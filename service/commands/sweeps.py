@@ -20,6 +20,10 @@ def print_sweep(sweep: Sweep) -> None:
     """Print what each seed of Question-Formation learned, or losses of runs at one D, or Table 3 over several D."""
     ended = sum(run.step == run.steps for run in sweep.runs)
     console.print(f"{sweep.name} ({sweep.id}): {ended} of {len(sweep.runs)} runs at their end", highlight=False)
+    for run in sweep.runs:
+        if run.error is not None:
+            failed = f"{run.run} ({run.model}, seed {run.seed}): {run.error['detail']}"
+            console.print(failed, style="red", highlight=False, markup=False)
     if sweep.seeds is not None:
         _print_seeds(sweep.seeds)
     elif sweep.tables is None:

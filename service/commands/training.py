@@ -10,8 +10,11 @@ from service.contracts.training import TrainingRun
 
 
 def print_training_run(run: TrainingRun) -> None:
-    """Print losses beside their reference lines, shares of lines, accuracies at the end, and kept models."""
-    console.print(f"{run.name} ({run.id}): step {run.step:,} of {run.steps:,}, {run.tokens:,} tokens", highlight=False)
+    """Print state, losses beside their reference lines, shares of lines, accuracies at the end, and kept models."""
+    place = f"step {run.step:,} of {run.steps:,}, {run.tokens:,} tokens"
+    console.print(f"{run.name} ({run.id}): {run.state}, {place}", highlight=False)
+    if run.error is not None:
+        console.print(run.error["detail"], style="red", highlight=False, markup=False)
     losses = {name: value for name, value in run.losses.items() if name not in SHARES}
     if run.spec.get("loss") == "sum":  # train_loss and val_loss are per line, the parts of val_loss are means
         whole = {name: losses.pop(name) for name in ("train_loss", "val_loss") if name in losses}

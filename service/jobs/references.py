@@ -114,7 +114,7 @@ def _kept(connection: sa.Connection, named: RunModel) -> RunModel:
     kept = [checkpoint.step for checkpoint in training.checkpoints(connection, named.run)]
     if not kept or (named.step is not None and named.step not in kept):
         raise InvalidInput("the run has kept no such model; GET /v1/training/{id} lists them", field="spec.model")
-    return RunModel(named.run, named.step or kept[-1])
+    return RunModel(named.run, kept[-1] if named.step is None else named.step)
 
 
 def _check_training(connection: sa.Connection, spec: TrainingSpec, prefix: str) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from service.errors import InvalidInput
 from service.settings import MIB
 
 Array = np.ndarray
 _TOGETHER = 8 * MIB  # of text tokenised at once: the tokenizer's result takes forty times that
+_MOST_ROWS = 2**24  # of an embedding: fifty times the largest vocabulary; one stray id would fill the memory
 _END = "<|endoftext|>"
 _BYTE_END = 0  # for the byte vocabulary
 
@@ -22,6 +24,22 @@ def end_of_document(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
         return {"token": f"byte {_BYTE_END}", "id": _BYTE_END}
     end = tokenizer.token_to_id(_END)
     return None if end is None else {"token": _END, "id": end}
+
+
+def embeddings_needed(tokenizer: Tokenizer | None) -> int:
+    """Rows that an embedding needs for every token: the largest id + 1. Ids may have gaps, so this is no count.
+
+    Raises:
+        InvalidInput: they are more than any vocabulary has.
+    """
+    if tokenizer is None:
+        return 256
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+    if largest >= _MOST_ROWS:
+        token = (tokenizer.id_to_token(largest) or "")[:40]
+        detail = f"the tokenizer's largest id is {largest:,} ({token!a}); an embedding has at most {_MOST_ROWS:,} rows"
+        raise InvalidInput(detail, field="spec.data.tokenizer")
+    return largest + 1
 
 
 def token_arrays(texts: Iterable[str], tokenizer: Tokenizer | None) -> Iterator[Array]:

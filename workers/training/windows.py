@@ -20,7 +20,8 @@ from workers.models.openelm_config import OpenELMConfig
 from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.data import Tick, no_tick, ready_for, split_tail, spread_starts, windows_at
 from workers.training.overlap import STRETCH, first_occurrences, without_repeats
-from workers.training.tokenising import end_of_document, token_arrays
+from workers.training.seeding import SEEDING, Seeding, batch_generator, seed_weights
+from workers.training.tokenising import embeddings_needed, end_of_document, token_arrays
 
 Array = np.ndarray
 _GPU_WIDTH = 32  # rows of 954 numbers are not aligned for products in bfloat16; 1216 and 1440 stay as they are
@@ -47,8 +48,11 @@ def prepare_windows(
 
     Args:
         source: where the texts come from and how they are read; written to the note beside the array.
+
+    Raises:
+        InvalidInput: the tokenizer has an id beyond every vocabulary.
     """
-    d_vocab = 256 if tokenizer is None else tokenizer.get_vocab_size()
+    d_vocab = embeddings_needed(tokenizer)
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
     end = end_of_document(tokenizer)
     with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
@@ -112,7 +116,7 @@ class WindowTask:
         tokens = np.memmap(folder / "tokens.bin", dtype=np.dtype(note["dtype"]), mode="r")
         train, self._validation = split_tail(tokens, spec.data.validation_share)
         self._train = train[: spec.data.tokens]
-        torch.manual_seed(spec.seed)
+        seed_weights(spec.seed)
         width = width_multiple or (_GPU_WIDTH if device.type == "cuda" else 1)
         options = spec.model.model_dump() | {"d_vocab": note["d_vocab"], "width_multiple": width}
         self.config = OpenELMConfig(**options)
@@ -124,8 +128,8 @@ class WindowTask:
         config = asdict(self.config) | {"width_multiple": 1}  # models are kept without padding
         return {"family": "openelm", "config": config, "tokenizer": self.spec.data.tokenizer}
 
-    def micro_batches(self, step: int) -> list[torch.Tensor]:
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.spec.seed, step])))
+    def micro_batches(self, step: int, seeding: Seeding = SEEDING) -> list[torch.Tensor]:
+        generator = batch_generator(seeding, self.spec.seed, step)
         window, size = self.spec.model.n_ctx, self.spec.micro_batch or self.spec.batch
         starts = generator.integers(0, len(self._train) - window, size=self.spec.batch)
         return list(ready_for(windows_at(self._train, starts, window), self.device).split(size))
