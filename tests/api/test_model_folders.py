@@ -1,7 +1,5 @@
 """A model folder that makes no model is refused when a job names it, before work is queued."""
 
-# One database: it holds the built-in corpus alone.
-
 from __future__ import annotations
 
 import json

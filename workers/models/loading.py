@@ -72,6 +72,12 @@ def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokeni
     return read_tokenizer(open_model_folder(name, revision, models_root, weights=False).path)
 
 
+def tokenizer_hashes(name: str, revision: str | None, models_root: Path) -> dict[str, str]:
+    """SHA-256 of the files of a model's tokenizer, by name."""
+    folder = open_model_folder(name, revision, models_root, weights=False).path
+    return {file: sha256_file(folder / file) for file in TOKENIZER_FILES if (folder / file).exists()}
+
+
 def load_model(
     name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str
 ) -> LoadedModel[GPT2]:

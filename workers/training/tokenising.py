@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from service.errors import InvalidInput
 from service.settings import MIB
+from workers.models.tokenizer import embeddings_needed
 
 Array = np.ndarray
 _TOGETHER = 8 * MIB  # of text tokenised at once: the tokenizer's result takes forty times that
@@ -26,20 +27,18 @@ def end_of_document(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
     return None if end is None else {"token": _END, "id": end}
 
 
-def embeddings_needed(tokenizer: Tokenizer | None) -> int:
-    """Rows that an embedding needs for every token: the largest id + 1. Ids may have gaps, so this is no count.
+def vocabulary_rows(tokenizer: Tokenizer | None) -> int:
+    """Rows of the embedding of a model that is trained with a tokenizer, or with bytes.
 
     Raises:
         InvalidInput: they are more than any vocabulary has.
     """
-    if tokenizer is None:
-        return 256
-    largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
-    if largest >= _MOST_ROWS:
-        token = (tokenizer.id_to_token(largest) or "")[:40]
-        detail = f"the tokenizer's largest id is {largest:,} ({token!a}); an embedding has at most {_MOST_ROWS:,} rows"
+    rows = 256 if tokenizer is None else embeddings_needed(tokenizer)
+    if tokenizer is not None and rows > _MOST_ROWS:
+        token = (tokenizer.id_to_token(rows - 1) or "")[:40]
+        detail = f"the tokenizer's largest id is {rows - 1:,} ({token!a}); an embedding has at most {_MOST_ROWS:,} rows"
         raise InvalidInput(detail, field="spec.data.tokenizer")
-    return largest + 1
+    return rows
 
 
 def token_arrays(texts: Iterable[str], tokenizer: Tokenizer | None) -> Iterator[Array]:
