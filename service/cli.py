@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from service.contracts.specs import merge
 from service.contracts.sweeps import Sweep
 from service.contracts.training import TrainingRun
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
+from service.processes import module_command, open_standard_streams
 from service.settings import Settings
 
 app = typer.Typer(help="How far apart are the memories of a Transformer?", no_args_is_help=True, add_completion=False)
@@ -91,9 +91,10 @@ def worker(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N; default: RADIUS_DEVICE")] = None,
 ) -> None:
     """Run one worker process in the foreground, on the database and data directory of the environment."""
-    command = [sys.executable, "-m", "workers.main", "--role", role]
+    Settings()  # what is wrong with them is said here, in a sentence
+    command = module_command("workers.main", "--role", role)
     given = {} if device is None else {"RADIUS_DEVICE": device}
-    os.execve(sys.executable, command, os.environ | given)  # noqa: S606 - the command is ours
+    os.execve(command[0], command, os.environ | given)  # noqa: S606 - the command is ours
 
 
 @app.command()
@@ -302,6 +303,7 @@ def version() -> None:
 
 def main() -> None:
     """The entry point `radius`."""
+    open_standard_streams()
     with _exit_codes():
         app()
 

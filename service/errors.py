@@ -16,9 +16,11 @@
     ├── StorageFull             507
     ├── OutOfMemory             500
     ├── PoisonSegment           500
+    ├── StartFailed             500
     └── Unavailable             503
 
-Messages are for people; they may name a field, a limit or a count, and never repeat what a client sent.
+Messages are for people; they may name a field, a limit or a count, and never repeat what a client sent, but the host
+name that a request was refused for.
 """
 
 from __future__ import annotations
@@ -144,6 +146,12 @@ class OutOfMemory(RadiusError, MemoryError):
 
     code = "device_memory"
     status = 500
+
+
+class StartFailed(RadiusError):
+    """A process of the service ended at its start; the message has the end of its log."""
+
+    code = "start_failed"
 
 
 class Unavailable(RadiusError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,7 +19,8 @@ from service.commands.output import console, print_report, wait_with_bar
 from service.contracts.energy_report import EnergyReport
 from service.contracts.presets import DEMO_MODEL
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
-from service.errors import InvalidInput, RadiusError
+from service.errors import InvalidInput, RadiusError, Unavailable
+from service.processes import module_command
 from service.settings import Settings
 from service.supervisor import Supervisor
 
@@ -119,7 +119,7 @@ def _train_model(settings: Settings) -> None:
         "RADIUS_DATA_DIR": str(settings.data_dir),
         "RADIUS_MODELS_DIR": str(settings.models_root),
     }
-    command = [sys.executable, "-m", "workers.training.small_gpt2", "--out", DEMO_MODEL]
+    command = module_command("workers.training.small_gpt2", "--out", DEMO_MODEL)
     if subprocess.run(command, env=environment, check=False).returncode != 0:
         raise RadiusError("the small model could not be trained; its output is above")
 
@@ -145,7 +145,11 @@ def _service(settings: Settings) -> Iterator[str]:
     supervisor = Supervisor(settings)
     try:
         supervisor.start()
-        yield supervisor.url
+        try:
+            yield supervisor.url
+        except Unavailable:
+            supervisor.check()  # a process that failed at its start is the cause
+            raise
     finally:
         supervisor.stop()
 
