@@ -155,10 +155,11 @@ class StartFailed(RadiusError):
 
 
 class Unavailable(RadiusError):
-    """A part of the service cannot be reached; try again."""
+    """A part of the service cannot be reached; try again, after `retry_after_s` where the answer had it."""
 
     code = "unavailable"
     status = 503
+    retry_after_s: float | None = None
 
 
 def error_from_dict(body: dict[str, str]) -> RadiusError:

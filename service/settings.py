@@ -226,7 +226,13 @@ class Settings(BaseSettings):
     @field_validator("data_dir", "models_dir", "corpora_dir", "database_password_file", "api_keys_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser().absolute()
+        if path is None:
+            return None
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise ValueError("the path is not UTF-8, so no URL of a database can have it") from None
+        return path.expanduser().absolute()
 
     @property
     def host_patterns(self) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 
 from service.addresses import reachable, url_at
 from service.api.query_proxy import query_client
-from service.commands.output import console
+from service.commands.output import say
 from service.errors import InvalidInput, Unavailable
 from service.keys import create_key, read_keys, remove_key
 from service.settings import Settings
@@ -30,7 +30,7 @@ def upgrade() -> None:
     settings.make_folders()
     migrate(settings.resolved_database_url)
     migrate_engine(settings.resolved_database_url)
-    console.print("the database has this version's schema", highlight=False)
+    say("the database has this version's schema")
 
 
 @keys_app.command("create")
@@ -43,7 +43,7 @@ def create(name: Annotated[str, typer.Option(help="name of the key")]) -> None:
 def list_keys() -> None:
     """List the names of the keys and their times of creation."""
     for stored in read_keys(_keys_file()):
-        console.print(f"{stored.name}  {stored.created_at}", highlight=False)
+        say(f"{stored.name}  {stored.created_at}")
 
 
 @keys_app.command("revoke")

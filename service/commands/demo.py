@@ -15,7 +15,7 @@ from typing import Any
 
 from service.client import Client, Finished
 from service.commands.energies import print_energy_report, print_query
-from service.commands.output import console, print_report, wait_with_bar
+from service.commands.output import print_report, say, wait_with_bar
 from service.contracts.energy_report import EnergyReport
 from service.contracts.presets import DEMO_MODEL
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
@@ -54,7 +54,7 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
         raise InvalidInput("CORPUS is not a file or folder", field="corpus")
     with _service(settings) as url, Client(url) as client:
         client.wait_until_ready(_READY_S)
-        console.print(f"service at {url}, data in {settings.data_dir}", highlight=False)
+        say(f"service at {url}, data in {settings.data_dir}")
         if demo.corpus is not None:
             corpus = client.register_corpus(path=corpus).id
         if demo.model is None:
@@ -71,7 +71,7 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
         finished = wait_with_bar(client.submit("analysis", spec))
         shown = _show(client, finished, demo.out)
     seconds = time.monotonic() - began
-    console.print(f"done in {seconds:.0f} s", highlight=False)
+    say(f"done in {seconds:.0f} s")
     return shown | {"seconds": seconds}
 
 
@@ -90,10 +90,10 @@ def _show(client: Client, finished: Finished, out: Path) -> dict[str, Any]:
     print_query(client.query(finished.activations[-1], texts=[_QUESTION], k=3), [_QUESTION])
     for warning in finished.job.warnings:
         if warning.code.startswith("fewer"):
-            console.print(f"[yellow]note[/] {warning.message}", highlight=False)
+            say(warning.message, "note", "yellow")
     for path in kept:
         if path.suffix in (".png", ".json"):
-            console.print(f"{'figure' if path.suffix == '.png' else 'report'}: {path}", highlight=False, soft_wrap=True)
+            say(f"{'figure' if path.suffix == '.png' else 'report'}: {path}")
     return {"job": finished.job.id, "reports": finished.reports, "files": [str(path) for path in kept]}
 
 
@@ -113,7 +113,7 @@ def _stem(site: str | None) -> str:
 
 def _train_model(settings: Settings) -> None:
     if (settings.models_root / DEMO_MODEL / "config.json").exists():
-        console.print(f"using the model in {settings.models_root / DEMO_MODEL}", highlight=False)
+        say(f"using the model in {settings.models_root / DEMO_MODEL}")
         return
     environment = os.environ | {
         "RADIUS_DATA_DIR": str(settings.data_dir),

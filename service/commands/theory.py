@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from service.commands.output import console, print_json
+from service.commands.output import console, print_json, say
 from service.contracts.radius import FIGURE_FORMATS
 from service.errors import InvalidInput, RadiusError
 from service.processes import module_command
@@ -201,7 +201,7 @@ def _show(answer: dict[str, Any], as_json: bool) -> None:
     for title, rows in _row_tables(answer):
         console.print(_rows_table(title, rows))
     for note in answer["notes"]:
-        console.print(f"[yellow]note[/] {note}", highlight=False)
+        say(note, "note", "yellow")
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:

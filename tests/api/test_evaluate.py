@@ -107,4 +107,3 @@ def test_a_query_without_a_worker_is_503(api: TestClient, settings: Settings):
         answer = api.post(f"/v1/activations/{made.activations}/query", json=body)
         assert answer.status_code == 422, body
         assert answer.json()["errors"][0]["field"].split(".")[0] == field
-
