@@ -16,8 +16,6 @@ from service.api.services import build_services
 from service.keys import ApiKeys
 from service.settings import Settings
 
-_HOSTS = ["127.0.0.1", "localhost", "::1"]
-
 
 def create_app(settings: Settings) -> FastAPI:
     """The application for `settings`; the database must have been migrated."""
@@ -48,6 +46,6 @@ def create_app(settings: Settings) -> FastAPI:
     # With a keys file in the settings, or on a public address, a key is required even if the file is missing.
     if settings.api_keys_file is not None or not is_loopback(settings.host):
         app.add_middleware(ApiKeyMiddleware, keys=ApiKeys(settings.api_keys_file))
-    app.add_middleware(HostMiddleware, patterns=[*_HOSTS, settings.host, *settings.host_patterns])
+    app.add_middleware(HostMiddleware, patterns=settings.request_hosts)
     app.add_middleware(ProblemMiddleware)
     return app

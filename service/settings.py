@@ -14,6 +14,7 @@ from service.errors import InvalidInput
 
 MIB = 2**20
 GIB = 2**30
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 _LONGEST_SQLITE_PATH = 504  # bytes; SQLite allows itself 512 for the path of the journal beside the database
 # A connection that waits for an answer notices within 25 s that the server's machine is unreachable.
 _KEEP_ALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
@@ -235,9 +236,10 @@ class Settings(BaseSettings):
         return path.expanduser().absolute()
 
     @property
-    def host_patterns(self) -> list[str]:
-        """ALLOWED_HOSTS one by one: `*`, `*.domain`, or a host in its canonical spelling."""
-        return [host.lower() if host.startswith("*") else canonical(host) for host in _listed(self.allowed_hosts)]
+    def request_hosts(self) -> list[str]:
+        """What a request may call the service: canonical hosts, `*.domain`, or `*` for any."""
+        given = [host.lower() if host.startswith("*") else canonical(host) for host in _listed(self.allowed_hosts)]
+        return [*_LOOPBACK_HOSTS, self.host, *given]
 
     @property
     def resolved_database_url(self) -> str:

@@ -31,11 +31,15 @@ def listen(path: Path) -> socket.socket:
     if (fault := _fault_of_folder(path.parent)) is not None:
         raise InvalidInput(fault, field="data_dir")
     path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX)
     with socket_name(path) as name:
-        listening.bind(name)
-    path.chmod(0o600)
-    listening.listen(_BACKLOG)
+        listening = socket.socket(socket.AF_UNIX)
+        try:
+            listening.bind(name)
+            path.chmod(0o600)
+            listening.listen(_BACKLOG)
+        except BaseException:
+            listening.close()
+            raise
     return listening
 
 
