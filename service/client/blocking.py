@@ -109,13 +109,13 @@ class Session:
         """The events of a job as they happen, from the one that follows id `after`, until the job has ended."""
         while True:
             ended = (self._send_patiently(Calls.job(job_id))).state in FINAL_STATES  # before its last events
-            page, _ = self._send_patiently(Calls.events(job_id, after))
+            page, following = self._send_patiently(Calls.events(job_id, after))
             for event in page:
                 yield event
                 after = event.id
-            if ended and not page:
-                return
-            if not page:
+            if following is None:
+                if ended:
+                    return
                 sleep(_POLL_S)
 
     def register_corpus(self, **fields: Any) -> Corpus:
