@@ -22,12 +22,14 @@ _BACKLOG = 128
 
 
 def listen(path: Path) -> socket.socket:
-    """A listening socket at `path` that replaces one left by a process that was killed; its folder is made.
+    """A listening socket at `path` that replaces one left by a process that was killed; its folder becomes private.
 
     Raises:
-        InvalidInput: another user owns the folder or may write to it, or the system has no way to a path so long.
+        InvalidInput: the folder is another user's, or the system has no way to a path so long.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.parent.lstat().st_uid == os.geteuid():
+        path.parent.chmod(0o700)
     if (fault := _fault_of_folder(path.parent)) is not None:
         raise InvalidInput(fault, field="data_dir")
     path.unlink(missing_ok=True)

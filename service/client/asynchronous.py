@@ -222,7 +222,11 @@ class AsyncSession:
     async def _send_patiently(self, call: Call[Answer], deadline: float | None = None) -> Answer:
         """Send a call that may be sent again, until the service answers, for `retry_s` or until `deadline`."""
         left_s = self._retry_s if deadline is None else min(self._retry_s, max(0.0, deadline - monotonic()))
-        return await AsyncRetrying(**retrying(left_s))(self._send, call)
+
+        async def send() -> Answer:
+            return await self._send(call)
+
+        return await AsyncRetrying(**retrying(left_s))(send)
 
     async def _send(self, call: Call[Answer]) -> Answer:
         try:

@@ -220,7 +220,11 @@ class Session:
     def _send_patiently(self, call: Call[Answer], deadline: float | None = None) -> Answer:
         """Send a call that may be sent again, until the service answers, for `retry_s` or until `deadline`."""
         left_s = self._retry_s if deadline is None else min(self._retry_s, max(0.0, deadline - monotonic()))
-        return Retrying(**retrying(left_s))(self._send, call)
+
+        def send() -> Answer:
+            return self._send(call)
+
+        return Retrying(**retrying(left_s))(send)
 
     def _send(self, call: Call[Answer]) -> Answer:
         try:

@@ -74,7 +74,7 @@ def _listen(made: Front, away_s: float, stop: threading.Event) -> None:
 
         do_GET = do_POST = answer  # noqa: N815
 
-        def log_message(self, *_: object) -> None: ...
+        def log_message(self, format: str, *args: object) -> None: ...
 
     client = httpx2.Client(timeout=30, trust_env=False, verify=False)
     with client as onward, ThreadingHTTPServer(("127.0.0.1", made.port), Handler) as listening:
