@@ -25,7 +25,7 @@ from service.settings import Settings
 from service.supervisor import Supervisor
 
 SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
-_READY_S = 120.0
+_READY_S, _ANSWER_S = 120.0, 2.0
 _QUESTION = "The import statement finds a module and binds its name in the local namespace."
 
 
@@ -52,9 +52,9 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
     corpus = "python-docs" if demo.corpus is None else _link(Path(demo.corpus), settings.corpora_root)
     if corpus is None:
         raise InvalidInput("CORPUS is not a file or folder", field="corpus")
-    with _service(settings) as url, Client(url) as client:
-        client.wait_until_ready(_READY_S)
-        say(f"service at {url}, data in {settings.data_dir}")
+    with _service(settings) as supervisor, Client(supervisor.url) as client:
+        _wait_until_ready(supervisor)
+        say(f"service at {supervisor.url}, data in {settings.data_dir}")
         if demo.corpus is not None:
             corpus = client.register_corpus(path=corpus).id
         if demo.model is None:
@@ -68,7 +68,7 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
             "chunks_per_document": "all",
             "energy": {"beta": [1.0]},
         }
-        finished = wait_with_bar(client.submit("analysis", spec))
+        finished = wait_with_bar(client.submit("analysis", spec), supervisor.check)
         shown = _show(client, finished, demo.out)
     seconds = time.monotonic() - began
     say(f"done in {seconds:.0f} s")
@@ -141,17 +141,26 @@ def _link(path: Path, root: Path) -> str | None:
 
 
 @contextmanager
-def _service(settings: Settings) -> Iterator[str]:
+def _service(settings: Settings) -> Iterator[Supervisor]:
     supervisor = Supervisor(settings)
     try:
         supervisor.start()
-        try:
-            yield supervisor.url
-        except Unavailable:
-            supervisor.check()  # a process that failed at its start is the cause
-            raise
+        yield supervisor
     finally:
         supervisor.stop()
+
+
+def _wait_until_ready(supervisor: Supervisor) -> None:
+    """Wait for the API; raises `StartFailed` as soon as a process has failed at its start."""
+    deadline = time.monotonic() + _READY_S
+    with Client(supervisor.url, timeout_s=_ANSWER_S) as client:
+        while True:
+            supervisor.check()
+            try:
+                return client.wait_until_ready(_ANSWER_S)
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
 
 
 @contextmanager

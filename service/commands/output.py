@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -137,12 +137,13 @@ def _bar() -> Iterator[Progress]:
         yield progress
 
 
-def wait_with_bar(handle: Handle) -> Finished:
-    """Wait for a job and show a progress bar on standard error."""
+def wait_with_bar(handle: Handle, check: Callable[[], None] = lambda: None) -> Finished:
+    """Wait for a job and show a progress bar on standard error; what `check` raises ends the waiting."""
     with _bar() as progress:
         task = progress.add_task("queued", total=None, unit="")
 
         def show(job: Job) -> None:
+            check()
             what = job.progress.stage or job.state
             progress.update(
                 task, description=what, completed=job.progress.done, total=job.progress.total, unit=job.progress.unit
