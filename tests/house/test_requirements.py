@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def declared(*extras: str) -> set[str]:
     return {name_of(requirement) for requirement in given}
 
 
+@cache
 def imported(room: str) -> dict[str, set[str]]:
     """The top-level modules of other packages that a room imports anywhere, with the files that do."""
     found: defaultdict[str, set[str]] = defaultdict(set)
