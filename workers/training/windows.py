@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from service.artifacts.atomic import atomic_path, sha256_file, write_bytes
 from service.contracts.training import OpenELMSpec, TokenData
 from service.errors import InvalidInput
+from workers.corpora.tokenising import TOKENISING_BYTES
 from workers.models.openelm import OpenELM
 from workers.models.openelm_config import OpenELMConfig
 from workers.training.cross_entropy import linear_cross_entropy
@@ -42,17 +43,19 @@ def prepare_windows(
     folder: Path,
     source: dict[str, Any],
     tick: Tick = no_tick,
+    memory_bytes: int = TOKENISING_BYTES,
 ) -> None:
     """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8.
 
     Args:
         source: where the texts come from and how they are read; written to the note beside the array.
+        memory_bytes: most memory for tokenising a document that cannot be cut; `TooLarge` is raised beyond it.
     """
     d_vocab = 256 if tokenizer is None else tokenizer.get_vocab_size()
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
     end = end_of_document(tokenizer)
     with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
-        for part in token_arrays(without_repeats(texts) if data.deduplicate else texts, tokenizer):
+        for part in token_arrays(without_repeats(texts) if data.deduplicate else texts, tokenizer, memory_bytes):
             tick()
             count += len(part)
             file.write(part.astype(dtype).tobytes())
