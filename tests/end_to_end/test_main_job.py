@@ -141,16 +141,14 @@ def test_excluding_the_document_is_farther(service: Running, analysis: Finished)
     assert report.fractions[-1].nn_distance.mean > own.fractions[-1].nn_distance.mean
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"model": "no-such-folder"}, "no such folder"),
-        ({"chunk_tokens": 65}, "context is 64"),
-    ],
-)
-def test_a_job_that_cannot_work_fails_with_a_reason(service: Running, change: dict, code: str):
-    with pytest.raises(JobFailed, match=code):
-        service.run("extraction", ANALYSIS | change)
+def test_a_job_that_cannot_work_fails_with_a_reason(service: Running):
+    with pytest.raises(JobFailed, match="no such folder"):
+        service.run("extraction", ANALYSIS | {"model": "no-such-folder"})
+
+
+def test_chunks_beyond_the_models_context_are_refused_at_once(service: Running):
+    with pytest.raises(InvalidInput, match="context is 64"):
+        service.client.submit("extraction", ANALYSIS | {"chunk_tokens": 65})
 
 
 def test_a_site_that_the_model_does_not_have_is_refused_at_once(service: Running):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from service.artifacts.manifest import digest_of
-from service.contracts.base import Notice
 from service.contracts.extraction import ExtractionSpec
 from workers.flows.engine.dispatching import JobRun, gather, job, set_total
 from workers.flows.extraction.arguments import (
@@ -15,28 +14,33 @@ from workers.flows.extraction.arguments import (
     ShardArguments,
     extraction_part,
 )
+from workers.flows.extraction.notices import notices
 
 
 @job("extraction")
 def extraction(run: JobRun, spec: ExtractionSpec) -> None:
     """Chunks of a corpus → activation sets."""
-    extract(run, spec, measured_rows=0)
+    extract(run, spec)
 
 
-def extract(run: JobRun, spec: ExtractionSpec, measured_rows: int) -> list[str]:
+def extract(run: JobRun, spec: ExtractionSpec, *, reports: int = 0) -> list[str]:
     """Sample, extract and publish; returns the ids of the activation sets, one per site.
 
     Where finished sets of this very sample exist, the sample segment has made them results of the job.
 
     Args:
-        measured_rows: how often each row of a set is measured afterwards, for the job's progress.
+        reports: how many reports of each set follow, for the job's progress.
     """
     spec = extraction_part(spec)
     sample = run.run(SAMPLE, "sample", SampleArguments(spec=spec))
-    total = sample.chunks + measured_rows * sample.rows
+    warnings = notices(spec, sample)
+    if sample.sites is not None:
+        spec = spec.model_copy(update={"sites": sample.sites})
+    measured = reports * len(spec.sites) * sample.rows
+    total = sample.chunks + measured
     if sample.reused is not None:
-        total = measured_rows * sample.rows or sample.chunks
-    set_total(run.job_id, total, "rows", [notice.model_dump() for notice in _fewer_chunks(spec.chunks, sample.chunks)])
+        total = measured or sample.chunks
+    set_total(run.job_id, total, "rows", [notice.model_dump() for notice in warnings])
     if sample.reused is not None:
         return sample.reused
     shards = [
@@ -46,10 +50,3 @@ def extract(run: JobRun, spec: ExtractionSpec, measured_rows: int) -> list[str]:
     digest = digest_of(written.sha256 for written in gather(shards))
     published = run.run(PUBLISH, "publish", PublishArguments(spec=spec, shards=sample.shards, sha256=digest))
     return published.sets
-
-
-def _fewer_chunks(requested: int, found: int) -> list[Notice]:
-    if found >= requested:
-        return []
-    message = f"{requested} chunks were asked for; the corpus gives {found}"
-    return [Notice(code="fewer_chunks", message=message)]
