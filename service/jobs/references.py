@@ -108,6 +108,7 @@ def _check_training(connection: sa.Connection, spec: TrainingSpec, prefix: str) 
 
 def _check_corpus(connection: sa.Connection, name: str, field: str) -> None:
     try:
+        corpora.hold(connection, name)
         corpus = corpora.find(connection, name)
     except NotFound as error:
         raise InvalidInput(error.detail, field=field) from error
