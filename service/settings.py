@@ -86,10 +86,10 @@ class Settings(BaseSettings):
         description="largest single document, and largest compressed or .json file of text; each is read into memory",
     )
     max_expansion: int = Field(
-        default=1_000,
+        default=200,
         ge=1,
-        description="a compressed file whose text has more than this many times its bytes, and more than 64 MiB, is "
-        "refused; text shrinks to a tenth, and gzip cannot exceed 1,032",
+        description="a compressed file whose text has more than this many times its bytes, and more than 8 MiB, is "
+        "refused; text shrinks to a tenth, repetitive logs to a hundredth",
     )
     tokenising_memory_bytes: int = Field(
         default=4 * GIB,

@@ -14,7 +14,7 @@ import pyarrow as pa
 from service.errors import InvalidInput, TooLarge
 from workers.corpora.documents import Decoding
 
-FREE_BYTES = 64 * 2**20  # any file may expand to these
+FREE_BYTES = 8 * 2**20  # any file may expand to these
 _ARROW = {".gz": "gzip", ".zst": "zstd"}
 _XZ_MEMORY = 256 * 2**20  # of a decoder; the highest preset takes 65 MiB
 _READ_BYTES = 2**16

@@ -41,7 +41,7 @@ class Decoding:
 
     errors: str = "strict"
     max_bytes: int = 256 * 2**20
-    max_expansion: int = 1000
+    max_expansion: int = 200
     skip_rows_without_text: bool = False
     left_out: LeftOut = field(default_factory=LeftOut)
 

@@ -34,7 +34,7 @@ def read_json(path: Path, name: str, decoding: Decoding, text_field: str) -> Ite
             decoding.no_text(f"record {where!a} has no text under the key {text_field!a}")
         else:
             document = decoding.well_formed(where, text)
-            yield replace(document, replaced=document.replaced or raw.replaced)
+            yield replace(document, replaced=True) if raw.replaced else document
 
 
 def _values(text: str, name: str) -> Iterator[Any]:

@@ -35,4 +35,4 @@ def read_jsonl(path: Path, name: str, decoding: Decoding, text_field: str) -> It
                 decoding.no_text(f"line {where!a} has no text under the key {text_field!a}")
             else:
                 document = decoding.well_formed(where, text)
-                yield replace(document, replaced=document.replaced or raw.replaced)
+                yield replace(document, replaced=True) if raw.replaced else document
