@@ -83,7 +83,22 @@ class Settings(BaseSettings):
     )
     max_page: int = Field(default=200, ge=1, description="longest page of a listing")
     max_document_bytes: int = Field(
-        default=256 * MIB, ge=1024, description="largest single document; each is read into memory"
+        default=256 * MIB,
+        ge=1024,
+        lt=2**31,
+        description="largest single document, and largest compressed or .json file of text; each is read into memory",
+    )
+    max_expansion: int = Field(
+        default=200,
+        ge=1,
+        description="a compressed file whose text has more than this many times its bytes, and more than 8 MiB, is "
+        "refused; text shrinks to a tenth, repetitive logs to a hundredth",
+    )
+    tokenising_memory_bytes: int = Field(
+        default=4 * GIB,
+        ge=MIB,
+        description="memory for tokenising a text, or a part of one, that cannot be cut; a longer one is refused. "
+        "GPT-2's tokenizer can be given parts that begin with white space",
     )
     corpus_scan_wait_s: float = Field(
         default=5.0, ge=0, description="how long registration waits for the count of a corpus"
@@ -348,8 +363,9 @@ class Settings(BaseSettings):
     def limits(self) -> dict[str, int]:
         """The limits shown at `/v1/limits`."""
         names = (
-            "max_json_bytes", "max_upload_bytes", "max_chunks", "max_page", "max_document_bytes",
-            "max_evaluate_numbers", "max_evaluate_products", "max_evaluate_bytes", "max_queries",
+            "max_json_bytes", "max_upload_bytes", "max_chunks", "max_page", "max_document_bytes", "max_expansion",
+            "tokenising_memory_bytes", "max_evaluate_numbers", "max_evaluate_products", "max_evaluate_bytes",
+            "max_queries",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

@@ -16,10 +16,11 @@ from service.api.services import PageDep, Services, ServicesDep
 from service.api.uploads import save_upload
 from service.catalog import corpora
 from service.contracts.base import Identifier, Page
-from service.contracts.corpora import ENDINGS, Corpus, CorpusRequest, CorpusSource, UploadFields
+from service.contracts.corpora import ENDINGS, Corpus, CorpusRequest, CorpusSource, UploadFields, known_ending
 from service.contracts.reading import read_contract
 from service.errors import InvalidInput
 from service.ids import new_id
+from service.jobs.corpora import delete_corpus as delete
 from service.paths import leaves_root
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"], route_class=StrictRoute, responses=RESPONSES)
@@ -71,15 +72,26 @@ def get_corpus(corpus_id: Identifier, services: ServicesDep) -> Corpus:
         return corpora.find(connection, corpus_id)
 
 
+@router.delete("/{corpus_id}", status_code=204)
+def delete_corpus(corpus_id: Identifier, services: ServicesDep) -> None:
+    """Remove a corpus, also while it is being counted, and the file uploaded for it; files under the root stay.
+
+    409 while a job that has not ended reads it. Activation sets of it stay, with their texts.
+    """
+    delete(services.catalog, services.control.engine, services.settings, corpus_id)
+
+
 async def _upload(request: Request, services: Services) -> str:
     async with request.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise InvalidInput("the form has no file", field="file")
-        ending = next((e for e in ENDINGS if (file.filename or "").endswith(e)), None)
+        ending = known_ending(file.filename or "")
         if ending is None:
             raise InvalidInput("the file's name must end in " + ", ".join(ENDINGS), field="file")
-        body = read_contract(UploadFields, {key: value for key, value in form.items() if key != "file"})
+        if file.size == 0:
+            raise InvalidInput("the file is empty", field="file")
+        body = read_contract(UploadFields, {key: _value(key, given) for key, given in form.items() if key != "file"})
         corpus_id = new_id("corpus")
         target = services.settings.uploads_root / f"{corpus_id}{ending}"
         await run_in_threadpool(save_upload, file, target)
@@ -89,6 +101,12 @@ async def _upload(request: Request, services: Services) -> str:
     except Exception:
         target.unlink(missing_ok=True)
         raise
+
+
+def _value(name: str, given: Any) -> Any:
+    """The value of a form field, which is text; `true` and `false` are values of switches."""
+    is_switch = name in UploadFields.model_fields and UploadFields.model_fields[name].annotation is bool
+    return {"true": True, "false": False}.get(given, given) if is_switch and isinstance(given, str) else given
 
 
 def _check_path(services: Services, source: CorpusSource) -> None:

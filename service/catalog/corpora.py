@@ -8,10 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from service.catalog.rows import Row, get_row, insert_once, page_rows
-from service.catalog.tables import corpora
+from service.catalog.tables import corpora, jobs
 from service.contracts.base import now
 from service.contracts.corpora import BUILTINS, Corpus, CorpusCounts, CorpusSource
+from service.contracts.jobs import FINAL_STATES
 from service.errors import Conflict, NotFound
+
+_IN_SPECS = (("corpus",), ("data", "corpus"), ("training", "data", "corpus"))  # where specs of jobs name a corpus
 
 
 def register(connection: sa.Connection, corpus_id: str, name: str, source: CorpusSource, *, state: str) -> None:
@@ -53,6 +56,32 @@ def find(connection: sa.Connection, id_or_name: str) -> Corpus:
     return _corpus(row)
 
 
+def hold(connection: sa.Connection, id_or_name: str) -> None:
+    """Keep this corpus from being deleted until the transaction ends."""
+    connection.execute(_lookup(id_or_name).with_for_update(read=True, key_share=True))
+
+
+def delete(connection: sa.Connection, id_or_name: str) -> Corpus:
+    """Delete a corpus; returns what it was.
+
+    Raises:
+        NotFound: no such corpus.
+        Conflict: a job that has not ended reads it, or it is built in.
+    """
+    corpus = find(connection, id_or_name)
+    if corpus.source.builtin is not None and corpus.id in BUILTINS:
+        raise Conflict("this corpus is built in")
+    locked = connection.execute(sa.select(corpora.c.id).where(corpora.c.id == corpus.id).with_for_update()).first()
+    if locked is None:
+        raise NotFound("no such corpus", field="corpus")
+    named = [jobs.c.spec[path].as_string().in_([corpus.id, corpus.name]) for path in _IN_SPECS]
+    reading = sa.select(jobs.c.id).where(jobs.c.state.not_in(FINAL_STATES), sa.or_(*named)).limit(1)
+    if (job := connection.execute(reading).scalar()) is not None:
+        raise Conflict(f"{job} reads this corpus; cancel it first, or wait for its end")
+    connection.execute(corpora.delete().where(corpora.c.id == corpus.id))
+    return corpus
+
+
 def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list[Corpus], str | None]:
     """One page of corpora, newest first."""
     rows, following = page_rows(connection, corpora, limit, after)
@@ -71,6 +100,10 @@ def record_failure(connection: sa.Connection, corpus_id: str, error: dict[str, s
 
 def _update(connection: sa.Connection, corpus_id: str, **values: Any) -> None:
     connection.execute(corpora.update().where(corpora.c.id == corpus_id).values(**values))
+
+
+def _lookup(id_or_name: str) -> sa.Select[tuple[str]]:
+    return sa.select(corpora.c.id).where((corpora.c.id == id_or_name) | (corpora.c.name == id_or_name))
 
 
 def _by_name(connection: sa.Connection, name: str) -> Row | None:

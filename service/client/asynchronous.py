@@ -124,6 +124,10 @@ class AsyncSession:
         """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""
         return await self._send(Calls.register_corpus(fields))
 
+    async def delete_corpus(self, corpus_id: str) -> None:
+        """Delete a corpus, and the file uploaded for it."""
+        await self._send(Calls.delete_corpus(corpus_id))
+
     async def upload_corpus(self, path: Path, **fields: str) -> Corpus:
         """Register a local file as a corpus; `fields` are those of the upload's form."""
         with path.open("rb") as stream:

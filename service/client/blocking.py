@@ -122,6 +122,10 @@ class Session:
         """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""
         return self._send(Calls.register_corpus(fields))
 
+    def delete_corpus(self, corpus_id: str) -> None:
+        """Delete a corpus, and the file uploaded for it."""
+        self._send(Calls.delete_corpus(corpus_id))
+
     def upload_corpus(self, path: Path, **fields: str) -> Corpus:
         """Register a local file as a corpus; `fields` are those of the upload's form."""
         with path.open("rb") as stream:

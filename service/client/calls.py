@@ -73,6 +73,10 @@ class Calls:
         return Call("POST", "/v1/corpora", _model(Corpus), {"json": dict(fields)})
 
     @staticmethod
+    def delete_corpus(corpus_id: str) -> Call[None]:
+        return Call("DELETE", f"/v1/corpora/{corpus_id}", lambda response: None, {})
+
+    @staticmethod
     def upload_corpus(path: Path, fields: Mapping[str, str], stream: Any) -> Call[Corpus]:
         return Call(
             "POST", "/v1/corpora", _model(Corpus), {"files": {"file": (path.name, stream)}, "data": dict(fields)}

@@ -9,15 +9,17 @@ from pydantic import Field, StringConstraints, model_validator
 
 from service.contracts.base import Contract, Identifier, Name, RequestContract, Text
 
-CorpusFormat = Literal["txt", "jsonl", "parquet", "spgc"]
-ENDINGS: dict[str, CorpusFormat] = {
-    ".txt": "txt",
-    ".jsonl": "jsonl",
-    ".jsonl.gz": "jsonl",
-    ".jsonl.zst": "jsonl",
-    ".parquet": "parquet",
-}
+CorpusFormat = Literal["txt", "jsonl", "json", "parquet", "arrow", "spgc"]
+COMPRESSIONS = ("", ".gz", ".zst", ".xz")
+_PLAIN: tuple[CorpusFormat, ...] = ("txt", "jsonl", "json")
+ENDINGS: dict[str, CorpusFormat] = {f".{kind}{packed}": kind for kind in _PLAIN for packed in COMPRESSIONS}
+ENDINGS |= {".parquet": "parquet", ".arrow": "arrow"}
 BUILTINS: dict[str, str] = {"python-docs": "The language reference that ships inside Python (pydoc_data.topics)"}
+
+
+def known_ending(name: str) -> str | None:
+    """The ending by which a file is read, in small letters; None for other files."""
+    return next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
 
 
 # A hub name can be no path: the loader would read a local folder of that name.
@@ -35,11 +37,24 @@ class ReadingOptions(RequestContract):
         default="newline", description="spgc: how the words of a token file are joined"
     )
     text_field: Name = Field(
-        default="text", description="column or key that holds the text (.jsonl, .parquet, data set)"
+        default="text",
+        description="column or key that holds the text (.jsonl, .json, .parquet, .arrow, data set); nested: `a.b`",
+    )
+    skip_rows_without_text: bool = Field(
+        default=False, description="leave out rows whose text is missing or null, and count them; false: refuse them"
+    )
+    document_separator: Text | None = Field(
+        default=None, description=".txt: a document ends where this occurs, such as <|endoftext|>"
     )
     errors: Literal["strict", "replace"] = Field(
         default="strict", description="what to do with bytes that are not UTF-8"
     )
+
+    @model_validator(mode="after")
+    def _one_division(self) -> Self:
+        if self.document_separator is not None and self.documents != "file":
+            raise ValueError("give documents=paragraphs or a document_separator, not both")
+        return self
 
 
 class CorpusFields(ReadingOptions):
@@ -50,7 +65,7 @@ class CorpusFields(ReadingOptions):
     builtin: Literal["python-docs"] | None = None
     revision: Name | None = Field(default=None, description="data set: commit or tag")
     configuration: Name | None = Field(default=None, description="data set: configuration name")
-    split: Name = Field(default="train", description="data set: split")
+    split: Name = Field(default="train", description="data set, also a folder of several that was saved: split")
 
 
 class UploadFields(ReadingOptions):
@@ -88,6 +103,12 @@ class CorpusCounts(Contract):
     bytes: int = Field(description="UTF-8 bytes of all texts")
     sha256: str = Field(description="over every document's id and text, in reading order")
     replaced_documents: int = Field(default=0, description="documents in which bytes were replaced (errors=replace)")
+    longest_bytes: int = Field(default=0, description="UTF-8 bytes of the longest text")
+    rows_without_text: int = Field(default=0, description="rows that were left out (skip_rows_without_text)")
+    hidden_files: int = Field(
+        default=0, description="files that were left out as they, or their folder, are called `.…` or `__MACOSX`"
+    )
+    other_files: int = Field(default=0, description="files of the folder that were left out as they are no text of it")
 
 
 class Corpus(Contract):
@@ -101,5 +122,9 @@ class Corpus(Contract):
     bytes: int | None = None
     sha256: str | None = None
     replaced_documents: int | None = None
+    longest_bytes: int | None = None
+    rows_without_text: int | None = None
+    hidden_files: int | None = None
+    other_files: int | None = None
     error: dict[str, str] | None = None
     created_at: datetime

@@ -47,3 +47,15 @@ def parse_site(text: str, n_layers: int) -> Site:
     if not 0 <= layer < n_layers:
         raise InvalidInput(f"the model has {n_layers} blocks; a site names one outside", field="sites")
     return Site(layer, cast(HookName, match[2]))
+
+
+def distinct_sites(names: list[str], n_layers: int) -> list[str]:
+    """The first name of each site: in a model of n blocks `blocks.-1.…` and `blocks.{n - 1}.…` are the same one.
+
+    Raises:
+        InvalidInput: as `parse_site`.
+    """
+    named: dict[Site, str] = {}
+    for name in names:
+        named.setdefault(parse_site(name, n_layers), name)
+    return list(named.values())

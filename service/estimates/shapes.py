@@ -27,6 +27,7 @@ class ModelShape:
         attention: Σ over heads of their width, in each block.
         d_vocab: rows of the embedding.
         parameters: number of all parameters.
+        n_ctx: longest context; None where it depends on the training data.
     """
 
     d_model: int
@@ -34,6 +35,7 @@ class ModelShape:
     attention: tuple[int, ...]
     d_vocab: int
     parameters: int
+    n_ctx: int | None = None
 
     def forward_flops(self, tokens: float, context: int, depth: int | None = None) -> float:
         """FLOP: 2 per weight and token, and 2·context·width of causal attention per token and block."""
@@ -54,12 +56,14 @@ class SampleShape:
         chunks: largest number of chunks that the corpus has.
         rows: number of vectors at each site.
         text_bytes: bytes of text that are tokenised.
+        longest_bytes: bytes of the longest document.
         assumed: the assumptions, for people.
     """
 
     chunks: int
     rows: int
     text_bytes: float
+    longest_bytes: float
     assumed: list[str]
 
 
@@ -68,7 +72,7 @@ def gpt2_shape(config: Gpt2Config) -> ModelShape:
     d = config.d_model
     block = 4 * d * d + 2 * d * (config.d_mlp or 4 * d)
     layers, attention = (block,) * config.n_layers, (d,) * config.n_layers
-    return ModelShape(d, layers, attention, config.d_vocab, gpt2_size(config).total)
+    return ModelShape(d, layers, attention, config.d_vocab, gpt2_size(config).total, config.n_ctx)
 
 
 def training_shape(spec: TrainingSpec, d_vocab: int) -> ModelShape:
@@ -77,7 +81,7 @@ def training_shape(spec: TrainingSpec, d_vocab: int) -> ModelShape:
         model = spec.model
         config = Gpt2Config(model.n_layers, model.d_model, d_vocab=d_vocab, d_mlp=model.d_mlp)
         whole = gpt2_size(config).blocks + d_vocab * (2 * model.d_model + 1)  # the output map is not tied
-        return replace(gpt2_shape(config), parameters=whole)
+        return replace(gpt2_shape(config), parameters=whole, n_ctx=None)
     return _openelm_shape(spec.model, d_vocab)
 
 
@@ -89,7 +93,7 @@ def _openelm_shape(model: OpenELMModel, d_vocab: int) -> ModelShape:
         for queries, pairs, width in zip(*given, strict=True)
     )
     attention = tuple(heads * model.d_head for heads in model.query_heads)
-    return ModelShape(model.d_model, layers, attention, d_vocab, openelm_size(config).total)
+    return ModelShape(model.d_model, layers, attention, d_vocab, openelm_size(config).total, model.n_ctx)
 
 
 def run_tokens(spec: TrainingSpec) -> tuple[float, int]:
@@ -99,18 +103,27 @@ def run_tokens(spec: TrainingSpec) -> tuple[float, int]:
     return float(spec.batch * spec.model.n_ctx), spec.model.n_ctx
 
 
-def sample_shape(spec: ExtractionSpec, documents: int | None, text_bytes: int | None) -> SampleShape:
+def sample_shape(
+    spec: ExtractionSpec, documents: int | None, text_bytes: int | None, longest_bytes: int | None = None
+) -> SampleShape:
     """Chunks of a corpus of that size, and the bytes that are tokenised for them; None: the size is unknown."""
     per_document = None if spec.chunks_per_document == "all" else spec.chunks_per_document
-    chunks, read = spec.chunks, spec.chunks * spec.chunk_tokens * BYTES_PER_TOKEN
+    chunks, read, longest = spec.chunks, spec.chunks * spec.chunk_tokens * BYTES_PER_TOKEN, float(longest_bytes or 0)
     assumed = ["the corpus was not counted, so it is assumed to have as many chunks as the spec"]
     if documents is not None and text_bytes is not None:
         assumed = [f"{BYTES_PER_TOKEN:g} bytes of text are one token"]
         there = int(text_bytes / BYTES_PER_TOKEN / spec.chunk_tokens)
-        chunks = min(chunks, there if per_document is None else min(there, documents * per_document))
+        of_documents = there if per_document is None else min(there, documents * per_document)
+        chunks = min(chunks, of_documents)
+        if chunks < min(spec.chunks, there):
+            assumed.append(
+                f"{documents} documents give {chunks} chunks, as chunks_per_document is {per_document}; "
+                f'chunks_per_document: "all" gives about {min(there, spec.chunks)}'
+            )
         read = text_bytes * _tokenised_share(spec, documents, text_bytes)
+        longest = longest or text_bytes / max(1, documents)  # of a corpus that an earlier version counted
     rows = chunks * (spec.chunk_tokens if spec.position == "all" else 1)
-    return SampleShape(chunks, rows, read, assumed)
+    return SampleShape(chunks, rows, read, longest, assumed)
 
 
 def depth_of(sites: list[str], n_layers: int) -> int:

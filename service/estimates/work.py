@@ -15,6 +15,8 @@ from service.settings import MIB, Settings
 
 PROCESS_BYTES = 640 * MIB  # of an idle compute worker: torch, transformers, FAISS
 _ROW_NUMBERS = 32  # of 8 bytes, kept by a search for every row beside its encoding
+_TOKENISING_BYTES = 192 * MIB  # of the pieces of text that are tokenised at once
+_DOCUMENT_COPIES = 12  # bytes of memory for a byte of a document: its text, read and decoded, and its tokens
 _CHUNK_BYTES = 300  # of a chunk's ids, ends and Python objects, beside tokens and text
 _FORWARD_VECTORS = 24  # of d_model numbers: most that a token of a batch has within a block
 _TRAINING_VECTORS = 34  # the same, kept for the backward pass in every block
@@ -48,7 +50,7 @@ def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape
             "sample",
             {"tokenising": sample.text_bytes, "storing": sample.chunks * chunk},
             written_bytes=sample.chunks * chunk,
-            memory_bytes=PROCESS_BYTES + sample.chunks * chunk,
+            memory_bytes=PROCESS_BYTES + sample.chunks * chunk + tokenising_bytes(sample.longest_bytes),
         ),
         Work(
             "extract",
@@ -61,6 +63,11 @@ def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape
         ),
         Work("publish", {"storing": vectors}, memory_bytes=PROCESS_BYTES + weights + 2 * shard),
     ]
+
+
+def tokenising_bytes(longest_bytes: float) -> int:
+    """Memory for tokenising documents, the longest of so many bytes."""
+    return _TOKENISING_BYTES + ceil(_DOCUMENT_COPIES * longest_bytes)
 
 
 def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, settings: Settings) -> list[Work]:

@@ -13,7 +13,6 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import JobSpec
 from service.contracts.radius import RadiusSpec
 from service.contracts.run_models import RunModel, parse_run_model
-from service.contracts.sites import parse_site
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec, TrainingSpec
 from service.errors import InvalidInput, NotFound, TooLarge, UnsupportedModel
@@ -93,16 +92,11 @@ def _check_extraction(connection: sa.Connection, spec: ExtractionSpec, settings:
 
 
 def _check_model(spec: ExtractionSpec, settings: Settings) -> None:
-    """Check a model folder that is here: its configuration, and that it has the context and the sites of the spec."""
+    """Check the configuration of a model folder that is here."""
     try:
         folder = find_model_folder(spec.model, spec.revision, settings.models_root)
-        config = None if folder is None else folder.read_config()
-        if config is None:
-            return
-        if spec.chunk_tokens > config.n_ctx:
-            raise InvalidInput(f"the model's context is {config.n_ctx} tokens", field="chunk_tokens")
-        for site in spec.sites:
-            parse_site(site, config.n_layers)
+        if folder is not None:
+            folder.read_config()
     except UnsupportedModel as error:
         raise UnsupportedModel(error.detail, field=f"spec.{error.field}") from error
     except InvalidInput as error:
@@ -129,6 +123,7 @@ def _check_training(connection: sa.Connection, spec: TrainingSpec, prefix: str) 
 
 def _check_corpus(connection: sa.Connection, name: str, field: str) -> None:
     try:
+        corpora.hold(connection, name)
         corpus = corpora.find(connection, name)
     except NotFound as error:
         raise InvalidInput(error.detail, field=field) from error

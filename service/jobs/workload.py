@@ -15,6 +15,7 @@ from service.contracts.jobs import AnalysisSpec, JobSpec
 from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
 from service.contracts.run_models import parse_run_model
+from service.contracts.sites import distinct_sites
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import BYTES, EXPERIMENTS, OpenELMSpec, TrainingSpec
 from service.errors import InvalidInput, NotFound
@@ -28,7 +29,15 @@ from service.estimates.shapes import (
     sample_shape,
     training_shape,
 )
-from service.estimates.work import PROCESS_BYTES, SetShape, energy_work, extraction_work, radius_work, training_work
+from service.estimates.work import (
+    PROCESS_BYTES,
+    SetShape,
+    energy_work,
+    extraction_work,
+    radius_work,
+    tokenising_bytes,
+    training_work,
+)
 from service.settings import Settings
 from service.theory.transformer_size import GPT2, Gpt2Config
 
@@ -81,7 +90,7 @@ class WorkloadModel:
 
     def _of_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Workload:
         corpus = corpora.find(connection, spec.corpus)
-        sample = sample_shape(spec, corpus.documents, corpus.bytes)
+        sample = sample_shape(spec, corpus.documents, corpus.bytes, corpus.longest_bytes)
         workload = Workload(notes=list(sample.assumed), rows=sample.rows, certain=corpus.documents is not None)
         model = self._model(connection, spec.model)
         if model is None:
@@ -89,7 +98,10 @@ class WorkloadModel:
             workload.notes.append("the model's sizes are not known here; what depends on them is left out")
             workload.stages = [Work("sample", {"tokenising": sample.text_bytes})]
             return workload
+        if model.n_ctx is not None and spec.chunk_tokens > model.n_ctx:
+            raise InvalidInput(f"the model's context is {model.n_ctx} tokens", field="spec.chunk_tokens")
         try:
+            spec = spec.model_copy(update={"sites": distinct_sites(spec.sites, len(model.layers))})
             works = extraction_work(spec, sample, model, self.settings)
         except InvalidInput as error:
             raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
@@ -137,8 +149,10 @@ class WorkloadModel:
     def _prepare(self, connection: sa.Connection, spec: TrainingSpec) -> Work:
         if not isinstance(spec, OpenELMSpec):
             return Work("prepare", memory_bytes=PROCESS_BYTES)
-        text = corpora.find(connection, spec.data.corpus).bytes or 0
-        return Work("prepare", {"tokenising": float(text)}, written_bytes=text, memory_bytes=PROCESS_BYTES)
+        corpus = corpora.find(connection, spec.data.corpus)
+        text = corpus.bytes or 0
+        memory = PROCESS_BYTES + tokenising_bytes(corpus.longest_bytes or 0)
+        return Work("prepare", {"tokenising": float(text)}, written_bytes=text, memory_bytes=memory)
 
     def _vocabulary(self, spec: TrainingSpec) -> int:
         if not isinstance(spec, OpenELMSpec):

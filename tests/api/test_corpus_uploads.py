@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from service.contracts.corpora import ENDINGS
 from service.settings import Settings
 from tests.api.support import CANARY, fields_of, files_below, problem_of
 
@@ -36,7 +37,7 @@ def kept(settings: Settings) -> list[str]:
     return files_below(settings.data_dir / "uploads")
 
 
-@pytest.mark.parametrize("ending", [".txt", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet"])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_a_file_is_kept_byte_by_byte_under_the_servers_name(api: TestClient, settings: Settings, ending: str):
     content = bytes(range(256)) * 100
     response = upload(api, f"theirs{ending}", content, name="mine")
@@ -59,7 +60,9 @@ def test_the_clients_file_name_never_touches_a_path(refusing: TestClient, refusi
     assert added == {f"data/uploads/{response.json()['id']}.txt"}
 
 
-@pytest.mark.parametrize("name", ["a.exe", "a", "txt", "a.txt.exe", "a.json", "a.pkl", "a.txt ", "a.jsonl.bz2", CANARY])
+@pytest.mark.parametrize(
+    "name", ["a.exe", "a", "txt", "a.txt.exe", "a.json5", "a.pkl", "a.txt ", "a.jsonl.bz2", CANARY]
+)
 def test_an_unknown_ending_is_refused_and_not_kept(refusing: TestClient, refusing_settings: Settings, name: str):
     before = kept(refusing_settings)
     response = upload(refusing, name)
@@ -76,7 +79,22 @@ def test_options_go_with_the_file(api: TestClient):
     assert (source["path"], source["dataset"], source["builtin"]) == (None, None, None)
 
 
+def test_switches_and_separators_go_with_the_file_and_endings_in_any_case(api: TestClient):
+    form = {"skip_rows_without_text": "true", "document_separator": "<|endoftext|>"}
+    source = upload(api, "A.TXT", **form).json()["source"]
+    assert source["upload"].endswith(".txt")
+    assert (source["skip_rows_without_text"], source["document_separator"]) == (True, "<|endoftext|>")
+    assert upload(api, skip_rows_without_text="false").json()["source"]["skip_rows_without_text"] is False
+
+
+def test_an_empty_file_is_refused_and_not_kept(api: TestClient, settings: Settings):
+    assert fields_of(problem_of(upload(api, "a.txt", b""), 422, "invalid_input")) == ["file"]
+    assert kept(settings) == []
+
+
 WRONG = {
+    "skip_rows_without_text": {"skip_rows_without_text": "yes"},
+    "two divisions": {"documents": "paragraphs", "document_separator": "x"},
     "name": {"name": "../x"},
     "documents": {"documents": CANARY},
     "errors": {"errors": "ignore"},

@@ -185,3 +185,52 @@ def test_a_device_that_was_never_measured_is_asked_to_be(settings: Settings, cou
         found = ask(client, "extraction", MEDIUM)
     assert found["calibration"] is None
     assert any("being measured" in note for note in found["notes"])
+
+
+def test_the_memory_of_tokenising_grows_with_the_longest_document(api: TestClient, counted: Catalog):
+    def sample_bytes(longest: int) -> int:
+        counts = CorpusCounts(documents=10, bytes=10**9, sha256="0" * 64, longest_bytes=longest)
+        with counted.begin() as connection:
+            corpora.record_counts(connection, "python-docs", counts)
+        return next(s for s in ask(api, "extraction", MEDIUM)["stages"] if s["stage"] == "sample")["memory_bytes"]
+
+    small, large = sample_bytes(10**6), sample_bytes(200 * 10**6)
+    assert 8 * 199 * 10**6 < large - small < 16 * 199 * 10**6
+    live(counted, memory_bytes=2 * GIB)
+    assert not ask(api, "extraction", MEDIUM)["fits"]
+    problem_of(submit(api, "extraction", MEDIUM), 422, "does_not_fit")
+
+
+def test_the_estimate_says_what_limits_the_chunks(api: TestClient, counted: Catalog):
+    with counted.begin() as connection:
+        corpora.record_counts(connection, "python-docs", CorpusCounts(documents=2, bytes=10**6, sha256="0" * 64))
+    notes = ask(api, "extraction", MEDIUM | {"chunks_per_document": 1})["notes"]
+    assert any(
+        "2 documents give 2 chunks" in note and 'chunks_per_document: "all" gives about 976' in note for note in notes
+    )
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/estimate"])
+def test_chunks_beyond_the_models_context_are_refused_at_once(api: TestClient, settings: Settings, path: str):
+    folder = settings.models_root / "tiny"
+    folder.mkdir()
+    config = {"model_type": "gpt2", "n_layer": 2, "n_embd": 32, "n_positions": 64, "vocab_size": 512}
+    (folder / "config.json").write_text(json.dumps(config))
+    for model, longest in (("tiny", 64), ("openai-community/gpt2", 1024)):
+        for tokens, status in ((longest, {200, 202}), (longest + 1, {422})):
+            body = {"kind": "extraction", "spec": MEDIUM | {"model": model, "chunk_tokens": tokens}}
+            response = api.post(path, json=body)
+            assert response.status_code in status, response.text
+        problem = problem_of(response, 422, "invalid_input")
+        assert problem["errors"] == [
+            {"field": "spec.chunk_tokens", "message": f"the model's context is {longest} tokens"}
+        ]
+
+
+def test_two_names_of_one_site_are_one_site(api: TestClient, counted: Catalog):
+    def written(*sites: str) -> int:
+        return ask(api, "analysis", MEDIUM | {"sites": list(sites)})["written_bytes"]
+
+    one = written("blocks.-1.hook_resid_post")
+    assert written("blocks.-1.hook_resid_post", "blocks.23.hook_resid_post") == one
+    assert written("blocks.-1.hook_resid_post", "blocks.22.hook_resid_post") > one

@@ -10,7 +10,7 @@ import pytest
 from service.contracts.corpora import CorpusCounts, CorpusSource
 from service.settings import Settings
 from workers.corpora.documents import Document
-from workers.corpora.sources import count_documents, read_documents
+from workers.corpora.sources import count_corpus, read_documents
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Shelf:
         return [(document.id, document.text) for document in self.read(path, **source)]
 
     def count(self, path: str | None = ".", **source) -> CorpusCounts:
-        return count_documents(read_documents(CorpusSource(path=path, **source), self.settings))
+        return count_corpus(CorpusSource(path=path, **source), self.settings)
 
 
 @pytest.fixture

@@ -34,10 +34,11 @@ def test_names_are_those_below_the_folder(shelf: Shelf):
 
 
 def test_files_of_other_kinds_are_ignored(shelf: Shelf):
-    for name in ("a.txt", "b.pdf", "c.csv", "README", "d.txt.gz", "e.json"):
+    for name in ("a.txt", "b.pdf", "c.csv", "README", "d.txt.bz2", "e.json", "f.gz"):
         shelf.put(name)
     (shelf.settings.corpora_root / "folder.txt").mkdir()
     assert names(shelf) == ["a.txt"]
+    assert shelf.count().other_files == 6
 
 
 def test_a_format_chooses_among_the_files_of_a_folder(shelf: Shelf):

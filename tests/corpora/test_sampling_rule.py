@@ -41,7 +41,7 @@ def test_documents_read_tokenized_and_too_short_are_counted():
     documents = [Document(str(length), "x" * length) for length in (0, 1, 2, 3, 4, 5)]
     sample = draw_sample(documents, by_character, SamplingRule(3, MANY, 1, 0))
     assert (sample.documents_read, sample.documents_tokenized, sample.documents_too_short) == (6, 6, 3)
-    assert draw_sample([], by_character, SamplingRule(3, 5, 1, 0)) == Sample([], 0, 0, 0)
+    assert draw_sample([], by_character, SamplingRule(3, 5, 1, 0)) == Sample([], 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("per_document", [1, 2, 3, 5, 100, None])

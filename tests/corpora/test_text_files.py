@@ -42,11 +42,13 @@ def test_spgc_words_are_joined_by_newlines_or_by_spaces(shelf: Shelf):
     assert shelf.pairs("PG1_tokens.txt", **SPGC, join="space") == [("PG1_tokens.txt", "the quick fox")]
 
 
-def test_a_folder_of_spgc_holds_its_text_files_only(shelf: Shelf):
+def test_of_a_folder_of_spgc_only_token_files_are_read(shelf: Shelf):
     shelf.put("pg/PG2_tokens.txt", "b\n")
     shelf.put("pg/PG1_tokens.txt", "a\n")
     shelf.put("pg/metadata.jsonl", "{}\n")
+    shelf.put("pg/PG1_raw.txt", "The whole book, which would be a second copy.")
     assert [name for name, _ in shelf.pairs("pg", **SPGC)] == ["PG1_tokens.txt", "PG2_tokens.txt"]
+    assert shelf.count("pg", **SPGC).other_files == 2
 
 
 def test_an_empty_file_has_no_text(shelf: Shelf):
@@ -92,8 +94,8 @@ def test_bytes_that_are_not_utf8_are_refused_by_name_and_offset_in_the_file(
 
 @pytest.mark.parametrize("source", [{}, SPGC, SPGC | {"join": "space"}, PARAGRAPHS])
 def test_replacing_is_recorded(shelf: Shelf, source: dict):
-    shelf.put("a.txt", b"good")
-    shelf.put("b.txt", b"b\xffd")
+    shelf.put("a_tokens.txt", b"good")
+    shelf.put("b_tokens.txt", b"b\xffd")
     documents = shelf.read(errors="replace", **source)
     assert [(document.text, document.replaced) for document in documents] == [("good", False), ("b\ufffdd", True)]
     assert shelf.count(errors="replace", **source).replaced_documents == 1

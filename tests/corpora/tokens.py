@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pydoc_data.topics import topics
@@ -53,7 +53,7 @@ class Counting:
     def __init__(self, tokenize: Tokenize) -> None:
         self.tokenize, self.texts = tokenize, 0
 
-    def __call__(self, texts: list[str]) -> Sequence[Encoding]:
+    def __call__(self, texts: list[str]) -> Iterable[Encoding]:
         self.texts += len(texts)
         return self.tokenize(texts)
 

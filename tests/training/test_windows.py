@@ -25,7 +25,7 @@ from workers.flows.training.segments import prepare_run
 from workers.flows.training.sweep import prepare_sweep
 from workers.training.data import spread_starts
 from workers.training.loop import Trainer, TrainingConfig
-from workers.training.tokenising import in_groups, token_arrays
+from workers.training.tokenising import token_arrays
 from workers.training.windows import WindowTask, prepare_windows
 
 CPU = torch.device("cpu")
@@ -59,20 +59,12 @@ def test_a_validation_loss_is_of_the_same_windows_however_they_are_batched(tmp_p
     assert found[1:] == [pytest.approx(found[0], rel=1e-6)] * 3
 
 
-def test_documents_are_grouped_by_their_bytes():
-    texts = ["a" * 3, "é" * 2, "b" * 2, "c" * 50, "d", "e" * 9]
-    assert list(in_groups(texts, 10)) == [["aaa", "éé", "bb"], ["c" * 50], ["d", "e" * 9]]
-    assert list(in_groups([], 10)) == []
-
-
-def test_tokens_do_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch):
+def test_each_document_ends_with_the_end_token():
     tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1, "<|endoftext|>": 2, "?": 3}, unk_token="?"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    texts = ["a b", "b", "a " * 50, "x"]
-    whole = [part.tolist() for part in token_arrays(texts, tokenizer)]
-    assert whole == [[0, 1, 2], [1, 2], [0] * 50 + [2], [3, 2]]
-    monkeypatch.setattr("workers.training.tokenising.in_groups", lambda texts: in_groups(texts, 4))
-    assert [part.tolist() for part in token_arrays(texts, tokenizer)] == whole
+    texts = ["a b", "b", "a " * 50, "", "x"]
+    found = [part.tolist() for part in token_arrays(texts, tokenizer)]
+    assert found == [[0, 1, 2], [1, 2], [0] * 50 + [2], [2], [3, 2]]
 
 
 def sparse_tokenizer(far: int) -> Tokenizer:

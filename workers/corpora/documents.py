@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from service.errors import InvalidInput, TooLarge
 
@@ -19,12 +18,32 @@ class Document:
     replaced: bool = False
 
 
+@dataclass
+class LeftOut:
+    """What a reading of a corpus has left out so far, see `CorpusCounts`."""
+
+    rows_without_text: int = 0
+    hidden_files: int = 0
+    other_files: int = 0
+
+
 @dataclass(frozen=True)
 class Decoding:
-    """Decodes bytes as UTF-8: `strict` refuses invalid bytes, `replace` replaces them and records it."""
+    """How the bytes of files become documents, and the limits of both.
+
+    Attributes:
+        errors: `strict` refuses bytes that are not UTF-8, `replace` replaces them and records it.
+        max_bytes: longest document.
+        max_expansion: largest text of a compressed file, as a multiple of the file.
+        skip_rows_without_text: leave out and count rows without text, instead of refusing them.
+        left_out: where they are counted.
+    """
 
     errors: str = "strict"
     max_bytes: int = 256 * 2**20
+    max_expansion: int = 200
+    skip_rows_without_text: bool = False
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def document(self, document_id: str, raw: bytes, *, offset: int = 0, mark: bool = True) -> Document:
         """Decode `raw`, which starts at byte `offset` of its file; a byte-order mark there is dropped if `mark`.
@@ -54,10 +73,11 @@ class Decoding:
             raise InvalidInput(f"{document_id!a} has a lone surrogate; errors=replace accepts it") from error
         return Document(document_id, text)
 
-    def read_file(self, path: Path, name: str) -> bytes:
-        """The bytes of a file of one or several documents; its size is checked before it is read."""
-        self.check_size(name, path.stat().st_size)
-        return path.read_bytes()
+    def no_text(self, detail: str) -> None:
+        """Count a row that has no text; raises `InvalidInput` with the detail unless such rows are left out."""
+        if not self.skip_rows_without_text:
+            raise InvalidInput(f"{detail}; skip_rows_without_text=true leaves such rows out", field="text_field")
+        self.left_out.rows_without_text += 1
 
     def check_size(self, document_id: str, size: int) -> None:
         """Raise `TooLarge` for a document longer than `max_bytes`."""

@@ -14,28 +14,29 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from service.errors import TooLarge
 from workers.corpora.documents import Document
 
 Array = np.ndarray
 CHUNK_RULE = "consecutive chunks from a document's start; a shorter rest is dropped"
 _BATCH_DOCUMENTS = 64
-_BATCH_CHARACTERS = 4_000_000
+_BATCH_CHARACTERS = 4_000_000  # tokenised in smaller parts
 
 
 class Encoding(Protocol):
-    """Tokens of one text and the characters each came from (what the `tokenizers` library returns)."""
+    """Tokens of one text, and the first character and the end of each, as sequences or as arrays."""
 
     @property
-    def ids(self) -> Sequence[int]: ...
+    def ids(self) -> Any: ...
     @property
-    def offsets(self) -> Sequence[tuple[int, int]]: ...
+    def offsets(self) -> Any: ...
 
 
-Tokenize = Callable[[list[str]], Sequence[Encoding]]
+Tokenize = Callable[[list[str]], Iterable[Encoding]]
 
 
 @dataclass(frozen=True, order=True)
@@ -52,12 +53,18 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Sample:
-    """The sampled chunks in the order of their keys, and counts of the documents."""
+    """The sampled chunks in the order of their keys, and counts of the documents.
+
+    Attributes:
+        chunks_seen: all chunks of the tokenised documents. Where fewer chunks were sampled than wanted, these are all
+            chunks of the corpus.
+    """
 
     chunks: list[Chunk]
     documents_read: int
     documents_tokenized: int
     documents_too_short: int
+    chunks_seen: int
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,19 @@ def draw_sample(
 
     At most `rule.chunks` chunks are held. A document whose smallest possible key is above the largest key held is not
     tokenised: of N documents about chunks · (1 + log(N / chunks)) are tokenised when each gives one chunk.
+
+    Raises:
+        TooLarge: a document takes too much memory to tokenise; the message names it.
     """
     kept: list[tuple[int, str, int, Chunk]] = []  # a heap of negated keys, the largest key on top
-    seen = tokenized = short = 0
+    seen = tokenized = short = there = 0
     for batch in _batches(iter(documents)):
         seen += len(batch)
         wanted = [document for document in batch if _may_enter(document, kept, rule)]
-        for document, encoding in zip(wanted, tokenize([document.text for document in wanted]), strict=True):
+        for document, encoding in _encoded(wanted, tokenize):
             tokenized += 1
             short += len(encoding.ids) < rule.chunk_tokens
+            there += len(encoding.ids) // rule.chunk_tokens
             for chunk in _chunks(document, encoding, rule):
                 entry = (-chunk.key, chunk.document, chunk.index, chunk)
                 if len(kept) < rule.chunks:
@@ -93,7 +104,16 @@ def draw_sample(
                 elif entry > kept[0]:
                     heapq.heapreplace(kept, entry)
         tick(seen)
-    return Sample(sorted(entry[-1] for entry in kept), seen, tokenized, short)
+    return Sample(sorted(entry[-1] for entry in kept), seen, tokenized, short, there)
+
+
+def _encoded(documents: list[Document], tokenize: Tokenize) -> Iterator[tuple[Document, Encoding]]:
+    encodings = iter(tokenize([document.text for document in documents]))
+    for document in documents:
+        try:
+            yield document, next(encodings)
+        except TooLarge as error:
+            raise TooLarge(f"document {document.id!a}: {error.detail}") from error
 
 
 def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
@@ -128,7 +148,7 @@ def _chunks(document: Document, encoding: Encoding, rule: SamplingRule) -> Itera
     offsets = encoding.offsets if count else ()
     for rank, index in enumerate(order):
         first, last = index * rule.chunk_tokens, (index + 1) * rule.chunk_tokens - 1
-        start, end = offsets[first][0], offsets[last][1]
+        start, end = int(offsets[first][0]), int(offsets[last][1])
         yield Chunk(
             key=_hash(rule.seed, document.id, rank),
             document=document.id,

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from workers.corpora.compression import read_whole
 from workers.corpora.documents import Decoding, Document
 
 Join = Literal["newline", "space"]
@@ -22,6 +23,11 @@ def spgc_order(name: str) -> tuple[bool, int, str]:
     """The sort key of a file name: the number of the book, PG2 before PG10; other names follow in their own order."""
     found = _BOOK.search(name)
     return found is None, int(found[1]) if found else 0, name
+
+
+def is_book(name: str) -> bool:
+    """Whether a file is called as the corpus calls its token files, whatever its number."""
+    return name.endswith("_tokens.txt")
 
 
 def read_spgc(path: Path, name: str, decoding: Decoding, *, join: Join = "newline") -> Iterator[Document]:
@@ -35,7 +41,7 @@ def read_spgc(path: Path, name: str, decoding: Decoding, *, join: Join = "newlin
         InvalidInput: the file is not UTF-8; the message names the file and the byte.
         TooLarge: the file is longer than `decoding.max_bytes`.
     """
-    document = decoding.document(name, decoding.read_file(path, name))
+    document = decoding.document(name, read_whole(path, name, decoding))
     if join == "newline":
         yield document
     else:  # bytes are split at ASCII white space only, and faster than text

@@ -12,6 +12,7 @@ from service.contracts.sites import parse_site
 from service.errors import Conflict, InvalidInput
 from service.settings import Settings
 from workers.activations.extraction import extract
+from workers.corpora.tokenising import TextTokenizer
 from workers.devices.device import choose_device, default_batch_tokens
 from workers.models.interface import HookedModel
 from workers.models.loading import LoadedModel
@@ -44,7 +45,9 @@ def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[
     if of_tokenizer is not None and loaded.identity["tokenizer_sha256"] != of_tokenizer:
         raise Conflict("the model's tokenizer has changed since the set was extracted", field="texts")
     position = spec.position if isinstance(spec.position, int) else "last"
-    sequences = [_encode(loaded, text, position) for text in texts]
+    tokenizer = TextTokenizer(loaded.tokenizer, settings.tokenising_memory_bytes)
+    sequences = [encode_tokens(tokenizer, text, position, loaded.model.sizes.n_ctx) for text in texts]
+    _check_ids(sequences, loaded)
     site = parse_site(stored.manifest["site"], loaded.model.sizes.n_layers)
     found = extract(loaded.model, sequences, [site], position, default_batch_tokens(device))
     vectors = found.vectors[site].astype(np.float64)
@@ -53,14 +56,31 @@ def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[
     return vectors, [len(sequence) for sequence in sequences]
 
 
-def _encode(loaded: LoadedModel[HookedModel], text: str, position: int | str) -> Array:
-    tokens = loaded.tokenizer.encode(text, add_special_tokens=False).ids
-    most = loaded.model.sizes.n_ctx
+def encode_tokens(tokenizer: TextTokenizer, text: str, position: int | str, most: int) -> Array:
+    """(n,) int64 tokens of a text; a text that is too long is tokenised only as far as that is known.
+
+    Args:
+        position: the least length is one more, where it is a number.
+        most: largest number of tokens.
+
+    Raises:
+        InvalidInput: the text is too short or too long.
+    """
+    tokens, count, whole = list[Array](), 0, False
+    for ids, is_last in tokenizer.encode_ids([text]):
+        tokens.append(ids)
+        count, whole = count + len(ids), is_last
+        if count > most:
+            break
     least = position + 1 if isinstance(position, int) else 1
-    if not least <= len(tokens) <= most:
-        raise InvalidInput(f"a text must have {least} to {most} tokens; one has {len(tokens)}", field="texts")
+    if not least <= count <= most:
+        found = f"{count}" if whole else f"{count} or more"
+        raise InvalidInput(f"a text must have {least} to {most} tokens; one has {found}", field="texts")
+    return np.concatenate(tokens).astype(np.int64)
+
+
+def _check_ids(sequences: list[Array], loaded: LoadedModel[HookedModel]) -> None:
     try:
-        check_ids(max(tokens), loaded.model.sizes.d_vocab, loaded.tokenizer)
+        check_ids(max(int(ids.max()) for ids in sequences), loaded.model.sizes.d_vocab, loaded.tokenizer)
     except InvalidInput as error:
         raise InvalidInput(error.detail, field="texts") from error
-    return np.asarray(tokens, dtype=np.int64)

@@ -9,11 +9,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from service.errors import InvalidInput
-from service.settings import MIB
+from workers.corpora.tokenising import TOKENISING_BYTES, TextTokenizer
 from workers.models.tokenizer import embeddings_needed
 
 Array = np.ndarray
-_TOGETHER = 8 * MIB  # of text tokenised at once: the tokenizer's result takes forty times that
 _MOST_ROWS = 2**24  # of an embedding: fifty times the largest vocabulary; one stray id would fill the memory
 _END = "<|endoftext|>"
 _BYTE_END = 0  # for the byte vocabulary
@@ -41,27 +40,18 @@ def vocabulary_rows(tokenizer: Tokenizer | None) -> int:
     return rows
 
 
-def token_arrays(texts: Iterable[str], tokenizer: Tokenizer | None) -> Iterator[Array]:
-    """The tokens of each document, followed by the end-of-document token."""
+def token_arrays(
+    texts: Iterable[str], tokenizer: Tokenizer | None, memory_bytes: int = TOKENISING_BYTES
+) -> Iterator[Array]:
+    """The tokens of each document, in one or more arrays, followed by the end-of-document token.
+
+    Raises:
+        TooLarge: tokenising a document that cannot be cut would take more than `memory_bytes`.
+    """
     if tokenizer is None:
         for text in texts:
             yield np.frombuffer(text.encode() + bytes([_BYTE_END]), dtype=np.uint8)
         return
     end = tokenizer.token_to_id(_END)
-    for group in in_groups(texts):
-        for encoding in tokenizer.encode_batch_fast(group, add_special_tokens=False):
-            yield np.asarray([*encoding.ids, *([] if end is None else [end])])
-
-
-def in_groups(texts: Iterable[str], most: int = _TOGETHER) -> Iterator[list[str]]:
-    """Texts in groups of at most `most` bytes; one that is longer is a group of its own."""
-    group, size = list[str](), 0
-    for text in texts:
-        added = len(text.encode())
-        if group and size + added > most:
-            yield group
-            group, size = [], 0
-        group.append(text)
-        size += added
-    if group:
-        yield group
+    for ids, is_last in TextTokenizer(tokenizer, memory_bytes).encode_ids(texts):
+        yield np.append(ids, np.int32(end)) if is_last and end is not None else ids

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from service.artifacts.atomic import atomic_path, sha256_file, write_bytes
 from service.contracts.training import OpenELMSpec, TokenData
 from service.errors import InvalidInput
+from workers.corpora.tokenising import TOKENISING_BYTES
 from workers.models.openelm import OpenELM
 from workers.models.openelm_config import OpenELMConfig
 from workers.training.cross_entropy import linear_cross_entropy
@@ -43,6 +44,7 @@ def prepare_windows(
     folder: Path,
     source: dict[str, Any],
     tick: Tick = no_tick,
+    memory_bytes: int = TOKENISING_BYTES,
     *,
     tokenizer_sha256: dict[str, str] | None = None,
 ) -> None:
@@ -50,16 +52,18 @@ def prepare_windows(
 
     Args:
         source: where the texts come from and how they are read; written to the note beside the array.
+        memory_bytes: most memory for tokenising a document that cannot be cut.
         tokenizer_sha256: of the tokenizer's files; a model that the run keeps is used with no other.
 
     Raises:
         InvalidInput: the tokenizer has an id beyond every vocabulary.
+        TooLarge: tokenising would take more than `memory_bytes`.
     """
     d_vocab = vocabulary_rows(tokenizer)
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
     end = end_of_document(tokenizer)
     with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
-        for part in token_arrays(without_repeats(texts) if data.deduplicate else texts, tokenizer):
+        for part in token_arrays(without_repeats(texts) if data.deduplicate else texts, tokenizer, memory_bytes):
             tick()
             count += len(part)
             file.write(part.astype(dtype).tobytes())

@@ -15,7 +15,7 @@ from workers.flows.radius.job import measure
 def analysis(run: JobRun, spec: AnalysisSpec) -> None:
     """An extraction, then the radius of each of its sets, then their energies."""
     reports = sum(part is not None for part in (spec.radius, spec.energy))
-    sets = extract(run, spec, measured_rows=reports * len(spec.sites))
+    sets = extract(run, spec, reports=reports)
     if spec.radius is not None:
         for position, set_id in enumerate(sets):
             measure(run, _radius_of(set_id, spec.radius), position=position)

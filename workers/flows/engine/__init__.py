@@ -6,5 +6,6 @@ waiting.py      one thread that polls for all workflows that wait
 segments.py     kinds of segments with typed arguments and results; the registry that `@runs` fills
 execution.py    the one workflow of every segment, on a compute worker
 ownership.py    owner and fencing token of a segment: progress, check, record
+memory.py       freed memory is returned to the operating system
 retention.py    a prepared value kept between two segments of a worker
 """

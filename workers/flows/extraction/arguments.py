@@ -17,12 +17,20 @@ class Sampled(SegmentModel):
 
     Attributes:
         reused: finished activation sets of this very sample, now results of the job; None where it has to be extracted.
+        sites: the sites of the spec, each under one name.
+        documents: how many documents the chunks are of.
+        chunks_there: all chunks of the corpus, where fewer were sampled than wanted.
+        special_tokens: tokens of the chunks that are special ones, spelt in the text.
     """
 
     chunks: int
     rows: int
     shards: int
     reused: list[str] | None
+    sites: list[str] | None = None  # None of all these: recorded by an earlier version
+    documents: int | None = None
+    chunks_there: int | None = None
+    special_tokens: int = 0
 
 
 class ShardArguments(SegmentModel):

@@ -6,7 +6,6 @@ from dbos import DBOS, PortableWorkflowError
 
 from service.artifacts.manifest import digest_of
 from service.artifacts.model_folders import find_model_folder
-from service.contracts.base import Notice
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.run_models import parse_run_model
 from service.errors import RadiusError
@@ -21,29 +20,34 @@ from workers.flows.extraction.arguments import (
     ShardArguments,
     extraction_part,
 )
+from workers.flows.extraction.notices import notices
 from workers.models.hub import find_commit
 
 
 @job("extraction")
 def extraction(run: JobRun, spec: ExtractionSpec) -> None:
     """Chunks of a corpus → activation sets."""
-    extract(run, spec, measured_rows=0)
+    extract(run, spec)
 
 
-def extract(run: JobRun, spec: ExtractionSpec, measured_rows: int) -> list[str]:
+def extract(run: JobRun, spec: ExtractionSpec, *, reports: int = 0) -> list[str]:
     """Sample, extract and publish; returns the ids of the activation sets, one per site.
 
     Where finished sets of this very sample exist, the sample segment has made them results of the job.
 
     Args:
-        measured_rows: how often each row of a set is measured afterwards, for the job's progress.
+        reports: how many reports of each set follow, for the job's progress.
     """
     spec = _at_commit(extraction_part(spec))
     sample = run.run(SAMPLE, "sample", SampleArguments(spec=spec))
-    total = sample.chunks + measured_rows * sample.rows
+    warnings = notices(spec, sample)
+    if sample.sites is not None:
+        spec = spec.model_copy(update={"sites": sample.sites})
+    measured = reports * len(spec.sites) * sample.rows
+    total = sample.chunks + measured
     if sample.reused is not None:
-        total = measured_rows * sample.rows or sample.chunks
-    set_total(run.job_id, total, "rows", [notice.model_dump() for notice in _fewer_chunks(spec.chunks, sample.chunks)])
+        total = measured or sample.chunks
+    set_total(run.job_id, total, "rows", [notice.model_dump() for notice in warnings])
     if sample.reused is not None:
         return sample.reused
     shards = [
@@ -71,10 +75,3 @@ def _find_commit(model: str, revision: str | None) -> str | None:
         return find_commit(model, revision) if here is None else None
     except RadiusError as error:  # in the form that a replay finds again
         raise PortableWorkflowError(error.detail, error.code, data={**error.as_dict()}) from error
-
-
-def _fewer_chunks(requested: int, found: int) -> list[Notice]:
-    if found >= requested:
-        return []
-    message = f"{requested} chunks were asked for; the corpus gives {found}"
-    return [Notice(code="fewer_chunks", message=message)]

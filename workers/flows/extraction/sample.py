@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from service.artifacts.activation_set import rows_name, save_chunks
 from service.artifacts.atomic import sha256_file, write_bytes
@@ -18,11 +18,13 @@ from service.catalog import corpora, jobs
 from service.contracts.base import Notice
 from service.contracts.corpora import Corpus
 from service.contracts.extraction import ExtractionSpec
-from service.contracts.sites import Site, parse_site
+from service.contracts.sites import Site, distinct_sites, parse_site
 from service.errors import CorruptArtifact, InvalidInput
 from workers.corpora.documents import Document
 from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
 from workers.corpora.sources import read_documents
+from workers.corpora.tokenising import TextTokenizer
+from workers.flows.engine.memory import memory_returned
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
 from workers.flows.extraction.arguments import SAMPLE, SampleArguments, Sampled
@@ -39,13 +41,26 @@ SAMPLE_NOTE = "sample.json"
 def sample_chunks(arguments: SampleArguments, owner: SegmentOwner) -> Sampled:
     """Draw the sample and stage it, or make finished sets of the same sample the job's results."""
     spec, folder = arguments.spec, owner.runtime.staging(owner.job_id)
+    model = open_checked(spec, owner.runtime)
+    check_against(spec, model.sizes)
+    spec = spec.model_copy(update={"sites": distinct_sites(spec.sites, model.sizes.n_layers)})
     if not (folder / SAMPLE_NOTE).exists():
-        _stage_sample(spec, folder, owner)
+        with memory_returned():
+            _stage_sample(spec, folder, model, owner)
     note = read_sample_note(folder)
     reused = use_finished(spec, note, owner)
     if reused is not None:
         shutil.rmtree(folder, ignore_errors=True)
-    return Sampled(chunks=note["chunks"], rows=note["rows"], shards=note["shards"], reused=reused)
+    return Sampled(
+        chunks=note["chunks"],
+        rows=note["rows"],
+        shards=note["shards"],
+        reused=reused,
+        sites=spec.sites,
+        documents=note["documents_sampled"],
+        chunks_there=note.get("chunks_there"),  # an earlier version's note has none
+        special_tokens=note.get("special_tokens", 0),
+    )
 
 
 def check_against(spec: ExtractionSpec, sizes: ModelSizes) -> list[Site]:
@@ -63,16 +78,16 @@ def read_sample_note(folder: Path) -> dict[str, Any]:
         raise CorruptArtifact("the unpublished sample of the extraction is missing") from error
 
 
-def _stage_sample(spec: ExtractionSpec, folder: Path, owner: SegmentOwner) -> None:
+def _stage_sample(spec: ExtractionSpec, folder: Path, model: CheckedModel, owner: SegmentOwner) -> None:
     current = owner.runtime
-    model = open_checked(spec, current)
-    check_against(spec, model.sizes)
     corpus = current.read(lambda connection: corpora.find(connection, spec.corpus))
     sample = _draw(spec, read_documents(corpus.source, current.settings), model.tokenizer, owner)
     check_ids(max(int(chunk.tokens.max()) for chunk in sample.chunks), model.sizes.d_vocab, model.tokenizer)
     shards = _write_chunks(sample.chunks, folder, current.settings.shard_tokens // spec.chunk_tokens or 1)
+    note = _describe(spec, sample, corpus, folder, shards)
+    special = _special_tokens(sample.chunks, model.tokenizer)
     _warn_of_names(model, owner)
-    write_bytes(folder / SAMPLE_NOTE, canonical_json(_describe(spec, sample, corpus, folder, shards)))
+    write_bytes(folder / SAMPLE_NOTE, canonical_json(note | {"special_tokens": special}))
 
 
 def _warn_of_names(model: CheckedModel, owner: SegmentOwner) -> None:
@@ -92,6 +107,7 @@ def _describe(spec: ExtractionSpec, sample: Sample, corpus: Corpus, folder: Path
         "documents_tokenized": sample.documents_tokenized,
         "documents_too_short": sample.documents_too_short,
         "documents_sampled": len({chunk.document for chunk in sample.chunks}),
+        "chunks_there": sample.chunks_seen if len(sample.chunks) < spec.chunks else None,
         "chunk_rule": CHUNK_RULE,
     }
 
@@ -100,10 +116,7 @@ def _draw(spec: ExtractionSpec, documents: Iterator[Document], tokenizer: Tokeni
     per_document = None if spec.chunks_per_document == "all" else spec.chunks_per_document
     rule = SamplingRule(spec.chunk_tokens, spec.chunks, per_document, spec.seed)
     nonempty = (document for document in documents if document.text)
-
-    def tokenize(texts: list[str]) -> list[Encoding]:
-        return tokenizer.encode_batch(texts, add_special_tokens=False)
-
+    tokenize = TextTokenizer(tokenizer, owner.runtime.settings.tokenising_memory_bytes).encode
     sample = draw_sample(nonempty, tokenize, rule, lambda _: owner.progress(0))
     if not sample.chunks:
         raise InvalidInput(
@@ -111,6 +124,12 @@ def _draw(spec: ExtractionSpec, documents: Iterator[Document], tokenizer: Tokeni
             field="spec.chunk_tokens",
         )
     return sample
+
+
+def _special_tokens(chunks: list[Chunk], tokenizer: Tokenizer) -> int:
+    """How many tokens of the chunks are special: the text spells them, as `<|endoftext|>`."""
+    special = [number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special]
+    return sum(int(np.isin(chunk.tokens, special).sum()) for chunk in chunks)
 
 
 def _write_chunks(chunks: list[Chunk], folder: Path, per_shard: int) -> int:

@@ -12,6 +12,7 @@ from service.catalog import corpora
 from service.contracts.corpora import CorpusSource
 from service.contracts.training import BYTES, QuestionFormationSpec, TrainingSpec
 from workers.corpora.sources import read_documents
+from workers.flows.engine.memory import memory_returned
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.runtime import Runtime
 from workers.flows.training.parts import publish_part
@@ -28,7 +29,8 @@ def prepare_data(spec: TrainingSpec, product: str, owner: SegmentOwner) -> None:
     """Make the data in the folder of a run or a sweep, unless they are there; complete or not at all."""
 
     def write(folder: Path) -> None:
-        _make_data(spec, folder, owner.runtime, lambda: owner.progress(0))
+        with memory_returned():
+            _make_data(spec, folder, owner.runtime, lambda: owner.progress(0))
         files = [describe_file(path) for path in sorted(folder.iterdir())]
         write_manifest(folder, {"kind": "training data", "files": files})
 
@@ -45,8 +47,16 @@ def _make_data(spec: TrainingSpec, folder: Path, current: Runtime, tick: Tick) -
         named = spec.data.tokenizer
         place = (named, None, current.settings.models_root)
         tokenizer, hashes = (None, None) if named == BYTES else (load_tokenizer(*place), tokenizer_hashes(*place))
-        source = _describe_source(corpus.source)
-        prepare_windows(spec.data, texts, tokenizer, folder, source, tick, tokenizer_sha256=hashes)
+        prepare_windows(
+            spec.data,
+            texts,
+            tokenizer,
+            folder,
+            _describe_source(corpus.source),
+            tick,
+            current.settings.tokenising_memory_bytes,
+            tokenizer_sha256=hashes,
+        )
 
 
 def _describe_source(source: CorpusSource) -> dict[str, Any]:
