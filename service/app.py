@@ -7,17 +7,14 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from service import __version__
+from service.addresses import is_loopback
 from service.api import about, activations, corpora, energy, jobs, problems, queries, radius, sweeps, theory, training
-from service.api.guards import ApiKeyMiddleware, ProblemMiddleware, SameSiteMiddleware
+from service.api.guards import ApiKeyMiddleware, HostMiddleware, ProblemMiddleware, SameSiteMiddleware
 from service.api.services import build_services
-from service.binding import is_loopback
 from service.keys import ApiKeys
 from service.settings import Settings
-
-_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -49,10 +46,6 @@ def create_app(settings: Settings) -> FastAPI:
     # With a keys file in the settings, or on a public address, a key is required even if the file is missing.
     if settings.api_keys_file is not None or not is_loopback(settings.host):
         app.add_middleware(ApiKeyMiddleware, keys=ApiKeys(settings.api_keys_file))
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_HOSTS, settings.host, *_names(settings)])
+    app.add_middleware(HostMiddleware, patterns=settings.request_hosts)
     app.add_middleware(ProblemMiddleware)
     return app
-
-
-def _names(settings: Settings) -> list[str]:
-    return [name.strip() for name in settings.allowed_hosts.split(",") if name.strip()]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
+import fcntl
 import socket
 
+from service.addresses import is_loopback, url_at
 from service.errors import InvalidInput
 from service.keys import read_keys
 from service.settings import Settings
+
+_FIRST_FREE = 3  # descriptors 0 to 2 are standard streams, which a child process has of its own
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -22,22 +25,17 @@ def bind(settings: Settings) -> socket.socket:
         detail = "without API keys the service binds loopback addresses only; `radius keys create` makes one"
         raise InvalidInput(detail, field="host")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, settings.port), family=family, backlog=128)
+    return _above_standard(socket.create_server((host, settings.port), family=family, backlog=128))
+
+
+def _above_standard(listening: socket.socket) -> socket.socket:
+    """The socket under a number that no standard stream has, which it gets where a stream was closed at the start."""
+    if listening.fileno() >= _FIRST_FREE:
+        return listening
+    with listening:
+        return socket.socket(fileno=fcntl.fcntl(listening.fileno(), fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE))
 
 
 def url_of(settings: Settings, listening: socket.socket) -> str:
     """The URL of a bound API."""
     return url_at(settings.host, listening.getsockname()[1])
-
-
-def url_at(host: str, port: int) -> str:
-    """The URL of a host and port; an IPv6 address stands in brackets."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`; False for names other than localhost, which may resolve to anything."""
-    try:
-        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host).is_loopback
-    except ValueError:
-        return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +12,14 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
 
 from service import __version__
-from service.client import Client
+from service.client import Client, Handle, JobFailed
 from service.commands.administration import check_health, db_app, keys_app
 from service.commands.energies import print_energy_report, print_query
 from service.commands.estimates import print_estimate
 from service.commands.metrics import write_tensorboard
-from service.commands.output import console, errors, jobs_table, print_json, print_report, wait_with_bar
+from service.commands.output import console, errors, jobs_table, print_json, print_report, say, wait_with_bar
 from service.commands.reading import read_array
 from service.commands.sweeps import print_sweep
 from service.commands.theory import app as theory_app
@@ -31,6 +29,7 @@ from service.contracts.specs import merge
 from service.contracts.sweeps import Sweep
 from service.contracts.training import TrainingRun
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
+from service.processes import module_command, open_standard_streams
 from service.settings import Settings
 
 app = typer.Typer(help="How far apart are the memories of a Transformer?", no_args_is_help=True, add_completion=False)
@@ -63,7 +62,7 @@ def up(
         signal.signal(number, lambda *_: supervisor.request_stop())
     try:
         supervisor.start()
-        console.print(f"{supervisor.url} (docs at /docs), data in {settings.data_dir}", highlight=False)
+        say(f"{supervisor.url} (docs at /docs), data in {settings.data_dir}")
         supervisor.wait()
     finally:
         supervisor.stop()
@@ -91,9 +90,10 @@ def worker(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N; default: RADIUS_DEVICE")] = None,
 ) -> None:
     """Run one worker process in the foreground, on the database and data directory of the environment."""
-    command = [sys.executable, "-m", "workers.main", "--role", role]
+    Settings()  # what is wrong with them is said here, in a sentence
+    command = module_command("workers.main", "--role", role)
     given = {} if device is None else {"RADIUS_DEVICE": device}
-    os.execve(sys.executable, command, os.environ | given)  # noqa: S606 - the command is ours
+    os.execve(command[0], command, os.environ | given)  # noqa: S606 - the command is ours
 
 
 @app.command()
@@ -129,13 +129,12 @@ def submit(
     """Submit a job: radius submit analysis --preset small/f1 --set chunks=500 --set radius.k=2."""
     with _client(url) as client:
         handle = client.submit(kind, _spec(preset, values))
-        if watch_it:
-            wait_with_bar(handle)
-        job = handle.get()
+        say(handle.id, to=errors if as_json else console)  # first, so that it is there however the waiting ends
+        with _json_of_failed(as_json):
+            if watch_it:
+                wait_with_bar(handle)
         if as_json:
-            print_json(job.model_dump(mode="json"))
-        else:
-            console.print(job.id, highlight=False)
+            print_json(handle.get().model_dump(mode="json"))
 
 
 @app.command()
@@ -167,31 +166,29 @@ def jobs(limit: int = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) -> No
 @app.command()
 def watch(job_id: str, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Follow a job to its end; exit code 1 when it failed."""
-    from service.client import Handle
-
-    with _client(url) as client:
+    with _client(url) as client, _json_of_failed(as_json):
         job = wait_with_bar(Handle(client, job_id)).job
     if as_json:
         print_json(job.model_dump(mode="json"))
     else:
         for result in job.results:
-            console.print(f"{result.type} {result.site or ''} {result.id}", highlight=False)
+            say(f"{result.type} {result.site or ''} {result.id}")
         for notice in job.warnings:
-            console.print(f"[yellow]note[/] {escape(notice.message)}", highlight=False)
+            say(notice.message, "note", "yellow")
 
 
 @app.command()
 def cancel(job_id: str, url: Url = DEFAULT_URL) -> None:
     """Stop a job."""
     with _client(url) as client:
-        console.print(client.cancel(job_id).state, highlight=False)
+        say(client.cancel(job_id).state)
 
 
 @app.command()
 def retry(job_id: str, url: Url = DEFAULT_URL) -> None:
     """Continue a failed or cancelled job; its finished segments are kept."""
     with _client(url) as client:
-        console.print(client.retry(job_id).state, highlight=False)
+        say(client.retry(job_id).state)
 
 
 @app.command("import")
@@ -204,7 +201,7 @@ def import_file(file: Path, name: str | None = None, url: Url = DEFAULT_URL, as_
     if as_json:
         print_json(summary.model_dump(mode="json"))
     else:
-        console.print(f"{summary.id}: {summary.n:,} rows, d_model {summary.d_model}, {summary.dtype}", highlight=False)
+        say(f"{summary.id}: {summary.n:,} rows, d_model {summary.d_model}, {summary.dtype}")
 
 
 @app.command()
@@ -287,9 +284,9 @@ def doctor(as_json: AsJson = False) -> None:
         print_json(rows(findings))
     else:
         for finding in findings:
-            mark = "[green]ok[/]  " if finding.ok else "[red]fail[/]"
+            word, style = ("ok  ", "green") if finding.ok else ("fail", "red")
             advice = f"  → {finding.advice}" if finding.advice else ""
-            console.print(f"{mark} {finding.check}: {finding.found}{advice}", highlight=False, soft_wrap=True)
+            say(f"{finding.check}: {finding.found}{advice}", word, style)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
@@ -302,6 +299,7 @@ def version() -> None:
 
 def main() -> None:
     """The entry point `radius`."""
+    open_standard_streams()
     with _exit_codes():
         app()
 
@@ -311,16 +309,27 @@ def _exit_codes() -> Iterator[None]:
     try:
         yield
     except RadiusError as error:
-        errors.print(f"[red]{error.code}[/]: {error.detail}", highlight=False, soft_wrap=True)
+        say(error.detail, f"{error.code}:", "red", to=errors)
         raise SystemExit(next((code for kind, code in _EXIT.items() if isinstance(error, kind)), 1)) from error
     except ValidationError as error:
         for found in error.errors():
             where = ".".join(str(part) for part in found["loc"])
-            errors.print(f"[red]setting[/] {where}: {found['msg']}", highlight=False)
+            say(f"{where}: {found['msg']}", "setting", "red", to=errors)
         raise SystemExit(2) from error
     except OSError as error:
-        errors.print(f"[red]system[/]: {error}", highlight=False, soft_wrap=True)
+        say(str(error), "system:", "red", to=errors)
         raise SystemExit(1) from error
+
+
+@contextmanager
+def _json_of_failed(as_json: bool) -> Iterator[None]:
+    """Print a job that failed or was cancelled as JSON too, where that was asked for."""
+    try:
+        yield
+    except JobFailed as error:
+        if as_json and error.job is not None:
+            print_json(error.job.model_dump(mode="json"))
+        raise
 
 
 def _client(url: str, **options: Any) -> Client:

@@ -16,9 +16,11 @@
     ├── StorageFull             507
     ├── OutOfMemory             500
     ├── PoisonSegment           500
+    ├── StartFailed             500
     └── Unavailable             503
 
-Messages are for people; they may name a field, a limit or a count, and never repeat what a client sent.
+Messages are for people; they may name a field, a limit or a count, and never repeat what a client sent, but the host
+name that a request was refused for.
 """
 
 from __future__ import annotations
@@ -146,11 +148,18 @@ class OutOfMemory(RadiusError, MemoryError):
     status = 500
 
 
+class StartFailed(RadiusError):
+    """A process of the service ended at its start; the message has the end of its log."""
+
+    code = "start_failed"
+
+
 class Unavailable(RadiusError):
-    """A part of the service cannot be reached; try again."""
+    """A part of the service cannot be reached; try again, after `retry_after_s` where the answer had it."""
 
     code = "unavailable"
     status = 503
+    retry_after_s: float | None = None
 
 
 def error_from_dict(body: dict[str, str]) -> RadiusError:

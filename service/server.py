@@ -9,12 +9,14 @@ import tempfile
 import uvicorn
 
 from service.app import create_app
+from service.processes import open_standard_streams
 from service.serving import serve_until_stopped
 from service.settings import Settings
 
 
 def main() -> None:
     """Serve on an inherited socket until SIGTERM."""
+    open_standard_streams()
     parser = argparse.ArgumentParser(prog="radius api")
     parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited")
     serve(Settings(), socket.socket(fileno=parser.parse_args().fd))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
-import tempfile
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.addresses import canonical
+from service.errors import InvalidInput
+
 MIB = 2**20
 GIB = 2**30
-_LONGEST_SOCKET = 100  # bytes of a Unix socket's path
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+_LONGEST_SQLITE_PATH = 504  # bytes; SQLite allows itself 512 for the path of the journal beside the database
 # A connection that waits for an answer notices within 25 s that the server's machine is unreachable.
 _KEEP_ALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
 
@@ -205,25 +208,75 @@ class Settings(BaseSettings):
         default=0.5, ge=0, description="pause before the supervisor starts a dead process again"
     )
 
+    @field_validator("host")
+    @classmethod
+    def _one_spelling(cls, host: str) -> str:
+        return canonical(host)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: str) -> str:
+        for host in _listed(hosts):
+            try:
+                canonical(host.removeprefix("*."))
+            except ValueError:
+                if host != "*":
+                    raise ValueError(f"{host!r} is no host: give names or addresses, without scheme and port") from None
+        return hosts
+
     @field_validator("data_dir", "models_dir", "corpora_dir", "database_password_file", "api_keys_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser().absolute()
+        if path is None:
+            return None
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise ValueError("the path is not UTF-8, so no URL of a database can have it") from None
+        return path.expanduser().absolute()
+
+    @property
+    def request_hosts(self) -> list[str]:
+        """What a request may call the service: canonical hosts, `*.domain`, or `*` for any."""
+        given = [host.lower() if host.startswith("*") else canonical(host) for host in _listed(self.allowed_hosts)]
+        return [*_LOOPBACK_HOSTS, self.host, *given]
 
     @property
     def resolved_database_url(self) -> str:
-        """The URL with its password; sessions of PostgreSQL get our limits, also those that the job engine opens."""
-        from sqlalchemy import URL, make_url  # here, so that a command which reads settings alone does not load it
+        """The URL with its password; sessions of PostgreSQL get our limits, also those that the job engine opens.
 
-        own = URL.create("sqlite", database=str(self.data_dir / "radius.db"))
-        url = own if self.database_url is None else make_url(self.database_url)
+        Raises:
+            InvalidInput: DATABASE_URL is none of PostgreSQL or SQLite, or the file of SQLite has too long a path.
+        """
+        from sqlalchemy import URL, make_url  # here, so that a command which reads settings alone does not load it
+        from sqlalchemy.exc import ArgumentError
+
+        own = None if self.database_url else URL.create("sqlite", database=self._sqlite_file())
+        try:
+            url = own or make_url(self.database_url or "")
+        except ArgumentError as error:
+            raise InvalidInput("RADIUS_DATABASE_URL is not a URL", field="database_url") from error
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise InvalidInput("RADIUS_DATABASE_URL begins with sqlite:// or postgresql://", field="database_url")
         if self.database_password_file is not None:
             if not url.username or url.password is not None:
-                raise ValueError("DATABASE_PASSWORD_FILE goes with a DATABASE_URL that has a user and no password")
+                detail = "DATABASE_PASSWORD_FILE goes with a DATABASE_URL that has a user and no password"
+                raise InvalidInput(detail, field="database_password_file")
             url = url.set(password=self.database_password_file.read_text().strip())
         if url.get_backend_name() == "postgresql":
             url = url.set(query={**self._session_parameters(), **url.query})
         return url.render_as_string(hide_password=False)
+
+    def _sqlite_file(self) -> str:
+        path = str(self.data_dir / "radius.db")
+        length = len(os.fsencode(path))
+        if length > _LONGEST_SQLITE_PATH:
+            detail = (
+                f"SQLite opens paths of at most {_LONGEST_SQLITE_PATH} bytes, and its file would have one of {length}: "
+                "choose a shorter RADIUS_DATA_DIR or set RADIUS_DATABASE_URL"
+            )
+            raise InvalidInput(detail, field="data_dir")
+        return path
 
     def _session_parameters(self) -> dict[str, str]:
         limit_ms = max(1, round(1000 * self.idle_transaction_s))
@@ -261,18 +314,36 @@ class Settings(BaseSettings):
         return self.data_dir / "locks"
 
     @property
+    def run_folder(self) -> Path:
+        """What processes of one host share: sockets and locks."""
+        return self.data_dir / "run"
+
+    @property
     def query_socket(self) -> Path:
-        """Socket of the query worker: in the data directory, or in the temporary folder if that path is too long."""
-        path = self.data_dir / "run" / "query.sock"
-        if len(str(path)) <= _LONGEST_SOCKET:
-            return path
-        digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"radius-{os.getuid()}-{digest}" / "query.sock"
+        """Socket of the query worker; `service.unix_sockets` reaches it however long its path is."""
+        return self.run_folder / "query.sock"
 
     def make_folders(self) -> None:
-        """Create the folders that every process expects."""
-        for folder in (self.models_root, self.corpora_root, self.uploads_root, self.artifacts_root, self.index_cache):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Create the folders that every process expects.
+
+        Raises:
+            InvalidInput: a path is longer than the file system allows.
+        """
+        try:
+            for folder in (
+                self.models_root,
+                self.corpora_root,
+                self.uploads_root,
+                self.artifacts_root,
+                self.index_cache,
+            ):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.run_folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            detail = "the file system does not allow so long a path, or a name of more than 255 bytes in it"
+            raise InvalidInput(detail, field="data_dir") from error
 
     def limits(self) -> dict[str, int]:
         """The limits shown at `/v1/limits`."""
@@ -281,3 +352,7 @@ class Settings(BaseSettings):
             "max_evaluate_numbers", "max_evaluate_products", "max_evaluate_bytes", "max_queries",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
+
+
+def _listed(hosts: str) -> list[str]:
+    return [name.strip() for name in hosts.split(",") if name.strip()]

@@ -1,4 +1,7 @@
-"""`radius up`: the API and the workers of this machine as child processes, restarted when they die."""
+"""`radius up`: the API and the workers of this machine as child processes, restarted when they die.
+
+A child that exits with an error in the first half minute would do so at every start: that ends `radius up`.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,18 @@ from pathlib import Path
 
 from service.binding import bind, url_of
 from service.catalog.migrate import migrate
+from service.claim import Claim
+from service.errors import StartFailed
 from service.jobs.engine import migrate_engine
+from service.processes import NOT_YET, REPLACED, STUCK, module_command
 from service.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 8.0
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 60.0
+_START_S = 30.0
+_SHOWN_LINES, _SHOWN_BYTES = 5, 4096
 logger = logging.getLogger(__name__)
 
 
@@ -33,6 +41,7 @@ class Child:
     name: str
     command: list[str]
     log: Path
+    log_start: int = 0
     descriptors: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
@@ -41,11 +50,18 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Starts the children, restarts those that died, stops all. `url` is the API's."""
+    """Starts the children, restarts those that died, stops all.
+
+    Attributes:
+        url: the API's.
+        failure: why it ended by itself; None while it runs, and after a stop that was requested.
+    """
 
     settings: Settings
     url: str = ""
+    failure: StartFailed | None = None
     children: list[Child] = field(default_factory=list)
+    _claim: Claim | None = None
     _listening: socket.socket | None = None
     _watcher: threading.Thread | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -56,26 +72,34 @@ class Supervisor:
         """Migrate the database, open the API's socket, start everything.
 
         Raises:
-            InvalidInput: an address that is not loopback, which needs API keys.
+            Conflict: another supervisor has this data directory.
+            InvalidInput: an address that is not loopback, which needs API keys; a path that is too long.
             OSError: the port is taken.
         """
+        self.settings.make_folders()
+        self._claim = Claim(self.settings.run_folder / "up.lock")
         listening = self._listening = bind(self.settings)  # kept open across restarts of the API
         self.url = url_of(self.settings, listening)
-        self.settings.make_folders()
+        self._claim.describe(self.url)
         migrate(self.settings.resolved_database_url)
         migrate_engine(self.settings.resolved_database_url)
-        self._add("api", ["service.server", "--fd", str(listening.fileno())], (listening.fileno(),))
-        self._add("control", ["workers.main", "--role", "control"])
-        self._add("compute", ["workers.main", "--role", "compute"])
-        self._add("query", ["workers.main", "--role", "query"])
+        self._add("api", module_command("service.server", "--fd", str(listening.fileno())), (listening.fileno(),))
+        for role in ("control", "compute", "query"):
+            self._add(role, module_command("workers.main", "--role", role))
         for child in self.children:
             self._spawn(child)
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
 
     def wait(self) -> None:
-        """Block until a stop was requested."""
+        """Block until a stop was requested; raises `StartFailed` when a child died at its start."""
         self._stopping.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raise the failure that ended this supervisor, if one did."""
+        if self.failure is not None:
+            raise self.failure
 
     def request_stop(self) -> None:
         """Make `wait` return; safe in a signal handler."""
@@ -100,17 +124,20 @@ class Supervisor:
             self._watcher.join()
         if self._listening is not None:
             self._listening.close()
+        if self._claim is not None:
+            self._claim.release()
 
     def child(self, name: str) -> Child:
         return next(child for child in self.children if child.name == name)
 
-    def _add(self, name: str, module: list[str], descriptors: tuple[int, ...] = ()) -> None:
+    def _add(self, name: str, command: list[str], descriptors: tuple[int, ...] = ()) -> None:
         log = self.settings.data_dir / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        self.children.append(Child(name, [sys.executable, "-m", *module], log, descriptors))
+        self.children.append(Child(name, command, log, descriptors=descriptors))
 
     def _spawn(self, child: Child) -> None:
         with child.log.open("ab") as log:
+            child.log_start = log.seek(0, os.SEEK_END)
             child.process = subprocess.Popen(
                 child.command,
                 stdin=subprocess.DEVNULL,
@@ -133,7 +160,12 @@ class Supervisor:
         self._ended.wait()  # PR_SET_PDEATHSIG fires when the thread that started a child ends
 
     def _restart_if_dead(self, child: Child) -> None:
-        if child.process is None or child.process.poll() is None:
+        if child.process is None or (code := child.process.poll()) is None:
+            return
+        if self._failed_at_start(child, code):
+            detail = f"the {child.name} process ended at its start with exit code {code}; the end of {child.log}:"
+            self.failure = StartFailed("\n".join([detail, *_last_lines(child)]))
+            self._stopping.set()
             return
         if time.monotonic() - child.started > _STEADY_S:
             child.starts = 1
@@ -143,6 +175,12 @@ class Supervisor:
             self._spawn(child)
         except OSError:  # no memory or descriptor for a fork; this thread must go on, its children die with it
             logger.exception("%s could not be restarted", child.name)
+
+    @staticmethod
+    def _failed_at_start(child: Child, code: int) -> bool:
+        """Whether the first start of a child ended at once by an error of its own: not by a signal, nor for a while."""
+        early = child.starts == 1 and time.monotonic() - child.started < _START_S
+        return early and code > 0 and code not in (REPLACED, STUCK, NOT_YET)
 
     def _pause(self, child: Child) -> float:
         """Seconds before the next start: doubled for every start that did not last, 30 s at most."""
@@ -154,6 +192,13 @@ def environment(settings: Settings) -> dict[str, str]:
     given = {f"RADIUS_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
     others = {name: value for name, value in os.environ.items() if name not in given}  # None stays unset
     return others | {name: str(value) for name, value in given.items() if value is not None}
+
+
+def _last_lines(child: Child) -> list[str]:
+    """The end of what a child wrote to its log."""
+    with child.log.open("rb") as log:
+        log.seek(max(child.log_start, log.seek(0, os.SEEK_END) - _SHOWN_BYTES))
+        return log.read().decode(errors="replace").splitlines()[-_SHOWN_LINES:]
 
 
 def _die_with_parent() -> None:

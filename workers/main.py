@@ -11,14 +11,17 @@ import argparse
 import logging
 import os
 import signal
+import sys
 import threading
+from contextlib import closing
 
 from dbos import DBOS
+from dbos import error as dbos_error
 
 from service.catalog import background_tasks, segments, workers
-from service.catalog.engine import Catalog
+from service.catalog.engine import NOT_MIGRATED, Catalog
 from service.contracts.base import now
-from service.errors import Unavailable
+from service.errors import Conflict, RadiusError, Unavailable
 from service.jobs.control import JobControl
 from service.jobs.engine import (
     APP_NAME,
@@ -37,8 +40,10 @@ from service.jobs.polling import POLL_S, QueuePolling
 from service.jobs.reconciler import JobReconciler
 from service.jobs.retention import Retention
 from service.jobs.submission import Submission
+from service.processes import NOT_YET, open_standard_streams
 from service.settings import Settings
 from workers.flows.engine.runtime import Runtime, set_runtime
+from workers.logs import begin_logging
 from workers.watching import keep_lock, keep_noticing, keep_recovering, only_one
 
 logger = logging.getLogger("radius.worker")
@@ -53,13 +58,27 @@ _QUEUES = {
 
 
 def main() -> None:
-    """Run one worker until SIGTERM or SIGINT."""
+    """Run one worker until SIGTERM or SIGINT; an error of ours at its start is one line of its log.
+
+    Exit code 75 says that the same start may succeed later: the database is away or not migrated yet, or another worker
+    still has the name.
+    """
+    open_standard_streams()
+    try:
+        _run()
+    except RadiusError as error:
+        logger.error("%s", error.detail)
+        sys.exit(NOT_YET if isinstance(error, Conflict | Unavailable) else 1)
+
+
+def _run() -> None:
     parser = argparse.ArgumentParser(prog="radius worker")
     parser.add_argument("--role", choices=["control", "compute", "train", "query"], required=True)
     role = parser.parse_args().role
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
+    begin_logging(role)
     settings = Settings()
     settings.make_folders()
+    _check_tables(settings)
     name = f"{role}-{settings.worker_name}"
     if role == "train" and _is_other_rank(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
         return
@@ -78,6 +97,14 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     run_worker(settings, role, name, stop, at_once)
+
+
+def _check_tables(settings: Settings) -> None:
+    """Raise `Unavailable` on a database without our tables or the engine's, and while it is away."""
+    with closing(Catalog(settings.resolved_database_url)) as catalog:
+        catalog.check()
+    with closing(JobEngine(settings.resolved_database_url)) as engine:
+        engine.check()
 
 
 def _is_other_rank(runtime: Runtime) -> bool:
@@ -104,7 +131,10 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     if role in ("compute", "train"):
         _introduce(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
-    DBOS.launch()
+    try:
+        DBOS.launch()
+    except dbos_error.DBOSInitializationError as error:  # the engine's tables are of an earlier version of it
+        raise Unavailable(NOT_MIGRATED) from error
     for queue, (at_once, _) in _QUEUES[role].items():
         DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL_S, on_conflict="always_update")
     logger.info("ready")

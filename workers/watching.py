@@ -12,12 +12,12 @@ from service.catalog.engine import Catalog
 from service.catalog.locks import WorkerLock
 from service.errors import Conflict, Unavailable
 from service.jobs.liveness import Liveness
+from service.processes import REPLACED, STUCK
 from service.settings import Settings
 
 logger = logging.getLogger("radius.worker")
 _CHECKS = 4  # of its own lock, while others check it once
 _PATIENCE_S = 3.0
-REPLACED, STUCK = 70, 71  # exit codes
 
 
 def only_one(settings: Settings, name: str) -> WorkerLock:

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict
 
 from fastapi import APIRouter
 
 from service.api.problems import RESPONSES
 from service.api.services import ServicesDep
+from service.artifacts.model_folders import ModelFolder, list_model_folders
 from service.contracts.base import Contract, Page
 from service.contracts.jobs import Preset
+from service.contracts.model_config import parse_config
 from service.contracts.presets import PRESETS
+from service.errors import UnsupportedModel
 
 router = APIRouter(tags=["about"], responses={503: RESPONSES[503]})
-_SIZES = {
-    "n_layer": "n_layers",
-    "n_positions": "n_ctx",
-    "n_embd": "d_model",
-    "n_head": "n_heads",
-    "vocab_size": "d_vocab",
-}
+_LONGEST_NAME = 64  # of a family that a config.json names
 
 
 class Model(Contract):
-    """A model folder under the models root."""
+    """A model folder under the models root; `reason` says why one is not supported."""
 
     id: str
     family: str | None
     supported: bool
+    reason: str | None
     sizes: dict[str, int]
 
 
@@ -48,9 +44,8 @@ def list_presets() -> Page[Preset]:
 @router.get("/v1/models")
 def list_models(services: ServicesDep) -> Page[Model]:
     """Model folders under the models root. A hub id may be used as well, where the hub can be reached."""
-    root = services.settings.models_root
-    configs = sorted([*root.glob("*/config.json"), *root.glob("*/*/config.json")])
-    return Page(data=[_model(root, path) for path in configs], next=None)
+    folders = list_model_folders(services.settings.models_root)
+    return Page(data=[_model(folder) for folder in folders], next=None)
 
 
 @router.get("/v1/limits")
@@ -72,17 +67,19 @@ async def get_readiness(services: ServicesDep) -> Health:
     return Health(status="ready")
 
 
-def _model(root: Path, path: Path) -> Model:
+def _model(folder: ModelFolder) -> Model:
+    family: object = None
     try:
-        config: Any = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        config = {}
-    config = config if isinstance(config, dict) else {}
-    family = config.get("model_type")
-    weights = any(path.parent.glob("*.safetensors"))
+        family = parse_config(folder.config_bytes()).get("model_type")
+        sizes, reason = asdict(folder.read_config()), None
+        if not any(folder.path.glob("*.safetensors")):
+            reason = "the folder has no safetensors weights"
+    except UnsupportedModel as error:
+        sizes, reason = {}, error.detail
     return Model(
-        id=path.parent.relative_to(root).as_posix(),
-        family=family if isinstance(family, str) else None,
-        supported=family == "gpt2" and weights,
-        sizes={ours: config[theirs] for theirs, ours in _SIZES.items() if isinstance(config.get(theirs), int)},
+        id=folder.id,
+        family=family[:_LONGEST_NAME] if isinstance(family, str) else None,
+        supported=reason is None,
+        reason=reason,
+        sizes=sizes,
     )

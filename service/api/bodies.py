@@ -1,4 +1,4 @@
-"""Strict parsing of JSON bodies."""
+"""Strict parsing of JSON bodies; a full disk while a body is spooled to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any, NoReturn
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
+from service.artifacts.atomic import storage_errors
 from service.errors import InvalidInput, TooLarge
 
 
@@ -21,13 +23,19 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its JSON strictly."""
+    """A route that reads its JSON strictly, and answers 507 when no space is left for its body."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
-            return await handle(StrictRequest(request.scope, request.receive))
+            with storage_errors():
+                try:
+                    return await handle(StrictRequest(request.scope, request.receive))
+                except HTTPException as error:  # the framework's for any failure to read a form
+                    if isinstance(error.__cause__, OSError):
+                        raise error.__cause__ from None
+                    raise
 
         return handle_strictly
 

@@ -1,18 +1,22 @@
-"""ASGI middleware: API keys, requests of other sites, and the framework's own errors as problems."""
+"""ASGI middleware: API keys, host names, requests of other sites, and the framework's own errors as problems."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import http_problem
+from service.addresses import canonical
+from service.api.problems import http_problem, problem
 from service.keys import ApiKeys
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect")
 _OPEN_FOLDER = "/static-offline-docs/"
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
 
 class ApiKeyMiddleware:
@@ -36,6 +40,35 @@ class ApiKeyMiddleware:
             return False
         scheme, _, token = given[0].partition(b" ")
         return scheme.lower() == b"bearer" and self.keys.owner(token.strip()) is not None
+
+
+class HostMiddleware:
+    """Answers 400 to a request for another host: a page of another site, reached by DNS rebinding, has its own name.
+
+    `patterns` are canonical hosts, `*.domain` or `*`; how a request spells an address does not matter.
+    """
+
+    def __init__(self, app: ASGIApp, patterns: Iterable[str]) -> None:
+        self.app, self.hosts = app, frozenset(patterns)
+        self.endings = tuple(host[1:] for host in self.hosts if host.startswith("*"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refusal := self._refusal(Headers(scope=scope).getlist("host"))):
+            await problem(400, "bad_request", refusal)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _refusal(self, given: list[str]) -> str | None:
+        found = _HOST.fullmatch(given[0]) if len(given) == 1 else None
+        try:
+            host = None if found is None else canonical(found[1])
+        except ValueError:
+            host = None
+        if host is None:
+            return "the request's Host header is not one host name or address"
+        if host in self.hosts or host.endswith(self.endings):
+            return None
+        return f"the service is not called {host}: RADIUS_ALLOWED_HOSTS has the names that requests may have"
 
 
 class SameSiteMiddleware:

@@ -50,7 +50,6 @@ class Services:
 
     def close(self) -> None:
         self.events.close()
-        self.queries.close()
         self.readiness.close()
         self.submission.engine.close()
         self.catalog.close()

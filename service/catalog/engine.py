@@ -28,7 +28,7 @@ Connection = sa.Connection
 
 logger = logging.getLogger(__name__)
 _NO_TABLES = ("42P01", "42703", "3F000")  # SQLSTATE: undefined table, undefined column, no such schema
-_NOT_MIGRATED = "the metadata database lacks this version's tables; `radius db upgrade` makes them"
+NOT_MIGRATED = "the metadata database lacks this version's tables; `radius db upgrade` makes them"
 
 
 class Catalog:
@@ -74,7 +74,7 @@ def database_errors() -> Iterator[None]:
         if not lacking and (isinstance(error, ProgrammingError) or _is_wrong_statement(cause)):
             raise
         logger.warning("the metadata database: %s", str(cause).strip())
-        raise Unavailable(_NOT_MIGRATED if lacking else "the metadata database cannot be reached") from error
+        raise Unavailable(NOT_MIGRATED if lacking else "the metadata database cannot be reached") from error
 
 
 def _is_wrong_statement(cause: BaseException) -> bool:

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from service.catalog.rows import insert_missing
 from service.catalog.tables import energy_reports, job_inputs, jobs
 from service.contracts.jobs import FINAL_STATES
-from service.contracts.run_models import parse_run_model
+from service.contracts.run_models import RunModel, parse_run_model
 from service.errors import InvalidInput
 
 _PRODUCTS = ("act-", "run-")
 _LONGEST = 64  # of an id
+_UNRECORDED = 1_000  # jobs whose inputs are recorded at once
 
 
 def record(connection: sa.Connection, job_id: str, products: Iterable[str]) -> None:
@@ -36,6 +37,12 @@ def record_missing(connection: sa.Connection, limit: int) -> int:
     return len(found)
 
 
+def record_all_missing(connection: sa.Connection) -> None:
+    """Note the inputs of all jobs that have none noted yet."""
+    while record_missing(connection, _UNRECORDED):
+        pass
+
+
 def are_read(connection: sa.Connection, job_id: str, products: sa.Select[tuple[str]]) -> bool:
     """Whether another job reads one of these products: it has not ended, or has an energy report."""
     is_open = sa.exists().where(jobs.c.id == job_inputs.c.job, jobs.c.state.not_in(FINAL_STATES))
@@ -44,9 +51,18 @@ def are_read(connection: sa.Connection, job_id: str, products: sa.Select[tuple[s
     return connection.execute(sa.select(job_inputs.c.job).where(others).limit(1)).first() is not None
 
 
+def named_steps(connection: sa.Connection, run_id: str) -> set[int]:
+    """The steps of a run whose kept models any job names, also one that has ended: its products need the model."""
+    record_all_missing(connection)
+    readers = sa.select(job_inputs.c.job).where(job_inputs.c.product == run_id)
+    specs = connection.execute(sa.select(jobs.c.spec).where(jobs.c.id.in_(readers))).scalars()
+    models = (_model_of(text) for spec in specs for text in _texts(spec))
+    return {model.step for model in models if model is not None and model.run == run_id and model.step is not None}
+
+
 def named_products(spec: Any) -> set[str]:
     """Ids of the activation sets and runs that a spec names anywhere; a kept model names its run."""
-    texts = (_run_of(text) or text for text in _texts(spec))
+    texts = (text if (model := _model_of(text)) is None else model.run for text in _texts(spec))
     return {text for text in texts if text.startswith(_PRODUCTS) and len(text) <= _LONGEST}
 
 
@@ -58,9 +74,8 @@ def _texts(spec: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
-def _run_of(name: str) -> str | None:
+def _model_of(name: str) -> RunModel | None:
     try:
-        model = parse_run_model(name)
+        return parse_run_model(name)
     except InvalidInput:
         return None
-    return None if model is None else model.run

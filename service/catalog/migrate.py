@@ -42,7 +42,7 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", SCRIPTS)
+    config.set_main_option("script_location", SCRIPTS.replace("%", "%%"))  # % begins a reference to another option
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
 

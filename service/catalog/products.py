@@ -9,7 +9,6 @@ from service.catalog.tables import activations, energy_reports, radius_reports, 
 from service.errors import Conflict
 
 _TABLES = (radius_reports, energy_reports, activations, training_runs, sweeps)
-_UNRECORDED = 1_000  # jobs whose inputs are recorded at once
 
 
 def delete(connection: sa.Connection, job_id: str) -> None:
@@ -20,8 +19,7 @@ def delete(connection: sa.Connection, job_id: str) -> None:
             spec names one of its sets or models.
     """
     _lock(connection, job_id)
-    while inputs.record_missing(connection, _UNRECORDED):
-        pass
+    inputs.record_all_missing(connection)
     mine = sa.union_all(*(sa.select(table.c.id).where(table.c.job == job_id) for table in (activations, training_runs)))
     products = sa.select(mine.subquery().c.id)
     if reuse.in_use(connection, job_id, products) or inputs.are_read(connection, job_id, products):

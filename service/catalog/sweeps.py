@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.catalog.rows import Row, get_row, insert_once, page_rows
+from service.catalog.run_states import RunJob, jobs_of, outcome
 from service.catalog.tables import sweeps, training_metrics, training_runs
 from service.contracts.sweeps import GENERALISED, SHARES, SeedAccuracies, Stopping, Sweep, SweepRun, SweepSummary
 from service.errors import NotFound
@@ -32,7 +33,8 @@ def get(connection: sa.Connection, sweep_id: str) -> Sweep:
     runs = {run["id"]: run for run in connection.execute(query).mappings()}
     shown = {name: value for name, value in row.items() if name not in _HIDDEN}
     seeds = _seeds(connection, row["cells"]) if row["experiment"] == "question_formation" else None
-    return Sweep(**shown, runs=[_run(cell, runs[cell["run"]]) for cell in row["cells"]], seeds=seeds)
+    job = jobs_of(connection, [row["job"]]).get(row["job"])
+    return Sweep(**shown, runs=[_run(cell, runs[cell["run"]], job) for cell in row["cells"]], seeds=seeds)
 
 
 def view(connection: sa.Connection, sweep_id: str) -> tuple[int, str]:
@@ -51,10 +53,13 @@ def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list
     return found, following
 
 
-def _run(cell: dict[str, Any], run: sa.RowMapping) -> SweepRun:
+def _run(cell: dict[str, Any], run: sa.RowMapping, job: RunJob | None) -> SweepRun:
     stopping = run["evaluation"].get("stopping")
+    state, error = outcome(run, job)
     return SweepRun(
         **cell,
+        state=state,
+        error=error,
         step=run["step"],
         steps=run["steps"],
         parameters=run["parameters"]["without_embeddings"],

@@ -214,6 +214,7 @@ training_runs = sa.Table(
     sa.Column("view_sha256", sa.String(64)),
     sa.Column("state_file", sa.String(128)),
     sa.Column("state_sha256", sa.String(64)),
+    sa.Column("error", sa.JSON),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
 )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 
+from service.catalog import inputs
 from service.catalog.rows import Row, get_row, insert_once, page_rows, put
+from service.catalog.run_states import jobs_of, outcome
 from service.catalog.tables import training_checkpoints, training_metrics, training_runs
 from service.contracts.training import Checkpoint, MetricsRow, TrainingRun, TrainingSummary, TrajectoryPoint
 from service.errors import NotFound
 
-_HIDDEN = {"view_step", "view_sha256", "state_file", "state_sha256"}
+_HIDDEN = {"view_step", "view_sha256", "state_file", "state_sha256", "error"}
 
 
 def register(connection: sa.Connection, row: Row) -> None:
@@ -34,6 +37,33 @@ def keep_checkpoint(connection: sa.Connection, run_id: str, step: int, sha256: s
     put(connection, training_checkpoints, {"run": run_id, "step": step, "sha256": sha256})
 
 
+def drop_checkpoints(connection: sa.Connection, run_id: str, steps: Iterable[int]) -> None:
+    """Make kept models invisible, all but those that a job names. No job can name one until the transaction ends."""
+    connection.execute(sa.select(training_runs.c.id).where(training_runs.c.id == run_id).with_for_update())
+    dropped = sorted(set(steps) - inputs.named_steps(connection, run_id))
+    mine = training_checkpoints.c.run == run_id
+    connection.execute(training_checkpoints.delete().where(mine, training_checkpoints.c.step.in_(dropped)))
+
+
+def least_loss(connection: sa.Connection, run_id: str, until: int) -> tuple[float, int] | None:
+    """The least logged validation loss up to a step, and the earliest step that has it; None without any."""
+    table = training_metrics.c
+    query = sa.select(table.val_loss, table.step).order_by(table.val_loss, table.step).limit(1)
+    mine = (table.run == run_id) & (table.step <= until) & table.val_loss.is_not(None)
+    found = connection.execute(query.where(mine)).first()
+    return None if found is None else (found.val_loss, found.step)
+
+
+def fail(connection: sa.Connection, run_id: str, error: dict[str, str]) -> None:
+    """Record why a run of a sweep failed."""
+    connection.execute(training_runs.update().where(training_runs.c.id == run_id).values(error=error))
+
+
+def forget_errors(connection: sa.Connection, job_id: str) -> None:
+    """The runs of a job that is retried have not failed yet."""
+    connection.execute(training_runs.update().where(training_runs.c.job == job_id).values(error=None))
+
+
 def add_points(connection: sa.Connection, run_id: str, step: int, points: list[TrajectoryPoint]) -> None:
     """Set the trajectory's points of the model kept at `step`; repeating it changes nothing."""
     others = [point for point in get(connection, run_id).trajectory if point.step != step]
@@ -46,7 +76,8 @@ def get(connection: sa.Connection, run_id: str) -> TrainingRun:
     row = _row(connection, run_id)
     shown = {name: value for name, value in row.items() if name not in _HIDDEN}
     shown["trajectory"] = shown["trajectory"] or []
-    return TrainingRun(**shown, checkpoints=checkpoints(connection, run_id))
+    state, error = outcome(row, jobs_of(connection, [row["job"]]).get(row["job"]))
+    return TrainingRun(**shown, state=state, error=error, checkpoints=checkpoints(connection, run_id))
 
 
 def view(connection: sa.Connection, run_id: str) -> tuple[int, str]:
@@ -71,17 +102,27 @@ def hold(connection: sa.Connection, run_id: str) -> None:
 
 def checkpoints(connection: sa.Connection, run_id: str) -> list[Checkpoint]:
     """The kept models of a run, first step first."""
-    query = sa.select(training_checkpoints).where(training_checkpoints.c.run == run_id)
-    rows = connection.execute(query.order_by(training_checkpoints.c.step)).mappings()
-    return [Checkpoint(step=row["step"], model=f"run:{run_id}@{row['step']}", sha256=row["sha256"]) for row in rows]
+    kept, logged = training_checkpoints.c, training_metrics.c
+    evaluated = sa.outerjoin(
+        training_checkpoints, training_metrics, (kept.run == logged.run) & (kept.step == logged.step)
+    )
+    query = sa.select(kept.step, kept.sha256, logged.val_loss).select_from(evaluated)
+    rows = connection.execute(query.where(kept.run == run_id).order_by(kept.step)).mappings()
+    return [Checkpoint(**row, model=f"run:{run_id}@{row['step']}") for row in rows]
 
 
 def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list[TrainingSummary], str | None]:
     """One page of runs, newest first."""
     rows, following = page_rows(connection, training_runs, limit, after)
-    names = set(TrainingSummary.model_fields) - {"href"}
-    found = [TrainingSummary(**{name: row[name] for name in names}, href=f"/v1/training/{row['id']}") for row in rows]
-    return found, following
+    names, found = set(TrainingSummary.model_fields) - {"href", "state"}, jobs_of(connection, [r["job"] for r in rows])
+    return [
+        TrainingSummary(
+            **{name: row[name] for name in names},
+            state=outcome(row, found.get(row["job"]))[0],
+            href=f"/v1/training/{row['id']}",
+        )
+        for row in rows
+    ], following
 
 
 def metrics(

@@ -9,6 +9,8 @@ clients.py       `Client`, `AsyncClient` and `Handle`
 asynchronous.py  every call of `AsyncClient` but the submission of a job
 blocking.py      the same calls of `Client`, generated from asynchronous.py
 calls.py         what each call sends, and how its answer is read
+connection.py    the URL, proxies, and trying again while the service is away
+arrays.py        what may be given as vectors
 outcome.py       the end of a job that a client waited for
 """
 

@@ -12,15 +12,18 @@ from typing import Any, Self
 import httpx2
 import numpy as np
 from safetensors.numpy import load as load_safetensors
+from tenacity import AsyncRetrying
 
-from service.client.calls import Answer, Array, Call, Calls, Points, bearer, read_answer, shard_files, stream_of
+from service.client.arrays import Points, Vectors, stream_of
+from service.client.calls import Answer, Call, Calls, bearer, read_answer, shard_files
+from service.client.connection import connection_options, proxy_errors, retrying
 from service.client.outcome import Finished, Watch, outcome_of
 from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
 from service.contracts.energy import Evaluation
 from service.contracts.energy_report import EnergyReport
 from service.contracts.estimates import Estimate
-from service.contracts.jobs import Job, JobEvent
+from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
@@ -32,12 +35,24 @@ _READY_POLL_S = 0.1
 
 
 class AsyncSession:
-    """One connection pool to a service, and every call but the submission of a job."""
+    """One connection pool to a service, and every call but the submission of a job.
+
+    `submit`, `wait` and `follow` go on for `retry_s` while the service is away, as it is during a restart. Every other
+    call raises `Unavailable` at once.
+    """
 
     def __init__(
-        self, base_url: str = "http://127.0.0.1:8000", *, api_key: str | None = None, timeout_s: float = 60.0
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 60.0,
+        retry_s: float = 60.0,
     ) -> None:
-        self._http = httpx2.AsyncClient(base_url=base_url, timeout=timeout_s, headers=bearer(api_key))
+        options = connection_options(base_url)
+        with proxy_errors():
+            self._http = httpx2.AsyncClient(**options, timeout=timeout_s, headers=bearer(api_key))
+        self._retry_s = retry_s
 
     async def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
         """What a job would take, without submitting it."""
@@ -53,10 +68,11 @@ class AsyncSession:
         Raises:
             JobFailed: it ended otherwise than `succeeded`; the message is the job's error.
             TimeoutError: it takes longer than `timeout_s`; the job goes on.
+            Unavailable: the service is away for `retry_s`, or until that time; the job goes on when it is back.
         """
         deadline = None if timeout_s is None else monotonic() + timeout_s
         while True:
-            job = await self.job(job_id)
+            job = await self._send_patiently(Calls.job(job_id), deadline)
             watch(job)
             if (finished := outcome_of(job)) is not None:
                 return finished
@@ -91,6 +107,19 @@ class AsyncSession:
         page, _ = await self._send(Calls.events(job_id, after))
         return page
 
+    async def follow(self, job_id: str, *, after: int = 0) -> AsyncIterator[JobEvent]:
+        """The events of a job as they happen, from the one that follows id `after`, until the job has ended."""
+        while True:
+            ended = (await self._send_patiently(Calls.job(job_id))).state in FINAL_STATES  # before its last events
+            page, following = await self._send_patiently(Calls.events(job_id, after))
+            for event in page:
+                yield event
+                after = event.id
+            if following is None:
+                if ended:
+                    return
+                await sleep(_POLL_S)
+
     async def register_corpus(self, **fields: Any) -> Corpus:
         """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""
         return await self._send(Calls.register_corpus(fields))
@@ -100,8 +129,8 @@ class AsyncSession:
         with path.open("rb") as stream:
             return await self._send(Calls.upload_corpus(path, fields, stream))
 
-    async def import_vectors(self, source: Path | Array, name: str = "imported") -> ActivationSummary:
-        """Import a .npy or .safetensors file, or an array."""
+    async def import_vectors(self, source: Path | str | Vectors, name: str = "imported") -> ActivationSummary:
+        """Import a .npy or .safetensors file, or an array or tensor of rows."""
         with stream_of(source) as stream:
             return await self._send(Calls.import_vectors(name, stream))
 
@@ -109,7 +138,7 @@ class AsyncSession:
         """An activation set: its manifest and statistics."""
         return await self._send(Calls.activations(set_id))
 
-    async def vectors(self, set_id: str) -> Array:
+    async def vectors(self, set_id: str) -> np.ndarray:
         """All rows of a set, (n, d_model), in the stored dtype."""
         names = shard_files(await self.activations(set_id))
         parts = [load_safetensors(await self._send(Calls.file(set_id, name)))["vectors"] for name in names]
@@ -189,6 +218,15 @@ class AsyncSession:
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self.close()
+
+    async def _send_patiently(self, call: Call[Answer], deadline: float | None = None) -> Answer:
+        """Send a call that may be sent again, until the service answers, for `retry_s` or until `deadline`."""
+        left_s = self._retry_s if deadline is None else min(self._retry_s, max(0.0, deadline - monotonic()))
+
+        async def send() -> Answer:
+            return await self._send(call)
+
+        return await AsyncRetrying(**retrying(left_s))(send)
 
     async def _send(self, call: Call[Answer]) -> Answer:
         try:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import httpx2
-import numpy as np
 
+from service.client.arrays import Points, rows_of
 from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
 from service.contracts.energy import Evaluation
@@ -22,10 +20,8 @@ from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
-from service.errors import error_from_dict
+from service.errors import RadiusError, Unavailable, error_from_dict
 
-Array = np.ndarray
-Points = Array | Sequence[Sequence[float]]
 Answer = TypeVar("Answer")
 
 
@@ -43,9 +39,9 @@ class Calls:
     """The calls, as data."""
 
     @staticmethod
-    def submit(kind: str, spec: Mapping[str, Any], priority: int, labels: Mapping[str, str]) -> Call[Job]:
+    def submit(kind: str, spec: Mapping[str, Any], priority: int, labels: Mapping[str, str], key: str) -> Call[Job]:
         body = {"kind": kind, "spec": dict(spec), "priority": priority, "labels": dict(labels)}
-        return Call("POST", "/v1/jobs", _model(Job), {"json": body})
+        return Call("POST", "/v1/jobs", _model(Job), {"json": body, "headers": {"Idempotency-Key": key}})
 
     @staticmethod
     def estimate(kind: str, spec: Mapping[str, Any]) -> Call[Estimate]:
@@ -126,7 +122,7 @@ class Calls:
 
     @staticmethod
     def evaluate(patterns: Points, queries: Points, beta: float) -> Call[Evaluation]:
-        body = {"patterns": _rows(patterns), "queries": _rows(queries), "beta": beta}
+        body = {"patterns": rows_of(patterns, "patterns"), "queries": rows_of(queries, "queries"), "beta": beta}
         return Call("POST", "/v1/energy/evaluate", _model(Evaluation), {"json": body})
 
     @staticmethod
@@ -135,7 +131,7 @@ class Calls:
     ) -> Call[QueryAnswer]:
         body: dict[str, Any] = {"k": k, "beta": beta}
         body |= {} if texts is None else {"texts": list(texts)}
-        body |= {} if vectors is None else {"vectors": _rows(vectors)}
+        body |= {} if vectors is None else {"vectors": rows_of(vectors, "vectors")}
         return Call("POST", f"/v1/activations/{set_id}/query", _model(QueryAnswer), {"json": body})
 
     @staticmethod
@@ -156,8 +152,17 @@ def read_answer(call: Call[Answer], response: httpx2.Response) -> Answer:
         body = response.json()
         problem = {"code": str(body["code"]), "detail": _explain(body)} | _first_field(body)
     except (ValueError, KeyError, TypeError):
-        problem = {"code": "http_error", "detail": f"the service answered {response.status_code}"}
-    raise error_from_dict(problem)
+        code = Unavailable.code if response.status_code == Unavailable.status else "http_error"
+        problem = {"code": code, "detail": f"the service answered {response.status_code}"}
+    raise _with_pause(error_from_dict(problem), response)
+
+
+def _with_pause(error: RadiusError, response: httpx2.Response) -> RadiusError:
+    """The error, with the seconds after which its answer says to try again."""
+    given = response.headers.get("Retry-After", "")
+    if isinstance(error, Unavailable) and given.isascii() and given.isdigit():
+        error.retry_after_s = float(given)
+    return error
 
 
 def _explain(body: Mapping[str, Any]) -> str:
@@ -168,10 +173,6 @@ def _explain(body: Mapping[str, Any]) -> str:
 def _first_field(body: Mapping[str, Any]) -> dict[str, str]:
     errors = body.get("errors") or []
     return {"field": str(errors[0]["field"])} if errors else {}
-
-
-def _rows(points: Points) -> list[list[float]]:
-    return np.asarray(points, dtype=np.float64).tolist()
 
 
 def _model(kind: type[Any]) -> Callable[[httpx2.Response], Any]:
@@ -189,19 +190,6 @@ def _page(kind: type[Any]) -> Callable[[httpx2.Response], tuple[list[Any], str |
 def shard_files(detail: ActivationDetail) -> list[str]:
     """Names of the files with a set's vectors, in row order."""
     return [entry["name"] for entry in detail.manifest["files"] if entry["name"].startswith("shard-")]
-
-
-@contextmanager
-def stream_of(source: Path | Array) -> Iterator[Any]:
-    """A file, or an array as a `.npy` file, open for reading."""
-    if isinstance(source, np.ndarray):
-        buffer = io.BytesIO()
-        np.save(buffer, source, allow_pickle=False)
-        buffer.seek(0)
-        yield buffer
-    else:
-        with source.open("rb") as stream:
-            yield stream
 
 
 def bearer(api_key: str | None) -> dict[str, str]:

@@ -12,9 +12,13 @@ Watch = Callable[[Job], None]
 
 
 class JobFailed(RadiusError):
-    """A job that was waited for ended in another state than `succeeded`."""
+    """A job that was waited for ended in another state than `succeeded`; `job` is that job."""
 
     code = "job_failed"
+
+    def __init__(self, detail: str, job: Job | None = None, *, field: str | None = None) -> None:
+        super().__init__(detail, field=field)
+        self.job = job
 
 
 @dataclass(frozen=True)
@@ -53,5 +57,5 @@ def outcome_of(job: Job) -> Finished | None:
         return None
     if job.state != "succeeded":
         error = job.error or {"detail": f"the job was {job.state}"}
-        raise JobFailed(error["detail"])
+        raise JobFailed(error["detail"], job)
     return Finished(job)

@@ -8,9 +8,9 @@ from typing import Annotated
 import httpx2
 import typer
 
-from service.api.query_proxy import query_transport
-from service.binding import url_at
-from service.commands.output import console
+from service.addresses import reachable, url_at
+from service.api.query_proxy import query_client
+from service.commands.output import say
 from service.errors import InvalidInput, Unavailable
 from service.keys import create_key, read_keys, remove_key
 from service.settings import Settings
@@ -30,7 +30,7 @@ def upgrade() -> None:
     settings.make_folders()
     migrate(settings.resolved_database_url)
     migrate_engine(settings.resolved_database_url)
-    console.print("the database has this version's schema", highlight=False)
+    say("the database has this version's schema")
 
 
 @keys_app.command("create")
@@ -43,7 +43,7 @@ def create(name: Annotated[str, typer.Option(help="name of the key")]) -> None:
 def list_keys() -> None:
     """List the names of the keys and their times of creation."""
     for stored in read_keys(_keys_file()):
-        console.print(f"{stored.name}  {stored.created_at}", highlight=False)
+        say(f"{stored.name}  {stored.created_at}")
 
 
 @keys_app.command("revoke")
@@ -59,10 +59,11 @@ def check_health(role: str | None, settings: Settings) -> None:
         Unavailable: the check failed; the message names it.
     """
     if role is None:
-        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
-        _expect_200(httpx2.Client(timeout=_HEALTH_S), f"{url_at(host, settings.port)}/readyz")
+        with httpx2.Client(timeout=_HEALTH_S, trust_env=False) as client:  # no proxy between this machine and itself
+            _expect_200(client, f"{url_at(reachable(settings.host), settings.port)}/readyz")
     elif role == "query":
-        _expect_200(httpx2.Client(transport=query_transport(settings), timeout=_HEALTH_S), "http://query/healthz")
+        with query_client(settings, _HEALTH_S) as client:
+            _expect_200(client, "http://query/healthz")
     else:
         from service.catalog import workers
         from service.catalog.engine import Catalog
@@ -74,11 +75,10 @@ def check_health(role: str | None, settings: Settings) -> None:
 
 
 def _expect_200(client: httpx2.Client, url: str) -> None:
-    with client:
-        try:
-            status = client.get(url).status_code
-        except httpx2.TransportError as error:
-            raise Unavailable(f"{url} cannot be reached") from error
+    try:
+        status = client.get(url).status_code
+    except httpx2.TransportError as error:
+        raise Unavailable(f"{url} cannot be reached") from error
     if status != 200:
         raise Unavailable(f"{url} answers {status}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,16 +15,17 @@ from typing import Any
 
 from service.client import Client, Finished
 from service.commands.energies import print_energy_report, print_query
-from service.commands.output import console, print_report, wait_with_bar
+from service.commands.output import print_report, say, wait_with_bar
 from service.contracts.energy_report import EnergyReport
 from service.contracts.presets import DEMO_MODEL
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
-from service.errors import InvalidInput, RadiusError
+from service.errors import InvalidInput, RadiusError, Unavailable
+from service.processes import module_command
 from service.settings import Settings
 from service.supervisor import Supervisor
 
 SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
-_READY_S = 120.0
+_READY_S, _ANSWER_S = 120.0, 2.0
 _QUESTION = "The import statement finds a module and binds its name in the local namespace."
 
 
@@ -52,9 +52,9 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
     corpus = "python-docs" if demo.corpus is None else _link(Path(demo.corpus), settings.corpora_root)
     if corpus is None:
         raise InvalidInput("CORPUS is not a file or folder", field="corpus")
-    with _service(settings) as url, Client(url) as client:
-        client.wait_until_ready(_READY_S)
-        console.print(f"service at {url}, data in {settings.data_dir}", highlight=False)
+    with _service(settings) as supervisor, Client(supervisor.url) as client:
+        _wait_until_ready(supervisor)
+        say(f"service at {supervisor.url}, data in {settings.data_dir}")
         if demo.corpus is not None:
             corpus = client.register_corpus(path=corpus).id
         if demo.model is None:
@@ -68,10 +68,10 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
             "chunks_per_document": "all",
             "energy": {"beta": [1.0]},
         }
-        finished = wait_with_bar(client.submit("analysis", spec))
+        finished = wait_with_bar(client.submit("analysis", spec), supervisor.check)
         shown = _show(client, finished, demo.out)
     seconds = time.monotonic() - began
-    console.print(f"done in {seconds:.0f} s", highlight=False)
+    say(f"done in {seconds:.0f} s")
     return shown | {"seconds": seconds}
 
 
@@ -90,10 +90,10 @@ def _show(client: Client, finished: Finished, out: Path) -> dict[str, Any]:
     print_query(client.query(finished.activations[-1], texts=[_QUESTION], k=3), [_QUESTION])
     for warning in finished.job.warnings:
         if warning.code.startswith("fewer"):
-            console.print(f"[yellow]note[/] {warning.message}", highlight=False)
+            say(warning.message, "note", "yellow")
     for path in kept:
         if path.suffix in (".png", ".json"):
-            console.print(f"{'figure' if path.suffix == '.png' else 'report'}: {path}", highlight=False, soft_wrap=True)
+            say(f"{'figure' if path.suffix == '.png' else 'report'}: {path}")
     return {"job": finished.job.id, "reports": finished.reports, "files": [str(path) for path in kept]}
 
 
@@ -113,13 +113,13 @@ def _stem(site: str | None) -> str:
 
 def _train_model(settings: Settings) -> None:
     if (settings.models_root / DEMO_MODEL / "config.json").exists():
-        console.print(f"using the model in {settings.models_root / DEMO_MODEL}", highlight=False)
+        say(f"using the model in {settings.models_root / DEMO_MODEL}")
         return
     environment = os.environ | {
         "RADIUS_DATA_DIR": str(settings.data_dir),
         "RADIUS_MODELS_DIR": str(settings.models_root),
     }
-    command = [sys.executable, "-m", "workers.training.small_gpt2", "--out", DEMO_MODEL]
+    command = module_command("workers.training.small_gpt2", "--out", DEMO_MODEL)
     if subprocess.run(command, env=environment, check=False).returncode != 0:
         raise RadiusError("the small model could not be trained; its output is above")
 
@@ -141,13 +141,26 @@ def _link(path: Path, root: Path) -> str | None:
 
 
 @contextmanager
-def _service(settings: Settings) -> Iterator[str]:
+def _service(settings: Settings) -> Iterator[Supervisor]:
     supervisor = Supervisor(settings)
     try:
         supervisor.start()
-        yield supervisor.url
+        yield supervisor
     finally:
         supervisor.stop()
+
+
+def _wait_until_ready(supervisor: Supervisor) -> None:
+    """Wait for the API; raises `StartFailed` as soon as a process has failed at its start."""
+    deadline = time.monotonic() + _READY_S
+    with Client(supervisor.url, timeout_s=_ANSWER_S) as client:
+        while True:
+            supervisor.check()
+            try:
+                return client.wait_until_ready(_ANSWER_S)
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
 
 
 @contextmanager

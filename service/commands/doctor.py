@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from service.processes import module_command
 from service.settings import GIB, Settings
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "dbos", "fastapi", "matplotlib")
@@ -64,7 +65,7 @@ def _faiss_choice() -> Finding:
 
 
 def _compute() -> list[Finding]:
-    command = [sys.executable, "-m", "workers.probe"]
+    command = module_command("workers.probe")
     advice = "run `python -m workers.probe` to see the whole error"
     try:
         done = subprocess.run(command, capture_output=True, timeout=_PROBE_S, check=False)

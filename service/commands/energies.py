@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
 from rich.table import Table
 
-from service.commands.output import console
+from service.commands.output import console, say
 from service.contracts.energy_report import DescentReport, EnergyReport, LayerEnergies, MoveReport
 from service.contracts.query import QueryAnswer
 
 
 def print_energy_report(report: EnergyReport) -> None:
     """Print the energies of each layer and which bounds hold; for several layers also what each block does."""
-    console.print(f"{escape(report.name)}: {report.points:,} points, d_model {report.d_model}", highlight=False)
+    say(f"{report.name}: {report.points:,} points, d_model {report.d_model}")
     if report.layers:
         console.print(_layers_table(report))
     for layer in report.layers if len(report.layers) == 1 else []:
         for line in _layer_lines(layer):
-            console.print(line, highlight=False)
+            say(line)
     if report.energy_global is not None:
         found = report.energy_global.corrected
-        console.print(
+        say(
             f"E_global (7) with E_t = g_t: mean {found.energy_global.distribution.mean:.6g}; c(x) of (10) from "
-            f"{found.gap_min:.4g} to {found.gap_max:.4g}, log l = {report.energy_global.log_layers:.4g}",
-            highlight=False,
+            f"{found.gap_min:.4g} to {found.gap_max:.4g}, log l = {report.energy_global.log_layers:.4g}"
         )
     if report.descent is not None:
         console.print(_descent_table(report.descent))
     for notice in report.warnings:
-        console.print(f"[yellow]note[/] {escape(notice.message)}", highlight=False)
+        say(notice.message, "note", "yellow")
 
 
 def print_query(answer: QueryAnswer, names: list[str]) -> None:
     """Print each query by its name, its energies and its nearest rows."""
     for name, found in zip(names, answer.results, strict=True):
         percentile = "" if found.percentile is None else f", percentile {found.percentile:.1f}"
-        console.print(
-            f"{escape(name)}: distance {found.nn_distance:.4f}, radius {found.radius:.4f}{percentile}; "
-            f"g {found.g:.4f}, E {found.energy:.4f}, E_MCHN {found.energy_mchn:.4f} (β = {answer.beta:g})",
-            highlight=False,
+        say(
+            f"{name}: distance {found.nn_distance:.4f}, radius {found.radius:.4f}{percentile}; "
+            f"g {found.g:.4f}, E {found.energy:.4f}, E_MCHN {found.energy_mchn:.4f} (β = {answer.beta:g})"
         )
         table = Table(box=None)
         for heading, width in (("distance", 8), ("row", 6), ("offset", 7), ("document", 20), ("text", 24)):
@@ -47,10 +44,10 @@ def print_query(answer: QueryAnswer, names: list[str]) -> None:
         for near in found.neighbors:
             cells = ("" if value is None else str(value) for value in (near.row, near.offset, near.document))
             text = " ".join((near.text or "").split())
-            table.add_row(f"{near.distance:.4f}", *(escape(cell) for cell in cells), escape(text[:160]))
+            table.add_row(f"{near.distance:.4f}", *cells, text[:160])
         console.print(table)
     for note in answer.notes:
-        console.print(f"[yellow]note[/] {note}", highlight=False)
+        say(note, "note", "yellow")
 
 
 def _layers_table(report: EnergyReport) -> Table:
@@ -63,7 +60,7 @@ def _layers_table(report: EnergyReport) -> Table:
         for part in layer.energies:
             energies = (part.energy.distribution.mean, part.energy_mchn.distribution.mean)
             table.add_row(
-                escape(layer.site or layer.name), f"{part.beta:g}", f"{g.mean:.6g}", f"{g.median:.6g}",
+                layer.site or layer.name, f"{part.beta:g}", f"{g.mean:.6g}", f"{g.median:.6g}",
                 *(f"{value:.6g}" for value in energies), f"{failed:.1%}",
             )  # fmt: skip
     return table

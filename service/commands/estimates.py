@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from service.commands.output import console
+from service.commands.output import console, say
 from service.contracts.estimates import Estimate
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -20,17 +20,16 @@ def print_estimate(found: Estimate) -> None:
         table.add_row(part.stage, segments, _seconds(part.seconds), _size(part.written_bytes), _size(part.memory_bytes))
     console.print(table)
     free = "" if found.free_memory_bytes is None else f" of {_size(found.free_memory_bytes)}"
-    console.print(
+    say(
         f"disk {_size(found.written_bytes)} of {_size(found.free_disk_bytes)} free, memory "
-        f"{_size(found.memory_bytes)}{free}; {found.jobs_before} jobs before it",
-        highlight=False,
+        f"{_size(found.memory_bytes)}{free}; {found.jobs_before} jobs before it"
     )
     if found.reason is not None:
-        console.print(f"[red]does not fit[/] {found.reason}", highlight=False)
+        say(found.reason, "does not fit", "red")
     if found.reused is not None:
-        console.print(f"[cyan]reused[/] {', '.join(found.reused.activations)} of {found.reused.job}", highlight=False)
+        say(f"{', '.join(found.reused.activations)} of {found.reused.job}", "reused", "cyan")
     for note in found.notes:
-        console.print(f"[yellow]note[/] {note}", highlight=False)
+        say(note, "note", "yellow")
 
 
 def _seconds(seconds: float | None) -> str:

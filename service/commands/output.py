@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from service.client import Finished, Handle
 from service.contracts.jobs import Job
 from service.contracts.partition import Partition
 from service.contracts.radius import RadiusReport
 
-console = Console()
-errors = Console(stderr=True)
+# Names, paths and texts of users are printed as they are: nothing is read as markup or as an emoji.
+console = Console(markup=False, emoji=False, highlight=False)
+errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+
+def say(text: str, word: str = "", style: str = "", *, to: Console = console) -> None:
+    """Print a line that is not wrapped, so that a path can be copied; a coloured `word` may stand before it."""
+    to.print(Text.assemble((word, style), " " if word else "", text), soft_wrap=True)
 
 
 def print_json(content: Any) -> None:
@@ -41,7 +47,7 @@ def jobs_table(jobs: list[Job]) -> Table:
 
 def report_table(report: RadiusReport) -> Table:
     """Distances per fraction, beside the paper's formula, the correct one and the null model."""
-    table = Table(title=f"{escape(report.name)}: {report.n:,} patterns, d_model {report.d_model}", title_justify="left")
+    table = Table(title=f"{report.name}: {report.n:,} patterns, d_model {report.d_model}", title_justify="left")
     for name in ("fraction", "n", "NN mean", "NN median", "radius", "Gaussian null", "duplicates"):
         table.add_column(name, justify="right")
     nulls = report.null_model.fractions if report.null_model is not None else [None] * len(report.fractions)
@@ -106,37 +112,38 @@ def print_report(report: RadiusReport, *, radii: bool = False) -> None:
     """Print a report: its table, partition function, warnings and, with `radii`, the counts within them."""
     console.print(report_table(report))
     for line in _approximation_lines(report):
-        console.print(f"[yellow]approximate[/] {line}", highlight=False)
+        say(line, "approximate", "yellow")
     for line in [] if report.partition is None else _partition_lines(report.partition):
-        console.print(f"[cyan]partition[/] {line}", highlight=False)
+        say(line, "partition", "cyan")
     if report.partition_reason is not None:
-        console.print(f"[cyan]partition[/] none: {report.partition_reason}", highlight=False)
+        say(f"none: {report.partition_reason}", "partition", "cyan")
     if radii:
         console.print(counts_table(report))
     for warning in report.warnings:
-        console.print(f"[yellow]note[/] {warning.message}", highlight=False)
+        say(warning.message, "note", "yellow")
 
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
+        TextColumn("{task.fields[unit]}", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=errors) as progress:
         yield progress
 
 
-def wait_with_bar(handle: Handle) -> Finished:
-    """Wait for a job and show a progress bar on standard error."""
+def wait_with_bar(handle: Handle, check: Callable[[], None] = lambda: None) -> Finished:
+    """Wait for a job and show a progress bar on standard error; what `check` raises ends the waiting."""
     with _bar() as progress:
         task = progress.add_task("queued", total=None, unit="")
 
         def show(job: Job) -> None:
+            check()
             what = job.progress.stage or job.state
             progress.update(
                 task, description=what, completed=job.progress.done, total=job.progress.total, unit=job.progress.unit

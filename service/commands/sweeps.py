@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from rich.table import Table
+from rich.text import Text
 
-from service.commands.output import console
+from service.commands.output import console, say
 from service.contracts.sweeps import GENERALISED, Exponent, SeedAccuracies, StoppingCell, StoppingTable, Sweep
 
 _RULES = {
@@ -19,7 +20,10 @@ _RULES = {
 def print_sweep(sweep: Sweep) -> None:
     """Print what each seed of Question-Formation learned, or losses of runs at one D, or Table 3 over several D."""
     ended = sum(run.step == run.steps for run in sweep.runs)
-    console.print(f"{sweep.name} ({sweep.id}): {ended} of {len(sweep.runs)} runs at their end", highlight=False)
+    say(f"{sweep.name} ({sweep.id}): {ended} of {len(sweep.runs)} runs at their end")
+    for run in sweep.runs:
+        if run.error is not None:
+            say(f"{run.run} ({run.model}, seed {run.seed}): {run.error['detail']}", "failed:", "red")
     if sweep.seeds is not None:
         _print_seeds(sweep.seeds)
     elif sweep.tables is None:
@@ -28,7 +32,7 @@ def print_sweep(sweep: Sweep) -> None:
         _print_cells(side, found)
         _print_stopping(found)
     for note in sweep.notes:
-        console.print(f"· {note}", highlight=False)
+        say(f"· {note}")
 
 
 def _print_runs(sweep: Sweep) -> None:
@@ -70,7 +74,7 @@ def _print_cells(side: str, found: StoppingTable) -> None:
     """Print the MSE as gap² + variance, mean over seeds, bold below the threshold; then what was not measured."""
     tokens = sorted({cell.tokens for row in found.rows for cell in row.cells})
     title = f"MSE {side} the least validation loss = gap² + variance (nats²); σ² = {found.threshold:g}"
-    console.print(title, highlight=False)
+    say(title)
     table = Table("model", "N", *(f"D = {_short(size)}" for size in tokens), box=None)
     reasons: dict[str, list[str]] = {}
     for row in found.rows:
@@ -81,14 +85,14 @@ def _print_cells(side: str, found: StoppingTable) -> None:
                 reasons.setdefault(cell.reason, []).append(f"{row.model} at {_short(cell.tokens)}")
     console.print(table)
     for reason, places in reasons.items():
-        console.print(f"not measured, {reason}: {', '.join(places)}", highlight=False)
+        say(f"not measured, {reason}: {', '.join(places)}")
 
 
-def _cell(cell: StoppingCell, threshold: float) -> str:
+def _cell(cell: StoppingCell, threshold: float) -> Text:
     if cell.mse is None:
-        return "–"
+        return Text("–")
     text = f"{cell.mse:.4f}\n{cell.mean_gap_sq:.4f}+{cell.variance:.4f}"
-    return f"[bold]{text}[/bold]" if cell.mse < threshold else text
+    return Text(text, style="bold" if cell.mse < threshold else "")
 
 
 def _print_stopping(found: StoppingTable) -> None:
@@ -103,12 +107,12 @@ def _print_stopping(found: StoppingTable) -> None:
     for row in found.rows:
         for reason in dict.fromkeys(row.reasons.values()):
             rules = ", ".join(_RULES[rule] for rule, other in row.reasons.items() if other == reason)
-            console.print(f"{row.model}, {rules}: {reason}", highlight=False)
+            say(f"{row.model}, {rules}: {reason}")
     for name, exponent in found.exponents.items():
-        console.print(f"N ∝ D*^p, {_RULES.get(name, 'plane of log MSE')}: p = {_exponent(exponent)}", highlight=False)
+        say(f"N ∝ D*^p, {_RULES.get(name, 'plane of log MSE')}: p = {_exponent(exponent)}")
     for law in found.laws:
         if law.spread is not None:
-            console.print(f"{law.law}: N/D*^{law.power:g} varies by a factor {law.spread:.2f}", highlight=False)
+            say(f"{law.law}: N/D*^{law.power:g} varies by a factor {law.spread:.2f}")
 
 
 def _exponent(exponent: Exponent) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from service.commands.output import console, print_json
+from service.commands.output import console, print_json, say
 from service.contracts.radius import FIGURE_FORMATS
 from service.errors import InvalidInput, RadiusError
+from service.processes import module_command
 
 app = typer.Typer(help="The paper's closed forms, as printed and corrected.", no_args_is_help=True)
 
@@ -183,7 +183,7 @@ def table_3(
 
 def _draw_command(out: Path) -> list[str]:
     """The command that draws the figure in another process: only workers import matplotlib."""
-    return [sys.executable, "-m", "workers.figures.figure1", "--out", str(out)]
+    return module_command("workers.figures.figure1", "--out", str(out))
 
 
 def _show(answer: dict[str, Any], as_json: bool) -> None:
@@ -201,7 +201,7 @@ def _show(answer: dict[str, Any], as_json: bool) -> None:
     for title, rows in _row_tables(answer):
         console.print(_rows_table(title, rows))
     for note in answer["notes"]:
-        console.print(f"[yellow]note[/] {note}", highlight=False)
+        say(note, "note", "yellow")
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:

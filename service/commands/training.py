@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from service.commands.output import console
+from service.commands.output import console, say
 from service.contracts.sweeps import SHARES
 from service.contracts.training import TrainingRun
 
 
 def print_training_run(run: TrainingRun) -> None:
-    """Print losses beside their reference lines, shares of lines, accuracies at the end, and kept models."""
-    console.print(f"{run.name} ({run.id}): step {run.step:,} of {run.steps:,}, {run.tokens:,} tokens", highlight=False)
+    """Print state, losses beside their reference lines, shares of lines, accuracies at the end, and kept models."""
+    say(f"{run.name} ({run.id}): {run.state}, step {run.step:,} of {run.steps:,}, {run.tokens:,} tokens")
+    if run.error is not None:
+        say(run.error["detail"], "failed:", "red")
     losses = {name: value for name, value in run.losses.items() if name not in SHARES}
     if run.spec.get("loss") == "sum":  # train_loss and val_loss are per line, the parts of val_loss are means
         whole = {name: losses.pop(name) for name in ("train_loss", "val_loss") if name in losses}
@@ -23,9 +25,9 @@ def print_training_run(run: TrainingRun) -> None:
     if run.trajectory:
         _print_trajectory(run)
     for line in _shares(run.evaluation):
-        console.print(line, highlight=False)
+        say(line)
     for kept in run.checkpoints[-3:]:
-        console.print(f"kept {kept.model}", highlight=False)
+        say(f"kept {kept.model}")
 
 
 def _print_numbers(head: str, values: dict[str, float | None], form: str) -> None:

@@ -3,6 +3,7 @@
 base.py              strict models, safe strings, pages
 reading.py           validation of untrusted values, errors that name fields
 corpora.py           corpora
+model_config.py      the config.json of a model folder
 sites.py             the grammar of sites (hook points)
 extraction.py        the spec of an extraction
 activations.py       activation sets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -34,6 +34,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterVali
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Labels = Annotated[dict[Name, Text], Field(max_length=32)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
 
 
 class Page(Contract, Generic[Item]):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.contracts.base import Contract, Identifier, Labels, Notice, RequestContract, Text
+from service.contracts.base import Contract, Identifier, JobState, Labels, Notice, RequestContract, Text
 from service.contracts.energy import AnalysisEnergy, EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions, RadiusSpec
@@ -15,7 +15,6 @@ from service.contracts.sweeps import SweepSpec
 from service.contracts.training import TrainingSpec
 
 JobKind = Literal["extraction", "radius", "energy", "analysis", "training", "sweep"]
-JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
 OPEN_STATES: frozenset[str] = frozenset({"queued", "running", "cancelling"})
 FINAL_STATES: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 

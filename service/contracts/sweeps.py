@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from service.contracts.base import Contract, Identifier, Name, RequestContract, Seed, Text
+from service.contracts.base import Contract, Identifier, JobState, Name, RequestContract, Seed, Text
 from service.contracts.reading import read_contract
 from service.contracts.training import EXPERIMENTS, Experiment, TrainingSpec
 
@@ -114,6 +114,8 @@ class SweepRun(Contract):
     model: str
     tokens: int | None
     seed: int
+    state: JobState
+    error: dict[str, str] | None = Field(description="why the run failed: code, detail")
     step: int
     steps: int
     parameters: int = Field(description="N: without embeddings")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from service.contracts.base import Contract, Identifier, Notice, RequestContract, Seed, Text
+from service.contracts.base import Contract, Identifier, JobState, Notice, RequestContract, Seed, Text
 from service.contracts.extraction import SiteName, distinct
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
@@ -48,6 +48,16 @@ class RunRadius(RequestContract):
     )
 
 
+class Keep(RequestContract):
+    """Which of the kept models stay. A model that a job names stays in any case."""
+
+    best: bool = Field(
+        default=False,
+        description="also the model of the least validation loss, the earliest of equal ones; each evaluation counts",
+    )
+    last: int = Field(default=1, ge=1, le=10_000, description="the newest so many of the models kept regularly")
+
+
 class RunOptions(RequestContract):
     """What both experiments share; a batch is the global batch of one optimiser step."""
 
@@ -59,7 +69,12 @@ class RunOptions(RequestContract):
     )
     log_every: int = Field(default=1, ge=1, description="steps between two rows of the metrics")
     eval_every: int = Field(ge=1, description="steps between two evaluations, dropout off")
-    checkpoint_every: int | None = Field(default=None, ge=1, description="steps between two kept models; null: the end")
+    checkpoint_every: int | None = Field(
+        default=None, ge=1, description="steps between two kept models; null: the end, or with `keep` each evaluation"
+    )
+    keep: Keep | None = Field(
+        default=None, description="which kept models stay while newer ones are published; null: all of them"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 autocast on a GPU, float32 on a CPU"
     )
@@ -69,6 +84,11 @@ class RunOptions(RequestContract):
     radius: RunRadius | None = Field(
         default=None, description="measured in the kept models after training; null: not measured"
     )
+
+    @property
+    def kept_every(self) -> int | None:
+        """Steps between two models that are kept regularly; None where only that of the end is."""
+        return self.checkpoint_every or (None if self.keep is None else self.eval_every)
 
     @model_validator(mode="after")
     def _micro_batches_fit(self) -> RunOptions:
@@ -196,12 +216,16 @@ EXPERIMENTS: dict[str, type[QuestionFormationSpec] | type[OpenELMSpec]] = {
 }
 
 
+_STATE = "that of the job; in a sweep the run's own, queued until its first steps are saved"
+
+
 class Checkpoint(Contract):
     """A kept model; `model` is what an extraction names."""
 
     step: int
     model: str
     sha256: str
+    val_loss: float | None = Field(description="null where the model was not evaluated")
 
 
 class TrajectoryPoint(Contract):
@@ -225,6 +249,8 @@ class TrainingRun(Contract):
     job: Identifier
     name: str
     experiment: Experiment
+    state: JobState = Field(description=_STATE)
+    error: dict[str, str] | None = Field(description="why the run failed: code, detail")
     spec: dict[str, Any]
     step: int
     steps: int
@@ -251,6 +277,7 @@ class TrainingSummary(Contract):
     job: Identifier
     name: str
     experiment: Experiment
+    state: JobState = Field(description=_STATE)
     step: int
     steps: int
     losses: dict[str, float | None]

@@ -118,7 +118,9 @@ def training_work(
     """Steps, evaluations and kept models of equal runs; then the radius of each kept model, where the spec has it."""
     tokens, context = run_tokens(spec)
     evaluations = ceil(spec.steps / spec.eval_every)
-    kept = 1 if spec.checkpoint_every is None else ceil(spec.steps / spec.checkpoint_every)
+    kept = 1 if spec.kept_every is None else ceil(spec.steps / spec.kept_every)
+    if spec.keep is not None:
+        kept = min(kept, spec.keep.last + spec.keep.best + 1)  # a newer one is published before another is removed
     flops = spec.steps * model.training_flops(tokens, context)
     flops += evaluations * model.training_flops(_evaluated(spec), context) / 3
     state = 12 * model.parameters

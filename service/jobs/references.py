@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from service.artifacts.model_folders import find_model_folder
 from service.catalog import activations, corpora, training
 from service.catalog.engine import Catalog
 from service.contracts.activations import ActivationSummary
@@ -12,9 +13,10 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import JobSpec
 from service.contracts.radius import RadiusSpec
 from service.contracts.run_models import RunModel, parse_run_model
+from service.contracts.sites import parse_site
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec, TrainingSpec
-from service.errors import InvalidInput, NotFound, TooLarge
+from service.errors import InvalidInput, NotFound, TooLarge, UnsupportedModel
 from service.paths import leaves_root
 from service.settings import Settings
 
@@ -81,11 +83,30 @@ def _check_extraction(connection: sa.Connection, spec: ExtractionSpec, settings:
         raise InvalidInput("position must lie within the chunk", field="spec.position")
     named = parse_run_model(spec.model)
     if named is not None:
+        if spec.revision is not None:
+            raise InvalidInput("a revision is of a hub model; a kept model has none", field="spec.revision")
         training.hold(connection, named.run)
         _kept(connection, named)
-    if leaves_root(spec.model):
-        raise InvalidInput("a model is a hub id or a folder under the models root", field="spec.model")
+    else:
+        _check_model(spec, settings)
     _check_corpus(connection, spec.corpus, "spec.corpus")
+
+
+def _check_model(spec: ExtractionSpec, settings: Settings) -> None:
+    """Check a model folder that is here: its configuration, and that it has the context and the sites of the spec."""
+    try:
+        folder = find_model_folder(spec.model, spec.revision, settings.models_root)
+        config = None if folder is None else folder.read_config()
+        if config is None:
+            return
+        if spec.chunk_tokens > config.n_ctx:
+            raise InvalidInput(f"the model's context is {config.n_ctx} tokens", field="chunk_tokens")
+        for site in spec.sites:
+            parse_site(site, config.n_layers)
+    except UnsupportedModel as error:
+        raise UnsupportedModel(error.detail, field=f"spec.{error.field}") from error
+    except InvalidInput as error:
+        raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
 
 
 def _kept(connection: sa.Connection, named: RunModel) -> RunModel:
@@ -93,7 +114,7 @@ def _kept(connection: sa.Connection, named: RunModel) -> RunModel:
     kept = [checkpoint.step for checkpoint in training.checkpoints(connection, named.run)]
     if not kept or (named.step is not None and named.step not in kept):
         raise InvalidInput("the run has kept no such model; GET /v1/training/{id} lists them", field="spec.model")
-    return RunModel(named.run, named.step or kept[-1])
+    return RunModel(named.run, kept[-1] if named.step is None else named.step)
 
 
 def _check_training(connection: sa.Connection, spec: TrainingSpec, prefix: str) -> None:

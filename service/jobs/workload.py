@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from service.artifacts.model_folders import find_model_folder
 from service.catalog import activations, corpora, reuse, training
 from service.contracts.energy import AnalysisEnergy, EnergySpec
 from service.contracts.estimates import Reusable
@@ -17,7 +17,7 @@ from service.contracts.reading import read_contract
 from service.contracts.run_models import parse_run_model
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import BYTES, EXPERIMENTS, OpenELMSpec, TrainingSpec
-from service.errors import InvalidInput, NotFound, RadiusError
+from service.errors import InvalidInput, NotFound
 from service.estimates.pricing import Work
 from service.estimates.shapes import (
     GPT2_VOCABULARY,
@@ -161,11 +161,13 @@ class WorkloadModel:
     def _gpt2(self, name: str) -> Gpt2Config | None:
         """The sizes of a folder under the models root, or of a released model; None for others."""
         try:
-            found = json.loads((self.settings.models_root / name / "config.json").read_bytes())
-            sizes = [int(found[key]) for key in ("n_layer", "n_embd", "n_positions", "vocab_size")]
-            return Gpt2Config(*sizes, d_mlp=found.get("n_inner"))
-        except (OSError, ValueError, KeyError, TypeError, RadiusError):
+            folder = find_model_folder(name, None, self.settings.models_root)
+            found = None if folder is None else folder.read_config()
+        except InvalidInput:  # a folder of a tokenizer alone
+            found = None
+        if found is None:
             return GPT2.get(name.removeprefix("openai-community/"))
+        return Gpt2Config(found.n_layers, found.d_model, found.n_ctx, found.d_vocab, found.d_mlp)
 
 
 def _set(connection: sa.Connection, set_id: str) -> SetShape:

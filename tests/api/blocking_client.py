@@ -14,7 +14,13 @@ SOURCE, COMMITTED = FOLDER / "asynchronous.py", FOLDER / "blocking.py"
 HEADER = (
     '"""The calls of a client that blocks. `make client` generates this file from `asynchronous.py`: edit that one."""'
 )
-NAMES = {"AsyncSession": "Session", "AsyncClient": "Client", "aclose": "close", "asyncio": "time"}
+NAMES = {
+    "AsyncSession": "Session",
+    "AsyncClient": "Client",
+    "AsyncRetrying": "Retrying",
+    "aclose": "close",
+    "asyncio": "time",
+}
 
 
 def generated() -> str:

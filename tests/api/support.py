@@ -20,6 +20,8 @@ from tests.databases.soak import in_soak_all
 
 # What is about numbers and tried on both databases by `make soak` alone.
 ONCE = pytest.mark.parametrize("settings", in_soak_all("sqlite"), indirect=True)
+# What is about clients, and tried on both databases by `make soak` alone.
+ON_SQLITE = pytest.mark.parametrize("shared", in_soak_all("sqlite"), indirect=True)
 CANARY = "canaryQ7x"  # put into hostile input; must never come back
 JSON = {"content-type": "application/json"}
 EXTRACTION = {"model": "openai-community/gpt2", "corpus": "python-docs"}

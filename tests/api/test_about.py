@@ -18,7 +18,7 @@ from tests.api.support import CANARY, client_of
 from tests.databases.migrated import sqlite_settings
 
 GPT2 = {"model_type": "gpt2", "n_layer": 2, "n_positions": 64, "n_embd": 32, "n_head": 4, "vocab_size": 512}
-SIZES = {"n_layers": 2, "n_ctx": 64, "d_model": 32, "n_heads": 4, "d_vocab": 512}
+SIZES = {"n_layers": 2, "n_ctx": 64, "d_model": 32, "n_heads": 4, "d_vocab": 512, "d_mlp": 128}
 
 
 @pytest.fixture
@@ -77,7 +77,8 @@ def test_model_folders_are_listed_with_their_sizes(api: TestClient, settings: Se
     model_folder(settings, "mine", GPT2)
     model_folder(settings, "owner/theirs", GPT2)
     assert models(api) == {
-        name: {"id": name, "family": "gpt2", "supported": True, "sizes": SIZES} for name in ("mine", "owner/theirs")
+        name: {"id": name, "family": "gpt2", "supported": True, "reason": None, "sizes": SIZES}
+        for name in ("mine", "owner/theirs")
     }
 
 
@@ -86,7 +87,16 @@ def test_models_that_cannot_be_used_say_so(api: TestClient, settings: Settings):
     model_folder(settings, "pickled", GPT2, weights=False)
     found = models(api)
     assert (found["llama"]["supported"], found["llama"]["family"]) == (False, "llama")
+    assert found["llama"]["reason"] == "the model is a 'llama'; only the GPT-2 family is supported"
     assert (found["pickled"]["supported"], found["pickled"]["sizes"]) == (False, SIZES)
+
+
+def test_models_of_a_hub_cache_are_listed_by_their_ids(api: TestClient, settings: Settings):
+    model_folder(settings, "models--someone--small/snapshots/abc", GPT2)
+    (settings.models_root / "models--someone--small" / "refs").mkdir()
+    (settings.models_root / "models--someone--small" / "refs" / "main").write_text("abc\n")
+    (settings.models_root / "models--someone--unfinished").mkdir()
+    assert list(models(api)) == ["someone/small"]
 
 
 BROKEN = {

@@ -120,7 +120,7 @@ def test_a_folder_tells_the_sizes_of_its_model(api: TestClient, settings: Settin
     live(counted)
     folder = settings.models_root / "mine"
     folder.mkdir(parents=True)
-    config = {"n_layer": 2, "n_embd": 48, "n_positions": 64, "vocab_size": 100}
+    config = {"model_type": "gpt2", "n_layer": 2, "n_embd": 48, "n_positions": 64, "vocab_size": 100}
     (folder / "config.json").write_text(json.dumps(config))
     found = ask(api, "extraction", MEDIUM | {"model": "mine", "chunk_tokens": 32})
     (written,) = [stage["written_bytes"] for stage in found["stages"] if stage["stage"] == "extract"]

@@ -107,10 +107,3 @@ def test_a_query_without_a_worker_is_503(api: TestClient, settings: Settings):
         answer = api.post(f"/v1/activations/{made.activations}/query", json=body)
         assert answer.status_code == 422, body
         assert answer.json()["errors"][0]["field"].split(".")[0] == field
-
-
-def test_the_socket_of_a_deep_folder_is_elsewhere_and_short(settings: Settings):
-    deep = settings.model_copy(update={"data_dir": settings.data_dir / ("x" * 120)})
-    assert len(str(deep.query_socket)) <= 100
-    assert deep.query_socket != settings.query_socket
-    assert settings.query_socket.parent.name == "run"

@@ -30,6 +30,7 @@ GIVEN: list[tuple[Any, dict[str, Any]]] = [
     ("analysis", EXTRACTION | {"radius": {"k": 2}, "seed": 2**63 - 1}),
     ("training", SENTENCES),
     ("training", SENTENCES | {"radius": {"rows": 10}, "loss": "sum", "seed": 5}),
+    ("training", SENTENCES | {"keep": {"best": True, "last": 3}}),
     ("training", {"preset": "smoke/f2", "data": {"folder": "lines"}}),
     ("training", WINDOWS),
     ("training", WINDOWS | {"radius": {"sites": ["final_norm_out"], "tokens": 16}, "micro_batch": 1}),

@@ -64,6 +64,8 @@ OPTIONS = {
 }
 
 
+# Neither a URL, nor markup, nor a printf format, and too long for the path of a socket.
+AWKWARD = Path("run[1] [draft]") / "what?x=1" / "a%20b" / ("deep" * 20)
 ON_SQLITE = pytest.mark.parametrize("service", ["sqlite"], indirect=True)  # of what has no share in the database
 
 
@@ -74,7 +76,7 @@ def service(
     tmp_path_factory: pytest.TempPathFactory,
     tiny_model: Path,
 ) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("service")
+    folder = tmp_path_factory.mktemp("service") / AWKWARD
     shutil.copytree(tiny_model, folder / "models" / "tiny")
     with databases.settings(request.param, folder, **OPTIONS) as settings:
         yield from _running(settings)

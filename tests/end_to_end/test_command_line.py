@@ -76,7 +76,9 @@ def test_an_unknown_report_exits_with_2(service: Running, monkeypatch: pytest.Mo
 @ON_SQLITE
 def test_a_failed_job_exits_with_1(service: Running):
     settings = ["--set", "model=no-such", "--set", "corpus=python-docs"]
-    assert "no such folder" in radius("submit", "extraction", *settings, "--watch", url=service.url, code=1).stderr
+    done = radius("submit", "extraction", *settings, "--watch", url=service.url, code=1)
+    assert "no such folder" in done.stderr
+    assert service.client.job(done.stdout.strip()).state == "failed"
 
 
 def test_a_service_that_is_away_exits_with_3(monkeypatch: pytest.MonkeyPatch):

@@ -141,22 +141,22 @@ def test_excluding_the_document_is_farther(service: Running, analysis: Finished)
     assert report.fractions[-1].nn_distance.mean > own.fractions[-1].nn_distance.mean
 
 
+def test_a_job_that_cannot_work_fails_with_a_reason(service: Running):
+    with pytest.raises(JobFailed, match="no such folder"):
+        service.run("extraction", ANALYSIS | {"model": "no-such-folder"})
+
+
 @pytest.mark.parametrize(
-    ("change", "code"),
+    ("change", "message", "field"),
     [
-        ({"model": "no-such-folder"}, "no such folder"),
-        ({"chunk_tokens": 65}, "context is 64"),
+        ({"sites": ["final_norm_out", "blocks.9.hook_resid_post"]}, "3 blocks", "spec.sites"),
+        ({"chunk_tokens": 65}, "context is 64", "spec.chunk_tokens"),
     ],
 )
-def test_a_job_that_cannot_work_fails_with_a_reason(service: Running, change: dict, code: str):
-    with pytest.raises(JobFailed, match=code):
-        service.run("extraction", ANALYSIS | change)
-
-
-def test_a_site_that_the_model_does_not_have_is_refused_at_once(service: Running):
-    with pytest.raises(InvalidInput, match="3 blocks") as caught:
-        service.client.submit("extraction", ANALYSIS | {"sites": ["final_norm_out", "blocks.9.hook_resid_post"]})
-    assert [error["field"] for error in caught.value.errors] == ["spec.sites"]
+def test_what_the_model_does_not_have_is_refused_at_once(service: Running, change: dict, message: str, field: str):
+    with pytest.raises(InvalidInput, match=message) as caught:
+        service.client.submit("extraction", ANALYSIS | change)
+    assert [error["field"] for error in caught.value.errors] == [field]
 
 
 def test_a_damaged_shard_never_gives_a_number(service: Running):

@@ -6,14 +6,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import httpx2
 import numpy as np
 import pytest
 
 from service.client import Finished
-from service.errors import InvalidInput, NotFound, Unavailable
+from service.errors import Conflict, InvalidInput, NotFound, Unavailable
+from service.processes import module_command
+from service.supervisor import Supervisor, environment
 from service.theory import energy
 from tests.end_to_end.conftest import ON_SQLITE, Running
 
@@ -105,3 +109,22 @@ def test_a_killed_query_worker_is_503_and_comes_back(service: Running, analysis:
         except Unavailable:
             assert time.monotonic() < deadline
             time.sleep(0.2)
+
+
+def test_the_query_worker_is_found_whatever_the_environment_of_a_process(service: Running, tmp_path: Path):
+    """Its socket is in the data directory, whose path is too long for one; a proxy is for other hosts."""
+    assert len(os.fsencode(service.settings.query_socket)) > 108
+    given = environment(service.settings) | {"TMPDIR": str(tmp_path), "ALL_PROXY": "socks5://127.0.0.1:9"}
+    port = {"RADIUS_PORT": service.url.rpartition(":")[2]}
+    for arguments in (["--role", "query"], []):
+        command = module_command("service.cli", "health", *arguments)
+        done = subprocess.run(command, env=given | port, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_second_service_on_the_data_directory_is_refused(service: Running):
+    second = Supervisor(service.settings)
+    with pytest.raises(Conflict, match=f"process {os.getpid()} at {service.url}"):
+        second.start()
+    second.stop()
+    assert service.client.jobs(1)

@@ -13,11 +13,13 @@ import sqlalchemy as sa
 
 from service.catalog.engine import Catalog
 from service.catalog.tables import segments
+from service.client import JobFailed
 from service.contracts.sweeps import Sweep
 from tests.end_to_end.conftest import PATIENCE_S, Running
 
 pytestmark = pytest.mark.long
 
+RUNAWAY = {"peak_lr": 2.0, "weight_decay": 10.0, "warmup_steps": 0, "schedule": "constant", "clip": 1e9}
 SPEC = {
     "preset": "smoke/table3",
     "training": {"steps": 20, "eval_every": 5, "window_steps": 4},
@@ -37,6 +39,7 @@ def test_every_run_of_the_grid_is_there(sweep: Sweep):
         ("S1", tokens, 0) for tokens in (20_000, 40_000)
     ]
     assert all(run.step == run.steps == 20 for run in sweep.runs)
+    assert {(run.state, run.error) for run in sweep.runs} == {("succeeded", None)}
     assert sweep.finished_at is not None
 
 
@@ -103,6 +106,21 @@ def test_a_killed_worker_changes_no_number(service: Running, sweep: Sweep):
     again = service.client.sweep(finished.job.results[0].id)
     assert again.tables == sweep.tables
     assert [run.stopping for run in again.runs] == [run.stopping for run in sweep.runs]
+
+
+def test_a_run_that_fails_says_why_in_the_sweep(service: Running):
+    training = {"preset": "smoke/f2", "steps": 40, "batch": 8, "log_every": 1, "optimisation": RUNAWAY}
+    handle = service.client.submit("sweep", {"training": training, "seeds": [0, 1]})
+    with pytest.raises(JobFailed, match="is not finite at step"):
+        handle.wait(timeout_s=PATIENCE_S)
+    job = service.client.job(handle.id)
+    found = service.client.sweep(job.results[0].id)
+    assert [run.state for run in found.runs] == ["failed", "failed"]
+    for run in found.runs:
+        assert run.error is not None
+        assert run.error["code"] == "non_finite_data"
+        assert service.client.training(run.run).error == run.error
+    assert job.error == found.runs[0].error
 
 
 def test_seeds_of_question_formation_learn_the_same_lines(service: Running):

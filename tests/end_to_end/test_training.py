@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing import event_file_loader
 from service.catalog import training
 from service.catalog.engine import Catalog
 from service.catalog.tables import segments
-from service.client import Finished
+from service.client import Finished, JobFailed
 from service.contracts.jobs import Job
 from service.contracts.sweeps import SHARES
 from service.errors import InvalidInput
@@ -29,6 +29,8 @@ from service.jobs.engine import COMPUTE_QUEUE, JobEngine
 from tests.end_to_end.conftest import PATIENCE_S, Running
 
 SPEC = {"preset": "smoke/f2", "eval_every": 10, "steps": 40}
+RUNAWAY = {"peak_lr": 2.0, "weight_decay": 10.0, "warmup_steps": 0, "schedule": "constant", "clip": 1e9}
+DIVERGING = SPEC | {"batch": 8, "log_every": 1, "optimisation": RUNAWAY}
 
 
 def run_of(job: Job) -> str:
@@ -174,6 +176,29 @@ def test_a_model_that_was_not_kept_is_refused_by_name(service: Running, unbroken
         with pytest.raises(InvalidInput) as caught:
             service.client.submit("extraction", {"model": model, "corpus": "python-docs"})
         assert [error["field"] for error in caught.value.errors] == ["spec.model"]
+
+
+def test_a_run_that_diverges_is_there_with_its_reason(service: Running):
+    handle = service.client.submit("training", DIVERGING)
+    with pytest.raises(JobFailed, match=r"the loss is not finite at step \d+; .* has the weights before"):
+        handle.wait(timeout_s=PATIENCE_S)
+    job = service.client.job(handle.id)
+    run = service.client.training(run_of(job))
+    assert (run.state, run.error) == ("failed", job.error)
+    assert [int(row["step"]) for row in curve(service, run.id)] == list(range(1, run.step + 1))
+    assert service.client.figure(run.id).startswith(b"\x89PNG")
+    assert [kept.model for kept in run.checkpoints] == [f"run:{run.id}@{run.step}"]
+
+
+@pytest.mark.long
+def test_the_best_and_the_last_models_of_a_run_are_kept(service: Running):
+    spec = SPEC | {"checkpoint_every": None, "keep": {"best": True, "last": 1}, "eval_every": 5}
+    run = service.client.training(run_of(service.run("training", spec).job))
+    rows = {int(row["step"]): float(row["val_loss"]) for row in curve(service, run.id) if row["val_loss"]}
+    best = min(rows, key=lambda step: (rows[step], step))
+    assert [kept.step for kept in run.checkpoints] == sorted({best, 40})
+    assert [kept.val_loss for kept in run.checkpoints] == [rows[kept.step] for kept in run.checkpoints]
+    assert (run.state, run.error) == ("succeeded", None)
 
 
 @pytest.mark.long

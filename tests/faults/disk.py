@@ -15,9 +15,9 @@ SIZE_MIB = 256
 class Disk:
     """A tmpfs at `folder`; `mounted` is False where this user may not mount."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size_mib: int = SIZE_MIB) -> None:
         self.folder = folder
-        self.mounted = os.getuid() == 0 and self._run("mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "tmpfs")
+        self.mounted = os.getuid() == 0 and self._run("mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs")
 
     @contextmanager
     def full(self, free_bytes: int) -> Iterator[None]:

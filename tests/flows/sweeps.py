@@ -16,7 +16,7 @@ def window(mse: float) -> StoppingWindow:
 
 def run(
     model: str, tokens: int | None, seed: int = 0, *, before: float | None = None, after: float | None = None,
-    ended: bool = True, losses: dict[str, float | None] | None = None,
+    ended: bool = True, losses: dict[str, float | None] | None = None, error: dict[str, str] | None = None,
 ) -> SweepRun:  # fmt: skip
     """A run with the MSE given on each side; None: a side without a window."""
     windows = {"before": before and window(before), "after": after and window(after)}
@@ -25,7 +25,7 @@ def run(
     return SweepRun(
         run=name, model=model, tokens=tokens, seed=seed, step=30 if ended else 12, steps=30,
         parameters={"S1": 20_000, "S2": 80_000}.get(model, 1_000), losses=losses or {}, stopping=stopping,
-        href=f"/v1/training/{name}",
+        href=f"/v1/training/{name}", state="failed" if error else "succeeded" if ended else "running", error=error,
     )  # fmt: skip
 
 

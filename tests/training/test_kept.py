@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,8 @@ from service.contracts.run_models import RunModel, parse_run_model
 from service.contracts.sites import parse_site
 from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
-from service.errors import CorruptArtifact, InvalidInput
+from service.errors import Conflict, CorruptArtifact, InvalidInput
+from workers.models.loading import load_tokenizer, tokenizer_hashes
 from workers.training.checkpoints import kept_name, write_model
 from workers.training.kept import LineReader, byte_tokenizer, load_kept, word_tokenizer
 from workers.training.sentences import SentenceTask, prepare_sentences
@@ -41,6 +44,25 @@ def test_an_openelm_is_read_as_it_was_trained(tmp_path: Path):
     assert torch.equal(loaded.model.read(tokens, [site])[site], task.model.read(tokens, [site])[site])
     assert loaded.model.read(tokens, [site])[site].shape == (1, 12, 32)
     assert loaded.identity["model"] == "run:run-0a@7"
+
+
+def test_a_kept_model_is_used_with_the_tokenizer_it_was_trained_with(tmp_path: Path, tiny_model: Path):
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "tiny"))
+    given = read_spec("training", {"preset": "smoke/f3"})
+    assert isinstance(given, OpenELMSpec)
+    spec = given.model_copy(update={"data": given.data.model_copy(update={"tokenizer": "tiny"})})
+    place = ("tiny", None, tmp_path)
+    prepare_windows(spec.data, [TEXT], load_tokenizer(*place), tmp_path, {}, tokenizer_sha256=tokenizer_hashes(*place))
+    task = WindowTask(spec, tmp_path, CPU)
+    sha256 = keep(task, tmp_path)
+    text = "the memories"
+    expected = load_tokenizer(*place).encode(text).ids
+    assert load_kept(NAME, sha256, tmp_path, tmp_path, CPU, "float32").tokenizer.encode(text).ids == expected
+    about = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(about | {"normalizer": {"type": "Lowercase"}}))
+    load_kept.cache_clear()
+    with pytest.raises(Conflict, match="tokenizer has changed"):
+        load_kept(NAME, sha256, tmp_path, tmp_path, CPU, "float32")
 
 
 def test_a_decoder_of_lines_reads_every_sequence_after_the_start_token(tmp_path: Path):

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from service.catalog.engine import Catalog
-from service.errors import CorruptArtifact, Superseded
+from service.errors import CorruptArtifact, StorageFull, Superseded
 from service.settings import Settings
 from tests.api.products import own_segment
+from tests.faults.disk import Disk
 from tests.training.segments import TrainingJob, begun, prepared
 from workers.flows.training import data as training_data
 from workers.flows.training import trainers
@@ -133,6 +134,26 @@ def test_a_damaged_or_missing_state_is_detected(
     for go_on in (lambda: job.train(job.own(1), 5), job.finish):
         with pytest.raises(CorruptArtifact, match="the state of a run"):
             go_on()
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)  # the database has no share in it
+@pytest.mark.parametrize("checkpoint_every", [pytest.param(3, marks=pytest.mark.long), 12])
+def test_a_full_disk_is_named_and_the_run_goes_on_after_it(settings: Settings, catalog: Catalog, checkpoint_every: int):
+    """What is written first is a kept model or a state. The library's error for a full disk is no `OSError`."""
+    settings.artifacts_root.mkdir(parents=True, exist_ok=True)
+    disk = Disk(settings.artifacts_root)
+    if not disk.mounted:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        whole, job = (prepared(settings, catalog, SPEC | {"checkpoint_every": checkpoint_every}) for _ in range(2))
+        whole.train(whole.own())
+        with disk.full(0), pytest.raises(StorageFull, match="no space left"):
+            job.train(job.own())
+        assert not [path for path in settings.artifacts_root.rglob(".*tmp*") if path.is_file()]
+        assert job.train(job.own()) == 12
+        assert job.state().sha256 == whole.state().sha256
+    finally:
+        disk.unmount()
 
 
 def test_data_of_a_replaced_owner_do_not_block_the_next_one(

@@ -15,7 +15,7 @@ from service.contracts.corpora import CorpusSource
 from service.contracts.specs import read_spec
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import OpenELMSpec
-from service.errors import Cancelled
+from service.errors import Cancelled, InvalidInput
 from service.ids import derived_id
 from service.settings import Settings
 from tests.api.products import own_segment
@@ -24,6 +24,7 @@ from workers.flows.training.arguments import PrepareArguments, PrepareSweepArgum
 from workers.flows.training.segments import prepare_run
 from workers.flows.training.sweep import prepare_sweep
 from workers.training.data import spread_starts
+from workers.training.loop import Trainer, TrainingConfig
 from workers.training.tokenising import in_groups, token_arrays
 from workers.training.windows import WindowTask, prepare_windows
 
@@ -72,6 +73,37 @@ def test_tokens_do_not_depend_on_the_groups(monkeypatch: pytest.MonkeyPatch):
     assert whole == [[0, 1, 2], [1, 2], [0] * 50 + [2], [3, 2]]
     monkeypatch.setattr("workers.training.tokenising.in_groups", lambda texts: in_groups(texts, 4))
     assert [part.tolist() for part in token_arrays(texts, tokenizer)] == whole
+
+
+def sparse_tokenizer(far: int) -> Tokenizer:
+    """Five entries, one of them with the id `far`."""
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1, "<|endoftext|>": 2, "?": 3, "far": far}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def test_the_largest_id_decides_the_stored_type_and_the_embedding(tmp_path: Path):
+    """An id of 65,538 among five entries was stored as 2 in sixteen bits."""
+    spec = read_spec("training", {"preset": "smoke/f3", "batch": 2, "micro_batch": None})
+    assert isinstance(spec, OpenELMSpec)
+    text = "a far b " * 300
+    for far, dtype in ((65_535, np.uint16), (65_536, np.uint32), (65_538, np.uint32)):
+        folder = tmp_path / str(far)
+        prepare_windows(spec.data, [text], sparse_tokenizer(far), folder, {})
+        tokens = np.fromfile(folder / "tokens.bin", dtype)
+        assert tokens.tolist() == [0, far, 1] * 300 + [2]
+    task = WindowTask(spec, folder, CPU)
+    assert task.config.d_vocab == 65_539
+    assert set(task.micro_batches(0)[0].flatten().tolist()) <= {0, 1, 2, 65_538}
+    assert np.isfinite(Trainer(task, TrainingConfig(steps=1, peak_lr=1e-3, warmup_steps=1)).advance().loss)
+
+
+def test_an_id_beyond_every_vocabulary_is_refused(tmp_path: Path):
+    spec = read_spec("training", {"preset": "smoke/f3"})
+    assert isinstance(spec, OpenELMSpec)
+    with pytest.raises(InvalidInput, match=r"largest id is 4,294,967,295 \('far'\)") as refused:
+        prepare_windows(spec.data, ["a far b"], sparse_tokenizer(2**32 - 1), tmp_path, {})
+    assert refused.value.field == "spec.data.tokenizer"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from service.theory.energy import Kind
+from workers.devices.seeding import Purpose, torch_seed
 from workers.energy.patterns import TILE_NUMBERS, Patterns, Tile, shifted_distances_sq
 
 Array = np.ndarray
@@ -103,7 +104,7 @@ def curvatures(
     placed = patterns.place(points)
     weights = softmax_weights(patterns, placed, beta, kind, None if own is None else torch.from_numpy(own))
     mean = weights.mean()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(torch_seed(seed, Purpose.START_VECTORS))
     vectors = torch.randn(placed.shape, generator=generator, dtype=torch.float64).to(mean.device)
     largest = torch.zeros(len(placed), dtype=torch.float64, device=mean.device)
     for _ in range(sweeps):

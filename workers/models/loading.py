@@ -1,13 +1,13 @@
 """Loading a model and its tokenizer: a folder under the models root, or a hub id at a revision. Safetensors only.
 
-`transformers` takes seconds to import, so functions import it when they load a model: workers start sooner, and
-training never needs it.
+What is loaded is what was named: sizes, tensors and tokenizer are checked against one another before a tensor is read,
+and the identity covers every file that was read. `transformers` takes seconds to import, so only `load_model` does:
+workers start sooner, and neither sampling nor training needs it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,10 +18,14 @@ from tokenizers import Tokenizer
 
 from service.artifacts.atomic import sha256_file
 from service.artifacts.manifest import canonical_json
-from service.errors import InvalidInput, UnsupportedModel
-from service.paths import leaves_root
-from workers.models.gpt2 import GPT2, sizes_of
+from service.artifacts.model_folders import CONFIG, TOKENIZER_FILES, ModelFolder
+from service.contracts.model_config import ModelConfig, parse_config
+from service.errors import Conflict, UnsupportedModel
+from workers.models.gpt2 import GPT2, tensor_shapes
+from workers.models.hub import open_model_folder
 from workers.models.interface import HookedModel, ModelSizes
+from workers.models.tokenizer import check_vocabulary, read_tokenizer
+from workers.models.weights import INDEX, Weights, find_weights, weight_files
 
 FolderState = tuple[tuple[str, int, int], ...]
 Model_co = TypeVar("Model_co", bound=HookedModel, covariant=True)
@@ -37,43 +41,41 @@ class LoadedModel(Generic[Model_co]):
     identity: dict[str, Any]
 
 
-def read_sizes(name: str, revision: str | None, models_root: Path) -> ModelSizes:
-    """The sizes of a model from its configuration alone; raises the errors of `load_model`."""
-    return sizes_of(_read_config(*_locate(name, revision, models_root)))
+@dataclass(frozen=True)
+class CheckedModel:
+    """A model whose files fit together, before its weights are read.
 
-
-def read_content(name: str, revision: str | None, models_root: Path) -> str | None:
-    """The identity of a model's content without loading its weights: a digest of its files, or its commit on the hub.
-
-    None where the hub names no commit.
+    Attributes:
+        notes: what was done to names of tensors, for people.
     """
-    where, options = _locate(name, revision, models_root)
-    return _content_of(_file_hashes(Path(where)), _read_config(where, options))
+
+    sizes: ModelSizes
+    tokenizer: Tokenizer
+    notes: list[str]
+
+
+def check_model(name: str, revision: str | None, models_root: Path) -> CheckedModel:
+    """The sizes and the tokenizer of a model whose weights have every tensor; raises the errors of `load_model`."""
+    folder = open_model_folder(name, revision, models_root)
+    config = folder.read_config()
+    weights, tokenizer = _check(folder, config)
+    return CheckedModel(_sizes(config), tokenizer, _notes(weights))
+
+
+def read_content(name: str, revision: str | None, models_root: Path) -> str:
+    """The identity of a model's content without loading its weights: a digest of the files that are read."""
+    return _content(_file_hashes(open_model_folder(name, revision, models_root)))
 
 
 def load_tokenizer(name: str, revision: str | None, models_root: Path) -> Tokenizer:
-    """The fast tokenizer stored with the model.
+    """The tokenizer stored with the model; raises the errors of `read_tokenizer` and `open_model_folder`."""
+    return read_tokenizer(open_model_folder(name, revision, models_root, weights=False).path)
 
-    Raises:
-        InvalidInput: the model has no tokenizer.
-        UnsupportedModel: the tokenizer has no fast version.
-    """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    where, options = _locate(name, revision, models_root)
-    try:
-        wrapped = AutoTokenizer.from_pretrained(where, use_fast=True, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
-        raise InvalidInput(_cause("no tokenizer was found with the model", error), field="model") from error
-    if not isinstance(wrapped, PreTrainedTokenizerFast):
-        raise UnsupportedModel("the model's tokenizer has no fast version, which gives offsets", field="model")
-    tokenizer = wrapped.backend_tokenizer
-    if tokenizer.get_vocab_size() <= len(wrapped.all_special_tokens):
-        # The library makes an empty tokenizer where the files are missing.
-        raise InvalidInput("no tokenizer was found with the model", field="model")
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+def tokenizer_hashes(name: str, revision: str | None, models_root: Path) -> dict[str, str]:
+    """SHA-256 of the files of a model's tokenizer, by name."""
+    folder = open_model_folder(name, revision, models_root, weights=False).path
+    return {file: sha256_file(folder / file) for file in TOKENIZER_FILES if (folder / file).exists()}
 
 
 def load_model(
@@ -82,93 +84,93 @@ def load_model(
     """The model in `dtype` on `device`; the last one is cached until a file of its folder changes.
 
     Raises:
-        UnsupportedModel: the architecture is not GPT-2, or the weights are not safetensors.
-        InvalidInput: there is no such folder, and no such model on the hub (or the hub cannot be reached).
+        UnsupportedModel: the architecture is not GPT-2; the weights are not safetensors, are damaged, or are not those
+            of the configuration; the tokenizer cannot be read.
+        InvalidInput: there is no such folder and no such model on the hub (or the hub cannot be reached), there is no
+            tokenizer, or it has tokens that the model lacks.
+        Conflict: a file changed while the model was read.
     """
-    where, _ = _locate(name, revision, models_root)
-    files = sorted(Path(where).iterdir()) if Path(where).is_dir() else []
-    state = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-    return _load_model(name, revision, models_root, device, dtype, state)
+    folder = open_model_folder(name, revision, models_root)
+    return _load_model(folder, device, dtype, _state(folder))
 
 
 @lru_cache(maxsize=1)  # consecutive segments use the same model, and memory holds one
-def _load_model(
-    name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str, _state: FolderState
-) -> LoadedModel[GPT2]:
-    from transformers import GPT2Model
-
-    where, options = _locate(name, revision, models_root)
-    config = _read_config(where, options)
-    try:
-        model = GPT2Model.from_pretrained(
-            where,
-            config=config,
-            dtype=DTYPES[dtype],
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            trust_remote_code=False,
-            **options,
-        )
-    except (OSError, ValueError) as error:
-        raise UnsupportedModel(_cause("the model has no safetensors weights", error), field="model") from error
-    tokenizer = load_tokenizer(name, revision, models_root)
-    if tokenizer.get_vocab_size() > model.config.vocab_size:
-        raise InvalidInput("the tokenizer has more tokens than the model", field="model")
-    hashes = _file_hashes(Path(where))
+def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: FolderState) -> LoadedModel[GPT2]:
+    config = folder.read_config()
+    weights, tokenizer = _check(folder, config)
+    model = _build(folder, weights, DTYPES[dtype])
+    hashes = _file_hashes(folder)
+    if _state(folder) != state:
+        raise Conflict("a file of the model changed while it was read", field="model")
     identity = {
-        "model": name,
-        "revision": getattr(config, "_commit_hash", None) or revision,
-        "weights_sha256": _weights_of(hashes),
-        "content": _content_of(hashes, config),
-        "config": config.to_diff_dict() | {"dtype": dtype},
+        "model": folder.id,
+        "revision": folder.commit,
+        "weights_sha256": {name: sha256 for name, sha256 in hashes.items() if name.endswith(".safetensors")},
+        "tokenizer_sha256": {name: sha256 for name, sha256 in hashes.items() if name in TOKENIZER_FILES},
+        "content": _content(hashes),
+        "config": model.config.to_diff_dict() | {"dtype": dtype},
+        "notes": _notes(weights),
     }
     torch.nn.Module.to(model, device)
     return LoadedModel(GPT2(model), tokenizer, identity)
 
 
-def _locate(name: str, revision: str | None, models_root: Path) -> tuple[str, dict[str, Any]]:
-    if leaves_root(name):
-        raise InvalidInput("a model is a hub id or a folder under the models root", field="model")
-    folder = models_root / name
-    if folder.is_dir():
-        return os.fspath(folder), {"local_files_only": True}
-    if Path(name).exists():  # the library would read that instead of the hub
-        raise InvalidInput("a model is a hub id or a folder under the models root", field="model")
-    return name, {"revision": revision}
+def _build(folder: ModelFolder, weights: Weights, dtype: torch.dtype) -> Any:
+    """A `GPT2Model` with these weights; it is made without memory, so no entry can stay at random."""
+    from transformers import GPT2Config, GPT2Model
+    from transformers.activations import ACT2FN
 
-
-def _read_config(where: str, options: dict[str, Any]) -> Any:
-    from transformers import AutoConfig
-
+    found = parse_config(folder.config_bytes())
+    activation = found.get("activation_function", "gelu_new")
+    if not isinstance(activation, str) or activation not in ACT2FN:
+        raise UnsupportedModel("config.json: activation_function is not known", field="model")
     try:
-        config = AutoConfig.from_pretrained(where, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
-        raise InvalidInput(
-            _cause("no such folder under the models root, and the hub did not give such a model", error), field="model"
-        ) from error
-    if config.model_type != "gpt2":
-        raise UnsupportedModel(
-            f"the model is a {config.model_type!a}; only the GPT-2 family is supported", field="model"
-        )
-    if config.add_cross_attention:
-        raise UnsupportedModel("a GPT-2 with cross-attention is not supported", field="model")
-    return config
+        config = GPT2Config.from_dict(found | {"dtype": dtype, "attn_implementation": "sdpa"})
+        with torch.device("meta"):
+            model = GPT2Model(config)
+    except Exception as error:  # whatever the library's validation raises
+        detail = f"the library refuses config.json ({type(error).__name__})"
+        raise UnsupportedModel(detail, field="model") from error
+    model.load_state_dict(weights.read(dtype), strict=True, assign=True)
+    return model.requires_grad_(requires_grad=False)
 
 
-def _file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files in a model's folder that determine its activations; empty for a model of the hub."""
-    files = [path for path in folder.glob("*") if path.name == "config.json" or path.suffix == ".safetensors"]
-    files += folder.glob("*.safetensors.index.json")
-    return {path.name: sha256_file(path) for path in sorted(files)}
+def _check(folder: ModelFolder, config: ModelConfig) -> tuple[Weights, Tokenizer]:
+    tied = parse_config(folder.config_bytes()).get("tie_word_embeddings", True)
+    weights = find_weights(weight_files(folder.path), tied=bool(tied))
+    weights.check(tensor_shapes(config))
+    tokenizer = read_tokenizer(folder.path)
+    check_vocabulary(tokenizer, config.d_vocab)
+    return weights, tokenizer
 
 
-def _weights_of(hashes: dict[str, str]) -> dict[str, str] | None:
-    return {name: sha256 for name, sha256 in hashes.items() if name.endswith(".safetensors")} or None
+def _sizes(config: ModelConfig) -> ModelSizes:
+    return ModelSizes(config.n_layers, config.n_ctx, config.d_model, config.n_heads, config.d_vocab)
 
 
-def _content_of(hashes: dict[str, str], config: Any) -> str | None:
-    return hashlib.sha256(canonical_json(hashes)).hexdigest() if hashes else getattr(config, "_commit_hash", None)
+def _notes(weights: Weights) -> list[str]:
+    notes = [f"the prefix {prefix!a} of tensor names was left out" for prefix in weights.prefixes]
+    if weights.head_as_embedding:
+        notes.append("the weights hold the tied lm_head.weight alone; it is used as wte.weight")
+    return notes
 
 
-def _cause(what: str, error: Exception) -> str:
-    return f"{what} ({type(error).__name__})"
+def _files(folder: ModelFolder) -> list[Path]:
+    """The files of a folder that determine its activations."""
+    others = (CONFIG, *TOKENIZER_FILES, INDEX)
+    return sorted(
+        [*weight_files(folder.path), *(folder.path / name for name in others if (folder.path / name).exists())]
+    )
+
+
+def _state(folder: ModelFolder) -> FolderState:
+    stats = [(path.name, path.stat()) for path in _files(folder)]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
+def _file_hashes(folder: ModelFolder) -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in _files(folder)}
+
+
+def _content(hashes: dict[str, str]) -> str:
+    return hashlib.sha256(canonical_json(hashes)).hexdigest()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from workers.devices.seeding import seed_sequence
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -86,7 +87,7 @@ def gaussian_null(spectrum: Array, sizes: Sequence[int], *, queries: int, seed: 
 
 def _draw(seed: int, tile: int, rows: int, scale: Array) -> Array:
     """Tile `tile` of the stream of draws; it does not depend on earlier draws."""
-    generator = np.random.Generator(np.random.PCG64([seed, tile]))
+    generator = np.random.Generator(np.random.PCG64(seed_sequence(seed, tile)))
     return generator.standard_normal((_TILE_ROWS, len(scale)))[:rows] * scale
 
 

@@ -15,6 +15,7 @@ from workers.activations.extraction import extract
 from workers.devices.device import choose_device, default_batch_tokens
 from workers.models.interface import HookedModel
 from workers.models.loading import LoadedModel
+from workers.models.tokenizer import check_ids
 from workers.training.checkpoints import MODEL
 from workers.training.named_models import load_named_model
 
@@ -39,6 +40,9 @@ def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[
     loaded = load_named_model(spec, lambda _: recorded[MODEL], settings, device)
     if loaded.identity["weights_sha256"] != recorded:
         raise Conflict("the model's weights have changed since the set was extracted", field="texts")
+    of_tokenizer = stored.manifest["model"].get("tokenizer_sha256")  # sets of earlier versions have none
+    if of_tokenizer is not None and loaded.identity["tokenizer_sha256"] != of_tokenizer:
+        raise Conflict("the model's tokenizer has changed since the set was extracted", field="texts")
     position = spec.position if isinstance(spec.position, int) else "last"
     sequences = [_encode(loaded, text, position) for text in texts]
     site = parse_site(stored.manifest["site"], loaded.model.sizes.n_layers)
@@ -55,4 +59,8 @@ def _encode(loaded: LoadedModel[HookedModel], text: str, position: int | str) ->
     least = position + 1 if isinstance(position, int) else 1
     if not least <= len(tokens) <= most:
         raise InvalidInput(f"a text must have {least} to {most} tokens; one has {len(tokens)}", field="texts")
+    try:
+        check_ids(max(tokens), loaded.model.sizes.d_vocab, loaded.tokenizer)
+    except InvalidInput as error:
+        raise InvalidInput(error.detail, field="texts") from error
     return np.asarray(tokens, dtype=np.int64)

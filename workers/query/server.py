@@ -20,6 +20,7 @@ from service.contracts.query import QueryRequest
 from service.errors import NotFound, RadiusError
 from service.serving import serve_until_stopped
 from service.settings import Settings
+from service.unix_sockets import listen
 from workers.devices.device import set_precise_float32
 from workers.query.answering import answer
 from workers.query.resident import ResidentSets
@@ -76,12 +77,9 @@ class QueryServer:
 def serve(settings: Settings, catalog: Catalog) -> None:
     """Serve until SIGTERM."""
     set_precise_float32(settings.torch_threads)
-    socket = settings.query_socket
-    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    socket.unlink(missing_ok=True)  # left by a process that was killed; this process holds the worker's lock
     app = QueryServer(settings, catalog).app()
-    config = uvicorn.Config(app, uds=str(socket), log_level="warning", timeout_graceful_shutdown=5)
-    serve_until_stopped(config)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)
+    serve_until_stopped(config, [listen(settings.query_socket)])  # this process holds the worker's lock
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

@@ -9,12 +9,13 @@ so that a run resumes, and a kept model is read, with any `width_multiple`.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
@@ -26,19 +27,28 @@ from service.artifacts.manifest import (
     verify_file,
     write_manifest,
 )
-from service.errors import CorruptArtifact
+from service.errors import CorruptArtifact, UnsupportedSpec
 from workers.models.trainable import TrainableModel
 from workers.training.loop import Experiment, Trainer
+from workers.training.seeding import SEEDING, Seeding
 
 MODEL, ABOUT = "model.safetensors", "model.json"
-_STATE = "state-"
-_AT = "step, tokens"  # one metadata entry: several have a random order, and equal states must be equal files
+_STATE, _KEPT = "state-", "step-"
+# One metadata entry: several have a random order, and equal states must be equal files. `shifted` seeding is left out,
+# as versions before wrote it; they cannot read a state that has a seeding, and so cannot continue it under their own.
+_AT = "step, tokens"
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def kept_name(step: int) -> str:
     """The name of the folder of the model kept at `step`, within the folder of its run."""
-    return f"step-{step:08d}"
+    return f"{_KEPT}{step:08d}"
+
+
+def kept_step(name: str) -> int:
+    """The step of the kept model in the folder of that name."""
+    return int(name.removeprefix(_KEPT))
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,8 @@ def save_state(path: Path, trainer: Trainer[Experiment]) -> SavedState:
         kinds[key] = {name: found[key] for name, found in moments.items() if key in found}
     for kind, found in kinds.items():
         tensors |= {f"{kind}.{name}": value for name, value in _unpadded(model, found).items()}
-    with atomic_path(path) as temporary:
-        save_file(_contiguous(tensors), temporary, metadata={_AT: json.dumps([trainer.step, trainer.tokens])})
+    seeding = [] if trainer.seeding == "shifted" else [trainer.seeding]
+    _save(tensors, path, {_AT: json.dumps([trainer.step, trainer.tokens, *seeding])})
     return SavedState(path.name, sha256_file(path))
 
 
@@ -73,6 +83,7 @@ def load_state(folder: Path, saved: SavedState, trainer: Trainer[Experiment]) ->
 
     Raises:
         CorruptArtifact: the file is missing, or its SHA-256 differs.
+        UnsupportedSpec: another version seeded the run, by a rule that this one does not have.
     """
     path = folder / saved.file
     if not path.exists():
@@ -80,8 +91,9 @@ def load_state(folder: Path, saved: SavedState, trainer: Trainer[Experiment]) ->
     if sha256_file(path) != saved.sha256:
         raise CorruptArtifact("the state of a run does not have its recorded SHA-256")
     with safe_open(path, "pt") as file:
-        trainer.step, trainer.tokens = json.loads(file.metadata()[_AT])
+        trainer.step, trainer.tokens, *seeding = json.loads(file.metadata()[_AT])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    trainer.seeding = _seeding_of(seeding)
     model = trainer.task.model
     load_weights(model, _under("model", tensors))
     moments = {key: _padded(model, _under(key, tensors)) for key in _MOMENTS}
@@ -89,6 +101,14 @@ def load_state(folder: Path, saved: SavedState, trainer: Trainer[Experiment]) ->
         if name in moments["step"]:
             own = {key: found[name].to(parameter.device) for key, found in moments.items()}
             trainer.optimizer.state[parameter] = own
+
+
+def _seeding_of(recorded: list[str]) -> Seeding:
+    if not recorded:
+        return "shifted"
+    if recorded == [SEEDING]:
+        return SEEDING
+    raise UnsupportedSpec("the state of a run was seeded by a rule of another version", field="seeding")
 
 
 def remove_other_states(folder: Path, saved: SavedState) -> None:
@@ -105,8 +125,7 @@ def _step_of(name: str) -> int:
 
 def write_model(folder: Path, model: TrainableModel, about: dict[str, Any]) -> str:
     """Write a model and its configuration `about` to `folder`; returns the SHA-256 of the manifest."""
-    with atomic_path(folder / MODEL) as temporary:
-        save_file(_contiguous(_unpadded(model, model.state_dict())), temporary)
+    _save(_unpadded(model, model.state_dict()), folder / MODEL)
     write_bytes(folder / ABOUT, canonical_json(about))
     files = [describe_file(folder / name) for name in (ABOUT, MODEL)]
     return write_manifest(folder, {"kind": "checkpoint", "files": files})
@@ -148,5 +167,16 @@ def _padded_to(tensor: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     return functional.pad(tensor, [number for pair in reversed(missing) for number in pair])
 
 
-def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def _save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file atomically.
+
+    Raises:
+        StorageFull: no space left on the device, or it is read-only.
+    """
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        try:
+            save_file(contiguous, temporary, metadata)
+        except SafetensorError as error:  # the library's own class also for errors of the system
+            number = _OS_ERROR.search(str(error))
+            raise error if number is None else OSError(int(number[1]), str(error)) from error

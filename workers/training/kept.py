@@ -13,9 +13,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from service.contracts.run_models import RunModel
 from service.contracts.sites import Site
 from service.contracts.training import BYTES
-from service.errors import CorruptArtifact
+from service.errors import Conflict, CorruptArtifact
 from workers.models.interface import ModelSizes
-from workers.models.loading import DTYPES, LoadedModel, load_tokenizer
+from workers.models.loading import DTYPES, LoadedModel, load_tokenizer, tokenizer_hashes
 from workers.models.openelm import OpenELM
 from workers.models.openelm_config import OpenELMConfig
 from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
@@ -54,6 +54,7 @@ def load_kept(
     Raises:
         CorruptArtifact: a file is missing, or its SHA-256 differs.
         InvalidInput: the tokenizer it was trained with no longer exists.
+        Conflict: that tokenizer has changed.
     """
     assert name.step is not None
     weights, about = read_kept(artifacts_root / name.run / kept_name(name.step), sha256)
@@ -66,6 +67,7 @@ def load_kept(
         "model": str(name),
         "revision": None,
         "weights_sha256": {MODEL: sha256},
+        "tokenizer_sha256": about.get("tokenizer_sha256"),
         "content": sha256,
         "config": about["config"] | {"dtype": dtype, "family": about["family"]},
     }
@@ -79,9 +81,17 @@ def _build(about: dict[str, Any], models_root: Path) -> tuple[SentenceDecoder | 
         return SentenceDecoder(SentenceDecoderConfig(**about["config"])), word_tokenizer(about["tokens"])
     if about["family"] == "openelm":
         named = about["tokenizer"]
+        if named != BYTES:
+            _check_tokenizer(about, models_root)
         tokenizer = byte_tokenizer() if named == BYTES else load_tokenizer(named, None, models_root)
         return OpenELM(OpenELMConfig(**about["config"])), tokenizer
     raise CorruptArtifact(f"the {ABOUT} of a kept model has an unknown family")
+
+
+def _check_tokenizer(about: dict[str, Any], models_root: Path) -> None:
+    wanted = about.get("tokenizer_sha256")  # models that earlier versions kept have none
+    if wanted is not None and tokenizer_hashes(about["tokenizer"], None, models_root) != wanted:
+        raise Conflict("the tokenizer has changed since the run was trained with it", field="model")
 
 
 def byte_tokenizer() -> Tokenizer:

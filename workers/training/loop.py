@@ -19,6 +19,7 @@ from service.errors import NonFiniteData
 from workers.models.trainable import TrainableModel
 from workers.training.optimizer import adamw
 from workers.training.ranks import ALONE, Ranks
+from workers.training.seeding import SEEDING, Seeding, seed_dropout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,8 @@ class Task(Protocol):
         """The model; in training mode during a step."""
         ...
 
-    def micro_batches(self, step: int) -> Sequence[Any]:
-        """The batch of a step, in parts small enough for one backward pass; a function of the step alone."""
+    def micro_batches(self, step: int, seeding: Seeding = SEEDING) -> Sequence[Any]:
+        """The batch of a step, in parts small enough for one backward pass; a function of step and seeding alone."""
         ...
 
     def tokens(self, batch: Any) -> int:
@@ -116,10 +117,14 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 
 
 class Trainer(Generic[AnyTask]):
-    """Trains a task; `step` counts the completed steps, `tokens` the tokens trained on."""
+    """Trains a task; `step` counts the completed steps, `tokens` the tokens trained on.
+
+    `seeding` is the rule of the run's random streams; a restored state sets it.
+    """
 
     def __init__(self, task: AnyTask, config: TrainingConfig, ranks: Ranks = ALONE) -> None:
         self.task, self.config, self.ranks, self.step, self.tokens = task, config, ranks, 0, 0
+        self.seeding: Seeding = SEEDING
         self._drawn: tuple[int, Sequence[Any]] | None = None
         self.optimizer = adamw(
             task.model, lr=config.peak_lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay
@@ -135,7 +140,7 @@ class Trainer(Generic[AnyTask]):
         lr = learning_rate(self.step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        torch.manual_seed((config.seed * 2**32 + self.step + self.ranks.rank * 2**24) % 2**64)  # dropout
+        seed_dropout(self.seeding, config.seed, self.step, self.ranks.rank)
         model.train()
         batches = self._batches()
         targets = sum(self.task.targets(batch) for batch in batches)
@@ -147,7 +152,7 @@ class Trainer(Generic[AnyTask]):
             total += loss.detach()
         self.ranks.sum_gradients(model.parameters())
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        self._drawn = self.step + 1, self.task.micro_batches(self.step + 1)  # while a GPU computes
+        self._drawn = self.step + 1, self._draw(self.step + 1)  # while a GPU computes
         own_loss, grad_norm = torch.stack([total, norm]).tolist()
         mean_loss = self.ranks.sum(own_loss)
         for name, value in (("loss", mean_loss), ("norm of the gradient", grad_norm)):
@@ -162,7 +167,10 @@ class Trainer(Generic[AnyTask]):
     def _batches(self) -> Sequence[Any]:
         """The batches of the next step; those drawn in advance are used only if they are of this step."""
         drawn, self._drawn = self._drawn, None
-        return drawn[1] if drawn is not None and drawn[0] == self.step else self.task.micro_batches(self.step)
+        return drawn[1] if drawn is not None and drawn[0] == self.step else self._draw(self.step)
+
+    def _draw(self, step: int) -> Sequence[Any]:
+        return self.task.micro_batches(step, self.seeding)
 
     def autocast(self) -> torch.autocast:
         """The precision of forward passes, the same in training and evaluation."""

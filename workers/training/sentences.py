@@ -35,6 +35,7 @@ from workers.training.question_formation.vocabulary import (
     Vocabulary,
     encode,
 )
+from workers.training.seeding import SEEDING, Seeding, seed_weights
 
 Array = np.ndarray
 _TRAIN, _NOTE = "train.safetensors", "lines.json"
@@ -106,7 +107,7 @@ class SentenceTask:
         self._train = train.only(_sample(generator, len(train), len(self._val)))
         gen = self._lines["gen"]  # the published file is sorted by kind
         self._gen = [gen[at] for at in _sample(generator, len(gen), spec.generalisation_lines)]
-        torch.manual_seed(spec.seed)
+        seed_weights(spec.seed)
         config = SentenceDecoderConfig(**spec.model.model_dump(), d_vocab=self.vocabulary.size)
         self.model = SentenceDecoder(config).to(device)
 
@@ -115,8 +116,8 @@ class SentenceTask:
         """The configuration from which the model and its tokenizer are rebuilt."""
         return {"family": "sentence_decoder", "config": asdict(self.model.config), "tokens": self.vocabulary.tokens}
 
-    def micro_batches(self, step: int) -> list[Batch]:
-        whole, size = self._batches.at(step), self.spec.micro_batch or self.spec.batch
+    def micro_batches(self, step: int, seeding: Seeding = SEEDING) -> list[Batch]:
+        whole, size = self._batches.at(step, seeding), self.spec.micro_batch or self.spec.batch
         starts = range(0, len(whole.lengths), size)
         given = (whole.inputs, whole.targets, whole.parts)
         parts = (*(ready_for(tensor, self.device) for tensor in given), whole.lengths)

@@ -28,6 +28,7 @@ from workers.corpora.sources import read_documents
 from workers.devices.device import set_precise_float32
 from workers.training.data import consecutive_windows, random_windows, split_tail
 from workers.training.loop import Trainer, TrainingConfig
+from workers.training.seeding import SEEDING, Seeding, seed_weights
 
 CONTEXT = 128
 WINDOW = 64
@@ -44,7 +45,7 @@ def train_small_gpt2(
     The last 5 % of the tokens are held out. Positions beyond the training window (64) stay untrained up to the
     context (128).
     """
-    torch.manual_seed(seed)
+    seed_weights(seed)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = _train_tokenizer(texts, out)
     encodings = tokenizer.backend_tokenizer.encode_batch([text + END for text in texts])
@@ -84,7 +85,7 @@ class NextToken:
     def __init__(self, model: GPT2LMHeadModel, windows: Iterator[torch.Tensor]) -> None:
         self.model, self._windows = model, windows
 
-    def micro_batches(self, step: int) -> list[torch.Tensor]:
+    def micro_batches(self, step: int, seeding: Seeding = SEEDING) -> list[torch.Tensor]:
         return [next(self._windows)]
 
     def tokens(self, batch: torch.Tensor) -> int:

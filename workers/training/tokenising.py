@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from service.errors import InvalidInput
 from service.settings import MIB
+from workers.models.tokenizer import embeddings_needed
 
 Array = np.ndarray
 _TOGETHER = 8 * MIB  # of text tokenised at once: the tokenizer's result takes forty times that
+_MOST_ROWS = 2**24  # of an embedding: fifty times the largest vocabulary; one stray id would fill the memory
 _END = "<|endoftext|>"
 _BYTE_END = 0  # for the byte vocabulary
 
@@ -22,6 +25,20 @@ def end_of_document(tokenizer: Tokenizer | None) -> dict[str, Any] | None:
         return {"token": f"byte {_BYTE_END}", "id": _BYTE_END}
     end = tokenizer.token_to_id(_END)
     return None if end is None else {"token": _END, "id": end}
+
+
+def vocabulary_rows(tokenizer: Tokenizer | None) -> int:
+    """Rows of the embedding of a model that is trained with a tokenizer, or with bytes.
+
+    Raises:
+        InvalidInput: they are more than any vocabulary has.
+    """
+    rows = 256 if tokenizer is None else embeddings_needed(tokenizer)
+    if tokenizer is not None and rows > _MOST_ROWS:
+        token = (tokenizer.id_to_token(rows - 1) or "")[:40]
+        detail = f"the tokenizer's largest id is {rows - 1:,} ({token!a}); an embedding has at most {_MOST_ROWS:,} rows"
+        raise InvalidInput(detail, field="spec.data.tokenizer")
+    return rows
 
 
 def token_arrays(texts: Iterable[str], tokenizer: Tokenizer | None) -> Iterator[Array]:

@@ -20,7 +20,8 @@ from workers.models.openelm_config import OpenELMConfig
 from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.data import Tick, no_tick, ready_for, split_tail, spread_starts, windows_at
 from workers.training.overlap import STRETCH, first_occurrences, without_repeats
-from workers.training.tokenising import end_of_document, token_arrays
+from workers.training.seeding import SEEDING, Seeding, batch_generator, seed_weights
+from workers.training.tokenising import end_of_document, token_arrays, vocabulary_rows
 
 Array = np.ndarray
 _GPU_WIDTH = 32  # rows of 954 numbers are not aligned for products in bfloat16; 1216 and 1440 stay as they are
@@ -42,13 +43,19 @@ def prepare_windows(
     folder: Path,
     source: dict[str, Any],
     tick: Tick = no_tick,
+    *,
+    tokenizer_sha256: dict[str, str] | None = None,
 ) -> None:
     """Tokenise a corpus into one array in `folder`; without a tokenizer a token is a byte of UTF-8.
 
     Args:
         source: where the texts come from and how they are read; written to the note beside the array.
+        tokenizer_sha256: of the tokenizer's files; a model that the run keeps is used with no other.
+
+    Raises:
+        InvalidInput: the tokenizer has an id beyond every vocabulary.
     """
-    d_vocab = 256 if tokenizer is None else tokenizer.get_vocab_size()
+    d_vocab = vocabulary_rows(tokenizer)
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
     end = end_of_document(tokenizer)
     with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
@@ -57,7 +64,7 @@ def prepare_windows(
             count += len(part)
             file.write(part.astype(dtype).tobytes())
     note = {"d_vocab": d_vocab, "dtype": dtype.name, "tokens": count, "source": source, "end_of_document": end}
-    note["sha256"] = sha256_file(folder / "tokens.bin")
+    note |= {"sha256": sha256_file(folder / "tokens.bin"), "tokenizer_sha256": tokenizer_sha256}
     if count:
         tokens = np.memmap(folder / "tokens.bin", dtype=dtype, mode="r")
         note["held_out_first_at"] = first_occurrences(*split_tail(tokens, data.validation_share), tick).tolist()
@@ -112,7 +119,8 @@ class WindowTask:
         tokens = np.memmap(folder / "tokens.bin", dtype=np.dtype(note["dtype"]), mode="r")
         train, self._validation = split_tail(tokens, spec.data.validation_share)
         self._train = train[: spec.data.tokens]
-        torch.manual_seed(spec.seed)
+        self._tokenizer_sha256 = note.get("tokenizer_sha256")  # data of earlier versions have none
+        seed_weights(spec.seed)
         width = width_multiple or (_GPU_WIDTH if device.type == "cuda" else 1)
         options = spec.model.model_dump() | {"d_vocab": note["d_vocab"], "width_multiple": width}
         self.config = OpenELMConfig(**options)
@@ -122,10 +130,11 @@ class WindowTask:
     def about(self) -> dict[str, Any]:
         """The configuration from which the model and its tokenizer are rebuilt."""
         config = asdict(self.config) | {"width_multiple": 1}  # models are kept without padding
-        return {"family": "openelm", "config": config, "tokenizer": self.spec.data.tokenizer}
+        own = {"tokenizer": self.spec.data.tokenizer, "tokenizer_sha256": self._tokenizer_sha256}
+        return {"family": "openelm", "config": config, **own}
 
-    def micro_batches(self, step: int) -> list[torch.Tensor]:
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.spec.seed, step])))
+    def micro_batches(self, step: int, seeding: Seeding = SEEDING) -> list[torch.Tensor]:
+        generator = batch_generator(seeding, self.spec.seed, step)
         window, size = self.spec.model.n_ctx, self.spec.micro_batch or self.spec.batch
         starts = generator.integers(0, len(self._train) - window, size=self.spec.batch)
         return list(ready_for(windows_at(self._train, starts, window), self.device).split(size))

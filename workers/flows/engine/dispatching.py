@@ -6,6 +6,7 @@ name, and segments have ids derived from the job's, so that a replay finds them 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -24,6 +25,7 @@ from workers.flows.engine.runtime import runtime
 from workers.flows.engine.segments import Arguments, Body, Result, SegmentKind
 from workers.flows.engine.waiting import result_of, results_of
 
+logger = logging.getLogger(__name__)
 _MAX_RECOVERY = 1000  # deaths of the control worker never fail a job
 
 
@@ -120,7 +122,9 @@ def job(kind: JobKind) -> Callable[[Callable[[JobRun, Any], object]], Callable[.
                 spec = stored_spec(kind, started["spec"])
                 work(JobRun(job_id, started["priority"], started["retry"]), spec)
             except Exception as error:  # cancellation and loss of ownership are not of class Exception here
-                _finish(job_id, "failed", as_error(error).as_dict())
+                failure = as_error(error)
+                logger.warning("%s failed: %s: %s", job_id, failure.code, failure.detail)
+                _finish(job_id, "failed", failure.as_dict())
                 raise
             _finish(job_id, "succeeded", None)
 

@@ -50,7 +50,8 @@ def _outcome(job_id: str, name: str, kind: str, arguments: Body) -> Body | Porta
             return _run_background_task(runtime(), job_id, kind, arguments)
         return _run_owned(runtime(), job_id, name, kind, arguments)
     except RadiusError as error:
-        logger.warning("segment %s of %s failed: %s", name, job_id, error.code)
+        level = logging.WARNING if is_unowned(kind) else logging.DEBUG  # the end of a job is logged
+        logger.log(level, "segment %s of %s failed: %s: %s", name, job_id, error.code, error.detail)
         return PortableWorkflowError(error.detail, error.code, data={**error.as_dict()})
     except Exception as error:
         logger.exception("segment %s of %s failed unexpectedly", name, job_id)

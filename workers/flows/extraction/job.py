@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dbos import DBOS, PortableWorkflowError
+
 from service.artifacts.manifest import digest_of
+from service.artifacts.model_folders import find_model_folder
 from service.contracts.base import Notice
 from service.contracts.extraction import ExtractionSpec
+from service.contracts.run_models import parse_run_model
+from service.errors import RadiusError
 from workers.flows.engine.dispatching import JobRun, gather, job, set_total
+from workers.flows.engine.runtime import runtime
 from workers.flows.extraction.arguments import (
     EXTRACT,
     PUBLISH,
@@ -15,6 +21,7 @@ from workers.flows.extraction.arguments import (
     ShardArguments,
     extraction_part,
 )
+from workers.models.hub import find_commit
 
 
 @job("extraction")
@@ -31,7 +38,7 @@ def extract(run: JobRun, spec: ExtractionSpec, measured_rows: int) -> list[str]:
     Args:
         measured_rows: how often each row of a set is measured afterwards, for the job's progress.
     """
-    spec = extraction_part(spec)
+    spec = _at_commit(extraction_part(spec))
     sample = run.run(SAMPLE, "sample", SampleArguments(spec=spec))
     total = sample.chunks + measured_rows * sample.rows
     if sample.reused is not None:
@@ -46,6 +53,24 @@ def extract(run: JobRun, spec: ExtractionSpec, measured_rows: int) -> list[str]:
     digest = digest_of(written.sha256 for written in gather(shards))
     published = run.run(PUBLISH, "publish", PublishArguments(spec=spec, shards=sample.shards, sha256=digest))
     return published.sets
+
+
+def _at_commit(spec: ExtractionSpec) -> ExtractionSpec:
+    """The spec with the commit of a hub's model, so that all segments read the same one; others as they are."""
+    commit = _find_commit(spec.model, spec.revision)
+    return spec if commit is None else spec.model_copy(update={"revision": commit})
+
+
+@DBOS.step(name="_find_commit")
+def _find_commit(model: str, revision: str | None) -> str | None:
+    """The commit that a hub id names; None for a folder and for a kept model. The hub gets one request."""
+    try:
+        if parse_run_model(model) is not None:
+            return None
+        here = find_model_folder(model, revision, runtime().settings.models_root)
+        return find_commit(model, revision) if here is None else None
+    except RadiusError as error:  # in the form that a replay finds again
+        raise PortableWorkflowError(error.detail, error.code, data={**error.as_dict()}) from error
 
 
 def _fewer_chunks(requested: int, found: int) -> list[Notice]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from tokenizers import Tokenizer
 
 from service.catalog import training as catalog
 from service.contracts.extraction import ExtractionSpec
@@ -11,8 +10,8 @@ from service.contracts.run_models import RunModel, parse_run_model
 from service.errors import InvalidInput
 from workers.devices.device import choose_device
 from workers.flows.engine.runtime import Runtime
-from workers.models.interface import HookedModel, ModelSizes
-from workers.models.loading import LoadedModel, load_tokenizer, read_content, read_sizes
+from workers.models.interface import HookedModel
+from workers.models.loading import CheckedModel, LoadedModel, check_model, read_content
 from workers.training.named_models import load_named_model
 
 
@@ -25,13 +24,12 @@ def open_model(spec: ExtractionSpec, current: Runtime, dtype: str | None = None)
     return _open(spec, current, choose_device(current.settings.device), dtype)
 
 
-def open_tokenizer(spec: ExtractionSpec, current: Runtime) -> tuple[ModelSizes, Tokenizer]:
-    """The model's sizes and tokenizer, for sampling; raises what `open_model` does."""
+def open_checked(spec: ExtractionSpec, current: Runtime) -> CheckedModel:
+    """The model's sizes and tokenizer, for sampling, after its files were checked; raises what `open_model` does."""
     if parse_run_model(spec.model) is not None:
         loaded = _open(spec, current, torch.device("cpu"), "float32")
-        return loaded.model.sizes, loaded.tokenizer
-    named = (spec.model, spec.revision, current.settings.models_root)
-    return read_sizes(*named), load_tokenizer(*named)
+        return CheckedModel(loaded.model.sizes, loaded.tokenizer, [])
+    return check_model(spec.model, spec.revision, current.settings.models_root)
 
 
 def model_content(spec: ExtractionSpec, current: Runtime) -> str | None:

@@ -14,7 +14,8 @@ from tokenizers import Encoding, Tokenizer
 from service.artifacts.activation_set import rows_name, save_chunks
 from service.artifacts.atomic import sha256_file, write_bytes
 from service.artifacts.manifest import canonical_json, digest_of
-from service.catalog import corpora
+from service.catalog import corpora, jobs
+from service.contracts.base import Notice
 from service.contracts.corpora import Corpus
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import Site, parse_site
@@ -25,9 +26,11 @@ from workers.corpora.sources import read_documents
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
 from workers.flows.extraction.arguments import SAMPLE, SampleArguments, Sampled
-from workers.flows.extraction.models import open_tokenizer
+from workers.flows.extraction.models import open_checked
 from workers.flows.extraction.reuse import use_finished
 from workers.models.interface import ModelSizes
+from workers.models.loading import CheckedModel
+from workers.models.tokenizer import check_ids
 
 SAMPLE_NOTE = "sample.json"
 
@@ -62,12 +65,20 @@ def read_sample_note(folder: Path) -> dict[str, Any]:
 
 def _stage_sample(spec: ExtractionSpec, folder: Path, owner: SegmentOwner) -> None:
     current = owner.runtime
-    sizes, tokenizer = open_tokenizer(spec, current)
-    check_against(spec, sizes)
+    model = open_checked(spec, current)
+    check_against(spec, model.sizes)
     corpus = current.read(lambda connection: corpora.find(connection, spec.corpus))
-    sample = _draw(spec, read_documents(corpus.source, current.settings), tokenizer, owner)
+    sample = _draw(spec, read_documents(corpus.source, current.settings), model.tokenizer, owner)
+    check_ids(max(int(chunk.tokens.max()) for chunk in sample.chunks), model.sizes.d_vocab, model.tokenizer)
     shards = _write_chunks(sample.chunks, folder, current.settings.shard_tokens // spec.chunk_tokens or 1)
+    _warn_of_names(model, owner)
     write_bytes(folder / SAMPLE_NOTE, canonical_json(_describe(spec, sample, corpus, folder, shards)))
+
+
+def _warn_of_names(model: CheckedModel, owner: SegmentOwner) -> None:
+    if model.notes:
+        notices = [Notice(code="tensor_names", message=note) for note in model.notes]
+        owner.runtime.write(lambda connection: jobs.warn(connection, owner.job_id, notices))
 
 
 def _describe(spec: ExtractionSpec, sample: Sample, corpus: Corpus, folder: Path, shards: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from workers.corpora.sources import read_documents
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.runtime import Runtime
 from workers.flows.training.parts import publish_part
-from workers.models.loading import load_tokenizer
+from workers.models.loading import load_tokenizer, tokenizer_hashes
 from workers.training import windows
 from workers.training.data import Tick
 from workers.training.sentences import SentenceTask, describe_sentences, notes_on_sentences, prepare_sentences
@@ -43,8 +43,10 @@ def _make_data(spec: TrainingSpec, folder: Path, current: Runtime, tick: Tick) -
         corpus = current.read(lambda connection: corpora.find(connection, name))
         texts = (document.text for document in read_documents(corpus.source, current.settings))
         named = spec.data.tokenizer
-        tokenizer = None if named == BYTES else load_tokenizer(named, None, current.settings.models_root)
-        prepare_windows(spec.data, texts, tokenizer, folder, _describe_source(corpus.source), tick)
+        place = (named, None, current.settings.models_root)
+        tokenizer, hashes = (None, None) if named == BYTES else (load_tokenizer(*place), tokenizer_hashes(*place))
+        source = _describe_source(corpus.source)
+        prepare_windows(spec.data, texts, tokenizer, folder, source, tick, tokenizer_sha256=hashes)
 
 
 def _describe_source(source: CorpusSource) -> dict[str, Any]:

@@ -1,21 +1,27 @@
-"""What a run writes while it goes on, under the fence: metrics, saved states, kept models, the figure."""
+"""What a run writes while it goes on, under the fence: metrics, saved states, kept models, the figure.
+
+The order at an evaluation: the model is published, then rows and state are recorded, then superseded models are
+removed. A worker that dies in between leaves more than is needed, never less.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
 from service.artifacts.views import METRICS
 from service.catalog import training as catalog
-from service.catalog.engine import Connection
 from service.contracts.training import MetricsRow, TrainingSpec
 from workers.figures.training import draw_training_figure
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.publishing import Change
 from workers.flows.training.parts import publish_part, publish_view, remove_older_views
+from workers.flows.training.superseded import is_regular, remove_superseded
 from workers.training.checkpoints import (
     SavedState,
     kept_name,
+    load_state,
     remove_other_states,
     save_state,
     state_name,
@@ -37,32 +43,43 @@ class TrainingLog:
         saved: SavedState | None,
     ) -> None:
         self.run_id, self.spec, self.trainer, self.owner, self.saved = run_id, spec, trainer, owner, saved
-        self._saved_step = trainer.step
+        self._saved_step = self._logged_step = trainer.step
         self._before = owner.runtime.read(lambda connection: catalog.get(connection, run_id))
+        least = owner.runtime.read(lambda connection: catalog.least_loss(connection, run_id, trainer.step))
+        self._least = math.inf if least is None else least[0]
         self.rows: list[MetricsRow] = []
         self._began = time.monotonic()
 
     def add(self, made: StepRecord) -> None:
-        """Log a step; evaluate and keep the model at the steps that the spec says."""
+        """Log a step; evaluate and keep the model at the steps that the spec says.
+
+        Raises:
+            NonFiniteData: an evaluation is not finite; the step itself is logged.
+        """
         spec, step = self.spec, made.step
-        last = step == spec.steps
-        evaluates = last or step % spec.eval_every == 0
-        val_loss, details = evaluate(self.trainer) if evaluates else (None, {})
+        evaluates = step == spec.steps or step % spec.eval_every == 0
         if evaluates or step % spec.log_every == 0:
-            row = MetricsRow(
-                step=step,
-                tokens=self.trainer.tokens,
-                train_loss=made.loss,
-                val_loss=val_loss,
-                lr=made.lr,
-                grad_norm=made.grad_norm,
-                details=details,
-            )
-            self.rows.append(row)
-        if last or (spec.checkpoint_every is not None and step % spec.checkpoint_every == 0):
+            self.rows.append(self._row(made))
+        val_loss = None
+        if evaluates:
+            val_loss, details = evaluate(self.trainer)
+            self.rows[-1] = self.rows[-1].model_copy(update={"val_loss": val_loss, "details": details})
+        if is_regular(spec, step) or self._is_best(val_loss):
             self._keep(step)
+        self._logged_step = step
         if evaluates:
             self.save()
+
+    def _row(self, made: StepRecord) -> MetricsRow:
+        given = {"train_loss": made.loss, "val_loss": None, "lr": made.lr, "grad_norm": made.grad_norm}
+        return MetricsRow(step=made.step, tokens=self.trainer.tokens, **given)
+
+    def _is_best(self, val_loss: float | None) -> bool:
+        """Whether the spec keeps this model for its validation loss; an equal loss came earlier."""
+        if val_loss is None or val_loss >= self._least:
+            return False
+        self._least = val_loss
+        return self.spec.keep is not None and self.spec.keep.best
 
     def save(self) -> None:
         """Write the rows, the newest losses and the state, unless nothing came since the last save."""
@@ -71,30 +88,40 @@ class TrainingLog:
         folder, owner = self.owner.runtime.artifact(self.run_id), self.owner
         path = folder / state_name(self.trainer.step, owner.segment, owner.attempt)
         saved = save_state(path, self.trainer)
-        spent = self._before.timing["train_s"] + time.monotonic() - self._began
-        losses = dict(self._before.losses)
-        for row in self.rows:
+        self._record(state_file=saved.file, state_sha256=saved.sha256)
+        remove_other_states(folder, saved)
+        self.saved, self._saved_step = saved, self.trainer.step
+        remove_superseded(self.run_id, self.spec, self.trainer.step, owner)
+
+    def end_diverged(self) -> int | None:
+        """Record what was logged, and keep the newest weights whose losses are finite; returns the step of these.
+
+        After an evaluation that is not finite they are those of the last saved state, None where there is none: the
+        weights before the last step are gone.
+        """
+        if self.trainer.step == self._logged_step:
+            self._keep(self.trainer.step)
+            self.save()
+            return self.trainer.step
+        self._record()
+        if self.saved is None:
+            return None
+        load_state(self.owner.runtime.artifact(self.run_id), self.saved, self.trainer)
+        self._keep(self.trainer.step)
+        return self.trainer.step
+
+    def _record(self, **state: str) -> None:
+        """Record the rows since the last time, what follows from them, and the file of the state after them."""
+        step, tokens, rows, losses = self.trainer.step, self.trainer.tokens, self.rows, dict(self._before.losses)
+        for row in rows:
             losses["train_loss"] = row.train_loss
             if row.val_loss is not None:
                 losses |= {"val_loss": row.val_loss, **row.details}
-
-        def record(connection: Connection) -> None:
-            catalog.record(
-                connection,
-                self.run_id,
-                self.rows,
-                step=self.trainer.step,
-                tokens=self.trainer.tokens,
-                losses=losses,
-                timing={"train_s": spent},
-                state_file=saved.file,
-                state_sha256=saved.sha256,
-            )
-
-        owner.record(record)
-        remove_other_states(folder, saved)
+        timing = {"train_s": self._before.timing["train_s"] + time.monotonic() - self._began}
+        changes = {"step": step, "tokens": tokens, "losses": losses, "timing": timing, **state}
+        self.owner.record(lambda connection: catalog.record(connection, self.run_id, rows, **changes))
         self._before = self._before.model_copy(update={"losses": losses})
-        self.rows, self.saved, self._saved_step = [], saved, self.trainer.step
+        self.rows = []
 
     def _keep(self, step: int) -> None:
         about = self.trainer.task.about | {"step": step, "run": self.run_id}

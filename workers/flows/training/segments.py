@@ -41,9 +41,11 @@ from workers.flows.training.arguments import (
 )
 from workers.flows.training.data import describe_data, make_task, notes_on, prepare_data
 from workers.flows.training.log import TrainingLog, draw_view
+from workers.flows.training.superseded import remove_superseded
 from workers.flows.training.trainers import retain_trainer, saved_state, trainer_of
 from workers.training.checkpoints import SavedState
 from workers.training.ranks import own_ranks
+from workers.training.seeding import SEEDING
 
 _MOST_REPEATED = 0.01
 _GO, _STOP = {"step": True}, {"step": False}
@@ -74,13 +76,7 @@ def train_run(arguments: TrainArguments, owner: SegmentOwner) -> TrainedTo:
     try:
         trainer = trainer_of(current, arguments, state)
         log = TrainingLog(arguments.run, arguments.spec, trainer, owner, state)
-        began = time.monotonic()
-        while trainer.step < arguments.spec.steps and not current.draining.is_set():
-            ranks.broadcast(_GO)
-            log.add(trainer.advance())
-            owner.progress(trainer.step - arguments.start)
-            if time.monotonic() - began > current.training_segment_s:
-                break
+        _make_steps(arguments, log, owner)
     finally:
         ranks.broadcast(_STOP)
     log.save()
@@ -89,6 +85,27 @@ def train_run(arguments: TrainArguments, owner: SegmentOwner) -> TrainedTo:
     if not current.draining.is_set():
         retain_trainer(arguments.run, log.saved, trainer)
     return TrainedTo(step=trainer.step)
+
+
+def _make_steps(arguments: TrainArguments, log: TrainingLog, owner: SegmentOwner) -> None:
+    current, trainer, began = owner.runtime, log.trainer, time.monotonic()
+    try:
+        while trainer.step < arguments.spec.steps and not current.draining.is_set():
+            trainer.ranks.broadcast(_GO)
+            log.add(trainer.advance())
+            owner.progress(trainer.step - arguments.start)
+            if time.monotonic() - began > current.training_segment_s:
+                break
+    except NonFiniteData as error:
+        raise _diverged(error, log, owner) from error
+
+
+def _diverged(error: NonFiniteData, log: TrainingLog, owner: SegmentOwner) -> NonFiniteData:
+    """The error of a run whose losses are no longer finite, after its curve and the weights before are published."""
+    step = log.end_diverged()
+    draw_view(log.run_id, owner)
+    kept = "no model was kept" if step is None else f"run:{log.run_id}@{step} has the weights before"
+    return NonFiniteData(f"{error.detail}; {kept}")
 
 
 def follow(current: Runtime) -> None:
@@ -107,6 +124,7 @@ def follow(current: Runtime) -> None:
 def finish_run(arguments: RunArguments, owner: SegmentOwner) -> FinishedRun:
     """Measure what is measured once, at the end."""
     current, spec, run_id = owner.runtime, arguments.spec, arguments.run
+    remove_superseded(run_id, spec, spec.steps, owner)
     trainer = trainer_of(current, arguments, saved_state(current, run_id))
     with trainer.autocast():
         evaluation = trainer.task.final()
@@ -186,4 +204,5 @@ def _name(spec: TrainingSpec) -> str:
 
 def _provenance(spec: TrainingSpec, current: Runtime) -> dict[str, Any]:
     device = choose_device(current.settings.device)
-    return provenance(_PACKAGES, seed=spec.seed, numpy_generator=np.random.PCG64.__name__, **describe_device(device))
+    drawn = {"seed": spec.seed, "seeding": SEEDING, "numpy_generator": np.random.PCG64.__name__}
+    return provenance(_PACKAGES, **drawn, **describe_device(device))

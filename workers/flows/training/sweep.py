@@ -79,6 +79,7 @@ def prepare_sweep(arguments: PrepareSweepArguments, owner: SegmentOwner) -> Prep
 
     def record(connection: Connection) -> None:
         catalog.register(connection, row)
+        runs_catalog.forget_errors(connection, owner.job_id)
         jobs.add_result(connection, owner.job_id, "sweep", None, sweep_id)
         for run in rows:
             runs_catalog.register(connection, run)

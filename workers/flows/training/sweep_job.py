@@ -6,10 +6,12 @@ from typing import Any
 
 from dbos import DBOS, WorkflowHandle
 
+from service.catalog import training as catalog
 from service.contracts.sweeps import SweepSpec
-from service.errors import Cancelled
+from service.errors import Cancelled, Superseded
 from service.jobs.engine import RUN_WORKFLOW, RUNS_QUEUE, options_for
-from workers.flows.engine.dispatching import JobRun, durable, job, set_total
+from workers.flows.engine.dispatching import JobRun, as_error, durable, job, set_total
+from workers.flows.engine.runtime import runtime
 from workers.flows.engine.segments import Body
 from workers.flows.engine.waiting import result_of
 from workers.flows.training.arguments import (
@@ -42,8 +44,19 @@ def sweep(run: JobRun, spec: SweepSpec) -> None:
 def sweep_run(job_id: str, position: int, priority: int, retry: int, body: Body) -> None:
     """One run of a sweep; the table is made again when it has ended."""
     run, arguments = JobRun(job_id, priority, retry), RunArguments.model_validate(body)
-    train(run, arguments, f"{position:04d}-")
+    try:
+        train(run, arguments, f"{position:04d}-")
+    except Exception as error:
+        known = as_error(error)
+        if not isinstance(known, Cancelled | Superseded):
+            _record_failure(arguments.run, known.as_dict())
+        raise
     run.run(TABULATE, f"{position:04d}-tabulate", TabulateArguments(last=False))
+
+
+@DBOS.step(name="_record_failure")
+def _record_failure(run_id: str, error: dict[str, str]) -> None:
+    runtime().write(lambda connection: catalog.fail(connection, run_id, error))
 
 
 def _enqueue_run(run: JobRun, position: int, arguments: RunArguments) -> WorkflowHandle[Any]:

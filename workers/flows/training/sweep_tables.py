@@ -59,6 +59,8 @@ def _cell(tokens: int, runs: Sequence[SweepRun], side: str) -> StoppingCell:
 
 
 def _reason(run: SweepRun, side: str) -> str:
+    if run.state == "failed":
+        return "the run failed"
     if run.stopping is None:
         return "the run has not ended"
     return f"the validation loss is least within half a window of the run's {_PLACES[side]}"

@@ -16,6 +16,7 @@ import torch
 from service.errors import InvalidInput
 from workers.training.question_formation.grammar import Line
 from workers.training.question_formation.lexicon import Lexicon
+from workers.training.seeding import SEEDING, Seeding, batch_generator
 
 Array = np.ndarray
 PAD = 0
@@ -159,16 +160,18 @@ class ShuffledBatches:
             if value < least:
                 raise InvalidInput(f"{field} must be at least {least}", field=field)
         self._encoded, self._batch, self._seed = encoded, batch, seed
-        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+        self._drawn: tuple[int, Seeding] | None = None
+        self._order = np.empty(0, dtype=np.int64)
 
     @property
     def steps_per_epoch(self) -> int:
         return -(-len(self._encoded) // self._batch)
 
-    def at(self, step: int) -> Batch:
+    def at(self, step: int, seeding: Seeding = SEEDING) -> Batch:
         """The batch of a step, counted from 0."""
         epoch, within = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self._seed, epoch])))
-            self._epoch, self._order = epoch, generator.permutation(len(self._encoded))
+        wanted: tuple[int, Seeding] = epoch, seeding
+        if wanted != self._drawn:
+            order = batch_generator(seeding, self._seed, epoch).permutation(len(self._encoded))
+            self._drawn, self._order = wanted, order
         return pad(self._encoded, self._order[within * self._batch : (within + 1) * self._batch])

@@ -1,0 +1,162 @@
+"""The weights of a model folder, read strictly: every tensor that the model has, and no other, in its shape.
+
+A library that loads what it can leaves the rest at random: a tensor that is missing, misnamed or of another shape would
+give vectors of no model, in silence. So names and shapes are compared before a tensor is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from service.errors import UnsupportedModel
+
+INDEX = "model.safetensors.index.json"
+_WHOLE = "model.safetensors"
+_PREFIXES = ("module.", "_orig_mod.", "transformer.")  # of data parallelism, of torch.compile, of the library's heads
+_USUAL_PREFIX = "transformer."
+_BUFFER = re.compile(r"h\.\d+\.(attn|crossattention)\.(masked_)?bias")  # constants that older files hold
+_BLOCK = re.compile(r"h\.(\d+)\.")
+_FLOATS = {"F64", "F32", "F16", "BF16"}
+_POINTER = b"version https://git-lfs"
+_HEAD, _EMBEDDING = "lm_head.weight", "wte.weight"
+_SHOWN = 3  # names in a message
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor is: its file, its name there, its shape."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of a folder by the names that `GPT2Model` gives them.
+
+    Attributes:
+        prefixes: unusual prefixes that were stripped from names.
+        head_as_embedding: whether the embedding is the tied `lm_head.weight`, which alone is stored.
+    """
+
+    tensors: Mapping[str, StoredTensor]
+    prefixes: tuple[str, ...] = ()
+    head_as_embedding: bool = False
+
+    def check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise `UnsupportedModel`, naming tensors, unless they are those expected, in those shapes."""
+        blocks, wanted = _blocks(self.tensors), _blocks(expected)
+        if blocks != wanted:
+            detail = f"config.json: n_layer is {len(wanted)}; the weights have {len(blocks)} blocks"
+            raise UnsupportedModel(detail, field="model")
+        _refuse("the weights lack", [name for name in expected if name not in self.tensors])
+        _refuse("the weights have more than the model:", [name for name in self.tensors if name not in expected])
+        wrong = [name for name, shape in expected.items() if self.tensors[name].shape != shape]
+        if wrong:
+            given, said = list(self.tensors[wrong[0]].shape), list(expected[wrong[0]])
+            _refuse(f"tensors of another shape than config.json says ({given}, not {said}):", wrong)
+
+    def read(self, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        """All tensors in `dtype`, in memory of their own: a mapped file that is cut short would end the process."""
+        found: dict[str, torch.Tensor] = {}
+        for file in dict.fromkeys(stored.file for stored in self.tensors.values()):
+            with safe_open(file, framework="pt") as opened:
+                for name, stored in self.tensors.items():
+                    if stored.file == file:
+                        found[name] = opened.get_tensor(stored.name).to(dtype, copy=True)
+        return found
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model: `model.safetensors`, or those that the index names, all in the folder itself.
+
+    Raises:
+        UnsupportedModel: there are none, or the index is damaged or names a file elsewhere.
+    """
+    if (folder / _WHOLE).exists():
+        return [folder / _WHOLE]
+    if not (folder / INDEX).exists():
+        detail = "the model has no safetensors weights (model.safetensors, or an index of several)"
+        raise UnsupportedModel(detail, field="model")
+    try:
+        names = set(json.loads((folder / INDEX).read_bytes())["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UnsupportedModel(f"{INDEX} is damaged ({type(error).__name__})", field="model") from error
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch(r"[^/\\\0]{1,200}\.safetensors", name):
+            raise UnsupportedModel(f"{INDEX} names a file outside the model's folder", field="model")
+        if not (folder / name).is_file():
+            raise UnsupportedModel(f"{INDEX} names {name!a}, which is not there", field="model")
+    return [folder / name for name in sorted(names)]
+
+
+def find_weights(files: Sequence[Path], *, tied: bool = True) -> Weights:
+    """The tensors in these files, by their headers.
+
+    Raises:
+        UnsupportedModel: a file is damaged, a tensor is quantised, or two have one name.
+    """
+    found: dict[str, StoredTensor] = {}
+    prefixes: set[str] = set()
+    for file in files:
+        for stored in _headers(file):
+            name, stripped = _strip(stored.name)
+            prefixes |= stripped
+            if name in found:
+                raise UnsupportedModel(f"two tensors of the weights are both {name[:100]!a}", field="model")
+            if not _BUFFER.fullmatch(name):
+                found[name] = stored
+    head = found.pop(_HEAD, None)
+    alone = head is not None and tied and _EMBEDDING not in found
+    if head is not None and alone:
+        found[_EMBEDDING] = head
+    return Weights(found, tuple(sorted(prefixes)), alone)
+
+
+def _headers(file: Path) -> list[StoredTensor]:
+    with file.open("rb") as opened:
+        if opened.read(len(_POINTER)) == _POINTER:
+            detail = f"{file.name} is a pointer of Git LFS, not weights; fetch them by `git lfs pull`"
+            raise UnsupportedModel(detail, field="model")
+    try:
+        with safe_open(file, framework="pt") as opened:
+            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118, it is no mapping
+            found = [StoredTensor(file, name, tuple(one.get_shape())) for name, one in slices.items()]
+            dtypes = {name: one.get_dtype() for name, one in slices.items()}
+    except (SafetensorError, OSError) as error:
+        reason = str(error).split("\n", 1)[0][:120]
+        detail = f"{file.name} is damaged or cut short ({reason!a})"
+        raise UnsupportedModel(detail, field="model") from error
+    for name, dtype in dtypes.items():
+        if dtype not in _FLOATS and not _BUFFER.fullmatch(_strip(name)[0]):
+            detail = f"{file.name}: {name[:100]!a} is of type {dtype}; quantised weights are not supported"
+            raise UnsupportedModel(detail, field="model")
+    return found
+
+
+def _blocks(names: Iterable[str]) -> set[int]:
+    return {int(match[1]) for name in names if (match := _BLOCK.match(name))}
+
+
+def _strip(name: str) -> tuple[str, set[str]]:
+    """A name without known prefixes, and the unusual ones among them."""
+    stripped: set[str] = set()
+    while (prefix := next((one for one in _PREFIXES if name.startswith(one)), None)) is not None:
+        name = name.removeprefix(prefix)
+        stripped |= {prefix} - {_USUAL_PREFIX}
+    return name, stripped
+
+
+def _refuse(what: str, names: list[str]) -> None:
+    if names:
+        shown = ", ".join(f"{name[:100]!a}" for name in names[:_SHOWN])
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        raise UnsupportedModel(f"{what} {shown}{more}", field="model")
