@@ -69,9 +69,14 @@ def test_many_neighbours_in_nested_fractions_leave_it_few_rows_too(make: Callabl
     assert float64_rows(make(), 64) <= N // 100
 
 
-def test_unsorted_stretches_would_send_many(monkeypatch: pytest.MonkeyPatch):
+def test_sorted_stretches_have_the_sharper_limits(monkeypatch: pytest.MonkeyPatch):
+    """A block that holds a long row has its bounds; where every block may hold one, more pairs stay candidates."""
+    rows = long_rows()[:2000]
+    question = Question(StoredRows(rows), seeded_permutation(len(rows), 0), [len(rows)])
+    options = SearchOptions(format=torch.float32)
+    candidates = exact_neighbors(question, options)[1].candidates
     monkeypatch.setattr(preparing, "lengths_of", lambda rows, ids: torch.zeros(len(ids)))
-    assert float64_rows(long_rows(), 1) > N // 10
+    assert exact_neighbors(question, options)[1].candidates > 2 * candidates
 
 
 def test_stretches_are_sorted_and_stay_what_they_are():

@@ -142,12 +142,11 @@ def _collect(search: Search, state: CandidateState, rows: slice, columns: slice,
     bounds = TileBounds(search, rows, columns)
     every_row = torch.arange(rows.start, rows.stop, device=minima.device)
     blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
-    outlier = search.database.outlier_blocks[blocks]
     for prefix, segment in search.database.layout.segments(blocks):
-        part = minima[:, segment.start * groups : segment.stop * groups]
-        part = part.masked_fill(outlier[segment].repeat_interleave(groups), torch.inf)
-        nearest = part.min(dim=1, keepdim=True) if k == 1 else part.topk(min(k, part.shape[1]), dim=1, largest=False)
-        state.offer(prefix, rows, bounds.uppers(nearest.values, nearest.indices // groups + segment.start))
+        within = torch.arange(segment.start * groups, segment.stop * groups, device=minima.device)
+        uppers = bounds.uppers(minima[:, segment.start * groups : segment.stop * groups], within // groups)
+        nearest = uppers.amin(1, keepdim=True) if k == 1 else uppers.topk(min(k, len(within)), 1, largest=False).values
+        state.offer(prefix, rows, nearest)
     values = minima if groups == 1 else minima.view(len(minima), -1, groups).amin(dim=2)
     for prefix, segment in search.database.layout.segments(blocks):
         limits = state.limits(search.prefixes, every_row, torch.full_like(every_row, prefix))
@@ -187,7 +186,12 @@ class TileBounds:
         self.block_norms, self.block_errors = search.database.block_norms[blocks], search.database.block_errors[blocks]
 
     def uppers(self, values: Tensor, blocks: Tensor) -> Tensor:
-        """(m, j) upper bounds on the distance to the nearest row of blocks[row]; inf where no row is admissible."""
+        """(m, j) upper bounds on the distance to the row of each product; inf where no row is admissible.
+
+        Args:
+            values: (m, j) products.
+            blocks: (j,), or (m, j), the blocks that their rows are in.
+        """
         slack_sq = self._slack_sq(self.norms[:, None], self.block_norms[blocks])
         distances = (2 * (1 + self.encoding.relative) * values.clamp(min=0) + slack_sq).sqrt()
         uppers = (distances + self.errors[:, None] + self.block_errors[blocks]) * (1 + _SLACK)
