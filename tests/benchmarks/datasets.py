@@ -36,12 +36,26 @@ def isotropic(n: int) -> Array:
     return np.random.default_rng(0).standard_normal((n, _D), dtype=np.float32)
 
 
+def long_rows(n: int) -> Array:
+    """Rank 64 plus noise; one row in 32 is 300 times as long, as the first positions of a context are."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((n, 64), dtype=np.float32) @ rng.standard_normal((64, _D), dtype=np.float32) / 8
+    rows += 0.3 * rng.standard_normal((n, _D), dtype=np.float32)
+    rows[::32] *= 300
+    return rows.astype(np.float32)
+
+
 def demo_model(n: int) -> Array:
     """Activations of the demo model at all positions: the set in the folder RADIUS_BENCH_SET (see CONTRIBUTING.md)."""
     shards = sorted(Path(os.environ["RADIUS_BENCH_SET"]).glob("shard-*.safetensors"))
     return np.concatenate([load_file(path)["vectors"] for path in shards])[:n]
 
 
-DATASETS: dict[str, Callable[[int], Array]] = {"massive": massive, "clusters": clusters, "isotropic": isotropic}
+DATASETS: dict[str, Callable[[int], Array]] = {
+    "massive": massive,
+    "clusters": clusters,
+    "isotropic": isotropic,
+    "long_rows": long_rows,
+}
 if "RADIUS_BENCH_SET" in os.environ:
     DATASETS["demo_model"] = demo_model

@@ -65,6 +65,13 @@ def far_outlier() -> Array:
     return rows
 
 
+def long_rows() -> Array:
+    """One row in 32 is 300 times as long, as the first positions of a Transformer's contexts are."""
+    rows = _normal().astype(np.float32)
+    rows[::32] *= 300
+    return rows
+
+
 def all_equal() -> Array:
     return np.ones((50, 4), dtype=np.float32)
 
@@ -75,5 +82,5 @@ def half_precision() -> Array:
 
 HARD: list[Callable[[], Array]] = [
     gaussian, offset_1e6, offset_1e4_float32, massive_dimension, near_duplicates, exact_duplicates, one_dimension,
-    two_rows, tiny_scale, huge_scale, far_outlier, all_equal, half_precision,
+    two_rows, tiny_scale, huge_scale, far_outlier, long_rows, all_equal, half_precision,
 ]  # fmt: skip

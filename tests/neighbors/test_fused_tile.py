@@ -29,17 +29,19 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
-@pytest.mark.parametrize(("m", "n", "columns"), [(64, 64, 32), (192, 320, 64), (128, 448, 96)])
-def test_minima_and_cells_are_those_of_the_whole_tile(dtype: torch.dtype, m: int, n: int, columns: int):
+@pytest.mark.parametrize(
+    ("m", "n", "columns", "width"), [(64, 64, 32, 64), (192, 320, 64, 64), (128, 448, 96, 64), (192, 128, 32, 8)]
+)
+def test_minima_and_cells_are_those_of_the_whole_tile(dtype: torch.dtype, m: int, n: int, columns: int, width: int):
     from workers.neighbors.fused_tile import FusedTile
 
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.randn(rows, columns, generator=generator).to(dtype) for rows in (m, n))
     codes = torch.arange(m) // 3, torch.arange(n) // 3
-    tile = FusedTile(left, right, codes)
+    tile = FusedTile(left, right, codes, width)
     whole = (left.double() @ right.double().T).float().masked_fill(codes[0][:, None] == codes[1], 1e38)
-    assert_close(tile.along_rows(), whole.view(m, -1, BLOCK).amin(dim=2))
-    assert_close(tile.along_columns(), whole.view(-1, BLOCK, n).amin(dim=1).T)
+    assert_close(tile.along_rows(), whole.view(m, -1, width).amin(dim=2))
+    assert_close(tile.along_columns(), whole.view(-1, width, n).amin(dim=1).T)
     at, block = torch.arange(m), torch.arange(m) % (n // BLOCK)
     assert_close(tile.cells_of_rows(at, block), whole.view(m, -1, BLOCK)[at, block])
     at, block = torch.arange(n), torch.arange(n) % (m // BLOCK)

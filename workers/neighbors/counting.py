@@ -68,8 +68,10 @@ def count_within(
             counter.count_tile(panel, columns)
             done += slot_pairs([(panel, columns)])
             tick(done / total)
-    counts = counter.found[search.database.layout.ids >= 0, :-1].cumsum(dim=1).numpy()
-    return counts[:, np.searchsorted(ascending, wanted)]
+    ids, order = search.database.layout.ids, question.order
+    of_id = torch.empty((int(order.max()) + 1, len(ascending)), dtype=torch.int64)
+    of_id[ids[ids >= 0]] = counter.found[ids >= 0, :-1].cumsum(dim=1)
+    return of_id[order].numpy()[:, np.searchsorted(ascending, wanted)]
 
 
 class _Counter:

@@ -29,6 +29,7 @@ _SLACK = 1e-5  # relative; more than the float32 rounding of the bounds themselv
 Cells = Callable[[Tensor, Tensor], Tensor]
 _CELLS_AT_ONCE = 2**16
 _CANDIDATES_BEFORE_PRUNING = 16  # per slot, and 4 for each neighbour and prefix at least
+_MINIMA_PER_NEIGHBOUR, _NARROWEST = 4, 4
 _LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
 
 
@@ -56,6 +57,18 @@ class Search:
     @property
     def symmetric(self) -> bool:
         return self.queries is self.database
+
+    @property
+    def group(self) -> int:
+        """Columns of which one minimum is taken: a block's, or fewer where k bounds need more minima than that.
+
+        Each minimum bounds the distance to one row, so k of them bound the k-th distance, the more tightly the more
+        there are.
+        """
+        width = BLOCK
+        while width > _NARROWEST and self.tile // width < _MINIMA_PER_NEIGHBOUR * self.k:
+            width //= 2
+        return width
 
     def panels(self) -> list[slice]:
         """Panels of query slots, whose states can be computed separately and merged in any order."""
@@ -100,35 +113,41 @@ def search_panel(
 
 
 def _search_tile(search: Search, left: Tensor, panel: slice, columns: slice, state: CandidateState) -> None:
-    tile = make_tile(search, left, panel, columns)
+    tile = make_tile(search, left, panel, columns, search.group)
     _collect(search, state, panel, columns, tile.along_rows(), tile.cells_of_rows)
     if search.symmetric and columns.start >= panel.stop:
         _collect(search, state, columns, panel, tile.along_columns(), tile.cells_of_columns)
 
 
-def make_tile(search: Search, left: Tensor, panel: slice, columns: slice) -> Tile:
-    """The tile of a panel's left columns and some database slots; pairs of equal code are excluded."""
+def make_tile(search: Search, left: Tensor, panel: slice, columns: slice, width: int = BLOCK) -> Tile:
+    """The tile of a panel's left columns and some database slots; pairs of equal code are excluded.
+
+    Args:
+        width: columns, or rows, of which one minimum is taken.
+    """
     right = search.database.right(columns)
     skip = search.unique_codes and search.symmetric and columns.start >= panel.stop
     codes = None if skip else (search.queries.codes[panel], search.database.codes[columns])
     if search.fused:
         from workers.neighbors.fused_tile import FusedTile  # Triton, which only CUDA builds of torch bring
 
-        return FusedTile(left, right, codes)
-    return PlainTile(search.database.encoding, left, right, None if codes is None else codes[0][:, None] == codes[1])
+        return FusedTile(left, right, codes, width)
+    excluded = None if codes is None else codes[0][:, None] == codes[1]
+    return PlainTile(search.database.encoding, left, right, excluded, width)
 
 
-def _collect(search: Search, state: CandidateState, rows: slice, columns: slice, values: Tensor, cells: Cells) -> None:
-    """Add upper bounds and candidates of some rows from one tile: its minima per row and block, and its cells."""
-    k = search.k
+def _collect(search: Search, state: CandidateState, rows: slice, columns: slice, minima: Tensor, cells: Cells) -> None:
+    """Add upper bounds and candidates of some rows from one tile: its minima per row and group, and its cells."""
+    k, groups = search.k, BLOCK // search.group
     bounds = TileBounds(search, rows, columns)
-    every_row = torch.arange(rows.start, rows.stop, device=values.device)
+    every_row = torch.arange(rows.start, rows.stop, device=minima.device)
     blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
-    outlier = search.database.outlier_blocks[blocks]
     for prefix, segment in search.database.layout.segments(blocks):
-        part = values[:, segment].masked_fill(outlier[segment], torch.inf)
-        nearest = part.min(dim=1, keepdim=True) if k == 1 else part.topk(min(k, part.shape[1]), dim=1, largest=False)
-        state.offer(prefix, rows, bounds.uppers(nearest.values, nearest.indices + segment.start))
+        within = torch.arange(segment.start * groups, segment.stop * groups, device=minima.device)
+        uppers = bounds.uppers(minima[:, segment.start * groups : segment.stop * groups], within // groups)
+        nearest = uppers.amin(1, keepdim=True) if k == 1 else uppers.topk(min(k, len(within)), 1, largest=False).values
+        state.offer(prefix, rows, nearest)
+    values = minima if groups == 1 else minima.view(len(minima), -1, groups).amin(dim=2)
     for prefix, segment in search.database.layout.segments(blocks):
         limits = state.limits(search.prefixes, every_row, torch.full_like(every_row, prefix))
         for row, column, found in pairs_below(bounds, values, cells, limits, segment):
@@ -167,7 +186,12 @@ class TileBounds:
         self.block_norms, self.block_errors = search.database.block_norms[blocks], search.database.block_errors[blocks]
 
     def uppers(self, values: Tensor, blocks: Tensor) -> Tensor:
-        """(m, j) upper bounds on the distance to the nearest row of blocks[row]; inf where no row is admissible."""
+        """(m, j) upper bounds on the distance to the row of each product; inf where no row is admissible.
+
+        Args:
+            values: (m, j) products.
+            blocks: (j,), or (m, j), the blocks that their rows are in.
+        """
         slack_sq = self._slack_sq(self.norms[:, None], self.block_norms[blocks])
         distances = (2 * (1 + self.encoding.relative) * values.clamp(min=0) + slack_sq).sqrt()
         uppers = (distances + self.errors[:, None] + self.block_errors[blocks]) * (1 + _SLACK)

@@ -51,17 +51,17 @@ def _minima(  # noqa: ANN202
 class FusedTile:
     """The minima of a tile, computed without writing its products to memory."""
 
-    def __init__(self, left: Tensor, right: Tensor, codes: tuple[Tensor, Tensor] | None) -> None:
+    def __init__(self, left: Tensor, right: Tensor, codes: tuple[Tensor, Tensor] | None, width: int = BLOCK) -> None:
         """(m, columns) left and (n, columns) right panels; pairs of equal `codes`, (m,) and (n,), are excluded."""
         m, n = len(left), len(right)
         self._left, self._right, self._codes = left, right, codes
-        self._along_rows = torch.empty((m, n // BLOCK), device=left.device)
-        self._along_columns = torch.empty((n, m // BLOCK), device=left.device)
+        self._along_rows = torch.empty((m, n // width), device=left.device)
+        self._along_columns = torch.empty((n, m // width), device=left.device)
         left_codes, right_codes = codes if codes is not None else (self._along_rows, self._along_columns)
         kernel: Any = _minima
         kernel[(triton.cdiv(m, _ROWS), triton.cdiv(n, _COLUMNS))](
             left, right, left_codes, right_codes, self._along_rows, self._along_columns, m, n, left.shape[1],
-            by_code=codes is not None, rows_here=_ROWS, columns_here=_COLUMNS, depth=_DEPTH, block=BLOCK, absent=1e38,
+            by_code=codes is not None, rows_here=_ROWS, columns_here=_COLUMNS, depth=_DEPTH, block=width, absent=1e38,
         )  # fmt: skip
 
     def along_rows(self) -> Tensor:

@@ -18,7 +18,7 @@ from workers.neighbors.layout import BLOCK, Layout, lay_out
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.question import Question
 from workers.neighbors.side import Side, encode_side
-from workers.neighbors.stored import CentredRows, centre_rows
+from workers.neighbors.stored import CentredRows, centre_rows, lengths_of
 
 _TILE = {"cpu": 2048, "cuda": 8192}
 
@@ -80,7 +80,7 @@ def prepare_search(
         return _unencoded_side(rows, layout, slot_codes, encoding)
 
     database_codes, query_codes = _codes(question)
-    database = queries = side(centred[0], lay_out(order, question.sizes), database_codes)
+    database = queries = side(centred[0], lay_out(order, question.sizes, lengths_of(centred[0], order)), database_codes)
     if question.queries is not None:
         queries = side(centred[1], lay_out(query_ids, [len(query_ids)]), query_codes)
     of_row, of_column = (of.layout.slot_prefixes.to(options.device) for of in (queries, database))

@@ -13,7 +13,6 @@ from workers.neighbors.layout import BLOCK, Layout
 from workers.neighbors.stored import CentredRows
 
 _ENCODED_AT_ONCE = {"cpu": 256, "cuda": 16_384}  # rows that stay in a core's cache; enough to occupy a GPU
-_OUTLIER = 8.0  # times the median error of a block
 
 
 @dataclass
@@ -61,12 +60,6 @@ class Side:
     def block_errors(self) -> Tensor:
         """(blocks,) the largest error in each block."""
         return self.errors.view(-1, BLOCK).amax(dim=1)
-
-    @cached_property
-    def outlier_blocks(self) -> Tensor:
-        """(blocks,) bool: the error of one row is so large that the bound of its whole block is useless."""
-        typical = self.block_errors[self.block_errors > 0]
-        return self.block_errors > _OUTLIER * (typical.median() if len(typical) else 0)
 
     def _encode(self, slots: slice) -> Panel:
         ids = self.layout.ids[slots]

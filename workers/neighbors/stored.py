@@ -85,6 +85,16 @@ class CentredRows:
         return (self.stored.take(ids).double() - centre).mul_(self.scale)
 
 
+def lengths_of(rows: CentredRows, ids: Tensor) -> Tensor:
+    """(m,) float32 ‖x‖∞ of some centred rows.
+
+    Subtraction and maximum round in one way, whatever the order of the elements: all workers of a search get the same
+    numbers, to the last bit, which sums of squares do not give.
+    """
+    blocks = [rows.take(block).abs_().amax(dim=1) for block in ids.split(_BLOCK_ROWS)]
+    return torch.cat(blocks) if blocks else torch.empty(0)
+
+
 def robust_centre(rows: StoredRows, ids: Tensor) -> Tensor:
     """(d,) float64 median per dimension of some evenly spaced rows: a far outlier does not move it."""
     return rows.take(ids[:: max(1, len(ids) // _SAMPLED_ROWS)]).double().median(dim=0).values

@@ -17,15 +17,16 @@ from workers.neighbors.layout import BLOCK
 class Tile(Protocol):
     """m rows and n columns; a *cell* is one row (or column) and a block of 64 columns (or rows).
 
-    All values are float32 half squared distances, at least `ABSENT` for excluded pairs.
+    All values are float32 half squared distances, at least `ABSENT` for excluded pairs. A group is `width` columns (or
+    rows), a part of a block.
     """
 
     def along_rows(self) -> Tensor:
-        """(m, n / 64) the smallest product of each row with each block of columns."""
+        """(m, n / width) the smallest product of each row with each group of columns."""
         ...
 
     def along_columns(self) -> Tensor:
-        """(n, m / 64) the smallest product of each column with each block of rows."""
+        """(n, m / width) the smallest product of each column with each group of rows."""
         ...
 
     def cells_of_rows(self, row: Tensor, block: Tensor) -> Tensor:
@@ -40,8 +41,11 @@ class Tile(Protocol):
 class PlainTile:
     """The whole matrix of products, in the encoding's ordered type."""
 
-    def __init__(self, encoding: Encoding, left: Tensor, right: Tensor, excluded: Tensor | None) -> None:
+    def __init__(
+        self, encoding: Encoding, left: Tensor, right: Tensor, excluded: Tensor | None, width: int = BLOCK
+    ) -> None:
         """`excluded` is an (m, n) mask of excluded pairs, or None."""
+        self._width = width
         self._encoding, self._product = encoding, encoding.product(left, right)
         if excluded is not None:
             encoding.exclude(self._product, excluded)
@@ -49,10 +53,11 @@ class PlainTile:
         self._columnwise = self._product.view(-1, BLOCK, len(right))
 
     def along_rows(self) -> Tensor:
-        return self._encoding.values(self._rowwise.amin(dim=2))
+        return self._encoding.values(self._product.view(len(self._product), -1, self._width).amin(dim=2))
 
     def along_columns(self) -> Tensor:
-        return self._encoding.values(self._columnwise.amin(dim=1).t().contiguous())
+        groups = self._product.view(-1, self._width, self._product.shape[1])
+        return self._encoding.values(groups.amin(dim=1).t().contiguous())
 
     def cells_of_rows(self, row: Tensor, block: Tensor) -> Tensor:
         return self._encoding.values(self._rowwise[row, block])
