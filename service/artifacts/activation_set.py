@@ -4,7 +4,8 @@
     shard-00000.safetensors      vectors (rows, d_model), in the stored dtype
     rows-00000.safetensors       the chunks of that shard: tokens (m, T), document (m) a code, offset (m) in
                                  characters, and packed document_ids and texts; none for imported vectors
-    moments.safetensors          mean (d_model) and variance (d_model), float64
+    moments.safetensors          mean (d_model) and variance (d_model), float64; no variance where it under- or
+                                 overflows a double
 
 Row r of a shard is chunk r // rows_per_chunk, at `position`, or at r % rows_per_chunk when all positions are kept.
 """
@@ -79,9 +80,8 @@ def finish_set(folder: Path, about: dict[str, Any]) -> None:
         vectors = load_tensors(path)["vectors"]
         running.add(vectors)
         counts.append(len(vectors))
-    save_tensors(
-        folder / "moments.safetensors", {"mean": running.mean, "variance": running.sum_sq_about_mean / running.n}
-    )
+    moments = {"mean": running.mean, "variance": running.variance}
+    save_tensors(folder / "moments.safetensors", {name: part for name, part in moments.items() if part is not None})
     names = [*shards, *sorted(folder.glob("rows-*.safetensors")), folder / "moments.safetensors"]
     about = about | {
         "kind": "activations",

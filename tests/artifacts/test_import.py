@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from service.artifacts import importing
 from service.artifacts.activation_set import ActivationSet
@@ -120,9 +121,17 @@ def test_nothing_is_written_of_rows_that_are_not_finite(tmp_path: Path, kind: st
     assert not (tmp_path / "set").exists()
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @every_format
-def test_vectors_whose_squares_overflow_are_refused(tmp_path: Path, kind: str):
-    with pytest.raises(NonFiniteData):
-        imported(tmp_path, WRITERS[kind](normal(dtype="float64") * 1e200))
+def test_vectors_whose_norm_overflows_are_refused_by_their_row(tmp_path: Path, kind: str):
+    rows = normal(dtype="float64")
+    rows[3] = 1.7e308
+    with pytest.raises(NonFiniteData, match="the norm of row 3 overflows"):
+        imported(tmp_path, WRITERS[kind](rows))
     assert not (tmp_path / "set" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(("scale", "held"), [(1e-170, False), (1.0, True), (1e200, False)])
+def test_a_variance_that_no_double_holds_is_left_out(tmp_path: Path, scale: float, held: bool):
+    stored = imported(tmp_path, npy(normal(dtype="float64") * scale))
+    assert ("variance" in load_file(stored.file("moments.safetensors"))) == held
+    assert stored.manifest["statistics"]["zero_rows"] == 0

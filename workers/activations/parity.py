@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.contracts.sites import Site
+from service.norms import SMALLEST_NORMAL, row_norms
 from workers.activations.extraction import Position, extract
 from workers.models.interface import HookedModel
 
@@ -29,6 +30,6 @@ def relative_deviation(
     deviations = {}
     for site in sites:
         reference = np.concatenate([rows[site] for rows in alone]).astype(np.float64)
-        gap = np.linalg.norm(stored[site].astype(np.float64) - reference, axis=1)
-        deviations[site] = float((gap / np.maximum(np.linalg.norm(reference, axis=1), 1e-300)).max())
+        gap = row_norms(stored[site].astype(np.float64) - reference)
+        deviations[site] = float((gap / np.maximum(row_norms(reference), SMALLEST_NORMAL)).max())
     return deviations

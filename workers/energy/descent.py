@@ -8,13 +8,13 @@ in a random direction, which in n dimensions nearly always raises g by the squar
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 
+from service.norms import row_norms, unit_rows
 from workers.energy.energies import evaluate
 from workers.energy.patterns import Patterns
 from workers.energy.query_block import Energies
@@ -82,7 +82,7 @@ def measure_block(
         shuffled: number and patterns of another layer, None where there is none.
     """
     step = after - before
-    lengths = np.linalg.norm(step, axis=1)
+    lengths = row_norms(step)
     directions = np.random.default_rng(seed).standard_normal(step.shape)
     directions *= (lengths / np.linalg.norm(directions, axis=1))[:, None]
     move = _move(before, step, patterns, partial(part_of, tick, 0, 3))
@@ -121,5 +121,4 @@ def _evaluate(patterns: Patterns, points: Array, tick: Tick) -> Energies:
 
 def _cosines(a: Array, b: Array) -> Array:
     """(q,) cosines of the angles between rows; nan where a row is 0."""
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.einsum("qn,qn->q", a, b) / np.where(lengths > 0, lengths, math.nan)
+    return np.einsum("qn,qn->q", unit_rows(a), unit_rows(b))

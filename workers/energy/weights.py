@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from service.theory.energy import Kind
-from workers.energy.patterns import TILE_NUMBERS, Patterns, Tile, shifted_distances_sq
+from workers.energy.patterns import TILE_NUMBERS, Patterns, Tile, beta_in_range, shifted_distances_sq
 
 Array = np.ndarray
 
@@ -54,7 +54,7 @@ def softmax_weights(
     """The weights at (m, n) centred, scaled float64 `points`; one pass for their normalisation."""
     narrow = points.to(patterns.device, patterns.precision)
     left_out = torch.full((len(points),), -1) if own is None else own
-    scaled = _in_range(beta / patterns.scale**2 / (1 if kind == "energy" else 2), patterns.precision)
+    scaled = beta_in_range(beta / patterns.scale**2 / (1 if kind == "energy" else 2), patterns.precision)
     least = torch.full((len(points),), torch.inf, dtype=torch.float64, device=patterns.device)
     sums = torch.zeros_like(least)
     for _, values in _values(patterns, kind, narrow, left_out):
@@ -64,12 +64,6 @@ def softmax_weights(
         sums += values.sub_(least[:, None]).mul_(-scaled).exp_().sum(dim=1, dtype=torch.float64)
     shift, norm = least.to(narrow.dtype), torch.log(sums).to(narrow.dtype)
     return SoftmaxWeights(patterns, kind, narrow, scaled, left_out, shift, norm)
-
-
-def _in_range(beta: float, precision: torch.dtype) -> float:
-    """β as the precision can hold it: beyond these limits the weights are those of the nearest, or all equal."""
-    largest = 1e300 if precision == torch.float64 else 1e30
-    return min(max(beta, 1 / largest), largest)
 
 
 def _values(patterns: Patterns, kind: Kind, points: Tensor, own: Tensor) -> Iterator[tuple[Tile, Tensor]]:

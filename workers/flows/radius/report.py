@@ -27,7 +27,7 @@ from workers.flows.radius.merge import merge_parts, read_null
 from workers.flows.radius.partition import partition_report
 from workers.flows.radius.search import Found, SetSearch, open_search, search
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.null_model import GaussianNull, covariance_spectrum, gaussian_null
+from workers.neighbors.null_model import GaussianNull, gaussian_null, principal_deviations
 
 NEIGHBORS = "neighbors.safetensors"
 _PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
@@ -127,8 +127,8 @@ def _null_model(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner
     sizes = list(sets.question.sizes)
     if arguments.null is not None:
         return read_null(arguments, len(sizes), owner.runtime)
-    spectrum = covariance_spectrum(sets.question.database, sets.database.mean())
-    return gaussian_null(spectrum, sizes, queries=owner.runtime.settings.null_queries, seed=arguments.spec.seed)
+    deviations = principal_deviations(sets.question.database, sets.database.mean())
+    return gaussian_null(deviations, sizes, queries=owner.runtime.settings.null_queries, seed=arguments.spec.seed)
 
 
 def _timing(
