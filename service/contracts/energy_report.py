@@ -86,7 +86,10 @@ class LayerEnergies(Contract):
 class GlobalLiteral(Contract):
     """E_global with E_t = exp(−g_t)/Z_t as printed."""
 
-    log_partitions: list[float | None] = Field(description="log Z_t of each layer by the printed (12) and (13)")
+    log_partitions: list[float | None] = Field(
+        description="log Z_t of each layer by the printed (12) and (13); null where no radius is above 0, or one is "
+        "outside 1e-150 to 1e150"
+    )
     log_layer_energy: list[Distribution | None] = Field(description="log E_t = −g_t − log Z_t, by layer")
     energy_global: Distribution | None = Field(description="null where it overflows a double at some point")
     overflowing_share: float

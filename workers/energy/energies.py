@@ -122,13 +122,13 @@ def check_squares(found: Energies) -> None:
     if len(short):
         query, row = short[0], found.ids[short[0], 0]
         raise InvalidInput(
-            f"query {query} is {nearest[query]:.3g} from row {row}: the squared distance underflows a double; scale the "
-            "vectors up",
+            f"query {query} is {nearest[query]:.3g} from row {row}: the squared distance underflows a double; scale "
+            "the vectors up",
             field="queries",
         )
     large = np.flatnonzero(~(np.isfinite(found.energy_mchn).all(axis=0) & np.isfinite(found.spread)))
     if len(large):
-        message = f"E_MCHN of query {large[0]} overflows a double: the rows are too far from the origin; move them to it"
+        message = f"E_MCHN of query {large[0]} overflows a double: the rows are too far from the origin; move them"
         raise InvalidInput(message, field="queries")
 
 

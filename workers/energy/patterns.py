@@ -72,7 +72,7 @@ class Patterns:
 
     @property
     def gamma(self) -> float:
-        """|v − ‖x − ρ‖²| ≤ γ (‖x‖ + ‖ρ‖)² + `absolute` for a product v of rounded rows; see neighbors/certificate.py."""
+        """|v − ‖x − ρ‖²| ≤ γ (‖x‖ + ‖ρ‖)² + `absolute` for a product v of rounded rows: neighbors/certificate.py."""
         terms = (self.rows.d + 24) * self.unit
         return 1.01 * terms / (1 - terms)
 

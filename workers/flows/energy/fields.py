@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 import numpy as np
@@ -22,7 +23,7 @@ from service.contracts.energy_report import (
     Storage,
 )
 from service.contracts.radius import QUANTILES, Distribution, Histogram
-from service.errors import RadiusError
+from service.errors import InvalidInput, RadiusError
 from service.theory.ball_bounds import printed_log_ball_integrals
 from service.theory.energy_bounds import bounds_theory, energy_bounds
 from service.theory.energy_global import (
@@ -125,9 +126,7 @@ def global_report(nearest_sq: Sequence[Array], radii: Sequence[Array], dimension
         log_layers=held["log_layers"],
         paper_literal=_printed_global(stacked, [_printed_log_partition(dimension, part) for part in radii]),
         corrected=GlobalCorrected(
-            log_partitions=[
-                partition_of_radii(dimension, part).log_partition if part.any() else None for part in radii
-            ],
+            log_partitions=[_log_partition(dimension, part) for part in radii],
             energy_global=spread(found.energy),
             gap_min=held["gap_min"],
             gap_max=held["gap_max"],
@@ -138,8 +137,18 @@ def global_report(nearest_sq: Sequence[Array], radii: Sequence[Array], dimension
     )
 
 
+def _log_partition(dimension: int, radii: Array) -> float | None:
+    """log Z_t; None where all radii are 0, or one is too small or too large for (12)."""
+    with suppress(InvalidInput):
+        return partition_of_radii(dimension, radii).log_partition
+    return None
+
+
 def _printed_log_partition(dimension: int, radii: Array) -> float | None:
-    return np.asarray(logsumexp(printed_log_ball_integrals(dimension, radii))).item() if radii.any() else None
+    """The same by the printed (12)."""
+    with suppress(InvalidInput):
+        return np.asarray(logsumexp(printed_log_ball_integrals(dimension, radii))).item() if radii.any() else None
+    return None
 
 
 def _printed_global(nearest_sq: Array, log_partitions: list[float | None]) -> GlobalLiteral:
