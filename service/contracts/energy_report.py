@@ -38,7 +38,8 @@ class Curvature(Contract):
     points: int
     min: float
     median: float
-    negative_share: float
+    rounding: float = Field(default=0.0, description="how far the eigenvalue may lie above `min` by rounding")
+    negative_share: float = Field(description="share of points where it is below 0 by more than rounding")
 
 
 class Storage(Contract):

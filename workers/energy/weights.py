@@ -75,6 +75,19 @@ def _values(patterns: Patterns, kind: Kind, points: Tensor, own: Tensor) -> Iter
         yield tile, shifted_distances_sq(points, tile, added, own)
 
 
+@dataclass(frozen=True)
+class Curvatures:
+    """(m,) smallest Hessian eigenvalues as computed, and how far the true ones may lie above them by rounding.
+
+    They come from power iteration, which approaches the largest eigenvalue of the covariance from below: apart from
+    rounding the true eigenvalue is at most the one found, so `values + rounding` < 0 proves that an energy is not
+    convex there, while no value proves that it is.
+    """
+
+    values: Array
+    rounding: Array
+
+
 def curvatures(
     patterns: Patterns,
     points: Array,
@@ -84,16 +97,22 @@ def curvatures(
     own: Array | None = None,
     sweeps: int = 32,
     seed: int = 0,
-) -> Array:
-    """(m,) float64 smallest Hessian eigenvalues: 2 − 4β λ for E, 1 − β λ for E_MCHN, λ the largest of Cov_p(ρ).
+) -> Curvatures:
+    """Smallest Hessian eigenvalues: 2 − 4β λ for E, 1 − β λ for E_MCHN, λ the largest of Cov_p(ρ), in float64.
 
-    By power iteration, which approaches λ from below: the true eigenvalue is at most the one returned, so a negative
-    one proves that the energy is not convex there.
+    Rounding: the values D or D' of the weights are in error by ε at most, so that each p is by a factor from e^{−2bε}
+    to e^{2bε} (b is β, of E_MCHN β/2) and, as Cov_p = ½ Σ_ij p_i p_j (ρ_i − ρ_j)(ρ_i − ρ_j)ᵀ, λ is by one from e^{−4bε}
+    to e^{4bε}. The quotient vᵀ Cov_p v, a sum over N patterns in n dimensions, is in error by 8γ (R + M)² at most with
+    γ of n + N terms, R the largest norm of a pattern and M that of the mean about the centre. Weights that sum to 1 and
+    a v of norm 1 but for rounding change it by a factor of 1 − 8γ at least. So
+
+        λ ≥ e^{−4bε} (1 − 8γ) (quotient − 8γ (R + M)²).
 
     Args:
         points: (m, n).
         own: (m,) id of the pattern that is left out for each point, or −1.
     """
+    patterns = patterns if patterns.precision == torch.float64 else patterns.widened
     placed = patterns.place(points)
     weights = softmax_weights(patterns, placed, beta, kind, None if own is None else torch.from_numpy(own))
     mean = weights.mean()
@@ -107,8 +126,24 @@ def curvatures(
         vectors = moved
         if bool(((largest - before).abs() <= 1e-9 * largest + 1e-300).all()):
             break
-    spread = largest.cpu().numpy() / patterns.scale**2
-    return 2 - 4 * beta * spread if kind == "energy" else 1 - beta * spread
+    spread, sure = largest.cpu().numpy(), _surely(weights, mean, largest).cpu().numpy()
+    slope = (4 if kind == "energy" else 1) * beta / patterns.scale**2
+    return Curvatures((2 if kind == "energy" else 1) - slope * spread, slope * (spread - sure))
+
+
+def _surely(weights: SoftmaxWeights, mean: Tensor, largest: Tensor) -> Tensor:
+    """(m,) what λ is at least, whatever rounding did; see `curvatures`."""
+    patterns = weights.patterns
+    terms = (patterns.rows.d + len(patterns) + 24) * patterns.unit
+    gamma, longest = 1.01 * terms / (1 - terms), float(patterns.norms_sq.max()) ** 0.5
+    of_values = (
+        patterns.gamma * (torch.linalg.vector_norm(weights.points, dim=1) + longest).square() + patterns.absolute
+    )
+    if weights.kind == "energy_mchn":
+        of_values = of_values + 4 * patterns.unit * float(patterns.lifts.max())
+    of_quotient = 8 * gamma * (longest + torch.linalg.vector_norm(mean, dim=1)).square()
+    least = torch.exp(-4 * weights.beta * of_values) * (1 - 8 * gamma) * (largest - of_quotient)
+    return least.clamp(min=0.0).minimum(largest)
 
 
 def _apply_covariance(weights: SoftmaxWeights, mean: Tensor, vectors: Tensor) -> Tensor:

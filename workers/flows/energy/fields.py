@@ -41,6 +41,7 @@ from service.theory.storage import certified_radii
 from workers.energy.descent import BlockDescent, Move
 from workers.energy.query_block import Energies
 from workers.energy.retrieval import Basins
+from workers.energy.weights import Curvatures
 from workers.neighbors.statistics import summarise
 
 Array = np.ndarray
@@ -87,11 +88,17 @@ def bounds_report(found: Energies) -> EnergyBounds:
     return EnergyBounds.model_validate(bounds_theory(held))
 
 
-def curvature_report(kind: str, beta: float, where: str, values: Array) -> Curvature:
-    """Summary of the (m,) smallest Hessian eigenvalues at some points."""
+def curvature_report(kind: str, beta: float, where: str, found: Curvatures) -> Curvature:
+    """Summary of the smallest Hessian eigenvalues at some points."""
+    values, least = found.values, int(found.values.argmin())
     about = {"kind": kind, "beta": beta, "where": where, "points": len(values)}
-    found = {"min": float(values.min()), "median": float(np.median(values))}
-    return Curvature.model_validate(about | found | {"negative_share": float((values < 0).mean())})
+    numbers = {
+        "min": float(values[least]),
+        "median": float(np.median(values)),
+        "rounding": float(found.rounding[least]),
+    }
+    negative = float((values + found.rounding < 0).mean())
+    return Curvature.model_validate(about | numbers | {"negative_share": negative})
 
 
 def storage_report(nn_distances: Array) -> Storage:

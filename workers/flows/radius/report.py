@@ -103,7 +103,7 @@ def _write_report(
         partition=partition,
         partition_reason=no_partition,
         warnings=report_warnings(
-            spec, statistics, fractions, question.codes is None, None if sets.within else summary.n
+            spec, statistics, fractions, question.codes is None, None if sets.within else summary.n, summary.d_model
         ),
         timing=_timing(found, began, searched, drawn, partition_s, loaded - began),
         provenance=_provenance(sets, summary, found),
