@@ -22,7 +22,7 @@ from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
-from service.errors import error_from_dict
+from service.errors import InvalidInput, error_from_dict
 
 Array = np.ndarray
 Points = Array | Sequence[Sequence[float]]
@@ -83,8 +83,12 @@ class Calls:
         )
 
     @staticmethod
-    def import_vectors(name: str, stream: Any) -> Call[ActivationSummary]:
-        options = {"files": {"file": ("vectors", stream)}, "data": {"name": name}}
+    def import_vectors(
+        name: str, stream: Any, tensor: str | None, names: Mapping[str, Path | Sequence[str] | None]
+    ) -> Call[ActivationSummary]:
+        lines = {field: lines_of(source) for field, source in names.items() if source is not None}
+        files = {"file": ("vectors", stream)} | {field: (field, content) for field, content in lines.items()}
+        options = {"files": files, "data": {"name": name} | ({} if tensor is None else {"tensor": tensor})}
         return Call("POST", "/v1/activations", _model(ActivationSummary), options)
 
     @staticmethod
@@ -202,6 +206,20 @@ def stream_of(source: Path | Array) -> Iterator[Any]:
     else:
         with source.open("rb") as stream:
             yield stream
+
+
+def lines_of(names: Path | Sequence[str]) -> bytes:
+    """A name a line, as UTF-8.
+
+    Raises:
+        InvalidInput: a name has a line break.
+    """
+    if isinstance(names, Path):
+        return names.read_bytes()
+    for at, name in enumerate(names):
+        if "\n" in name:
+            raise InvalidInput(f"the name of row {at} has a line break")
+    return "".join(f"{name}\n" for name in names).encode()
 
 
 def bearer(api_key: str | None) -> dict[str, str]:

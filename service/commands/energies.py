@@ -41,12 +41,19 @@ def print_query(answer: QueryAnswer, names: list[str]) -> None:
             highlight=False,
         )
         table = Table(box=None)
-        for heading, width in (("distance", 8), ("row", 6), ("offset", 7), ("document", 20), ("text", 24)):
-            justify = "left" if heading in ("document", "text") else "right"
+        for heading, width in (
+            ("distance", 8),
+            ("row", 6),
+            ("offset", 7),
+            ("document or id", 20),
+            ("text or label", 24),
+        ):
+            justify = "left" if " or " in heading else "right"
             table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
         for near in found.neighbors:
-            cells = ("" if value is None else str(value) for value in (near.row, near.offset, near.document))
-            text = " ".join((near.text or "").split())
+            shown = (near.row, near.offset, near.document or near.id)
+            cells = ("" if value is None else str(value) for value in shown)
+            text = " ".join((near.text or near.label or "").split())
             table.add_row(f"{near.distance:.4f}", *(escape(cell) for cell in cells), escape(text[:160]))
         console.print(table)
     for note in answer.notes:

@@ -16,7 +16,13 @@ def print_estimate(found: Estimate) -> None:
         table.add_column(name, justify="left" if name == "stage" else "right")
     for part in found.stages:
         segments = "?" if part.segments is None else f"{part.segments:,}"
-        table.add_row(part.stage, segments, _seconds(part.seconds), shown_bytes(part.written_bytes), shown_bytes(part.memory_bytes))
+        table.add_row(
+            part.stage,
+            segments,
+            _seconds(part.seconds),
+            shown_bytes(part.written_bytes),
+            shown_bytes(part.memory_bytes),
+        )
     console.print(table)
     free = "" if found.free_memory_bytes is None else f" of {shown_bytes(found.free_memory_bytes)}"
     console.print(

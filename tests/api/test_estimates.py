@@ -154,7 +154,7 @@ def test_a_job_for_which_the_disk_is_too_small_is_refused_with_the_numbers(setti
         assert found["free_disk_bytes"] == 0
         problem = problem_of(submit(client, spec=MEDIUM), 422, "does_not_fit")
     assert problem["detail"] == found["reason"]
-    assert "GiB; 0 B are free on the data directory's disk beyond the reserve of 4096 PiB" in problem["detail"]
+    assert "MiB; 0 B are free on the data directory's disk beyond the reserve of 4096 PiB" in problem["detail"]
     assert count(counted) == 0
 
 

@@ -67,7 +67,8 @@ def _result(
 
 
 def _near(row: ActivationRow, distance: float) -> NearRow:
-    return NearRow(row=row.row, distance=distance, document=row.document, offset=row.offset, text=row.text)
+    known = row.model_dump(include=set(NearRow.model_fields))
+    return NearRow.model_validate(known | {"distance": distance})
 
 
 def _rows(resident: ResidentSet, energies: Energies) -> dict[int, ActivationRow]:
