@@ -30,7 +30,8 @@ def nearest_reference(rows: Array, k: int = 1, documents: Array | None = None) -
     n = len(rows)
     distances, ids = np.full((n, k), np.inf), np.full((n, k), -1, dtype=np.int64)
     for i in range(n):
-        gaps = _norms(rows - rows[i])
+        with np.errstate(over="ignore"):
+            gaps = _norms(rows - rows[i])
         if not np.isfinite(gaps).all():
             raise InvalidInput(f"the distance of row {i} to row {np.argmin(np.isfinite(gaps))} overflows a double")
         gaps[i] = np.inf
