@@ -98,7 +98,9 @@ def curvatures(
     sweeps: int = 32,
     seed: int = 0,
 ) -> Curvatures:
-    """Smallest Hessian eigenvalues: 2 − 4β λ for E, 1 − β λ for E_MCHN, λ the largest of Cov_p(ρ), in float64.
+    """Smallest Hessian eigenvalues: 2 − 4β λ for E, 1 − β λ for E_MCHN, λ the largest of Cov_p(ρ).
+
+    The direction v of λ is found in the precision of the patterns; its quotient vᵀ Cov_p v is computed in float64.
 
     Rounding: the values D or D' of the weights are in error by ε at most, so that each p is by a factor from e^{−2bε}
     to e^{2bε} (b is β, of E_MCHN β/2) and, as Cov_p = ½ Σ_ij p_i p_j (ρ_i − ρ_j)(ρ_i − ρ_j)ᵀ, λ is by one from e^{−4bε}
@@ -112,23 +114,39 @@ def curvatures(
         points: (m, n).
         own: (m,) id of the pattern that is left out for each point, or −1.
     """
-    patterns = patterns if patterns.precision == torch.float64 else patterns.widened
-    placed = patterns.place(points)
-    weights = softmax_weights(patterns, placed, beta, kind, None if own is None else torch.from_numpy(own))
+    placed, left_out = patterns.place(points), None if own is None else torch.from_numpy(own)
+    vectors = _principal_directions(softmax_weights(patterns, placed, beta, kind, left_out), sweeps, seed)
+    wide = patterns if patterns.precision == torch.float64 else patterns.widened
+    weights = softmax_weights(wide, placed, beta, kind, left_out)
     mean = weights.mean()
-    generator = torch.Generator().manual_seed(seed)
-    vectors = torch.randn(placed.shape, generator=generator, dtype=torch.float64).to(mean.device)
-    largest = torch.zeros(len(placed), dtype=torch.float64, device=mean.device)
-    for _ in range(sweeps):
-        vectors /= torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp(min=1e-300)
-        moved = _apply_covariance(weights, mean, vectors)
-        before, largest = largest, (vectors * moved).sum(dim=1)
-        vectors = moved
-        if bool(((largest - before).abs() <= 1e-9 * largest + 1e-300).all()):
-            break
+    largest = (vectors * _apply_covariance(weights, mean, vectors)).sum(dim=1)
     spread, sure = largest.cpu().numpy(), _surely(weights, mean, largest).cpu().numpy()
     slope = (4 if kind == "energy" else 1) * beta / patterns.scale**2
     return Curvatures((2 if kind == "energy" else 1) - slope * spread, slope * (spread - sure))
+
+
+def _principal_directions(weights: SoftmaxWeights, sweeps: int, seed: int) -> Tensor:
+    """(m, n) float64 unit vectors along which the covariance of each point's weights is largest, by power iteration."""
+    mean = weights.mean()
+    generator = torch.Generator().manual_seed(seed)
+    vectors = torch.randn(mean.shape, generator=generator, dtype=torch.float64).to(mean.device)
+    vectors = _normalised(vectors)
+    largest = torch.zeros(len(mean), dtype=torch.float64, device=mean.device)
+    for _ in range(sweeps):
+        moved = _apply_covariance(weights, mean, vectors)
+        before, largest = largest, (vectors * moved).sum(dim=1)
+        if not bool(moved.any()):  # all weight is on one pattern, and every direction is as good
+            break
+        vectors = _normalised(torch.where(moved.any(dim=1, keepdim=True), moved, vectors))
+        if bool(((largest - before).abs() <= 1e-9 * largest + 1e-300).all()):
+            break
+    return vectors
+
+
+def _normalised(vectors: Tensor) -> Tensor:
+    """(m, n) rows over their norms, by their largest elements first: their squares may underflow."""
+    scaled = vectors / vectors.abs().amax(dim=1, keepdim=True)
+    return scaled / torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
 
 
 def _surely(weights: SoftmaxWeights, mean: Tensor, largest: Tensor) -> Tensor:

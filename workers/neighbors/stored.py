@@ -104,13 +104,12 @@ def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]], *, squared: bool = Fa
         InvalidInput: the rows differ by so little that a double does not hold it.
     """
     centre = robust_centre(*sets[0])
-    single = all(rows.dtype != torch.float64 for rows, _ in sets)
-    longest = float(np.max([_longest(rows, chosen, centre, rounded=single) for rows, chosen in sets]))
+    longest = float(np.max([_longest(rows, chosen, centre) for rows, chosen in sets]))
     check_longest(longest, sets, centre, squared=squared)
     scale = scale_below(longest)
-    # All sets share one centre, to the last bit. Near the ends of its range float32 would overflow in the subtraction
-    # or lose small numbers.
-    narrow = single and 2.0**-60 < longest < 2.0**100
+    # All sets share one centre, to the last bit: its numbers are elements of rows, so that float32 holds those of such
+    # rows. Near the ends of its range float32 would overflow in the subtraction or lose small numbers.
+    narrow = all(rows.dtype != torch.float64 for rows, _ in sets) and 2.0**-60 < longest < 2.0**100
     return [CentredRows(rows, centre.float() if narrow else centre, scale) for rows, _ in sets]
 
 
@@ -161,18 +160,13 @@ def _farthest(rows: StoredRows, ids: Tensor, centre: Tensor) -> tuple[int, float
     return found
 
 
-def _longest(rows: StoredRows, ids: Tensor, centre: Tensor, *, rounded: bool) -> float:
-    """The norm of the farthest corner of the box around all rows, seen from `centre`: no row's norm is larger.
-
-    Also seen from the centre `rounded` to float32, where it may be.
-    """
+def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
+    """The norm of the farthest corner of the box around all rows, seen from `centre`: no row's norm is larger."""
     low, high = centre.clone(), centre.clone()
     for start in range(0, len(ids), _BLOCK_ROWS):
         block = rows.take(ids[start : start + _BLOCK_ROWS])
         low, high = torch.minimum(low, block.amin(dim=0)), torch.maximum(high, block.amax(dim=0))
-    # Rounding the centre to float32 moves a row by 2⁻²⁴ of the centre's size at most.
-    reach = torch.maximum(high - centre, centre - low) + (2.0**-23 if rounded else 0.0) * centre.abs()
-    return float(row_norms(reach[None])[0])
+    return float(row_norms(torch.maximum(high - centre, centre - low)[None])[0])
 
 
 def row_norms(rows: Tensor) -> Tensor:
