@@ -193,8 +193,8 @@ class ActivationSet(ArtifactFolder):
     ) -> ActivationRow:
         vector = None if values is None else [float(value) for value in values]
         if chunks is None:
-            own = {"id": name_of(names, "ids", row), "label": name_of(names, "labels", row)}
-            return ActivationRow(row=row, vector=vector, **own)
+            row_id, label = name_of(names, "ids", row), name_of(names, "labels", row)
+            return ActivationRow(row=row, id=row_id, label=label, vector=vector)
         chunk, within = divmod(local, self.rows_per_chunk)
         tokens = chunks["tokens"][chunk]
         position = within if self.manifest["position"] == "all" else self.manifest["position"]

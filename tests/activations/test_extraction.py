@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,7 +176,8 @@ def test_a_wrong_position_shows_against_hugging_face(model: GPT2):
     found = plain_deviations(model, texts, "last", stored)
     assert found is not None
     assert found[site].max_relative_deviation > 0.1
-    assert isinstance(model.model.h[0].mlp.act, torch.nn.GELU)  # our activation is back in its place
+    block: Any = model.model.h[0]
+    assert isinstance(block.mlp.act, torch.nn.GELU)  # our activation is back in its place
 
 
 @pytest.mark.gpu

@@ -56,7 +56,7 @@ def test_proposition_1_holds_where_its_share_of_failures_is_0():
         "E − g from -0.5 to 0; Prop. 1 allows -1 to 0 and holds at all points"
     ]
     assert printed._layer_lines(layer(0.25, []))[0].endswith("fails at 25.0% of the points")
-    first, second = printed._layer_lines(layer(0.0, [curvature([1.9]), curvature([-1.0])]))
+    _, second = printed._layer_lines(layer(0.0, [curvature([1.9]), curvature([-1.0])]))
     assert second.startswith("nothing found")  # of the first β
 
 

@@ -147,9 +147,17 @@ def _check(patterns: Patterns, queries: StoredRows, k: int, own: Array) -> None:
 
 def _no_energies(betas: list[float], q: int, k: int, *, mchn: bool) -> Energies:
     """Room for the energies of q queries."""
-    sums = [np.empty((len(betas) if wanted else 0, q)) for wanted in (True, mchn, True)]
-    counts = np.zeros(q, dtype=np.int64), np.zeros(q), np.zeros(q, dtype=bool)
-    return Energies(betas, np.full((q, k), np.inf), np.full((q, k), -1, dtype=np.int64), *sums, *counts)
+    return Energies(
+        betas=betas,
+        distances=np.full((q, k), np.inf),
+        ids=np.full((q, k), -1, dtype=np.int64),
+        energy=np.empty((len(betas), q)),
+        energy_mchn=np.empty((len(betas) if mchn else 0, q)),
+        error=np.empty((len(betas), q)),
+        patterns=np.zeros(q, dtype=np.int64),
+        spread=np.zeros(q),
+        crowded=np.zeros(q, dtype=bool),
+    )
 
 
 def _put(found: Energies, at: Array, part: Energies) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from service.contracts.sites import FINAL_NORM, Site
+from service.contracts.sites import FINAL_NORM, HookName, Site
 from workers.models.gpt2 import GPT2
 
 
@@ -29,7 +29,7 @@ def read_plainly(model: GPT2, tokens: torch.Tensor, sites: Sequence[Site]) -> di
     return {site: found[site][0] for site in sites}
 
 
-def _places(block: Any) -> list[tuple[str, Any, bool]]:
+def _places(block: Any) -> list[tuple[HookName, Any, bool]]:
     """Name of each site of a block, the module it is read at, and whether before that module or after."""
     return [
         ("resid_pre", block, True),
