@@ -192,12 +192,21 @@ def retry(job_id: str, url: Url = DEFAULT_URL) -> None:
 
 
 @app.command("import")
-def import_file(file: Path, name: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def import_file(
+    file: Path,
+    name: str | None = None,
+    tensor: Annotated[str | None, typer.Option(help="name of the tensor in a .safetensors file of several")] = None,
+    ids: Annotated[Path | None, typer.Option(help="text file with an id for each row, one a line")] = None,
+    labels: Annotated[Path | None, typer.Option(help="text file with a label for each row, one a line")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
     """Import your own vectors: a 2-D .npy or .safetensors file."""
-    if not file.is_file():
-        raise InvalidInput(f"{file} is not a file")
+    for given in (file, ids, labels):
+        if given is not None and not given.is_file():
+            raise InvalidInput(f"{given} is not a file")
     with _client(url, timeout_s=3600) as client:
-        summary = client.import_vectors(file, name or file.stem)
+        summary = client.import_vectors(file, name or file.stem, tensor=tensor, ids=ids, labels=labels)
     if as_json:
         print_json(summary.model_dump(mode="json"))
     else:

@@ -32,7 +32,7 @@ from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConf
 from workers.models.trainable import TrainableModel
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
-from workers.neighbors.null_model import covariance_spectrum, gaussian_null
+from workers.neighbors.null_model import gaussian_null, principal_deviations
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import seeded_permutation
 from workers.neighbors.question import Question
@@ -153,7 +153,7 @@ def _search(rows: StoredRows, options: SearchOptions) -> None:
 
 
 def _draw(rows: StoredRows) -> None:
-    gaussian_null(covariance_spectrum(rows, np.zeros(rows.d)), [len(rows)], queries=_DRAWS, seed=0)
+    gaussian_null(principal_deviations(rows, np.zeros(rows.d)), [len(rows)], queries=_DRAWS, seed=0)
 
 
 def _own(rows: StoredRows) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
@@ -17,7 +17,7 @@ from service.artifacts.atomic import publish_folder
 from service.artifacts.importing import import_vectors
 from service.catalog import activations
 from service.contracts.activations import ActivationDetail, ActivationRow, ActivationSummary
-from service.contracts.base import Identifier, Name, Page, Problem
+from service.contracts.base import Identifier, Name, Page, Problem, Text
 from service.ids import new_id
 from service.provenance import provenance
 
@@ -34,19 +34,25 @@ _FILE: dict[int | str, dict[str, Any]] = {
 def import_activations(
     services: ServicesDep,
     response: Response,
-    file: Annotated[UploadFile, File(description="2-D float16, float32 or float64, .npy or .safetensors")],
+    file: Annotated[UploadFile, File(description="2-D floats, .npy or .safetensors (where bfloat16 is widened)")],
     name: Annotated[Name, Form()] = "imported",
+    tensor: Annotated[Text | None, Form(description="name of the tensor in a .safetensors file of several")] = None,
+    ids: Annotated[UploadFile | None, File(description="UTF-8 text: an id for each row, one a line")] = None,
+    labels: Annotated[UploadFile | None, File(description="UTF-8 text: a label for each row, one a line")] = None,
 ) -> ActivationSummary:
     """Import a user's own vectors: checked, hashed and stored in their dtype."""
     set_id = new_id("act")
     staging = services.settings.staging_root / set_id
-    upload = services.settings.uploads_root / f"{set_id}.upload"
     folder = services.settings.artifacts_root / set_id
+    uploads = {"upload": file, "ids": ids, "labels": labels}
+    given = {kind: services.settings.uploads_root / f"{set_id}.{kind}" for kind, part in uploads.items() if part}
     recorded = False
     try:
-        save_upload(file, upload)
+        for kind, target in given.items():
+            save_upload(cast(UploadFile, uploads[kind]), target)
         about = {"id": set_id, "name": name, "provenance": provenance(("numpy", "safetensors"))}
-        import_vectors(upload, staging, about)
+        names = {"ids": given.get("ids"), "labels": given.get("labels")}
+        import_vectors(given["upload"], staging, about, tensor=tensor, **names)
         publish_folder(staging, folder)
         with services.catalog.begin() as connection:
             activations.publish(connection, catalog_row(folder))
@@ -56,7 +62,8 @@ def import_activations(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
-        upload.unlink(missing_ok=True)
+        for target in given.values():
+            target.unlink(missing_ok=True)
         shutil.rmtree(staging, ignore_errors=True)
     response.headers["Location"] = f"/v1/activations/{set_id}"
     return services.stored_set(set_id)[0]

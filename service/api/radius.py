@@ -147,4 +147,4 @@ def _folder(services: Services, report_id: str) -> ReportFolder:
 
 
 def _neighbor(row: ActivationRow) -> Neighbor:
-    return Neighbor(row=row.row, document=row.document, offset=row.offset, text=row.text)
+    return Neighbor.model_validate(row.model_dump(include=set(Neighbor.model_fields)))

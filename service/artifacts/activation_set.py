@@ -4,7 +4,9 @@
     shard-00000.safetensors      vectors (rows, d_model), in the stored dtype
     rows-00000.safetensors       the chunks of that shard: tokens (m, T), document (m) a code, offset (m) in
                                  characters, and packed document_ids and texts; none for imported vectors
-    moments.safetensors          mean (d_model) and variance (d_model), float64
+    names.safetensors            packed ids and labels of imported rows, where they were given
+    moments.safetensors          mean (d_model) and variance (d_model), float64; no variance where it under- or
+                                 overflows a double
 
 Row r of a shard is chunk r // rows_per_chunk, at `position`, or at r % rows_per_chunk when all positions are kept.
 """
@@ -22,6 +24,7 @@ from safetensors.numpy import load_file, save
 from service.artifacts.atomic import atomic_path, sha256_file
 from service.artifacts.manifest import MANIFEST, ArtifactFolder, describe_file, read_manifest, write_manifest
 from service.artifacts.mapped import map_tensors
+from service.artifacts.row_names import NAMES, name_of
 from service.artifacts.statistics import RunningStatistics
 from service.artifacts.strings import pack_strings, unpack_string
 from service.contracts.activations import ActivationRow
@@ -79,10 +82,10 @@ def finish_set(folder: Path, about: dict[str, Any]) -> None:
         vectors = load_tensors(path)["vectors"]
         running.add(vectors)
         counts.append(len(vectors))
-    save_tensors(
-        folder / "moments.safetensors", {"mean": running.mean, "variance": running.sum_sq_about_mean / running.n}
-    )
-    names = [*shards, *sorted(folder.glob("rows-*.safetensors")), folder / "moments.safetensors"]
+    moments = {"mean": running.mean, "variance": running.variance}
+    save_tensors(folder / "moments.safetensors", {name: part for name, part in moments.items() if part is not None})
+    names = [*shards, *sorted(folder.glob("rows-*.safetensors")), *sorted(folder.glob(NAMES))]
+    names.append(folder / "moments.safetensors")
     about = about | {
         "kind": "activations",
         "n": running.n,
@@ -168,8 +171,13 @@ class ActivationSet(ArtifactFolder):
             local = row - (int(ends[shard - 1]) if shard else 0)
             chunks = self._mapped(mapped, rows_name(shard)) if self._has_text else None
             values = self._mapped(mapped, shard_name(shard))["vectors"][local] if vectors else None
-            found.append(self._row(row, local, chunks, values))
+            names = self._mapped(mapped, NAMES) if self._has_names else {}
+            found.append(self._row(row, local, chunks, values, names))
         return found
+
+    @property
+    def _has_names(self) -> bool:
+        return any(entry["name"] == NAMES for entry in self.manifest["files"])
 
     @property
     def _has_text(self) -> bool:
@@ -180,10 +188,13 @@ class ActivationSet(ArtifactFolder):
             mapped[name] = map_tensors(self.file(name))
         return mapped[name]
 
-    def _row(self, row: int, local: int, chunks: dict[str, Array] | None, values: Array | None) -> ActivationRow:
+    def _row(
+        self, row: int, local: int, chunks: dict[str, Array] | None, values: Array | None, names: dict[str, Array]
+    ) -> ActivationRow:
         vector = None if values is None else [float(value) for value in values]
         if chunks is None:
-            return ActivationRow(row=row, vector=vector)
+            row_id, label = name_of(names, "ids", row), name_of(names, "labels", row)
+            return ActivationRow(row=row, id=row_id, label=label, vector=vector)
         chunk, within = divmod(local, self.rows_per_chunk)
         tokens = chunks["tokens"][chunk]
         position = within if self.manifest["position"] == "all" else self.manifest["position"]

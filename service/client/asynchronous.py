@@ -133,10 +133,23 @@ class AsyncSession:
         with path.open("rb") as stream:
             return await self._send(Calls.upload_corpus(path, fields, stream))
 
-    async def import_vectors(self, source: Path | str | Vectors, name: str = "imported") -> ActivationSummary:
-        """Import a .npy or .safetensors file, or an array or tensor of rows."""
+    async def import_vectors(
+        self,
+        source: Path | str | Vectors,
+        name: str = "imported",
+        *,
+        tensor: str | None = None,
+        ids: Path | Sequence[str] | None = None,
+        labels: Path | Sequence[str] | None = None,
+    ) -> ActivationSummary:
+        """Import a .npy or .safetensors file, or an array or tensor of rows.
+
+        Args:
+            tensor: name of the tensor in a .safetensors file of several.
+            ids, labels: one for each row, or a text file with one a line.
+        """
         with stream_of(source) as stream:
-            return await self._send(Calls.import_vectors(name, stream))
+            return await self._send(Calls.import_vectors(name, stream, tensor, {"ids": ids, "labels": labels}))
 
     async def activations(self, set_id: str) -> ActivationDetail:
         """An activation set: its manifest and statistics."""

@@ -20,7 +20,7 @@ from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
-from service.errors import RadiusError, Unavailable, error_from_dict
+from service.errors import InvalidInput, RadiusError, Unavailable, error_from_dict
 
 Answer = TypeVar("Answer")
 
@@ -83,8 +83,12 @@ class Calls:
         )
 
     @staticmethod
-    def import_vectors(name: str, stream: Any) -> Call[ActivationSummary]:
-        options = {"files": {"file": ("vectors", stream)}, "data": {"name": name}}
+    def import_vectors(
+        name: str, stream: Any, tensor: str | None, names: Mapping[str, Path | Sequence[str] | None]
+    ) -> Call[ActivationSummary]:
+        lines = {field: lines_of(source) for field, source in names.items() if source is not None}
+        files = {"file": ("vectors", stream)} | {field: (field, content) for field, content in lines.items()}
+        options = {"files": files, "data": {"name": name} | ({} if tensor is None else {"tensor": tensor})}
         return Call("POST", "/v1/activations", _model(ActivationSummary), options)
 
     @staticmethod
@@ -194,6 +198,20 @@ def _page(kind: type[Any]) -> Callable[[httpx2.Response], tuple[list[Any], str |
 def shard_files(detail: ActivationDetail) -> list[str]:
     """Names of the files with a set's vectors, in row order."""
     return [entry["name"] for entry in detail.manifest["files"] if entry["name"].startswith("shard-")]
+
+
+def lines_of(names: Path | Sequence[str]) -> bytes:
+    """A name a line, as UTF-8.
+
+    Raises:
+        InvalidInput: a name has a line break.
+    """
+    if isinstance(names, Path):
+        return names.read_bytes()
+    for at, name in enumerate(names):
+        if "\n" in name:
+            raise InvalidInput(f"the name of row {at} has a line break")
+    return "".join(f"{name}\n" for name in names).encode()
 
 
 def bearer(api_key: str | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from service.processes import module_command
 from service.settings import GIB, Settings
+from service.sizes import shown_bytes
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "dbos", "fastapi", "matplotlib")
 # From the repository: the name `radius` is another project's on the package index.
@@ -82,7 +83,7 @@ def _data_dir(settings: Settings) -> Finding:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    found = f"{settings.data_dir}: {free / GIB:.1f} GiB free"
+    found = f"{settings.data_dir}: {shown_bytes(free)} free"
     return Finding(
         "data directory", free > _ROOM, found, "" if free > _ROOM else "set RADIUS_DATA_DIR to a larger disk"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from service.commands.output import console, say
-from service.contracts.energy_report import DescentReport, EnergyReport, LayerEnergies, MoveReport
+from service.contracts.energy_report import Curvature, DescentReport, EnergyReport, LayerEnergies, MoveReport
 from service.contracts.query import QueryAnswer
 
 
@@ -38,12 +38,19 @@ def print_query(answer: QueryAnswer, names: list[str]) -> None:
             f"g {found.g:.4f}, E {found.energy:.4f}, E_MCHN {found.energy_mchn:.4f} (β = {answer.beta:g})"
         )
         table = Table(box=None)
-        for heading, width in (("distance", 8), ("row", 6), ("offset", 7), ("document", 20), ("text", 24)):
-            justify = "left" if heading in ("document", "text") else "right"
+        for heading, width in (
+            ("distance", 8),
+            ("row", 6),
+            ("offset", 7),
+            ("document or id", 20),
+            ("text or label", 24),
+        ):
+            justify = "left" if " or " in heading else "right"
             table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
         for near in found.neighbors:
-            cells = ("" if value is None else str(value) for value in (near.row, near.offset, near.document))
-            text = " ".join((near.text or "").split())
+            shown = (near.row, near.offset, near.document or near.id)
+            cells = ("" if value is None else str(value) for value in shown)
+            text = " ".join((near.text or near.label or "").split())
             table.add_row(f"{near.distance:.4f}", *cells, text[:160])
         console.print(table)
     for note in answer.notes:
@@ -69,9 +76,10 @@ def _layers_table(report: EnergyReport) -> Table:
 def _layer_lines(layer: LayerEnergies) -> list[str]:
     corrected, ranges = layer.bounds.corrected, layer.bounds.measured
     low, high = ranges.energy_minus_g
+    failed = corrected.proposition_1.failed_share
+    holds = "holds at all points" if failed == 0 else f"fails at {failed:.1%} of the points"
     lines = [
-        f"E − g from {low:.4g} to {high:.4g}; Prop. 1 allows {corrected.proposition_1.lower:.4g} to 0 and holds at all "
-        f"points",
+        f"E − g from {low:.4g} to {high:.4g}; Prop. 1 allows {corrected.proposition_1.lower:.4g} to 0 and {holds}",
     ]
     if layer.storage is not None and layer.basins is not None:
         lines.append(
@@ -79,10 +87,21 @@ def _layer_lines(layer: LayerEnergies) -> list[str]:
             f"{layer.basins.fractions[-1]:g} of the half distance {layer.basins.random[-1]:.0%} (random) and "
             f"{layer.basins.towards_nearest[-1]:.0%} (towards the nearest) return"
         )
-    convex = [part for part in layer.curvature if part.kind == "energy" and part.where == "midpoints"]
-    if convex:
-        lines.append(f"E is not convex: smallest Hessian eigenvalue {convex[0].min:.4g} half-way between neighbours")
-    return lines
+    return lines + [_curvature_line(part) for part in layer.curvature if _is_of_energy_between(part)][:1]
+
+
+def _is_of_energy_between(part: Curvature) -> bool:
+    return part.kind == "energy" and part.where == "midpoints"
+
+
+def _curvature_line(part: Curvature) -> str:
+    """What the smallest eigenvalue that was found says of E; power iteration proves only that it is not convex."""
+    found = f"smallest Hessian eigenvalue {part.min:.4g} (β = {part.beta:g}) half-way between neighbours"
+    if part.negative_share > 0:
+        return f"E is not convex: {found}, below 0 at {part.negative_share:.1%} of {part.points:,} points"
+    if part.min < 0:
+        return f"whether E is convex is not decided: {found}, which rounding may have moved by {part.rounding:.2g}"
+    return f"nothing found against E being convex: {found}, not below 0 at any of {part.points:,} points"
 
 
 def _descent_table(descent: DescentReport) -> Table:

@@ -6,8 +6,7 @@ from rich.table import Table
 
 from service.commands.output import console, say
 from service.contracts.estimates import Estimate
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+from service.sizes import shown_bytes
 
 
 def print_estimate(found: Estimate) -> None:
@@ -17,12 +16,18 @@ def print_estimate(found: Estimate) -> None:
         table.add_column(name, justify="left" if name == "stage" else "right")
     for part in found.stages:
         segments = "?" if part.segments is None else f"{part.segments:,}"
-        table.add_row(part.stage, segments, _seconds(part.seconds), _size(part.written_bytes), _size(part.memory_bytes))
+        table.add_row(
+            part.stage,
+            segments,
+            _seconds(part.seconds),
+            shown_bytes(part.written_bytes),
+            shown_bytes(part.memory_bytes),
+        )
     console.print(table)
-    free = "" if found.free_memory_bytes is None else f" of {_size(found.free_memory_bytes)}"
+    free = "" if found.free_memory_bytes is None else f" of {shown_bytes(found.free_memory_bytes)}"
     say(
-        f"disk {_size(found.written_bytes)} of {_size(found.free_disk_bytes)} free, memory "
-        f"{_size(found.memory_bytes)}{free}; {found.jobs_before} jobs before it"
+        f"disk {shown_bytes(found.written_bytes)} of {shown_bytes(found.free_disk_bytes)} free, memory "
+        f"{shown_bytes(found.memory_bytes)}{free}; {found.jobs_before} jobs before it"
     )
     if found.reason is not None:
         say(found.reason, "does not fit", "red")
@@ -36,10 +41,3 @@ def _seconds(seconds: float | None) -> str:
     if seconds is None:
         return "? s"
     return f"{seconds:.3g} s" if seconds < 600 else f"{seconds / 3600:.3g} h"
-
-
-def _size(count: int) -> str:
-    value, place = float(count), 0
-    while value >= 1024 and place < len(_UNITS) - 1:
-        value, place = value / 1024, place + 1
-    return f"{value:.3g} {_UNITS[place]}"

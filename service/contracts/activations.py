@@ -44,9 +44,11 @@ class ActivationDetail(ActivationSummary):
 
 
 class ActivationRow(Contract):
-    """One stored row; text and token are null for imported vectors."""
+    """One stored row; text and token are null for imported vectors, which may have an id and a label instead."""
 
     row: int
+    id: str | None = None
+    label: str | None = None
     document: str | None = None
     offset: int | None = None
     position: int | None = None

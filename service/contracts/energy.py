@@ -75,6 +75,9 @@ class EvaluatedPoint(Contract):
     energy_mchn: float = Field(description="E_MCHN at that β, with all its constants")
     nearest: int = Field(description="index of the nearest pattern, the lowest among equals")
     weights_entropy: float = Field(description="of softmax(−β ‖x − ρ‖²), in nats: 0 to log d")
+    weights_entropy_rounding: float = Field(
+        default=0.0, description="bound on what rounding changed in `weights_entropy`"
+    )
 
 
 class HeldBound(Contract):

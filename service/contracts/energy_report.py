@@ -38,7 +38,8 @@ class Curvature(Contract):
     points: int
     min: float
     median: float
-    negative_share: float
+    rounding: float = Field(default=0.0, description="how far the eigenvalue may lie above `min` by rounding")
+    negative_share: float = Field(description="share of points where it is below 0 by more than rounding")
 
 
 class Storage(Contract):
@@ -86,7 +87,10 @@ class LayerEnergies(Contract):
 class GlobalLiteral(Contract):
     """E_global with E_t = exp(−g_t)/Z_t as printed."""
 
-    log_partitions: list[float | None] = Field(description="log Z_t of each layer by the printed (12) and (13)")
+    log_partitions: list[float | None] = Field(
+        description="log Z_t of each layer by the printed (12) and (13); null where no radius is above 0, or one is "
+        "outside 1e-150 to 1e150"
+    )
     log_layer_energy: list[Distribution | None] = Field(description="log E_t = −g_t − log Z_t, by layer")
     energy_global: Distribution | None = Field(description="null where it overflows a double at some point")
     overflowing_share: float

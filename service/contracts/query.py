@@ -28,10 +28,12 @@ class QueryRequest(RequestContract):
 
 
 class NearRow(Contract):
-    """A row of the set near a query; text is null for imported vectors."""
+    """A row of the set near a query; text is null for imported vectors, which may have an id and a label instead."""
 
     row: int
     distance: float
+    id: str | None = None
+    label: str | None = None
     document: str | None
     offset: int | None
     text: str | None

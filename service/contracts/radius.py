@@ -197,9 +197,11 @@ class RadiusSummary(Contract):
 
 
 class Neighbor(Contract):
-    """One row of a pair, with its text."""
+    """One row of a pair, with its text, or with the id and label that it was imported with."""
 
     row: int
+    id: str | None = None
+    label: str | None = None
     document: str | None
     offset: int | None
     text: str | None

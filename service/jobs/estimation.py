@@ -19,9 +19,9 @@ from service.jobs.engine import CALIBRATE_WORKFLOW, JobEngine
 from service.jobs.references import check_references, name_step
 from service.jobs.workload import Workload, WorkloadModel
 from service.settings import Settings
+from service.sizes import shown_apart, shown_bytes
 
 _CALIBRATION_PRIORITY = 1
-_GIB = 2**30
 Number = TypeVar("Number", int, float)
 
 
@@ -90,11 +90,17 @@ class Estimation:
             return None
         written, free = sum(work.written_bytes for work in workload.stages), self._free_disk()
         if written > free:
-            return f"it writes {_gib(written)}; {_gib(free)} are free on the data directory's disk"
+            wanted, there = shown_apart(written, free)
+            reserve = shown_bytes(self.settings.disk_reserve_bytes)
+            return (
+                f"it writes {wanted}; {there} are free on the data directory's disk beyond the reserve of {reserve} "
+                "(disk_reserve_bytes)"
+            )
         largest = max((device.memory_bytes for device in found), default=None)
         needed = max((work.memory_bytes for work in workload.stages), default=0)
         if largest is not None and needed > largest:
-            return f"a worker of it needs {_gib(needed)} of memory; the largest that lives has {_gib(largest)}"
+            wanted, there = shown_apart(needed, largest)
+            return f"a worker of it needs {wanted} of memory; the largest that lives has {there}"
         return None
 
     def _free_disk(self) -> int:
@@ -110,7 +116,3 @@ def _notes_on_time(device: Device | None, speeds: Calibration | None) -> list[st
     if device is None:
         return ["no compute worker lives, so nothing can be said of time and memory"]
     return [] if speeds is not None else ["the device is being measured; ask again in some seconds"]
-
-
-def _gib(count: int) -> str:
-    return f"{count / _GIB:.1f} GiB"

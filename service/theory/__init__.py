@@ -22,6 +22,7 @@ stopping_table.py       Table 3 as printed
 stopping_draws.py       intervals of a measured Table 3
 measured_stopping.py    Table 3 for measured runs
 energy.py               the energies of section 4: the reference of every engine
+softmax_weights.py      weights and their entropy, with a bound on their rounding
 energy_bounds.py        Props. 1 to 3
 energy_global.py        eqs. (7) to (10)
 evaluation.py           all energies of a few queries

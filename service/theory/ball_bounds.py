@@ -34,7 +34,7 @@ PRINTED_BOUND_NOTE = (
 )
 _BOUNDS_NOTE = (
     "Eq. (12): V_n(r)e^{−nr²/(n+2)} ≤ I_n(r) by Jensen's inequality, and I_n(r) ≤ V_n(r)e^{−r²}/(1 − r²/(n/2+1)) by a "
-    "geometric series while r² < n/2 + 1, enclose the integral far more tightly than Lemma 5."
+    "geometric series while r² < n/2 + 1. "
 )
 _VIOLATED_NOTE = "Display above (14): at this n and r the printed lower bound e^{−r}V_n(r) exceeds the integral."
 
@@ -106,7 +106,9 @@ def balls_theory(n: int, r: float) -> dict[str, Any]:
     """Volume, area, integral (12) and all bounds for one ball, as logarithms."""
     bounds = ball_bounds(n, r)
     log_integral = log_ball_integral(n, r)
-    notes = [PRINTED_INTEGRAL_NOTE, PRINTED_BOUND_NOTE, _BOUNDS_NOTE]
+    ours, lemma = bounds.log_upper - bounds.log_lower, bounds.log_volume - bounds.log_lemma_5
+    width = f"Here the tightest enclose the integral within {ours:.3g} nats, those of Lemma 5 within {lemma:.3g}."
+    notes = [PRINTED_INTEGRAL_NOTE, PRINTED_BOUND_NOTE, _BOUNDS_NOTE + width]
     return {
         "n": n,
         "r": r,

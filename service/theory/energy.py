@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidInput
+from service.norms import LONGEST_SQUARED
 from service.theory.domain import check
 
 Array = NDArray[np.float64]
@@ -143,8 +144,10 @@ def check_patterns_and_queries(patterns: Array, queries: Array) -> None:
     if queries.ndim != 2 or queries.shape[1] != patterns.shape[1]:
         raise InvalidInput(f"every query must have {patterns.shape[1]} numbers, as the patterns have", field="queries")
     for name, rows in (("patterns", patterns), ("queries", queries)):
-        if not (np.abs(rows) < 1e150 / math.sqrt(rows.shape[1])).all():
-            raise InvalidInput(f"the squared norms of {name} overflow a double; scale them down", field=name)
+        beyond = np.flatnonzero(~(np.abs(rows) < LONGEST_SQUARED / math.sqrt(rows.shape[1])).all(axis=1))
+        if len(beyond):
+            message = f"the squared norm of row {beyond[0]} of {name} overflows a double; scale the vectors down"
+            raise InvalidInput(message, field=name)
 
 
 def _exponents(patterns: Array, queries: Array, beta: float, kind: Kind) -> tuple[Array, float]:

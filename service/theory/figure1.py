@@ -21,22 +21,55 @@ LANDSCAPES: tuple[tuple[Kind, float], ...] = (("energy", 1.0), ("energy_mchn", 1
 _APART = 1e-4
 _GRID = {1: 301, 2: 24}  # points a side, by the number of dimensions
 _HALVINGS = 16
-_NOTES = [
-    "Section 4: E_MCHN is called convex, but its Hessian I − β Cov has negative eigenvalues on both sets; nor is E "
-    "convex.",
-    "Section 4: the landscapes do not resemble each other; in two dimensions E has three attractors and E_MCHN two, "
-    "without the pattern (0.2, −0.3), and on −2, 0, 1 E has two minima and E_MCHN one at β = 1 and two at β = 2.",
-    "Eq. (4): E merges two patterns closer than √2 into one minimum, as 0 and 1, so that neither of them is retrieved.",
-]
+_COUNTED = {0: "none", 1: "one", 2: "two", 3: "three"}
+_SETS = {"two_dimensions": "in two dimensions", "one_dimension": "on −2, 0, 1"}
+_NAMES = {"energy": "E", "energy_mchn": "E_MCHN"}
 
 
 def figure1_theory() -> dict[str, Any]:
     """The minima of each landscape, the smallest curvature on the plotted domain, and the constants of Props. 1-3."""
-    return {
-        "paper_literal": {"mchn_convex": True, "landscapes_resemble": True},
-        "corrected": deepcopy(_corrected()),
-        "notes": _NOTES,
-    }
+    found = deepcopy(_corrected())
+    notes = [_convexity_note(found), _resemblance_note(found), *_merging_notes(found)]
+    literal = {"mchn_convex": True, "landscapes_resemble": True}
+    return {"paper_literal": literal, "corrected": found, "notes": notes}
+
+
+def _convexity_note(found: dict[str, Any]) -> str:
+    """Which energies have a negative curvature on each set."""
+    said = []
+    for name, place in _SETS.items():
+        parts = found[name]["landscapes"]
+        least = [f"{_landscape(part)} {part['smallest_curvature']:.4g}" for part in parts]
+        convex = [_landscape(part) for part in parts if part["smallest_curvature"] >= 0]
+        said.append(
+            f"{place} {', '.join(least)}" + (f" (not shown not to be convex: {', '.join(convex)})" if convex else "")
+        )
+    return f"Section 4: E_MCHN is called convex; the smallest Hessian eigenvalues are {'; '.join(said)}."
+
+
+def _resemblance_note(found: dict[str, Any]) -> str:
+    """How many minima each landscape has, and which patterns have none near them."""
+    said = []
+    for name, place in _SETS.items():
+        parts = found[name]["landscapes"]
+        counts = [f"{_landscape(part)} {_COUNTED[len(part['minima'])]}" for part in parts]
+        said.append(f"{place} {', '.join(counts)}")
+    alike = all(len({len(part["minima"]) for part in found[name]["landscapes"]}) == 1 for name in _SETS)
+    verdict = "the landscapes have as many attractors each" if alike else "the landscapes do not resemble each other"
+    return f"Section 4: {verdict}; numbers of attractors: {'; '.join(said)}."
+
+
+def _merging_notes(found: dict[str, Any]) -> list[str]:
+    """Said where E has fewer minima than there are patterns."""
+    one = found["one_dimension"]
+    merged = len(one["patterns"]) - len(one["landscapes"][0]["minima"])
+    note = "Eq. (4): E merges two patterns closer than √2 into one minimum, as 0 and 1, so that neither is retrieved."
+    return [note] if merged else []
+
+
+def _landscape(part: dict[str, Any]) -> str:
+    name = _NAMES[part["energy"]]
+    return name if part["energy"] == "energy" else f"{name} at β = {part['beta']:g}"
 
 
 @cache

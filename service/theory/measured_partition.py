@@ -93,9 +93,12 @@ def _notes(n: int, gap: dict[str, Any], disjoint: DisjointBalls, complete: bool)
         f"Appendix F.1: volumes compare as r^n, so at n = {n} the mean radius {gap['mean_radius']:.6g} against "
         f"√(n/2πe) = {literal['unit_radius']:.6g} is a factor e^{{{literal['at_mean_radius']:.1f}}} in volume."
     )
-    at_one_radius = (
-        f"Appendix F.1: with the mean radius for all balls, those of {disjoint.overlapping_at_mean_radius:.1%} of the "
-        "rows overlap another, and Assumption 3 fails for them."
+    overlapping = disjoint.overlapping_at_mean_radius
+    what = (
+        f"those of {overlapping:.1%} of the rows overlap another, and Assumption 3 fails for them."
+        if overlapping
+        else "no row's nearest neighbour is so near that its ball overlaps another."
     )
+    at_one_radius = f"Appendix F.1: with the mean radius for all balls, {what}"
     notes = [PRINTED_INTEGRAL_NOTE, CELL_NOTE, SHARE_NOTE, TWO_ENERGIES_NOTE, UNITS_NOTE, of_volume, _DISJOINT_NOTE]
     return [*notes, at_one_radius] if complete else [*notes, at_one_radius, _INCOMPLETE_NOTE]

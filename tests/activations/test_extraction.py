@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from service.errors import OutOfMemory
 from tests.collection import earlier_objects_frozen
 from workers.activations.batches import group_batches, pad_right
 from workers.activations.extraction import extract
-from workers.activations.parity import relative_deviation
+from workers.activations.parity import deviations, plain_deviations
 from workers.devices.backoff import map_halving
 from workers.models.gpt2 import GPT2
 from workers.models.interface import ModelSizes
@@ -37,6 +38,8 @@ def sequences(lengths: list[int]) -> list[Array]:
     return [rng.integers(0, 512, length) for length in lengths]
 
 
+HOOKS = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
+ALL_SITES = [f"blocks.{block}.hook_{hook}" for block in range(3) for hook in HOOKS] + ["final_norm_out"]
 SITES = [parse_site("blocks.-1.hook_resid_post", 3), parse_site("final_norm_out", 3)]
 
 
@@ -147,11 +150,34 @@ def test_parity_is_zero_for_the_same_forward_and_shows_lower_precision(model: GP
     texts = sequences([24] * 3)
     site = SITES[1]
     same = extract(model, texts, [site], "last", 24).vectors
-    assert relative_deviation(model, texts, "last", same)[site] == 0.0
+    assert deviations(model, texts, "last", same)[site].max_deviation == 0.0
     coarse = GPT2(GPT2Model.from_pretrained(tiny_model, dtype=torch.bfloat16))
     stored = extract(coarse, texts, [site], "last", 4096).vectors
     assert stored[site].dtype == np.float32
-    assert 1e-4 < relative_deviation(model, texts, "last", stored)[site] < 0.2
+    found = deviations(model, texts, "last", stored)[site]
+    assert 1e-4 < found.max_relative_deviation < 0.2
+    gap = stored[site].astype(np.float64) - same[site]
+    assert found.max_deviation == pytest.approx(np.linalg.norm(gap, axis=1).max(), rel=1e-12)
+
+
+@pytest.mark.parametrize("position", ["last", "all", 5])
+def test_batches_of_every_length_equal_the_forward_of_hugging_face(model: GPT2, position: str | int):
+    texts, every = sequences([24, 7, 24, 60]), [parse_site(name, 3) for name in ALL_SITES]
+    stored = extract(model, texts, every, position, 64).vectors
+    found = plain_deviations(model, texts, position, stored)
+    assert found is not None
+    assert max(part.max_relative_deviation for part in found.values()) < 1e-5
+    assert plain_deviations(FakeGpu(room=64), texts, position, stored) is None
+
+
+def test_a_wrong_position_shows_against_hugging_face(model: GPT2):
+    texts, site = sequences([24] * 3), SITES[1]
+    stored = extract(model, texts, [site], 22, 64).vectors
+    found = plain_deviations(model, texts, "last", stored)
+    assert found is not None
+    assert found[site].max_relative_deviation > 0.1
+    block: Any = model.model.h[0]
+    assert isinstance(block.mlp.act, torch.nn.GELU)  # our activation is back in its place
 
 
 @pytest.mark.gpu

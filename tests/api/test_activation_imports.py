@@ -81,9 +81,33 @@ def test_a_row_that_is_not_finite_is_named(refusing: TestClient, refusing_settin
     assert kept(refusing_settings) == before
 
 
-@pytest.mark.parametrize("vectors", [np.full((3, 2), 1e200), np.array([[1.7e308], [-1.7e308]])], ids=["large", "apart"])
-def test_vectors_whose_squares_overflow_are_refused(refusing: TestClient, vectors: np.ndarray):
-    problem_of(import_file(refusing, npy_bytes(vectors)), 422, "non_finite_data")
+def test_vectors_whose_norm_overflows_are_refused_by_their_row(refusing: TestClient):
+    vectors = np.array([[1e200, 1e200], [1.7e308, -1.7e308]])
+    problem = problem_of(import_file(refusing, npy_bytes(vectors)), 422, "non_finite_data")
+    assert problem["detail"] == "the norm of row 1 overflows a double; scale the vectors down"
+
+
+def test_a_tensor_is_named_and_rows_have_ids_and_labels(api: TestClient, settings: Settings):
+    files = {
+        "file": ("vectors", save({"a": VECTORS, "b": VECTORS[:3] + 1})),
+        "ids": ("ids.txt", b"x\ny\nz\n"),
+        "labels": ("labels.txt", b"cat\ndog\ncat\n"),
+    }
+    problem = problem_of(api.post("/v1/activations", files=files), 422, "invalid_input")
+    assert problem["errors"][0]["field"] == "tensor"
+    assert kept(settings) == []
+    made = api.post("/v1/activations", files=files, data={"tensor": "b"})
+    assert made.status_code == 201, made.text
+    rows = api.get(f"{made.headers['location']}/rows", params={"vectors": True}).json()["data"]
+    assert [(row["id"], row["label"]) for row in rows] == [("x", "cat"), ("y", "dog"), ("z", "cat")]
+    assert [row["vector"] for row in rows] == (VECTORS[:3] + 1).tolist()
+    assert files_below(settings.uploads_root) == []
+
+
+def test_labels_that_do_not_fit_the_rows_are_refused(refusing: TestClient):
+    files = {"file": ("vectors", npy_bytes(VECTORS)), "labels": ("labels.txt", b"cat\n")}
+    problem = problem_of(refusing.post("/v1/activations", files=files), 422, "invalid_input")
+    assert problem["errors"] == [{"field": "labels", "message": "there are 1 lines for the 20 rows of the vectors"}]
 
 
 REFUSED = {
@@ -148,7 +172,7 @@ def test_a_request_without_a_file_is_refused(refusing: TestClient, form: dict[st
 def test_an_import_that_fails_half_way_leaves_no_file(
     api: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, step: str
 ):
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **_options: Any) -> None:
         raise Unavailable("away")
 
     monkeypatch.setattr(f"service.api.activations.{step}", fail)

@@ -54,13 +54,24 @@ def test_special_values_and_layouts_come_back_bit_by_bit(server: Server, vectors
 
 
 def test_a_set_of_many_shards_comes_back_in_order(server: Server, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("service.artifacts.importing._SHARD_BYTES", 480)
+    monkeypatch.setattr("service.artifacts.vector_files.SHARD_BYTES", 480)
     vectors = np.arange(300, dtype=np.float32).reshape(100, 3)
     with Client(server.url) as client:
         summary = client.import_vectors(vectors)
         shards = [entry for entry in client.activations(summary.id).manifest["files"] if "shard" in entry["name"]]
         assert len(shards) == 3
         assert np.array_equal(client.vectors(summary.id), vectors)
+
+
+def test_rows_are_imported_with_ids_and_labels(server: Server, tmp_path: Path):
+    (tmp_path / "labels.txt").write_text("cat\ndog\nß\n", encoding="utf-8")
+    with Client(server.url) as client:
+        made = client.import_vectors(np.eye(3), "named", ids=["x", "y", "z"], labels=tmp_path / "labels.txt")
+        assert "names.safetensors" in {entry["name"] for entry in client.activations(made.id).manifest["files"]}
+        with pytest.raises(InvalidInput, match="lines 1 and 3 are the same id"):
+            client.import_vectors(np.eye(3), ids=["x", "y", "x"])
+        with pytest.raises(InvalidInput, match="the name of row 1 has a line break"):
+            client.import_vectors(np.eye(3), ids=["x", "y\nz", "z"])
 
 
 def test_a_file_is_imported(server: Server, tmp_path: Path):

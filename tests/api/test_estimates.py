@@ -154,14 +154,14 @@ def test_a_job_for_which_the_disk_is_too_small_is_refused_with_the_numbers(setti
         assert found["free_disk_bytes"] == 0
         problem = problem_of(submit(client, spec=MEDIUM), 422, "does_not_fit")
     assert problem["detail"] == found["reason"]
-    assert "GiB; 0.0 GiB are free" in problem["detail"]
+    assert "MiB; 0 B are free on the data directory's disk beyond the reserve of 4096 PiB" in problem["detail"]
     assert count(counted) == 0
 
 
 def test_a_job_for_which_no_worker_has_the_memory_is_refused(api: TestClient, counted: Catalog):
     live(counted, memory_bytes=GIB)
     problem = problem_of(submit(api, spec=MEDIUM), 422, "does_not_fit")
-    assert "the largest that lives has 1.0 GiB" in problem["detail"]
+    assert "the largest that lives has 1 GiB" in problem["detail"]
     live(counted, memory_bytes=64 * GIB, name="compute-large")  # one that is large enough is enough
     assert submit(api, spec=MEDIUM).status_code == 202
 

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.settings import Settings
 from service.theory import energy
+from tests.theory import exact_energy
 
 ROUTE = "/v1/energy/evaluate"
 
@@ -46,10 +47,35 @@ def test_the_printed_proposition_3_fails_on_the_counterexample(stateless: TestCl
 
 
 def test_large_and_small_numbers_stay_json(stateless: TestClient):
-    answer = evaluate(stateless, [[1e100, 0.0], [0.0, 1e-200]], [[0.0, 0.0], [1e100, 1.0]])
+    answer = evaluate(stateless, [[1e100, 0.0], [0.0, 1e-100]], [[0.0, 0.0], [1e100, 1.0]])
     assert answer.status_code == 200
     json.dumps(answer.json(), allow_nan=False)
-    assert answer.json()["results"][0]["g"] == 0.0
+    assert answer.json()["results"][0]["g"] == pytest.approx(1e-200, rel=1e-15)
+
+
+def test_a_squared_distance_that_underflows_is_refused(stateless: TestClient):
+    answer = evaluate(stateless, [[1e100, 0.0], [0.0, 1e-200]], [[1.0, 1.0], [0.0, 0.0]])
+    assert answer.status_code == 422
+    said = "query 1 is 1e-200 from pattern 1: the squared distance underflows a double; scale the vectors up"
+    assert (answer.json()["detail"], answer.json()["errors"][0]["field"]) == (said, "queries")
+    same = evaluate(stateless, [[1e-170], [0.0]], [[0.0]]).json()["results"][0]
+    assert (same["g"], same["nearest"]) == (0.0, 1)  # the square of the other underflows to 0 too
+
+
+def test_the_entropy_of_weights_far_from_close_patterns(stateless: TestClient):
+    """Squared distances of 1e18 are multiples of 128, and differ by 200."""
+    rows, query = np.array([[-1.0], [1.0], [1.0000001]]), np.array([1e9])
+    (found,) = evaluate(stateless, rows.tolist(), [query.tolist()], beta=1e-3).json()["results"]
+    true = float(exact_energy.entropy(exact_energy.weights(rows, query, 1e-3, "energy")))
+    assert true == pytest.approx(0.688172069923216, rel=1e-12)
+    assert abs(found["weights_entropy"] - true) <= found["weights_entropy_rounding"] < 1e-12
+
+
+def test_an_entropy_that_no_double_decides_says_so(stateless: TestClient):
+    """The two differences cancel 1e60, so that which pattern is nearer depends on digits that are lost."""
+    rows, query = [[0.1, 0.3], [0.3, 0.1]], [1e60, 1e60]
+    (found,) = evaluate(stateless, rows, [query]).json()["results"]
+    assert found["weights_entropy_rounding"] == pytest.approx(math.log(2))
 
 
 @pytest.mark.parametrize(

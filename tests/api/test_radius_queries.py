@@ -94,7 +94,7 @@ def test_pairs_come_in_order_with_texts(reading: TestClient, published: Publishe
         assert pair["radius"] == pair["distance"] / 2
         assert pair["distance"] == pytest.approx(np.linalg.norm(vectors[a["row"]] - vectors[b["row"]]), rel=1e-9)
         for row in (a, b):
-            assert set(row) == {"row", "document", "offset", "text"}
+            assert set(row) == {"row", "id", "label", "document", "offset", "text"}
             assert row["text"] == f"text {row['row']}"
             assert (row["document"], row["offset"]) == (f"doc {row['row']}", 10 * row["row"])
 

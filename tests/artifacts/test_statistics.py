@@ -110,10 +110,31 @@ def test_the_first_row_that_is_not_finite_is_named(row: int, value: float, cuts:
         measured(rows, cuts)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize(
-    "rows", [[[1e200, 0.0]], [[1e308, 1e308], [-1e308, 1.0]], [[1.2e154, 1.2e154]], [[1.2e154, 0], [0, 1.2e154]]]
-)
-def test_squares_that_overflow_are_refused(rows: list[list[float]]):
-    with pytest.raises(NonFiniteData, match="overflow"):
-        measured(np.array(rows)).summary()
+@pytest.mark.parametrize("scale", [5e-324, 1e-300, 1e-170, 1e-163, 1e-162, 1e160, 1e300])
+def test_squares_that_leave_a_double_change_no_statistic(scale: float):
+    """The power of two by which the rows are scaled changes no digit."""
+    power = 2.0 ** round(np.log2(scale))
+    rows = np.round(massive()[:200] * 8) + np.eye(200, 16)
+    found, plain = measured(rows * power, [70]).summary(), measured(rows, [70]).summary()
+    unscaled = {"top5_share", "top5_variance_share", "top5_dimensions", "zero_rows"}
+    assert found.model_dump(include=unscaled) == plain.model_dump(include=unscaled)
+    for name in ("norm_mean", "norm_min", "norm_max"):
+        assert getattr(found, name) == pytest.approx(getattr(plain, name) * power, rel=1e-12, abs=5e-324)
+    assert (measured(rows * power, [70]).variance is None) == (not 1e-150 < power < 1e150)
+
+
+def test_rows_of_very_different_size_in_either_order():
+    small, large = normal(n=50) * 1e-200, normal(n=50) * 1e140
+    for rows in (np.concatenate([small, large]), np.concatenate([large, small])):
+        found = measured(rows, [50]).summary()
+        assert found.zero_rows == 0
+        assert found.norm_min == pytest.approx(np.linalg.norm(small * 1e200, axis=1).min() * 1e-200, rel=1e-12)
+        assert found.norm_max == pytest.approx(np.linalg.norm(large, axis=1).max(), rel=1e-12)
+        assert found.top5_share == pytest.approx(measured(large).summary().top5_share, rel=1e-12)
+
+
+def test_a_norm_that_overflows_is_refused_by_its_row():
+    rows = np.full((9, 2), 1e307)
+    rows[6] = 1.5e308
+    with pytest.raises(NonFiniteData, match="the norm of row 6 overflows a double"):
+        measured(rows, [5])

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from service.artifacts import importing
+from service.artifacts import importing, vector_files
 from service.artifacts.activation_set import ActivationSet, save_tensors
 from service.artifacts.atomic import publish_folder, sha256_file, write_bytes
 from service.artifacts.manifest import ArtifactFolder, describe_file, write_manifest
@@ -94,7 +94,7 @@ def _replace_file(folder: Path) -> None:
 def _import_set(folder: Path) -> None:
     """As `POST /v1/activations` does it, in two shards."""
     settings = settings_of(folder)
-    importing._SHARD_BYTES = ROWS.nbytes // 2
+    vector_files.SHARD_BYTES = ROWS.nbytes // 2
     staging = settings.staging_root / "act-1"
     importing.import_vectors(folder / "rows.npy", staging, {"id": "act-1", "name": "mine"})
     publish_folder(staging, settings.artifacts_root / "act-1")

@@ -10,7 +10,6 @@ _INFINITE = "equivalent: a pair whose lower bound is infinite is not rescored"
 _CHOICE = "the threshold chooses between two exact ways to count a tile"
 _FETCH = "with fewer candidates more rows are searched by the exact engine"
 _LIMIT = "the floor is valid for any limit; another one only sends more rows to the exact engine"
-_CENTRE = "the centre consists of elements of the rows, so that rounding it to the rows' own type is exact"
 
 ACCEPTED: dict[str, dict[str, str]] = {
     "encoding": {
@@ -48,13 +47,6 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "_search_stretch: best.ids.shape[1] + 1 → 1": _FETCH,
         "_floor: k - 1 → k": _LIMIT,
         "_floor: 1 → 2": _LIMIT,
-    },
-    "stored": {
-        "_longest: 23 → 24": _CENTRE,
-        "_longest: torch.maximum(high - centre, centre - low) + 2.0 ** (-23) * centre.abs() → "
-        "torch.maximum(high - centre, centre - low) - 2.0 ** (-23) * centre.abs()": _CENTRE,
-        "_longest: torch.maximum(high - centre, centre - low) + 2.0 ** (-23) * centre.abs() → "
-        "torch.maximum(high - centre, centre - low)": _CENTRE,
     },
     "candidates": {
         "CandidateState.limits: 1.0 → 0.5": "equivalent: any negative limit keeps nothing",

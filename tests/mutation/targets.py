@@ -68,8 +68,9 @@ TARGETS = (
     ),
     Target(
         "rescoring",
-        ("rescore", "rescore_nearest_first", "measure"),
-        (f"{_T}test_rescoring.py", f"{_T}test_float64_level.py"),
+        ("rescore", "rescore_nearest_first", "measure", "scaled_up"),
+        (f"{_T}test_rescoring.py", f"{_T}test_float64_level.py",
+         f"{_T}test_scales.py::test_rows_of_very_different_size_in_one_set"),
     ),
     Target(
         "float64_tile",
@@ -84,8 +85,8 @@ TARGETS = (
     Target(
         "counting",
         ("_Counter.count_tile", "_Counter._few_pairs", "_Counter._count_dense", "_Counter._count_sides",
-         "_Counter._bucket"),
-        (f"{_T}test_counting.py",),
+         "_bucket"),
+        (f"{_T}test_counting.py", f"{_T}test_scales.py::test_pairs_within_radii_are_counted_at_every_scale"),
     ),
     Target(
         "faiss_search",

@@ -115,8 +115,7 @@ def test_panels_in_any_order_merged_in_any_order_give_the_same_bits(seed: int, k
     task.state.best, task.state.lifted = states[0].best, states[0].lifted
     task.state.rows, task.state.columns, task.state.lowers = states[0].rows, states[0].columns, states[0].lowers
     rescored, _ = finish(task)
-    scale = search_.database.rows.scale
-    found = nearest_pairs(rescored, scale, task.query_ids, task.database_ids, question.prefix_queries, k)
+    found = nearest_pairs(rescored, task.query_ids, task.database_ids, question.prefix_queries, k)
     for a, b in zip(search(rows, k=k), found, strict=True):
         assert (a.distances == b.distances).all()
         assert (a.ids == b.ids).all()
@@ -128,11 +127,13 @@ def test_a_rescored_distance_above_its_upper_bound_is_a_contradiction():
     state = no_candidates(prefixes, 1)
     state.best[:, :, 0] = torch.tensor([[1.0, 1.0], [1.0, 2.0], [0.5, 1.0], [-1.0, -1.0], [0.0, 0.0]])
     rows = torch.tensor([0, 1, 2, 4])
-    distances = torch.tensor([0.9, 1.1, 1.0, 0.1], dtype=torch.float64)
+    distances = 2 * torch.tensor([0.9, 1.1, 1.0, 0.1], dtype=torch.float64)  # the scale of the bounds is a half
     rescored = Pairs(rows, rows, prefixes.of_row[rows], distances.float(), distances)
     zero = torch.zeros(1, dtype=torch.int64)
     duplicates = Pairs(torch.tensor([3]), zero, zero, zero.float(), zero.double())
-    task = SimpleNamespace(search=SimpleNamespace(prefixes=prefixes, k=1), state=state, duplicates=duplicates)
+    database = SimpleNamespace(rows=SimpleNamespace(scale=0.5))
+    search_ = SimpleNamespace(prefixes=prefixes, k=1, database=database)
+    task = SimpleNamespace(search=search_, state=state, duplicates=duplicates)
     assert _contradicted(task, rescored).tolist() == [False, True, False, False, True]  # type: ignore[arg-type]
 
 

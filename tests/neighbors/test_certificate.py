@@ -34,6 +34,6 @@ def test_the_float64_bound_is_sharper():
     assert 0 < gaps[1] < 1e-8 * gaps[0]
 
 
-def test_norms_beyond_a_double_are_refused():
-    with pytest.raises(NonFiniteData), np.errstate(over="ignore"):
-        build_flat(StoredRows(np.full((3, 2), 1e200) * [[1], [-1], [1]]))
+def test_norms_beyond_a_double_are_refused_by_their_row():
+    with pytest.raises(NonFiniteData, match=r"^row 1 is 2.83e\+305 from the centre of the rows"):
+        build_flat(StoredRows(np.full((3, 2), 1e305) * [[1], [-1], [1]]))

@@ -34,7 +34,7 @@ def test_every_prefix_equals_the_reference(
     search, _ = prepare_search(question, SearchOptions(format=torch.float32))
     ids = search.database.layout.ids
     pairs = search_float64(search, torch.nonzero(ids >= 0)[:, 0])
-    found = nearest_pairs(pairs, search.database.rows.scale, ids, ids, question.prefix_queries, k)
+    found = nearest_pairs(pairs, ids, ids, question.prefix_queries, k)
     for part in found:
         assert_equals_reference(part, rows, k, codes)
 

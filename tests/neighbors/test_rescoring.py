@@ -24,10 +24,11 @@ def all_pairs(k: int, slack: float) -> tuple[Pairs, np.ndarray, object]:
     search, _ = prepare_search(question, SearchOptions(format=torch.float32))
     rows, columns = (torch.from_numpy(part) for part in np.nonzero(~np.eye(N, dtype=bool)))
     ids = search.database.layout.ids
-    gaps = pair_distances(question.database, question.database, ids[rows], ids[columns]) * search.database.rows.scale
+    gaps = pair_distances(question.database, question.database, ids[rows], ids[columns])
     true = np.full((N, N), np.inf)
     true[rows, columns] = gaps.numpy()
-    lowers = (gaps * (1 - slack)).float() if slack else torch.nextafter(gaps.float(), torch.tensor(0.0))
+    scaled = gaps * search.database.rows.scale
+    lowers = (scaled * (1 - slack)).float() if slack else torch.nextafter(scaled.float(), torch.tensor(0.0))
     return Pairs(rows, columns, torch.zeros_like(rows), lowers, lowers), true, search
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.neighbors.null_model import covariance_spectrum, gaussian_null
+from workers.neighbors.null_model import gaussian_null, principal_deviations
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.statistics import nearest_statistics
 from workers.neighbors.stored import StoredRows
@@ -56,14 +56,14 @@ def test_the_isotropic_null_is_the_known_one():
 
 def test_the_null_of_a_falling_spectrum_is_the_known_one():
     """λ_i = 1/i, i ≤ 1024, N = 3,000: 2.9647."""
-    null = gaussian_null(1 / np.arange(1, 1025), [3000], queries=1000, seed=0)
+    null = gaussian_null(1 / np.sqrt(np.arange(1, 1025)), [3000], queries=1000, seed=0)
     assert null.distances[0].mean() == pytest.approx(2.9647, abs=0.04)
 
 
 def test_the_null_of_gaussian_data_is_the_data():
     rng = np.random.default_rng(3)
     rows = rng.standard_normal((2000, 40)) @ rng.standard_normal((40, 40))
-    null = gaussian_null(covariance_spectrum(StoredRows(rows), rows.mean(axis=0)), [2000], queries=2000, seed=0)
+    null = gaussian_null(principal_deviations(StoredRows(rows), rows.mean(axis=0)), [2000], queries=2000, seed=0)
     from tests.neighbors.test_exact import search
 
     observed = search(rows)[-1].distances.mean()
@@ -73,26 +73,26 @@ def test_the_null_of_gaussian_data_is_the_data():
 def test_a_rank_deficient_covariance_keeps_its_rank():
     rng = np.random.default_rng(4)
     wide = rng.standard_normal((50, 200))
-    assert len(covariance_spectrum(StoredRows(wide), wide.mean(axis=0))) == 49
+    assert len(principal_deviations(StoredRows(wide), wide.mean(axis=0))) == 49
     flat = rng.standard_normal((300, 5)) @ rng.standard_normal((5, 20))
-    assert len(covariance_spectrum(StoredRows(flat), flat.mean(axis=0))) == 5
+    assert len(principal_deviations(StoredRows(flat), flat.mean(axis=0))) == 5
 
 
-def test_the_spectrum_of_few_rows_is_that_of_the_covariance():
+def test_the_deviations_of_few_rows_are_those_of_the_covariance():
     rows = np.random.default_rng(5).standard_normal((30, 40))
     expected = np.linalg.eigvalsh(np.cov(rows.T, bias=True))[::-1][:29]
-    assert covariance_spectrum(StoredRows(rows), rows.mean(axis=0)) == pytest.approx(expected)
+    assert principal_deviations(StoredRows(rows), rows.mean(axis=0)) == pytest.approx(np.sqrt(expected))
 
 
 def test_equal_rows_have_no_null():
-    null = gaussian_null(covariance_spectrum(StoredRows(np.ones((5, 3))), np.ones(3)), [2, 5], queries=10, seed=0)
+    null = gaussian_null(principal_deviations(StoredRows(np.ones((5, 3))), np.ones(3)), [2, 5], queries=10, seed=0)
     assert null.rank == 0
     assert [len(part) for part in null.distances] == [0, 0]
 
 
 def test_sizes_of_the_null_are_prefixes_of_one_stream():
-    spectrum = np.ones(8)
-    together = gaussian_null(spectrum, [100, 9000, 20000], queries=50, seed=1).distances
-    alone = [gaussian_null(spectrum, [size], queries=50, seed=1).distances[0] for size in (100, 9000, 20000)]
+    deviations = np.ones(8)
+    together = gaussian_null(deviations, [100, 9000, 20000], queries=50, seed=1).distances
+    alone = [gaussian_null(deviations, [size], queries=50, seed=1).distances[0] for size in (100, 9000, 20000)]
     for a, b in zip(together, alone, strict=True):
         assert a == pytest.approx(b, rel=1e-9)

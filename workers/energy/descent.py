@@ -8,13 +8,13 @@ in a random direction, which in n dimensions nearly always raises g by the squar
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 
+from service.norms import row_norms, unit_rows
 from workers.energy.energies import evaluate
 from workers.energy.patterns import Patterns
 from workers.energy.query_block import Energies
@@ -82,12 +82,12 @@ def measure_block(
         shuffled: number and patterns of another layer, None where there is none.
     """
     step = after - before
-    lengths = np.linalg.norm(step, axis=1)
+    lengths = row_norms(step)
     directions = np.random.default_rng(seed).standard_normal(step.shape)
     directions *= (lengths / np.linalg.norm(directions, axis=1))[:, None]
-    move = _move(before, step, patterns, partial(part_of, tick, 0, 3))
-    random = _move(before, directions, patterns, partial(part_of, tick, 1, 3))
-    other = None if shuffled is None else _move(before, step, shuffled[1], partial(part_of, tick, 2, 3))
+    move = _move(before, after, patterns, partial(part_of, tick, 0, 3))
+    random = _move(before, before + directions, patterns, partial(part_of, tick, 1, 3))
+    other = None if shuffled is None else _move(before, after, shuffled[1], partial(part_of, tick, 2, 3))
     reachable = np.maximum(np.sqrt(move.g_before) - lengths, 0.0) ** 2
     return BlockDescent(lengths**2, move, other, random, reachable, None if shuffled is None else shuffled[0])
 
@@ -100,9 +100,9 @@ def shuffled_layers(layers: int, seed: int) -> list[int]:
     return shifted.tolist()
 
 
-def _move(before: Array, step: Array, patterns: Patterns, tick: Tick) -> Move:
+def _move(before: Array, after: Array, patterns: Patterns, tick: Tick) -> Move:
     here = _evaluate(patterns, before, partial(part_of, tick, 0, 2))
-    there = _evaluate(patterns, before + step, partial(part_of, tick, 1, 2))
+    there = _evaluate(patterns, after, partial(part_of, tick, 1, 2))
     nearest = patterns.stored.take(torch.from_numpy(here.ids[:, 0])).double().numpy()
     return Move(
         g_before=here.g,
@@ -111,7 +111,7 @@ def _move(before: Array, step: Array, patterns: Patterns, tick: Tick) -> Move:
         energy_after=there.energy[0],
         nearest_before=here.ids[:, 0],
         nearest_after=there.ids[:, 0],
-        cosine=_cosines(step, nearest - before),
+        cosine=_cosines(after - before, nearest - before),
     )
 
 
@@ -121,5 +121,4 @@ def _evaluate(patterns: Patterns, points: Array, tick: Tick) -> Energies:
 
 def _cosines(a: Array, b: Array) -> Array:
     """(q,) cosines of the angles between rows; nan where a row is 0."""
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.einsum("qn,qn->q", a, b) / np.where(lengths > 0, lengths, math.nan)
+    return np.einsum("qn,qn->q", unit_rows(a), unit_rows(b))

@@ -16,16 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.errors import InvalidInput
+from service.errors import InvalidInput, NonFiniteData
+from service.norms import LONGEST_SQUARED, SMALLEST_NORMAL
 from service.theory.energy import check_beta
 from workers.energy.patterns import Patterns
 from workers.energy.query_block import Energies, QueryBlock
-from workers.neighbors.stored import StoredRows
+from workers.neighbors.stored import StoredRows, row_norms
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 MAX_NEAREST = 64
 _QUERIES = {"cpu": 1024, "cuda": 8192}
+_BLOCK_ROWS = 512  # rows that stay in the cache
+_FAR = {torch.float32: 2.0**40, torch.float64: 2.0**480}  # scaled norms whose squares are far from the largest number
 
 
 def evaluate(
@@ -49,34 +52,84 @@ def evaluate(
         tick: called with the share done, after each tile; an exception that it raises ends the work.
 
     Raises:
-        InvalidInput: β, k or the dimensions are wrong, or leaving one out leaves none.
-        NonFiniteData: a query is not finite.
+        InvalidInput: β, k or the dimensions are wrong, leaving one out leaves none, or a double does not hold a square
+            that underflows, or E_MCHN.
+        NonFiniteData: a query is not finite, or so far from the patterns that squared distances overflow a double.
     """
     betas = [check_beta(beta) for beta in betas]
     left_out = np.full(len(queries), -1) if own is None else np.asarray(own, dtype=np.int64)
     _check(patterns, queries, k, left_out)
-    block = _QUERIES[patterns.device.type]
-    rows, parts = patterns.centred(queries), []
-    for ids in torch.arange(len(queries)).split(block) if len(queries) else ():
-        work = QueryBlock(patterns, rows, ids, betas, mchn, min(k, len(patterns)), torch.from_numpy(left_out)[ids])
+    reach, rows = _reach(patterns, queries), patterns.centred(queries)
+    far = reach * patterns.scale > _FAR[patterns.precision]
+    found = _no_energies(betas, len(queries), min(k, len(patterns)), mchn=mchn)
+    for ids in torch.from_numpy(np.flatnonzero(~far)).split(_QUERIES[patterns.device.type]):
+        if not len(ids):
+            continue
+        work = QueryBlock(patterns, rows, ids, betas, mchn, found.ids.shape[1], torch.from_numpy(left_out)[ids])
         work.run(partial(_tick_block, tick, ids, len(queries)))
-        parts.append(work.finish())
-    found = _joined(betas, k, parts)
-    return _evaluate_crowded(found, patterns, queries, mchn=mchn, own=left_out)
-
-
-def _evaluate_crowded(found: Energies, patterns: Patterns, queries: StoredRows, *, mchn: bool, own: Array) -> Energies:
-    """Evaluate crowded queries again with float64 products, whose sums need no rescored pairs."""
-    rows = np.flatnonzero(found.crowded)
-    if not len(rows) or patterns.precision == torch.float64:
-        return found
-    crowded = StoredRows(queries.take(torch.from_numpy(rows)).numpy())
-    again = evaluate(patterns.widened, crowded, found.betas, mchn=mchn, k=found.ids.shape[1], own=own[rows])
-    for name in ("distances", "ids"):
-        getattr(found, name)[rows] = getattr(again, name)
-    for name in ("energy", "energy_mchn", "error"):
-        getattr(found, name)[:, rows] = getattr(again, name)
+        _put(found, ids.numpy(), work.finish())
+    if far.any():
+        wide = patterns.reaching(float(reach.max()))
+        _evaluate_again(found, np.flatnonzero(far), wide, queries, left_out)
+    if patterns.precision != torch.float64:
+        _evaluate_again(found, np.flatnonzero(found.crowded & ~far), patterns.widened, queries, left_out)
+    check_squares(found)
     return found
+
+
+def _reach(patterns: Patterns, queries: StoredRows) -> Array:
+    """(q,) the distance of every query to the centre of the patterns."""
+    centre, found = patterns.rows.centre.double(), []
+    for ids in torch.arange(len(queries)).split(_BLOCK_ROWS):
+        rows = queries.take(ids).double()
+        finite = torch.isfinite(rows).all(dim=1)
+        if not bool(finite.all()):
+            raise NonFiniteData(f"query {int(ids[int(finite.int().argmin())])} is not finite", field="queries")
+        found.append(row_norms(rows - centre))
+    reach = torch.cat([torch.empty(0, dtype=torch.float64), *found]).numpy()
+    beyond = np.flatnonzero(~(reach < LONGEST_SQUARED))
+    if len(beyond):
+        raise NonFiniteData(
+            f"query {beyond[0]} is {reach[beyond[0]]:.3g} from the centre of the patterns: squared distances overflow "
+            "a double; scale the vectors down",
+            field="queries",
+        )
+    return reach
+
+
+def _evaluate_again(found: Energies, at: Array, patterns: Patterns, queries: StoredRows, own: Array) -> None:
+    """Evaluate some queries with float64 products, and put their energies into `found`.
+
+    Those with too many candidates need no rescored pairs then; those far beyond the patterns also need another scale,
+    in which neither their norms nor the products overflow.
+    """
+    if not len(at):
+        return
+    chosen, mchn = StoredRows(queries.take(torch.from_numpy(at)).numpy()), len(found.energy_mchn) > 0
+    crowded = found.crowded[at]
+    _put(found, at, evaluate(patterns, chosen, found.betas, mchn=mchn, k=found.ids.shape[1], own=own[at]))
+    found.crowded[at] |= crowded
+
+
+def check_squares(found: Energies) -> None:
+    """Refuse what a double does not hold: g above 0 that underflows, and E_MCHN or Δ that overflow.
+
+    Raises:
+        InvalidInput: naming the query.
+    """
+    nearest = found.distances[:, 0] if len(found.ids) else np.empty(0)
+    short = np.flatnonzero((nearest > 0) & (np.square(nearest) < SMALLEST_NORMAL))
+    if len(short):
+        query, row = short[0], found.ids[short[0], 0]
+        raise InvalidInput(
+            f"query {query} is {nearest[query]:.3g} from row {row}: the squared distance underflows a double; scale "
+            "the vectors up",
+            field="queries",
+        )
+    large = np.flatnonzero(~(np.isfinite(found.energy_mchn).all(axis=0) & np.isfinite(found.spread)))
+    if len(large):
+        message = f"E_MCHN of query {large[0]} overflows a double: the rows are too far from the origin; move them"
+        raise InvalidInput(message, field="queries")
 
 
 def _tick_block(tick: Tick, ids: Tensor, queries: int, share: float) -> None:
@@ -92,13 +145,24 @@ def _check(patterns: Patterns, queries: StoredRows, k: int, own: Array) -> None:
         raise InvalidInput("leaving a row out leaves no pattern; two are needed", field="activations")
 
 
-def _joined(betas: list[float], k: int, parts: list[Energies]) -> Energies:
-    if not parts:
-        none = np.empty((len(betas), 0))
-        return Energies(betas, np.empty((0, k)), np.empty((0, k), np.int64), none, none, none, *[np.empty(0)] * 3)
-    rows = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("distances", "ids")}
-    sums = {name: np.hstack([getattr(part, name) for part in parts]) for name in ("energy", "energy_mchn", "error")}
-    counts = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in ("patterns", "spread", "crowded")
-    }
-    return Energies(betas=betas, **rows, **sums, **counts)
+def _no_energies(betas: list[float], q: int, k: int, *, mchn: bool) -> Energies:
+    """Room for the energies of q queries."""
+    return Energies(
+        betas=betas,
+        distances=np.full((q, k), np.inf),
+        ids=np.full((q, k), -1, dtype=np.int64),
+        energy=np.empty((len(betas), q)),
+        energy_mchn=np.empty((len(betas) if mchn else 0, q)),
+        error=np.empty((len(betas), q)),
+        patterns=np.zeros(q, dtype=np.int64),
+        spread=np.zeros(q),
+        crowded=np.zeros(q, dtype=bool),
+    )
+
+
+def _put(found: Energies, at: Array, part: Energies) -> None:
+    """Put the energies of some queries into their places."""
+    for name in ("distances", "ids", "patterns", "spread", "crowded"):
+        getattr(found, name)[at] = getattr(part, name)
+    for name in ("energy", "energy_mchn", "error"):
+        getattr(found, name)[:, at] = getattr(part, name)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
-from workers.neighbors.stored import CentredRows, StoredRows, centre_rows
+from workers.neighbors.stored import CentredRows, StoredRows, centre_rows, scale_below
 
 Array = np.ndarray
 TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}  # elements of one product
@@ -72,9 +72,14 @@ class Patterns:
 
     @property
     def gamma(self) -> float:
-        """|v − ‖x − ρ‖²| ≤ γ (‖x‖ + ‖ρ‖)² for a product v of rounded rows, as in neighbors/certificate.py."""
+        """|v − ‖x − ρ‖²| ≤ γ (‖x‖ + ‖ρ‖)² + `absolute` for a product v of rounded rows: neighbors/certificate.py."""
         terms = (self.rows.d + 24) * self.unit
         return 1.01 * terms / (1 - terms)
+
+    @property
+    def absolute(self) -> float:
+        """Absolute error of a product from numbers below the smallest of the precision."""
+        return 2.0**-1000 if self.precision == torch.float64 else 2.0**-100
 
     def tile(self, start: int, stop: int) -> Tile:
         """The patterns with ids from `start` to `stop`."""
@@ -87,6 +92,11 @@ class Patterns:
     def widened(self) -> Patterns:
         """The same patterns with products in float64."""
         return Patterns(self.rows, torch.float64, self.device)
+
+    def reaching(self, distance: float) -> Patterns:
+        """The same in float64, and in a scale that brings points up to `distance` from the centre under a norm of 1."""
+        rows = CentredRows(self.rows.stored, self.rows.centre, min(self.scale, scale_below(distance)))
+        return Patterns(rows, torch.float64, self.device)
 
     def compute_norms(self) -> None:
         """Compute the cached norms and lifts now, so that the first evaluation does not wait for them."""
@@ -121,8 +131,8 @@ class Patterns:
         shifted = []
         for ids in torch.arange(len(self)).split(_BLOCK_ROWS):
             rows = self.stored.take(ids).double()
-            shifted.append(((rows - centre) * (rows + centre)).sum(dim=1))
-        norms = torch.cat(shifted) * self.scale**2
+            shifted.append(((rows - centre) * self.scale * ((rows + centre) * self.scale)).sum(dim=1))
+        norms = torch.cat(shifted)
         return norms.max() - norms
 
     @cached_property
@@ -150,6 +160,12 @@ def squared_norms(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square()
 
 
+def beta_in_range(beta: float, precision: torch.dtype) -> float:
+    """β as the precision can hold it: beyond these limits the weights are those of the nearest, or all equal."""
+    largest = 1e300 if precision == torch.float64 else 1e30
+    return min(max(beta, 1 / largest), largest)
+
+
 def prepare_patterns(
     stored: StoredRows, *, precision: torch.dtype | None = None, device: torch.device | None = None
 ) -> Patterns:
@@ -160,10 +176,10 @@ def prepare_patterns(
 
     Raises:
         InvalidInput: there are none.
-        NonFiniteData: a row is not finite, or the squared norms overflow a double.
+        NonFiniteData, InvalidInput: naming a row whose squared distances no double holds, as `centre_rows`.
     """
     if not len(stored):
         raise InvalidInput("an energy needs at least one pattern", field="patterns")
-    rows = centre_rows([(stored, torch.arange(len(stored)))])[0]
+    rows = centre_rows([(stored, torch.arange(len(stored)))], squared=True)[0]
     kind = precision or (torch.float64 if stored.dtype == torch.float64 else torch.float32)
     return Patterns(rows, kind, device or torch.device("cpu"))

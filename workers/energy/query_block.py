@@ -30,7 +30,8 @@ class Energies:
     Attributes:
         distances, ids: (q, k) the nearest patterns, nearest first, ties by the smaller id; inf and −1 beyond d.
         energy, energy_mchn: (len(betas), q).
-        error: (len(betas), q) rigorous bound on the rounding of `energy`, beyond that of direct float64 sums.
+        error: (len(betas), q) rigorous bound on the rounding of `energy`, beyond that of direct float64 sums; at most
+            log d / β, since g − log d / β ≤ E ≤ g.
         patterns: (q,) number of patterns of each query: d, or d − 1 where one is left out.
         spread: (q,) Δ = max ‖ρ‖² − min ‖ρ‖² over these patterns.
         crowded: (q,) queries with too many candidates: the exact engine found their neighbours, and float64 products
@@ -93,7 +94,7 @@ class QueryBlock:
 
     def _add(self, tile: Tile, values: Tensor, scratch: Tensor) -> None:
         longest = _block_maxima(tile.norms_sq.sqrt())
-        slack = self.patterns.gamma * (self.norms[:, None] + longest).square()
+        slack = self.patterns.gamma * (self.norms[:, None] + longest).square() + self.patterns.absolute
         minima = values.view(len(values), -1, BLOCK).amin(dim=2)
         self.near.add(values, minima, slack, tile.start)
         self.plain.add(values, minima, scratch)
@@ -114,23 +115,23 @@ class QueryBlock:
         crowded = torch.nonzero(self.near.crowded.cpu())[:, 0]
         if len(crowded) and self.patterns.precision == torch.float64:  # with float32 products they are evaluated again
             distances[crowded.numpy()], ids[crowded.numpy()] = self._search_exactly(crowded)
-        least_sq = torch.from_numpy(distances[:, 0]).square() * self.scale_sq
-        energy, share = rescored.soft_minima(self.plain, least_sq)
+        least_sq = (torch.from_numpy(distances[:, 0]) * self.patterns.scale).square()
         count = len(self.patterns) - (self.own >= 0).long()
+        energy, share = rescored.soft_minima(self.plain, least_sq, count)
+        widest = torch.log(count.double()) / torch.tensor(self.betas, dtype=torch.float64)[:, None]
         low, high = self._remaining_lifts()
         mchn = torch.empty((0, len(self.ids)), dtype=torch.float64)
         if self.near_lifted is not None:
             rescored = self._rescored(self.near_lifted.chosen(), lifted=True)
-            soft, _ = rescored.soft_minima(self.lifted, rescored.least(self.lifted))
-            constants = torch.log(count.double()) / torch.tensor(self.betas, dtype=torch.float64)[:, None]
-            mchn = (soft - low / self.scale_sq) / 2 + constants
+            soft, _ = rescored.soft_minima(self.lifted, rescored.least(self.lifted), count)
+            mchn = (soft - low / self.scale_sq) / 2 + widest
         return Energies(
             betas=self.betas,
             distances=distances,
             ids=ids,
             energy=energy.numpy(),
             energy_mchn=mchn.numpy(),
-            error=(share * self._rounding(least_sq) + self._rounding_of_sums()).numpy(),
+            error=torch.minimum(share * self._rounding(least_sq) + self._rounding_of_sums(), widest).numpy(),
             patterns=count.numpy(),
             spread=((high - low) / self.scale_sq).numpy(),
             crowded=self.near.crowded.cpu().numpy(),
@@ -144,7 +145,7 @@ class QueryBlock:
         """(len(betas), q) bound on the rounding of D, and of exp(−βD), for every pattern that is not weightless."""
         scaled = torch.tensor(self.betas, dtype=torch.float64)[:, None] / self.scale_sq
         reach = (least_sq + 2 * _WEIGHTLESS / scaled).sqrt()
-        of_distances = self.patterns.gamma * (2 * self.norms.double().cpu() + reach).square()
+        of_distances = self.patterns.gamma * (2 * self.norms.double().cpu() + reach).square() + self.patterns.absolute
         return (of_distances + 4 * _WEIGHTLESS * self.patterns.unit / scaled) / self.scale_sq
 
     def _rounding_of_sums(self) -> Tensor:

@@ -29,7 +29,7 @@ class RescoredPairs:
         self.chosen, self.norms_sq, self.scale_sq = chosen, norms_sq, patterns.scale**2
         self.unit = patterns.unit
         self.distances = pair_distances(queries, patterns.stored, ids[chosen.queries], chosen.ids)
-        self.values = self.distances.square() * self.scale_sq
+        self.values = (self.distances * patterns.scale).square()
         if lifted:
             self.values += patterns.lifts[chosen.ids]
 
@@ -52,24 +52,26 @@ class RescoredPairs:
         true = torch.full_like(rounded, torch.inf).scatter_reduce(0, self.chosen.queries, self.values, "amin")
         return torch.where(torch.isfinite(true), true, rounded)
 
-    def soft_minima(self, sums: SoftMinima, least: Tensor) -> tuple[Tensor, Tensor]:
+    def soft_minima(self, sums: SoftMinima, least: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
         """(len(betas), m) soft minima in the queries' own scale, and the share of each sum that is not rescored.
 
         Args:
             least: (m,) the true smallest value, to which the sums are shifted.
+            count: (m,) number of values of each query; a sum lies between 1 and that.
         """
         rounded_least = sums.least.double().cpu()
         lag = (rounded_least + self.norms_sq - least).clamp(min=0.0)
         query = self.chosen.queries
         found, shares = [], []
-        for beta, total in zip(sums.betas, sums.sums.cpu(), strict=True):
-            taken = torch.exp(-beta * (self.chosen.values - rounded_least[query]))
+        for beta, used, total in zip(sums.betas, sums.used, sums.sums.cpu(), strict=True):
+            taken = torch.exp(-used * (self.chosen.values - rounded_least[query]))
             light = (total - torch.zeros_like(total).index_add_(0, query, taken)).clamp(min=0.0)
             light = torch.where(light > self.unit * total, light, 0.0) * torch.exp(-beta * lag)
             true = torch.exp(-beta * (self.values - least[query]))
             heavy = torch.zeros_like(total).index_add_(0, query, true)
-            found.append((least - torch.log(heavy + light) / beta) / self.scale_sq)
-            shares.append(light / (heavy + light))
+            whole = torch.minimum((heavy + light).clamp(min=1.0), count)
+            found.append((least - torch.log(whole) / beta) / self.scale_sq)
+            shares.append((light / whole).clamp(max=1.0))
         if not found:
             nothing = torch.empty((0, len(least)), dtype=torch.float64)
             return nothing, nothing

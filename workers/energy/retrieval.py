@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.norms import row_norms, unit_rows
 from service.theory.energy import Kind
 from workers.energy.patterns import Patterns
 from workers.energy.weights import softmax_weights
@@ -98,21 +99,14 @@ def basin_test(
     half = distances / 2
     random = np.random.default_rng(seed).standard_normal(own.shape)
     along = {"random": random, "towards_nearest": other - own}
-    units = {name: _units(along[name]) for name in DIRECTIONS}
+    units = {name: unit_rows(along[name]) for name in DIRECTIONS}
     tried = [own + (fraction * half)[:, None] * units[name] for name in DIRECTIONS for fraction in fractions]
     ends = retrieve(patterns, np.concatenate([own, *tried]), beta, tick=tick).points  # all in each pass over the rows
     fixed, *ended = ends.reshape(-1, *own.shape)
-    stored = np.linalg.norm(fixed - own, axis=1) < _INSIDE * half  # two merged patterns meet at the very edge
-    back = [float((stored & (np.linalg.norm(end - fixed, axis=1) <= _RETURNED * distances)).mean()) for end in ended]
+    stored = row_norms(fixed - own) < _INSIDE * half  # two merged patterns meet at the very edge
+    back = [float((stored & (row_norms(end - fixed) <= _RETURNED * distances)).mean()) for end in ended]
     returned = {name: back[at * len(fractions) :][: len(fractions)] for at, name in enumerate(DIRECTIONS)}
     return Basins(len(rows), float(stored.mean()), list(fractions), returned)
-
-
-def _units(vectors: Array) -> Array:
-    """(m, n) rows over their norms; times a power of two first, so that no square underflows."""
-    _, exponents = np.frexp(np.abs(vectors).max(axis=1, keepdims=True))
-    scaled = np.ldexp(vectors, -exponents)
-    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
 
 
 def _taken(patterns: Patterns, ids: Array) -> Array:

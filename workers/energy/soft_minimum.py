@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from workers.energy.candidates import BLOCK
+from workers.energy.patterns import beta_in_range
 
 LEFT_OUT = {torch.float32: 18.0, torch.float64: 40.0}  # −log of the share of a sum that may be left out
 _LEAST_EXPONENT = -80.0
@@ -19,12 +20,14 @@ class SoftMinima:
     """Shifted sums of q queries at several β over the same values.
 
     Attributes:
-        least: (q,) the smallest value so far, in the precision of the values.
+        betas: as given; `used`: as the precision of the values can hold them, which the sums are of.
+        least: (q,) the smallest value so far, in that precision.
         sums: (len(betas), q) float64.
     """
 
     def __init__(self, queries: int, betas: Sequence[float], like: Tensor, patterns: int) -> None:
         self.betas = list(betas)
+        self.used = [beta_in_range(beta, like.dtype) for beta in self.betas]
         self.least = torch.full((queries,), torch.inf, dtype=like.dtype, device=like.device)
         self.sums = torch.zeros((len(betas), queries), dtype=torch.float64, device=like.device)
         self._cutoff = LEFT_OUT[like.dtype] + math.log(patterns)
@@ -40,7 +43,7 @@ class SoftMinima:
         before, self.least = self.least, torch.minimum(self.least, minima.amin(dim=1))
         drop = torch.where(before > self.least, before - self.least, 0.0).double()
         height = minima - self.least[:, None]
-        for at, beta in enumerate(self.betas):
+        for at, beta in enumerate(self.used):
             self.sums[at] *= torch.exp(-beta * drop)
             counting = height <= self._cutoff / beta
             if int(counting.sum()) > _DENSE_SHARE * counting.numel():

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.errors import InvalidInput
+from service.norms import SMALLEST_NORMAL
 from workers.neighbors.pairs import Pairs
 
 Array = np.ndarray
@@ -37,19 +39,22 @@ class Neighbors:
 
 
 def nearest_pairs(
-    rescored: Pairs, scale: float, query_ids: Tensor, database_ids: Tensor, prefix_queries: Sequence[Tensor], k: int
+    rescored: Pairs, query_ids: Tensor, database_ids: Tensor, prefix_queries: Sequence[Tensor], k: int
 ) -> list[Neighbors]:
     """The k nearest of each query in each prefix, equal distances by the smaller id.
 
     Args:
-        rescored: pairs of slots with their distances, times `scale`; a pair may come twice.
+        rescored: pairs of slots with their distances; a pair may come twice.
         query_ids, database_ids: row id of each slot.
         prefix_queries: ids of the queries of each prefix; each a prefix of the next.
+
+    Raises:
+        InvalidInput: as `check_distances`.
     """
     places = torch.full((int(query_ids.max()) + 1,), -1)
     places[prefix_queries[-1]] = torch.arange(len(prefix_queries[-1]))
     place, ids = places[query_ids[rescored.rows]].numpy(), database_ids[rescored.columns].numpy()
-    distances, first = (rescored.uppers / scale).numpy(), rescored.prefixes.numpy()
+    distances, first = rescored.uppers.numpy(), rescored.prefixes.numpy()
     ranked = np.lexsort((ids, distances, place))
     place, ids, distances, first = place[ranked], ids[ranked], distances[ranked], first[ranked]
     again = np.zeros(len(place), dtype=bool)
@@ -64,4 +69,21 @@ def nearest_pairs(
         found.distances[at[best], rank[best]] = distances[here][best]
         found.ids[at[best], rank[best]] = ids[here][best]
         answers.append(found)
+    check_distances(answers)
     return answers
+
+
+def check_distances(answers: Sequence[Neighbors]) -> None:
+    """Refuse distances above 0 that are so short that a double has too few digits for them.
+
+    Raises:
+        InvalidInput: naming the rows.
+    """
+    for found in answers:
+        at, column = np.nonzero((found.distances > 0) & (found.distances < SMALLEST_NORMAL))
+        if len(at):
+            row, other = found.rows[at[0]], found.ids[at[0], column[0]]
+            raise InvalidInput(
+                f"rows {row} and {other} are {found.distances[at[0], column[0]]:.3g} apart: distances below "
+                f"{SMALLEST_NORMAL:.3g} underflow a double; scale the vectors up"
+            )

@@ -57,9 +57,7 @@ def count_within(
     if not n:
         return np.zeros((0, len(wanted)), dtype=np.int64)
     search, _ = prepare_search(replace(question, sizes=[n], k=1), options)
-    scale = search.database.rows.scale
-    scaled = torch.from_numpy(np.minimum(ascending, _LARGEST / scale) * scale)
-    counter = _Counter(search, scaled)
+    counter = _Counter(search, torch.from_numpy(ascending))
     strips = strips_of(search, part)
     total, done = slot_pairs(strips), 0
     for panel, of_panel in strips:
@@ -78,13 +76,17 @@ class _Counter:
     """Running counts.
 
     Attributes:
-        radii: (radii,) float64 ascending, scaled.
+        radii: (radii,) float64 ascending.
+        scaled: the same in the scale of the bounds. One that underflows there is below every upper bound, which has a
+            slack, and not above a lower bound that it is not above without rounding.
         found: (slots, radii + 1) int64: pairs of each slot by the smallest radius that holds them; the last column
             counts the pairs that none holds.
     """
 
     def __init__(self, search: Search, radii: Tensor) -> None:
         self.search, self.radii = search, radii
+        scale = search.database.rows.scale
+        self.scaled = radii.clamp(max=_LARGEST / scale) * scale
         self.found = torch.zeros(search.database.layout.slots, len(radii) + 1, dtype=torch.int64)
 
     def count_tile(self, panel: slice, columns: slice) -> None:
@@ -105,7 +107,7 @@ class _Counter:
         pairs = len(left) * (columns.stop - columns.start)
         bounds = TileBounds(search, panel, columns)
         # Rounded up to float32: no smaller than any radius.
-        largest = torch.nextafter(self.radii[-1].float(), torch.tensor(torch.inf))
+        largest = torch.nextafter(self.scaled[-1].float(), torch.tensor(torch.inf))
         limits = largest.expand(len(left)).to(values.device)
         whole = slice(0, values.shape[1])
         if BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) > 8 * _DENSE_SHARE * pairs:
@@ -119,7 +121,7 @@ class _Counter:
         return Pairs(rows, found, torch.zeros_like(rows), none, none)
 
     def _count_pairs(self, pairs: Pairs, both: bool) -> None:
-        buckets = self._bucket(measure(self.search, pairs).uppers)
+        buckets = _bucket(measure(self.search, pairs).uppers, self.radii)
         self._add(pairs.rows, buckets)
         if both:
             self._add(pairs.columns, buckets)
@@ -139,22 +141,23 @@ class _Counter:
     def _count_sides(self, tile: Float64Tile, lowers: Tensor, uppers: Tensor, side: int) -> None:
         """Add the pairs of a tile to its rows (side 0) or to its columns (side 1)."""
         slots = (tile.rows[:, None], tile.columns)[side].expand_as(lowers)
-        low, high = self._bucket(lowers), self._bucket(uppers)
+        low, high = _bucket(lowers, self.scaled), _bucket(uppers, self.scaled)
         at, column = torch.nonzero(low != high, as_tuple=True)
         if len(at):
             pairs = Pairs(
                 tile.rows[at], tile.columns[column], torch.zeros_like(at), lowers[at, column], lowers[at, column]
             )
-            high[at, column] = self._bucket(measure(self.search, pairs).uppers)
+            high[at, column] = _bucket(measure(self.search, pairs).uppers, self.radii)
         self._add(slots, high)
-
-    def _bucket(self, distances: Tensor) -> Tensor:
-        """Index of the smallest radius that is not smaller than the distance."""
-        if len(self.radii) == 1:
-            return (distances > self.radii).long()
-        return torch.searchsorted(self.radii, distances)
 
     def _add(self, slots: Tensor, buckets: Tensor) -> None:
         width = self.found.shape[1]
         place = (slots * width + buckets).flatten()
         self.found += torch.bincount(place, minlength=self.found.numel()).view_as(self.found)
+
+
+def _bucket(distances: Tensor, radii: Tensor) -> Tensor:
+    """Index of the smallest of the ascending radii that is not smaller than the distance."""
+    if len(radii) == 1:
+        return (distances > radii).long()
+    return torch.searchsorted(radii, distances)

@@ -29,7 +29,7 @@ from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
-from workers.neighbors.rescoring import rescore
+from workers.neighbors.rescoring import rescore, scaled_up
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
@@ -89,7 +89,7 @@ def exact_neighbors(
         tick: called with the share of pairs done, after each tile; an exception that it raises ends the search.
 
     Raises:
-        NonFiniteData: a row is not finite, or squared norms overflow a double.
+        NonFiniteData, InvalidInput: naming a row that no double measures, as `centre_rows` and `check_distances`.
         OutOfMemory: the device does not hold the smallest tile.
     """
     if not len(question.order) or not len(question.query_ids):
@@ -131,8 +131,7 @@ def search_tiles(search: Search, state: CandidateState, part: Part, tick: Tick) 
 def answer(task: Task, prefix_queries: Sequence[Tensor]) -> tuple[list[Neighbors], SearchWork]:
     """The neighbours of the queries of each prefix, once the state holds all tiles."""
     rescored, work = finish(task)
-    scale, k = task.search.database.rows.scale, task.search.k
-    return nearest_pairs(rescored, scale, task.query_ids, task.database_ids, prefix_queries, k), work
+    return nearest_pairs(rescored, task.query_ids, task.database_ids, prefix_queries, task.search.k), work
 
 
 def finish(task: Task) -> tuple[Pairs, SearchWork]:
@@ -170,7 +169,7 @@ def _contradicted(task: Task, rescored: Pairs) -> Tensor:
     search, best = task.search, task.state.best[:, :, -1].cpu()
     found = kth_smallest(join([task.duplicates, rescored]), len(best), search.prefixes.count, search.k)
     is_query = torch.arange(search.prefixes.count) >= search.prefixes.of_row.cpu()[:, None]
-    return ((found > best) & is_query & (best >= 0)).any(dim=1)
+    return ((scaled_up(search, found) > best) & is_query & (best >= 0)).any(dim=1)
 
 
 def _no_work() -> SearchWork:

@@ -19,7 +19,7 @@ import faiss
 import numpy as np
 import torch
 
-from workers.neighbors.stored import StoredRows, check_longest, robust_centre
+from workers.neighbors.stored import StoredRows, check_longest, robust_centre, row_norms, scale_below
 
 Array = np.ndarray
 Kind = Literal["faiss-flat", "faiss-ivf", "faiss-hnsw"]
@@ -47,16 +47,15 @@ def build_flat(rows: StoredRows) -> FlatIndex:
     """Centre the rows about the robust centre, scale the longest to (½, 1] and round to float32.
 
     Raises:
-        NonFiniteData: a row is not finite, or the squared norms overflow a double.
-        InvalidInput: the rows differ, by so little that their squared distances underflow a double.
+        NonFiniteData, InvalidInput: naming a row that no double measures, as `centre_rows`.
     """
     ids = torch.arange(len(rows))
     centre = robust_centre(rows, ids)
     blocks = [block for block in ids.split(_BLOCK_ROWS) if len(block)]
-    norms = torch.cat([(rows.take(block).double() - centre).norm(dim=1) for block in blocks]).numpy()
+    norms = torch.cat([row_norms(rows.take(block).double() - centre) for block in blocks]).numpy()
     longest = float(norms.max())
-    check_longest(longest)
-    scale = float(2.0 ** -np.ceil(np.log2(longest))) if longest > 0 else 1.0
+    check_longest(longest, [(rows, ids)], centre)
+    scale = scale_below(longest)
     centred = np.empty((len(rows), rows.d), dtype=np.float32)
     for block in blocks:
         centred[block.numpy()] = ((rows.take(block).double() - centre) * scale).numpy()

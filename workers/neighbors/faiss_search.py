@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from workers.neighbors.answers import Neighbors
+from workers.neighbors.answers import Neighbors, check_distances
 from workers.neighbors.certificate import float32_bound
 from workers.neighbors.exact import exact_for_rows
 from workers.neighbors.faiss_index import FlatIndex, Kind, make_index, search_index
@@ -84,6 +84,7 @@ def faiss_neighbors(
             unproved[p][places] = ~proved[inside]
         tick((start + m) / len(order))
     lifted = _search_exactly(question, answers, unproved)
+    check_distances(answers)
     if engine != "faiss-flat":
         answers = [replace(answer, certified=0.0) for answer in answers]
     return answers, FaissWork(rescored, lifted)

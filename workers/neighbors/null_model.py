@@ -6,6 +6,7 @@ Draws y ~ N(μ, Σ) with Σ the set's covariance. Distances do not depend on μ 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from workers.neighbors.stored import StoredRows
 Array = np.ndarray
 _TILE_ROWS = 8192
 _RANK_TOLERANCE = 1e-12
+_SMALL, _LARGE = 1e-100, 1e100
 
 
 @dataclass(frozen=True)
@@ -33,42 +35,51 @@ class GaussianNull:
     rank: int
 
 
-def covariance_spectrum(rows: StoredRows, mean: Array) -> Array:
-    """Eigenvalues of the covariance of the rows, in float64, descending; those under 1e-12 of the largest left out.
+def principal_deviations(rows: StoredRows, mean: Array) -> Array:
+    """Standard deviations √λ_i along the principal axes, in float64, descending; λ under 1e-12 of the largest left out.
 
-    With fewer rows than dimensions they come from the (n, n) Gram matrix, which has the same non-zero ones.
+    The eigenvalues λ of the covariance are those of the (d, d) matrix, or with fewer rows than dimensions of the (n, n)
+    Gram matrix, which has the same non-zero ones.
     """
     n, d = len(rows), rows.d
+    blocks = [(start, min(start + _TILE_ROWS, n)) for start in range(0, n, _TILE_ROWS)]
+    unit = _unit_of(max(float(np.abs(_block(rows, *block) - mean).max()) for block in blocks))
     if n <= d:
-        centred = _block(rows, 0, n) - mean
+        centred = (_block(rows, 0, n) - mean) / unit
         product = centred @ centred.T
     else:
         product = np.zeros((d, d))
-        for start in range(0, n, _TILE_ROWS):
-            block = _block(rows, start, min(start + _TILE_ROWS, n)) - mean
+        for part in blocks:
+            block = (_block(rows, *part) - mean) / unit
             product += block.T @ block
     eigenvalues = np.linalg.eigvalsh(product / n)[::-1]
-    return eigenvalues[eigenvalues > _RANK_TOLERANCE * max(eigenvalues[0], 0.0)]
+    return np.sqrt(eigenvalues[eigenvalues > _RANK_TOLERANCE * max(eigenvalues[0], 0.0)]) * unit
+
+
+def _unit_of(largest: float) -> float:
+    """1, or a power of two near the largest number where its square may leave the range of a double."""
+    return 1.0 if largest == 0 or _SMALL < largest < _LARGE else 2.0 ** math.frexp(largest)[1]
 
 
 def _block(rows: StoredRows, start: int, stop: int) -> Array:
     return rows.take(torch.arange(start, stop)).double().numpy()
 
 
-def gaussian_null(spectrum: Array, sizes: Sequence[int], *, queries: int, seed: int) -> GaussianNull:
-    """Nearest-neighbour distances in Gaussian data of that covariance spectrum.
+def gaussian_null(deviations: Array, sizes: Sequence[int], *, queries: int, seed: int) -> GaussianNull:
+    """Nearest-neighbour distances in Gaussian data of these standard deviations along its axes.
 
     The first min(queries, n) draws are the queries; sizes are prefixes of one stream of draws, so all of them come
     from one pass. Draws are made tile by tile: memory does not grow with n.
 
     Args:
-        spectrum: (rank,) positive eigenvalues.
+        deviations: (rank,) positive, descending.
         sizes: increasing numbers of draws; one below 2 gives an empty array.
         queries: number of draws whose nearest other draw is sought, 8,192 at most.
     """
-    if len(spectrum) == 0 or max(sizes) < 2:
-        return GaussianNull([np.empty(0) for _ in sizes], len(spectrum))
-    scale = np.sqrt(spectrum)
+    if len(deviations) == 0 or max(sizes) < 2:
+        return GaussianNull([np.empty(0) for _ in sizes], len(deviations))
+    unit = _unit_of(float(deviations[0]))
+    scale = deviations / unit
     query_rows = _draw(seed, 0, min(_TILE_ROWS, max(sizes)), scale)[:queries]
     nearest_sq = np.full(len(query_rows), np.inf)
     distances = []
@@ -81,8 +92,8 @@ def gaussian_null(spectrum: Array, sizes: Sequence[int], *, queries: int, seed: 
             nearest_sq = np.minimum(nearest_sq, _nearest_sq(query_rows, tile, done))
             done += len(tile)
         used = min(len(query_rows), size)
-        distances.append(np.sqrt(nearest_sq[:used]) if size >= 2 else np.empty(0))
-    return GaussianNull(distances, len(spectrum))
+        distances.append(np.sqrt(nearest_sq[:used]) * unit if size >= 2 else np.empty(0))
+    return GaussianNull(distances, len(deviations))
 
 
 def _draw(seed: int, tile: int, rows: int, scale: Array) -> Array:

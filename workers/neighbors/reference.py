@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from service.errors import InvalidInput
+
 Array = np.ndarray
 
 
@@ -20,12 +22,18 @@ def nearest_reference(rows: Array, k: int = 1, documents: Array | None = None) -
     Returns:
         `(distances, ids)`, (n, k) float64 and int64, nearest first, ties by the smaller id; inf and −1 where there
         are fewer than k.
+
+    Raises:
+        InvalidInput: two rows differ by more than a double holds.
     """
     rows = np.asarray(rows, dtype=np.float64)
     n = len(rows)
     distances, ids = np.full((n, k), np.inf), np.full((n, k), -1, dtype=np.int64)
     for i in range(n):
-        gaps = np.sqrt(((rows - rows[i]) ** 2).sum(axis=1))
+        with np.errstate(over="ignore"):
+            gaps = _norms(rows - rows[i])
+        if not np.isfinite(gaps).all():
+            raise InvalidInput(f"the distance of row {i} to row {np.argmin(np.isfinite(gaps))} overflows a double")
         gaps[i] = np.inf
         if documents is not None:
             gaps[documents == documents[i]] = np.inf
@@ -33,3 +41,9 @@ def nearest_reference(rows: Array, k: int = 1, documents: Array | None = None) -
         order = order[np.isfinite(gaps[order])]
         distances[i, : len(order)], ids[i, : len(order)] = gaps[order], order
     return distances, ids
+
+
+def _norms(rows: Array) -> Array:
+    """(m,) ‖x‖, each row over the power of two above its largest element: squares neither overflow nor underflow."""
+    exponents = np.frexp(np.abs(rows).max(axis=1))[1]
+    return np.ldexp(np.sqrt((np.ldexp(rows, -exponents[:, None]) ** 2).sum(axis=1)), exponents)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from service.norms import SMALLEST_NORMAL
 from workers.neighbors.filtering import Search
 from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, order_by_row
-from workers.neighbors.stored import StoredRows
+from workers.neighbors.stored import StoredRows, row_norms
 
 _BLOCK_BYTES = 2**21
-_SHORT, _STRETCH = 1e-140, 2.0**600
 
 
 def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor, database_ids: Tensor) -> Tensor:
@@ -22,17 +22,8 @@ def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor,
     for start in range(0, len(query_ids), step):
         part = slice(start, start + step)
         gap = queries.take(query_ids[part]).double().sub_(database.take(database_ids[part]))
-        distances[part] = _norms(gap)
+        distances[part] = row_norms(gap)
     return distances
-
-
-def _norms(gap: Tensor) -> Tensor:
-    """(m,) ‖x‖ of (m, d) float64 rows; where the squares might underflow, of the rows times a power of two."""
-    norms = torch.linalg.vector_norm(gap, dim=1)
-    short = norms < _SHORT
-    if bool(short.any()):
-        norms[short] = torch.linalg.vector_norm(gap[short] * _STRETCH, dim=1) / _STRETCH
-    return norms
 
 
 def rescore(search: Search, candidates: Pairs) -> Pairs:
@@ -43,11 +34,11 @@ def rescore(search: Search, candidates: Pairs) -> Pairs:
     """
     slots, prefixes = search.queries.layout.slots, search.prefixes.count
 
-    def limits(rescored: Pairs, of: Pairs) -> Tensor:
+    def kth_distances(rescored: Pairs, of: Pairs) -> Tensor:
         return kth_smallest(rescored, slots, prefixes, search.k)[of.rows, of.prefixes]
 
-    rescored = rescore_nearest_first(search, candidates, limits)
-    return rescored.take(rescored.uppers <= limits(rescored, rescored))
+    rescored = rescore_nearest_first(search, candidates, kth_distances)
+    return rescored.take(rescored.uppers <= kth_distances(rescored, rescored))
 
 
 def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[Pairs, Pairs], Tensor]) -> Pairs:
@@ -56,12 +47,12 @@ def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[P
     A pair whose lower bound is not below its limit is left out: its distance is at least the limit.
 
     Args:
-        limits: (pairs rescored so far, pairs) → (pairs,) float64 limits.
+        limits: (pairs rescored so far, pairs) → (pairs,) float64 distances.
     """
     order, rank = order_by_row(candidates, candidates.lowers)
     waiting, rescored, most = candidates.take(order), no_pairs(), search.k
     while len(waiting):
-        still_open = waiting.lowers < limits(rescored, waiting)
+        still_open = waiting.lowers < scaled_up(search, limits(rescored, waiting))
         now = still_open & (rank < most)
         rescored = join([rescored, measure(search, waiting.take(now))])
         later = still_open & ~now
@@ -71,9 +62,15 @@ def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[P
 
 
 def measure(search: Search, pairs: Pairs) -> Pairs:
-    """The pairs with their distances as `uppers`, times the scale of the bounds (a power of two, so without error)."""
+    """The pairs with their distances as `uppers`, not in the scale of the bounds, in which some might underflow."""
     queries, database = search.queries, search.database
     distances = pair_distances(
         queries.rows.stored, database.rows.stored, queries.layout.ids[pairs.rows], database.layout.ids[pairs.columns]
     )
-    return Pairs(pairs.rows, pairs.columns, pairs.prefixes, pairs.lowers, distances * database.rows.scale)
+    return Pairs(pairs.rows, pairs.columns, pairs.prefixes, pairs.lowers, distances)
+
+
+def scaled_up(search: Search, distances: Tensor) -> Tensor:
+    """Distances in the scale of the bounds, a power of two; one that underflows there becomes the smallest normal."""
+    scaled = distances * search.database.rows.scale
+    return torch.where(distances > 0, scaled.clamp(min=SMALLEST_NORMAL), scaled)

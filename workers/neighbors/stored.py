@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from service.errors import InvalidInput, NonFiniteData
+from service.norms import LONGEST_SQUARED, SHORTEST_SQUARED, scaled_norms
 
 Array = np.ndarray
 _SAMPLED_ROWS = 250
 _BLOCK_ROWS = 512  # rows that stay in the cache
-_SHORTEST, _LONGEST = 1e-150, 1e150  # their squares are still far from the ends of float64
+_SHORTEST, _LONGEST = 2.0**-1000, 2.0**1000  # a power of two scales them, and their sums do not overflow
+_SHORT_NORM, _LONG_NORM = 1e-140, 1e140  # between them no square of an element that counts is lost
 
 
 class StoredRows:
@@ -100,34 +102,72 @@ def robust_centre(rows: StoredRows, ids: Tensor) -> Tensor:
     return rows.take(ids[:: max(1, len(ids) // _SAMPLED_ROWS)]).double().median(dim=0).values
 
 
-def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]]) -> list[CentredRows]:
+def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]], *, squared: bool = False) -> list[CentredRows]:
     """Centre and scale the rows `ids` of each set by the same numbers, about the robust centre of the first.
 
+    Args:
+        sets: rows, and the ids of those that are centred; the rows of a second set are queries.
+        squared: squares of the distances are wanted too, which a double holds of fewer rows.
+
     Raises:
-        NonFiniteData: a row is not finite, or the squared norms overflow a double.
-        InvalidInput: the rows differ, by so little that their squared distances underflow a double.
+        NonFiniteData: naming a row that is not finite, or so far from the others that a double does not hold it.
+        InvalidInput: the rows differ by so little that a double does not hold it.
     """
     centre = robust_centre(*sets[0])
-    longest = max(_longest(rows, chosen, centre) for rows, chosen in sets)
-    check_longest(longest)
-    scale = 2.0 ** -math.ceil(math.log2(longest)) if longest > 0 else 1.0
-    # All sets share one centre, to the last bit. Near the ends of its range float32 would overflow in the subtraction
-    # or lose small numbers.
+    longest = float(np.max([_longest(rows, chosen, centre) for rows, chosen in sets]))
+    check_longest(longest, sets, centre, squared=squared)
+    scale = scale_below(longest)
+    # All sets share one centre, to the last bit: its numbers are elements of rows, so that float32 holds those of such
+    # rows. Near the ends of its range float32 would overflow in the subtraction or lose small numbers.
     narrow = all(rows.dtype != torch.float64 for rows, _ in sets) and 2.0**-60 < longest < 2.0**100
     return [CentredRows(rows, centre.float() if narrow else centre, scale) for rows, _ in sets]
 
 
-def check_longest(longest: float) -> None:
-    """Refuse rows whose largest norm about their centre has a square outside the range of a double.
+def scale_below(longest: float) -> float:
+    """The power of two that brings `longest` to (½, 1]; 1 for 0."""
+    return 2.0 ** -math.ceil(math.log2(longest)) if longest > 0 else 1.0
+
+
+def check_longest(
+    longest: float, sets: Sequence[tuple[StoredRows, Tensor]], centre: Tensor, *, squared: bool = False
+) -> None:
+    """Refuse rows whose largest norm about their centre, or its square where that is wanted, no double holds.
 
     Raises:
-        NonFiniteData: it overflows, or a row is not finite.
-        InvalidInput: it underflows, and the rows differ.
+        NonFiniteData, InvalidInput: as `centre_rows`.
     """
-    if not longest < _LONGEST:
-        raise NonFiniteData("a row is not finite, or the squared norms overflow a double; scale the vectors down")
-    if 0 < longest < _SHORTEST:
-        raise InvalidInput("the squared distances of the rows underflow a double; scale the vectors up")
+    low, high = (SHORTEST_SQUARED, LONGEST_SQUARED) if squared else (_SHORTEST, _LONGEST)
+    if longest == 0 or low <= longest < high:
+        return
+    far = [_farthest(rows, ids, centre) for rows, ids in sets]
+    at = int(np.argmax([distance for _, distance in far]))  # the first that is not finite
+    (row, distance), kind = far[at], ("row", "query row")[at]
+    what = "squared distances" if squared else "distances"
+    if not longest < high:
+        if math.isnan(distance):
+            raise NonFiniteData(f"{kind} {row} is not finite")
+        raise NonFiniteData(
+            f"{kind} {row} is {distance:.3g} from the centre of the rows: {what} overflow a double; scale the vectors "
+            "down"
+        )
+    raise InvalidInput(
+        f"no row is farther from the centre of the rows than {kind} {row}, which is {distance:.3g} from it: {what} "
+        "underflow a double; scale the vectors up"
+    )
+
+
+def _farthest(rows: StoredRows, ids: Tensor, centre: Tensor) -> tuple[int, float]:
+    """The id and the distance of the row farthest from the centre; nan, of the first row that is not finite."""
+    found = (-1, -1.0)
+    for block in ids.split(_BLOCK_ROWS):
+        taken = rows.take(block).double()
+        finite = torch.isfinite(taken).all(dim=1)
+        if not bool(finite.all()):
+            return int(block[int(finite.int().argmin())]), math.nan
+        distances = row_norms(taken - centre)
+        if len(block) and float(distances.max()) > found[1]:
+            found = int(block[int(distances.argmax())]), float(distances.max())
+    return found
 
 
 def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
@@ -136,6 +176,13 @@ def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
     for start in range(0, len(ids), _BLOCK_ROWS):
         block = rows.take(ids[start : start + _BLOCK_ROWS])
         low, high = torch.minimum(low, block.amin(dim=0)), torch.maximum(high, block.amax(dim=0))
-    # Rounding the centre to float32 moves a row by 2⁻²⁴ of the centre's size at most.
-    reach = torch.maximum(high - centre, centre - low) + 2.0**-23 * centre.abs()
-    return max(float(torch.linalg.vector_norm(reach)), float(reach.max()))  # the norm underflows before its parts do
+    return float(row_norms(torch.maximum(high - centre, centre - low)[None])[0])
+
+
+def row_norms(rows: Tensor) -> Tensor:
+    """(m,) ‖x‖ of (m, d) float64 rows on the CPU; those whose squares may under- or overflow are scaled first."""
+    norms = torch.linalg.vector_norm(rows, dim=1)
+    doubtful = ~((norms > _SHORT_NORM) & (norms < _LONG_NORM))
+    if bool(doubtful.any()):
+        norms[doubtful] = torch.from_numpy(scaled_norms(rows[doubtful].numpy()))
+    return norms

@@ -6,6 +6,7 @@ import numpy as np
 
 from service.contracts.activations import ActivationRow
 from service.contracts.query import NearRow, QueryAnswer, QueryRequest, QueryResult
+from service.errors import InvalidInput
 from service.settings import Settings
 from workers.energy.energies import evaluate
 from workers.energy.query_block import Energies
@@ -21,7 +22,7 @@ def answer(resident: ResidentSet, request: QueryRequest, settings: Settings) -> 
     """Distances, energies and nearest rows of every text or vector.
 
     Raises:
-        InvalidInput: a text or vector does not fit this set.
+        InvalidInput: a text or vector does not fit this set, or a double does not hold its squared distances.
     """
     lengths: list[int | None]
     if request.texts is not None:
@@ -30,7 +31,10 @@ def answer(resident: ResidentSet, request: QueryRequest, settings: Settings) -> 
     else:
         vectors = np.asarray(request.vectors, dtype=np.float64)
         lengths = [None] * len(vectors)
-    energies = evaluate(resident.patterns, StoredRows(vectors), [request.beta], k=request.k)
+    try:
+        energies = evaluate(resident.patterns, StoredRows(vectors), [request.beta], k=request.k)
+    except InvalidInput as error:
+        raise type(error)(error.detail, field="texts" if request.vectors is None else "vectors") from error
     rows = _rows(resident, energies)
     summary = resident.summary
     return QueryAnswer(
@@ -63,7 +67,8 @@ def _result(
 
 
 def _near(row: ActivationRow, distance: float) -> NearRow:
-    return NearRow(row=row.row, distance=distance, document=row.document, offset=row.offset, text=row.text)
+    known = row.model_dump(include=set(NearRow.model_fields))
+    return NearRow.model_validate(known | {"distance": distance})
 
 
 def _rows(resident: ResidentSet, energies: Energies) -> dict[int, ActivationRow]:

@@ -22,7 +22,7 @@ from service.errors import CorruptArtifact, NotFound
 from service.settings import Settings
 from workers.activations.index_cache import cached_flat
 from workers.energy.patterns import Patterns, prepare_patterns
-from workers.neighbors.stored import CentredRows, StoredRows, robust_centre
+from workers.neighbors.stored import CentredRows, StoredRows, check_longest, robust_centre
 
 logger = logging.getLogger("radius.query")
 Array = np.ndarray
@@ -79,7 +79,12 @@ class ResidentSets:
         return sum(found.held_bytes for found in self._sets.values())
 
     def get(self, set_id: str) -> ResidentSet:
-        """The set, loaded if it is not there; raises `NotFound` or `CorruptArtifact`."""
+        """The set, loaded if it is not there.
+
+        Raises:
+            NotFound, CorruptArtifact: it was deleted, or is damaged.
+            InvalidInput: a double does not hold its squared distances.
+        """
         with self._catalog.read() as connection:
             summary, _ = activations.get(connection, set_id)
         found = self._sets.get(set_id)
@@ -95,11 +100,13 @@ class ResidentSets:
     def _load(self, summary: ActivationSummary) -> ResidentSet:
         folder = ActivationSet(self._settings.artifacts_root / summary.id, summary.sha256, self._digests)
         rows, device = StoredRows(folder.mapped_vectors()), torch.device("cpu")
+        ids = torch.arange(len(rows))
         if 4 * summary.n * summary.d_model > self._settings.query_memory_bytes:
             patterns = prepare_patterns(rows, device=device)
         else:
-            index = cached_flat(self._settings.index_cache, summary.sha256, rows)
-            centred = CentredRows(rows, robust_centre(rows, torch.arange(len(rows))), index.scale)
+            index, centre = cached_flat(self._settings.index_cache, summary.sha256, rows), robust_centre(rows, ids)
+            check_longest(float(index.norms.max()) / index.scale, [(rows, ids)], centre, squared=True)
+            centred = CentredRows(rows, centre, index.scale)
             patterns = Patterns(centred, torch.float32, device, resident=torch.from_numpy(index.rows))
         patterns.compute_norms()
         return ResidentSet(summary, folder, patterns)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from service.contracts.energy import EnergySpec
-from service.contracts.energy_report import DescentReport
+from service.contracts.energy_report import BlockReport, DescentReport
 from service.settings import Settings
 from workers.devices.device import choose_device
 from workers.energy.descent import measure_block, shuffled_layers
@@ -23,6 +23,18 @@ _NOTE = (
     "Eq. (6): patterns are activations after the block, of one half of the documents; points come from the other half. "
     "A block that searches decreases g at more points than both nulls, along a positive cosine."
 )
+
+
+def verdict(blocks: list[BlockReport]) -> str:
+    """Which blocks search, by the measure of `_NOTE`."""
+    found = [block.layer for block in blocks if _searches(block)]
+    named = ", ".join(str(layer) for layer in found)
+    return f"By this {len(found)} of {len(blocks)} blocks search" + (f": {named}." if found else ".")
+
+
+def _searches(block: BlockReport) -> bool:
+    nulls = [null.decrease_share for null in (block.shuffled, block.random) if null is not None]
+    return (block.block.cosine or 0.0) > 0 and block.block.decrease_share > max(nulls)
 
 
 def measure_descent(spec: EnergySpec, layers: list[Layer], settings: Settings, tick: Tick) -> DescentReport | None:
@@ -51,4 +63,4 @@ def measure_descent(spec: EnergySpec, layers: list[Layer], settings: Settings, t
         found = measure_block(before, after, patterns_of(block + 1), shuffled, seed=spec.seed, tick=block_tick)
         reports.append(block_report(block + 1, layers[block + 1].summary.site, found))
         before = after
-    return DescentReport(patterns=len(stored), points=len(queries), blocks=reports, notes=[_NOTE])
+    return DescentReport(patterns=len(stored), points=len(queries), blocks=reports, notes=[_NOTE, verdict(reports)])

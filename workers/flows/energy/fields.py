@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 import numpy as np
@@ -22,7 +23,7 @@ from service.contracts.energy_report import (
     Storage,
 )
 from service.contracts.radius import QUANTILES, Distribution, Histogram
-from service.errors import RadiusError
+from service.errors import InvalidInput, RadiusError
 from service.theory.ball_bounds import printed_log_ball_integrals
 from service.theory.energy_bounds import bounds_theory, energy_bounds
 from service.theory.energy_global import (
@@ -40,6 +41,7 @@ from service.theory.storage import certified_radii
 from workers.energy.descent import BlockDescent, Move
 from workers.energy.query_block import Energies
 from workers.energy.retrieval import Basins
+from workers.energy.weights import Curvatures
 from workers.neighbors.statistics import summarise
 
 Array = np.ndarray
@@ -86,11 +88,17 @@ def bounds_report(found: Energies) -> EnergyBounds:
     return EnergyBounds.model_validate(bounds_theory(held))
 
 
-def curvature_report(kind: str, beta: float, where: str, values: Array) -> Curvature:
-    """Summary of the (m,) smallest Hessian eigenvalues at some points."""
+def curvature_report(kind: str, beta: float, where: str, found: Curvatures) -> Curvature:
+    """Summary of the smallest Hessian eigenvalues at some points."""
+    values, least = found.values, int(found.values.argmin())
     about = {"kind": kind, "beta": beta, "where": where, "points": len(values)}
-    found = {"min": float(values.min()), "median": float(np.median(values))}
-    return Curvature.model_validate(about | found | {"negative_share": float((values < 0).mean())})
+    numbers = {
+        "min": float(values[least]),
+        "median": float(np.median(values)),
+        "rounding": float(found.rounding[least]),
+    }
+    negative = float((values + found.rounding < 0).mean())
+    return Curvature.model_validate(about | numbers | {"negative_share": negative})
 
 
 def storage_report(nn_distances: Array) -> Storage:
@@ -125,9 +133,7 @@ def global_report(nearest_sq: Sequence[Array], radii: Sequence[Array], dimension
         log_layers=held["log_layers"],
         paper_literal=_printed_global(stacked, [_printed_log_partition(dimension, part) for part in radii]),
         corrected=GlobalCorrected(
-            log_partitions=[
-                partition_of_radii(dimension, part).log_partition if part.any() else None for part in radii
-            ],
+            log_partitions=[_log_partition(dimension, part) for part in radii],
             energy_global=spread(found.energy),
             gap_min=held["gap_min"],
             gap_max=held["gap_max"],
@@ -138,8 +144,18 @@ def global_report(nearest_sq: Sequence[Array], radii: Sequence[Array], dimension
     )
 
 
+def _log_partition(dimension: int, radii: Array) -> float | None:
+    """log Z_t; None where all radii are 0, or one is too small or too large for (12)."""
+    with suppress(InvalidInput):
+        return partition_of_radii(dimension, radii).log_partition
+    return None
+
+
 def _printed_log_partition(dimension: int, radii: Array) -> float | None:
-    return np.asarray(logsumexp(printed_log_ball_integrals(dimension, radii))).item() if radii.any() else None
+    """The same by the printed (12)."""
+    with suppress(InvalidInput):
+        return np.asarray(logsumexp(printed_log_ball_integrals(dimension, radii))).item() if radii.any() else None
+    return None
 
 
 def _printed_global(nearest_sq: Array, log_partitions: list[float | None]) -> GlobalLiteral:

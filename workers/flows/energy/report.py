@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from workers.flows.energy.layers import MeasuredLayer, measure_layer
 from workers.flows.energy.sets import Layer, draw_points, read_layers
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
+from workers.flows.precision import precision_notices
 from workers.flows.publishing import Change, Draft, publish
 from workers.neighbors.ticking import Tick, part_of
 
@@ -102,7 +104,7 @@ def _write_report(
         layers=[part.report for part in measured],
         energy_global=over_layers,
         descent=descent,
-        warnings=_warnings(measured),
+        warnings=_warnings(measured, layers),
         notes=[ORIGIN_NOTE],
         timing={
             "energy_s": evaluated - began,
@@ -120,9 +122,10 @@ def _name(layers: list[Layer]) -> str:
     return first.name if len(layers) == 1 else f"{first.name} to {last.site or last.name}"
 
 
-def _warnings(measured: list[MeasuredLayer]) -> list[Notice]:
+def _warnings(measured: list[MeasuredLayer], layers: list[Layer]) -> list[Notice]:
     found = []
-    for part in measured:
+    for part, layer in zip(measured, layers, strict=True):
+        found += precision_notices([layer.folder.manifest], math.sqrt(part.report.g.distribution.median))
         failed = part.report.bounds.paper_literal.proposition_3.failed_share
         if failed:
             message = f"the printed Prop. 3 fails at {failed:.0%} of the points among {part.report.name}"

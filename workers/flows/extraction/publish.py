@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from service.catalog.engine import Connection
 from service.contracts.extraction import NOT_IN_VECTORS, ExtractionSpec
 from service.ids import derived_id
 from service.provenance import provenance
-from workers.activations.parity import relative_deviation
+from workers.activations.parity import deviations, plain_deviations
 from workers.devices.device import describe_device
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
@@ -144,7 +145,10 @@ def _describe(
 def _parity(
     spec: ExtractionSpec, staging: Path, positions: list[int], owner: SegmentOwner
 ) -> dict[int, dict[str, Any]]:
-    """Deviation of the first stored rows of each site from a float32 forward of one chunk at a time."""
+    """Deviation of the first stored rows of each site from a float32 forward of one chunk at a time.
+
+    That of our own code, and under `huggingface` that of Hugging Face's, where it has one.
+    """
     loaded = open_model(spec, owner.runtime, "float32")
     sites = check_against(spec, loaded.model.sizes)
     chunks = list(load_tensors(staging / rows_name(0))["tokens"][:_PARITY_CHUNKS])
@@ -152,5 +156,11 @@ def _parity(
     stored = {
         sites[site]: load_tensors(site_folder(staging, site) / shard_name(0))["vectors"][:rows] for site in positions
     }
-    deviations = relative_deviation(loaded.model, chunks, spec.position, stored)
-    return {site: {"chunks": len(chunks), "max_relative_deviation": deviations[sites[site]]} for site in positions}
+    ours = deviations(loaded.model, chunks, spec.position, stored)
+    theirs = plain_deviations(loaded.model, chunks, spec.position, stored)
+    return {
+        site: {"chunks": len(chunks)}
+        | asdict(ours[sites[site]])
+        | {"huggingface": None if theirs is None else asdict(theirs[sites[site]])}
+        for site in positions
+    }

@@ -30,7 +30,7 @@ from workers.neighbors.statistics import nearest_statistics
 
 Array = np.ndarray
 _BINS = 60
-_MASSIVE_SHARE = 0.5
+_MASSIVE_SHARE, _FEW_DIMENSIONS = 0.5, 8  # five of so few dimensions always hold most of the norm
 _FEW_ROWS = 100
 
 
@@ -116,16 +116,18 @@ def report_warnings(
     fractions: list[FractionReport],
     no_documents: bool,
     query_rows: int | None,
+    d_model: int,
 ) -> list[Notice]:
     """Warnings about the numbers; `query_rows` is the number of queries where they were searched in another set."""
     found = []
     whole = fractions[-1]
-    if statistics.top5_share > _MASSIVE_SHARE:
+    if statistics.top5_share > _MASSIVE_SHARE and d_model > _FEW_DIMENSIONS:
         found.append(
             Notice(
                 code="massive_dimensions",
-                message=f"five of the dimensions hold {statistics.top5_share:.0%} of the squared norm "
-                f"and {statistics.top5_variance_share:.0%} of the variance; L2 distances speak mostly of the latter",
+                message=f"five of the {d_model:,} dimensions hold {statistics.top5_share:.0%} of the squared norm; the "
+                f"five that vary most hold {statistics.top5_variance_share:.0%} of the variance, on which L2 distances "
+                "depend",
             )
         )
     if whole.duplicates:

@@ -27,7 +27,7 @@ from workers.flows.radius.search import SetSearch, open_search
 from workers.flows.radius.staged import Arrays, Facts, part_name, part_store
 from workers.neighbors.counting import count_within
 from workers.neighbors.filtering import Search
-from workers.neighbors.null_model import covariance_spectrum, gaussian_null
+from workers.neighbors.null_model import gaussian_null, principal_deviations
 from workers.neighbors.splitting import (
     SearchPlan,
     plan_search,
@@ -123,9 +123,9 @@ def draw_null(arguments: SearchArguments, owner: SegmentOwner) -> Staged:
 
     def make() -> tuple[Arrays, Facts]:
         owner.progress(0)
-        spectrum = covariance_spectrum(sets.question.database, sets.database.mean())
+        deviations = principal_deviations(sets.question.database, sets.database.mean())
         queries = owner.runtime.settings.null_queries
-        null = gaussian_null(spectrum, sets.question.sizes, queries=queries, seed=arguments.spec.seed)
+        null = gaussian_null(deviations, sets.question.sizes, queries=queries, seed=arguments.spec.seed)
         return {f"distances_{at}": part for at, part in enumerate(null.distances)}, {"rank": null.rank}
 
     with _retained.paused():  # the parts, which come next, need the prepared search

@@ -13,13 +13,14 @@ from service.catalog import activations, jobs
 from service.catalog import radius as radius_catalog
 from service.catalog.engine import Connection
 from service.contracts.activations import ActivationStatistics, ActivationSummary
-from service.contracts.base import now
-from service.contracts.radius import RadiusReport
+from service.contracts.base import Notice, now
+from service.contracts.radius import FractionReport, RadiusReport
 from service.provenance import provenance
 from service.theory.radius import report_theory
 from workers.figures.radius import draw_radius_figure
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
+from workers.flows.precision import precision_notices
 from workers.flows.publishing import Change, Draft, publish
 from workers.flows.radius.arguments import RADIUS, RadiusReported, ReportArguments
 from workers.flows.radius.fields import counts_report, fraction_reports, null_report, report_warnings
@@ -27,7 +28,7 @@ from workers.flows.radius.merge import merge_parts, read_null
 from workers.flows.radius.partition import partition_report
 from workers.flows.radius.search import Found, SetSearch, open_search, search
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.null_model import GaussianNull, covariance_spectrum, gaussian_null
+from workers.neighbors.null_model import GaussianNull, gaussian_null, principal_deviations
 
 NEIGHBORS = "neighbors.safetensors"
 _PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
@@ -102,14 +103,24 @@ def _write_report(
         counts=counts,
         partition=partition,
         partition_reason=no_partition,
-        warnings=report_warnings(
-            spec, statistics, fractions, question.codes is None, None if sets.within else summary.n
-        ),
+        warnings=_warnings(sets, summary, statistics, fractions),
         timing=_timing(found, began, searched, drawn, partition_s, loaded - began),
         provenance=_provenance(sets, summary, found),
         created_at=now(),
     )
     _write_files(folder, report, found.parts)
+
+
+def _warnings(
+    sets: SetSearch, summary: ActivationSummary, statistics: ActivationStatistics, fractions: list[FractionReport]
+) -> list[Notice]:
+    no_documents, queries = sets.question.codes is None, None if sets.within else summary.n
+    found = report_warnings(sets.spec, statistics, fractions, no_documents, queries, summary.d_model)
+    distinct, searched = (
+        fractions[-1].nn_distance_distinct,
+        [sets.queries] if sets.within else [sets.queries, sets.database],
+    )
+    return found + precision_notices([part.manifest for part in searched], 0.0 if distinct is None else distinct.median)
 
 
 def _find(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner) -> Found:
@@ -127,8 +138,8 @@ def _null_model(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner
     sizes = list(sets.question.sizes)
     if arguments.null is not None:
         return read_null(arguments, len(sizes), owner.runtime)
-    spectrum = covariance_spectrum(sets.question.database, sets.database.mean())
-    return gaussian_null(spectrum, sizes, queries=owner.runtime.settings.null_queries, seed=arguments.spec.seed)
+    deviations = principal_deviations(sets.question.database, sets.database.mean())
+    return gaussian_null(deviations, sizes, queries=owner.runtime.settings.null_queries, seed=arguments.spec.seed)
 
 
 def _timing(

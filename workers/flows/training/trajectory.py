@@ -16,7 +16,7 @@ from workers.flows.training.arguments import TRAJECTORY, TrajectoryArguments
 from workers.flows.training.data import make_task
 from workers.flows.training.log import draw_view
 from workers.neighbors.exact import exact_neighbors
-from workers.neighbors.null_model import covariance_spectrum, gaussian_null
+from workers.neighbors.null_model import gaussian_null, principal_deviations
 from workers.neighbors.question import Question
 from workers.neighbors.statistics import nearest_statistics
 from workers.neighbors.stored import StoredRows
@@ -54,7 +54,7 @@ def _point(step: int, site: Site, vectors: Array, seed: int, null_queries: int) 
     statistics = nearest_statistics(nearest.distances[:, 0], [0.5])
     assert statistics.all is not None
     mean = vectors.mean(axis=0, dtype=np.float64)
-    null = gaussian_null(covariance_spectrum(rows, mean), [n], queries=null_queries, seed=seed)
+    null = gaussian_null(principal_deviations(rows, mean), [n], queries=null_queries, seed=seed)
     drawn = null.distances[0]
     return TrajectoryPoint(
         step=step,
