@@ -214,7 +214,7 @@ def test_the_estimate_says_what_limits_the_chunks(api: TestClient, counted: Cata
 def test_chunks_beyond_the_models_context_are_refused_at_once(api: TestClient, settings: Settings, path: str):
     folder = settings.models_root / "tiny"
     folder.mkdir()
-    config = {"model_type": "gpt2", "n_layer": 2, "n_embd": 32, "n_positions": 64, "vocab_size": 512}
+    config = {"model_type": "gpt2", "n_layer": 2, "n_embd": 32, "n_head": 4, "n_positions": 64, "vocab_size": 512}
     (folder / "config.json").write_text(json.dumps(config))
     for model, longest in (("tiny", 64), ("openai-community/gpt2", 1024)):
         for tokens, status in ((longest, {200, 202}), (longest + 1, {422})):

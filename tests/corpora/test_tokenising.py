@@ -229,8 +229,8 @@ def test_a_text_in_pieces_takes_little_memory_and_what_is_freed_is_returned(tmp_
     found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     in_pieces, at_once, held = map(float, found.stdout.split())
     assert at_once > 140
-    assert in_pieces < 60
-    assert held < 60
+    assert in_pieces < 100
+    assert held < 100
 
 
 def test_a_query_text_that_is_too_long_is_tokenised_only_as_far_as_that_is_known(monkeypatch: pytest.MonkeyPatch):

@@ -108,7 +108,7 @@ def test_a_row_that_is_not_finite_is_refused(bad: float):
 
 def test_norms_beyond_a_double_are_refused():
     with pytest.raises(NonFiniteData):
-        search(np.full((3, 2), 1e200) * [[1], [-1], [1]])
+        search(np.full((3, 2), 1e308) * [[1], [-1], [1]])
 
 
 def test_sizes_that_decrease_are_refused():

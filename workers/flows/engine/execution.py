@@ -10,7 +10,7 @@ from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
 
 from service.catalog import background_tasks, segments
 from service.catalog.engine import Connection
-from service.errors import RadiusError, Superseded
+from service.errors import InvalidInput, RadiusError, Superseded
 from service.jobs.engine import SEGMENT_WORKFLOW
 from workers.devices.memory import free_memory
 from workers.flows.engine.ownership import SegmentOwner
@@ -50,8 +50,16 @@ def _outcome(job_id: str, name: str, kind: str, arguments: Body) -> Body | Porta
             return _run_background_task(runtime(), job_id, kind, arguments)
         return _run_owned(runtime(), job_id, name, kind, arguments)
     except RadiusError as error:
-        level = logging.WARNING if is_unowned(kind) else logging.DEBUG  # the end of a job is logged
-        logger.log(level, "segment %s of %s failed: %s: %s", name, job_id, error.code, error.detail)
+        # What is wrong with the input fails the job, whose end is logged.
+        known = isinstance(error, InvalidInput) and not is_unowned(kind)
+        logger.log(
+            logging.DEBUG if known else logging.WARNING,
+            "segment %s of %s failed: %s: %s",
+            name,
+            job_id,
+            error.code,
+            error.detail,
+        )
         return PortableWorkflowError(error.detail, error.code, data={**error.as_dict()})
     except Exception as error:
         logger.exception("segment %s of %s failed unexpectedly", name, job_id)
