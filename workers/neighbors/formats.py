@@ -21,7 +21,7 @@ from workers.neighbors.side import encode_side
 from workers.neighbors.stored import CentredRows
 
 _ROWS_FOR_MEASURING = 4096  # with fewer the measurement would cost more than it saves
-_MEASURED_QUERIES, _MEASURED_ROWS, _TIMED_ROWS = 128, 2048, 256
+_MEASURED_QUERIES, _MEASURED_ROWS, _TIMED_ROWS = 128, 2048, 512
 _SECONDS_PER_RESCORED_NUMBER = 1e-9  # two reads and a float64 subtraction; only its order of magnitude matters
 _FLOAT64_SLOWDOWN = 16.0  # time of a pair in the float64 level over that in the filter
 
@@ -62,7 +62,7 @@ def choose_format(
     if len(ids) < _ROWS_FOR_MEASURING:
         return choose_encoding(taken, torch.float32, device), []
     encodings = [choose_encoding(taken, dtype, device) for dtype in formats_of(device)]
-    speeds = [_seconds_per_pair(encoding, taken[:_TIMED_ROWS]) for encoding in encodings]
+    speeds = _seconds_per_pair(encodings, taken[:_TIMED_ROWS])
     trials: list[tuple[FormatTrial, Encoding]] = []
     for per_pair, at in sorted((speed, at) for at, speed in enumerate(speeds)):
         filtering = queries * len(ids) / 2 * per_pair
@@ -93,15 +93,19 @@ def _try(
     return FormatTrial(encoding.name, per_pair * 1e9, candidates, pairs * per_pair / 2 + rescoring + lifting)
 
 
-def _seconds_per_pair(encoding: Encoding, rows: Tensor) -> float:
-    """Time of a product per pair, the shortest of three."""
-    right = encoding.encode(rows).matrix
-    left = encoding.left(right)
-    best = math.inf
+def _seconds_per_pair(encodings: list[Encoding], rows: Tensor) -> list[float]:
+    """Time of a product per pair in each format, the shortest of three.
+
+    The formats take turns, so that another process that takes the cores for a moment does not slow one of them alone.
+    """
+    rights = [encoding.encode(rows).matrix for encoding in encodings]
+    lefts = [encoding.left(right) for encoding, right in zip(encodings, rights, strict=True)]
+    best = [math.inf] * len(encodings)
     for _ in range(3):
-        began = time.perf_counter()
-        encoding.product(left, right)
-        if encoding.device.type == "cuda":
-            torch.cuda.synchronize(encoding.device)
-        best = min(best, time.perf_counter() - began)
-    return best / len(rows) ** 2
+        for at, encoding in enumerate(encodings):
+            began = time.perf_counter()
+            encoding.product(lefts[at], rights[at])
+            if encoding.device.type == "cuda":
+                torch.cuda.synchronize(encoding.device)
+            best[at] = min(best[at], time.perf_counter() - began)
+    return [seconds / len(rows) ** 2 for seconds in best]
