@@ -41,7 +41,8 @@ def test_stripped_prefixes_are_a_warning_and_the_vectors_the_same(service: Runni
     plain, found = (service.run("extraction", SPEC | {"model": name}) for name in ("tiny", "prefixed"))
     (notice,) = [one for one in found.job.warnings if one.code == "tensor_names"]
     assert "'module.'" in notice.message
-    assert np.array_equal(*(service.client.vectors(done.activations[0]) for done in (plain, found)))
+    of_plain, of_found = (service.client.vectors(done.activations[0]) for done in (plain, found))
+    assert np.array_equal(of_plain, of_found)
 
 
 def test_another_tokenizer_is_another_model(service: Running):

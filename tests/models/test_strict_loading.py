@@ -51,7 +51,7 @@ def name_twice(folder: Path) -> None:
     change_weights(folder, lambda found: found | {"module.wpe.weight": torch.zeros(64, 32)})
 
 
-BROKEN: list[tuple[Callable[[Path], None], str]] = [
+BROKEN: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: drop(folder, "wpe"), "lack 'wpe.weight'"),
     (lambda folder: drop(folder, "h.2."), "n_layer is 3; the weights have 2 blocks"),
     (lambda folder: drop(folder, "ln_f"), "lack 'ln_f.weight', 'ln_f.bias'"),
