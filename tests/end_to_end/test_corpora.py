@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from service.client import Finished
 from tests.end_to_end.conftest import ANALYSIS, Running
 from tests.tiny import english
@@ -14,6 +16,7 @@ def warnings(done: Finished) -> dict[str, str]:
     return {notice.code: notice.message for notice in done.job.warnings}
 
 
+@pytest.mark.long
 def test_two_books_give_two_rows_and_the_warning_names_the_option_and_the_special_tokens(service: Running):
     folder = service.settings.corpora_root / "two-books"
     folder.mkdir()
@@ -35,6 +38,7 @@ def test_two_books_give_two_rows_and_the_warning_names_the_option_and_the_specia
     assert warnings(every)["special_tokens"].startswith("2 tokens of the chunks are special tokens")
 
 
+@pytest.mark.long
 def test_two_names_of_one_site_give_one_set_of_it(service: Running):
     done = service.run("analysis", ANALYSIS | {"sites": SITES, "chunks": 50, "radius": {"fractions": [1.0]}})
     assert [result.site for result in done.job.results if result.type == "activations"] == [

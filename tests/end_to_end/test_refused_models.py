@@ -45,6 +45,7 @@ def test_stripped_prefixes_are_a_warning_and_the_vectors_the_same(service: Runni
     assert np.array_equal(of_plain, of_found)
 
 
+@pytest.mark.long
 def test_another_tokenizer_is_another_model(service: Running):
     folder = copied(service, "retokenised")
     before = service.run("extraction", SPEC | {"model": "retokenised"})
