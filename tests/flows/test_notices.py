@@ -17,8 +17,8 @@ def told(sample: Sampled) -> dict[str, str]:
 def test_two_novels_give_two_chunks_and_the_option_that_gives_more_is_named():
     sample = Sampled(chunks=2, rows=2, shards=1, reused=None, documents=2, chunks_there=512)
     assert told(sample) == {
-        "fewer_chunks": "80000 chunks were asked for; the corpus gives 2, as chunks_per_document is 1 and 2 documents are "
-        'long enough; chunks_per_document: "all" gives 512'
+        "fewer_chunks": "80000 chunks were asked for; the corpus gives 2, as chunks_per_document is 1 and 2 documents "
+        'are long enough; chunks_per_document: "all" gives 512'
     }
 
 
