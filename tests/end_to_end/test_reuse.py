@@ -79,8 +79,11 @@ def test_an_extraction_of_fewer_sites_uses_them_too(service: Running, catalog: C
 
 @pytest.mark.parametrize(
     "change",
-    [{"reuse": False}, {"sites": ["final_norm_out", "blocks.0.hook_mlp_out"]}, {"position": 3}],
-    ids=lambda change: next(iter(change)),
+    [
+        pytest.param({"reuse": False}, id="reuse"),
+        pytest.param({"sites": ["final_norm_out", "blocks.0.hook_mlp_out"]}, id="sites", marks=pytest.mark.long),
+        pytest.param({"position": 3}, id="position", marks=pytest.mark.long),
+    ],
 )
 def test_what_is_asked_otherwise_is_computed(service: Running, catalog: Catalog, first: Finished, change: dict):
     done = extract(service, **change)
