@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,13 @@ import psycopg
 @pytest.mark.long
 def test_what_the_metadata_names_is_enough(tmp_path: Path):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    source = tmp_path / "source"  # a build leaves files beside what it builds
+    source.mkdir()
+    for name in ("service", "workers"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     python = tmp_path / "venv" / "bin" / "python"
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "--constraint", ROOT / "constraints.txt", f"{ROOT}[cpu]"], check=True)
+    subprocess.run([*install, "--constraint", ROOT / "constraints.txt", f"{source}[cpu]"], check=True)
     subprocess.run([python, "-P", "-c", IMPORT_ALL], check=True, cwd=tmp_path)
