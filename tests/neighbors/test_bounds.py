@@ -46,7 +46,7 @@ def all_bounds(search: Search, n: int) -> tuple[Array, Array]:
     whole = slice(0, slots)
     left = search.database.encoding.left(search.queries.right(whole))
     tile = make_tile(search, left, whole, whole)
-    bounds = TileBounds(search, whole, whole)
+    bounds = TileBounds(search, torch.arange(whole.stop), whole)
     minima = tile.along_rows()
     blocks = torch.arange(minima.shape[1]).expand_as(minima)
     rows, block = (
@@ -89,7 +89,7 @@ def test_no_pair_within_the_limit_is_passed_over(make: Callable[[], Array], dtyp
     slots = search.database.layout.slots
     whole = slice(0, slots)
     tile = make_tile(search, search.database.encoding.left(search.queries.right(whole)), whole, whole)
-    bounds, minima = TileBounds(search, whole, whole), tile.along_rows()
+    bounds, minima = TileBounds(search, torch.arange(whole.stop), whole), tile.along_rows()
     found = pairs_below(bounds, minima, tile.cells_of_rows, torch.full((slots,), limit), slice(0, len(minima[0])))
     named = {pair for rows_, columns, _ in found for pair in zip(rows_.tolist(), columns.tolist(), strict=True)}
     wanted = set(zip(*(axis.tolist() for axis in np.nonzero(true <= limit)), strict=True))

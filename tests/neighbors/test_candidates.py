@@ -39,7 +39,7 @@ def random_state(seed: int, part: int, k: int) -> CandidateState:
     for column in range(part, COLUMNS, 3):
         lowers = torch.from_numpy(rng.integers(0, 6, ROWS).astype(np.float32))
         uppers = lowers + torch.from_numpy(rng.integers(0, 3, ROWS).astype(np.float32))
-        state.offer(int(PREFIXES.of_column[column]), slice(0, ROWS), uppers[:, None])
+        state.offer(int(PREFIXES.of_column[column]), torch.arange(ROWS), uppers[:, None])
         state.add(torch.arange(ROWS), torch.full((ROWS,), column), lowers)
     state.prune(PREFIXES)
     return state
@@ -85,7 +85,9 @@ def test_pruning_keeps_what_can_be_among_the_k_nearest_of_some_prefix(seed: int,
     state, lowers = no_candidates(PREFIXES, k), rng.integers(0, 16, (ROWS, COLUMNS)).astype(np.float32)
     uppers = lowers + rng.integers(0, 4, lowers.shape).astype(np.float32)  # whole numbers: many lie on the limit
     for column in range(COLUMNS):
-        state.offer(int(PREFIXES.of_column[column]), slice(0, ROWS), torch.from_numpy(uppers[:, column : column + 1]))
+        state.offer(
+            int(PREFIXES.of_column[column]), torch.arange(ROWS), torch.from_numpy(uppers[:, column : column + 1])
+        )
         state.add(torch.arange(ROWS), torch.full((ROWS,), column), torch.from_numpy(lowers[:, column].copy()))
     state.prune(PREFIXES)
     kept = set(zip(state.rows.tolist(), state.columns.tolist(), strict=True))
@@ -141,7 +143,7 @@ def test_restore_undoes_changes_since_save():
     state = random_state(0, 0, 2)
     before = as_sets(state)
     saved = state.save(slice(0, 2), slice(2, 4))
-    state.offer(0, slice(0, 4), torch.zeros(4, 1))
+    state.offer(0, torch.arange(4), torch.zeros(4, 1))
     state.add(torch.tensor([0]), torch.tensor([1]), torch.tensor([0.0]))
     state.restore(saved)
     state.prune(PREFIXES)

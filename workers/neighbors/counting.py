@@ -79,6 +79,7 @@ class _Counter:
         radii: (radii,) float64 ascending.
         scaled: the same in the scale of the bounds. One that underflows there is below every upper bound, which has a
             slack, and not above a lower bound that it is not above without rounding.
+        below: (radii + 1,) −1 and then `scaled`: what a distance in each bucket exceeds.
         found: (slots, radii + 1) int64: pairs of each slot by the smallest radius that holds them; the last column
             counts the pairs that none holds.
     """
@@ -87,6 +88,7 @@ class _Counter:
         self.search, self.radii = search, radii
         scale = search.database.rows.scale
         self.scaled = radii.clamp(max=_LARGEST / scale) * scale
+        self.below = torch.cat([torch.tensor([-1.0], dtype=torch.float64), self.scaled])
         self.found = torch.zeros(search.database.layout.slots, len(radii) + 1, dtype=torch.int64)
 
     def count_tile(self, panel: slice, columns: slice) -> None:
@@ -96,7 +98,7 @@ class _Counter:
         if pairs is None:
             self._count_dense(panel, columns, both)
         else:
-            self._count_pairs(pairs, both)
+            self._count_pairs(pairs, panel, columns, both)
 
     def _few_pairs(self, panel: slice, columns: slice) -> Pairs | None:
         """The pairs of a tile that may lie within the largest radius; None where there are many."""
@@ -105,7 +107,7 @@ class _Counter:
         tile = make_tile(search, left, panel, columns)
         values = tile.along_rows()
         pairs = len(left) * (columns.stop - columns.start)
-        bounds = TileBounds(search, panel, columns)
+        bounds = TileBounds(search, torch.arange(panel.start, panel.stop, device=values.device), columns)
         # Rounded up to float32: no smaller than any radius.
         largest = torch.nextafter(self.scaled[-1].float(), torch.tensor(torch.inf))
         limits = largest.expand(len(left)).to(values.device)
@@ -120,11 +122,11 @@ class _Counter:
         rows, found = rows.cpu() + panel.start, found.cpu() + columns.start
         return Pairs(rows, found, torch.zeros_like(rows), none, none)
 
-    def _count_pairs(self, pairs: Pairs, both: bool) -> None:
+    def _count_pairs(self, pairs: Pairs, panel: slice, columns: slice, both: bool) -> None:
         buckets = _bucket(measure(self.search, pairs).uppers, self.radii)
-        self._add(pairs.rows, buckets)
+        self._add(panel, pairs.rows, buckets)
         if both:
-            self._add(pairs.columns, buckets)
+            self._add(columns, pairs.columns, buckets)
 
     def _count_dense(self, panel: slice, columns: slice, both: bool) -> None:
         side = self.search.database
@@ -133,27 +135,27 @@ class _Counter:
         centre = side.rows.centre.double()
         own = side.rows.take_float64(side.layout.ids[rows], centre)
         tile = Float64Tile(self.search, rows, own, centre, torch.arange(columns.start, columns.stop))
-        lowers, uppers = tile.bounds()
-        self._count_sides(tile, lowers, uppers, 0)
+        buckets = self._buckets(tile)
+        self._add(panel, tile.rows[:, None].expand_as(buckets), buckets)
         if both:
-            self._count_sides(tile, lowers, uppers, 1)
+            self._add(columns, tile.columns.expand_as(buckets), buckets)
 
-    def _count_sides(self, tile: Float64Tile, lowers: Tensor, uppers: Tensor, side: int) -> None:
-        """Add the pairs of a tile to its rows (side 0) or to its columns (side 1)."""
-        slots = (tile.rows[:, None], tile.columns)[side].expand_as(lowers)
-        low, high = _bucket(lowers, self.scaled), _bucket(uppers, self.scaled)
-        at, column = torch.nonzero(low != high, as_tuple=True)
+    def _buckets(self, tile: Float64Tile) -> Tensor:
+        """(m, n) the bucket of each pair of a tile; pairs whose bounds lie on both sides of a radius are rescored."""
+        lowers, uppers = tile.bounds()
+        buckets = _bucket(uppers, self.scaled)
+        at, column = torch.nonzero(lowers <= self.below[buckets], as_tuple=True)
         if len(at):
-            pairs = Pairs(
-                tile.rows[at], tile.columns[column], torch.zeros_like(at), lowers[at, column], lowers[at, column]
-            )
-            high[at, column] = _bucket(measure(self.search, pairs).uppers, self.radii)
-        self._add(slots, high)
+            lower = lowers[at, column]
+            pairs = Pairs(tile.rows[at], tile.columns[column], torch.zeros_like(at), lower, lower)
+            buckets[at, column] = _bucket(measure(self.search, pairs).uppers, self.radii)
+        return buckets
 
-    def _add(self, slots: Tensor, buckets: Tensor) -> None:
-        width = self.found.shape[1]
-        place = (slots * width + buckets).flatten()
-        self.found += torch.bincount(place, minlength=self.found.numel()).view_as(self.found)
+    def _add(self, of_tile: slice, slots: Tensor, buckets: Tensor) -> None:
+        """Count pairs by their bucket; their `slots` are all in `of_tile`."""
+        found = self.found[of_tile]
+        place = (slots - of_tile.start) * found.shape[1] + buckets
+        found += torch.bincount(place.flatten(), minlength=found.numel()).view_as(found)
 
 
 def _bucket(distances: Tensor, radii: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from torch import Tensor
 ABSENT = 1e29  # half squared distances of rows are at most 2; those of empty slots and excluded pairs are above this
 _EMPTY_HALF_SQ = 1e30
 _FILL = {torch.int16: 0x7F00, torch.float32: 1e38}  # 0x7F00 is 1.7e38 in bfloat16
-_ALIGNMENT = 32
+_ALIGNMENT_BYTES = 64
 _WHOLE_SHARE = 1 / 64
 _MOST_SPLIT = 8
 _UNIT_FLOAT32 = 2.0**-24
@@ -59,7 +59,8 @@ class Encoding:
     @property
     def columns(self) -> int:
         used = self.d + 3 * len(self.split) + 2 * self._parts
-        return math.ceil(used / _ALIGNMENT) * _ALIGNMENT
+        alignment = _ALIGNMENT_BYTES // self.dtype.itemsize
+        return math.ceil(used / alignment) * alignment
 
     @property
     def gamma(self) -> float:
@@ -106,8 +107,8 @@ class Encoding:
             matrix[:, self._half_sq.start + part] = piece
             half_sq = torch.where(half_sq < ABSENT, half_sq - piece.double(), 0.0)
         matrix[:, self._ones] = 1
-        # The relative error of the float32 rows is at most 2⁻²³, that of a sum of squares at most γ.
-        errors = errors * (1 + self.gamma) + 2.0**-22 * norms + 1e-30
+        # The relative error of the float32 rows is at most 1.001 · 2⁻²⁴, that of a sum of squares at most γ.
+        errors = errors * (1 + self.gamma) + 1.01 * _UNIT_FLOAT32 * norms + 1e-30
         norms = (norms + errors) * (1 + self.gamma)
         if present is not None:
             norms[~present.to(self.device)], errors[~present.to(self.device)] = 0.0, 0.0

@@ -13,6 +13,7 @@ The bounds of a pair (x, y) follow from the encoding's two inequalities: with pr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -138,20 +139,44 @@ def make_tile(search: Search, left: Tensor, panel: slice, columns: slice, width:
 
 def _collect(search: Search, state: CandidateState, rows: slice, columns: slice, minima: Tensor, cells: Cells) -> None:
     """Add upper bounds and candidates of some rows from one tile: its minima per row and group, and its cells."""
-    k, groups = search.k, BLOCK // search.group
-    bounds = TileBounds(search, rows, columns)
-    every_row = torch.arange(rows.start, rows.stop, device=minima.device)
-    blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
-    for prefix, segment in search.database.layout.segments(blocks):
-        within = torch.arange(segment.start * groups, segment.stop * groups, device=minima.device)
-        uppers = bounds.uppers(minima[:, segment.start * groups : segment.stop * groups], within // groups)
-        nearest = uppers.amin(1, keepdim=True) if k == 1 else uppers.topk(min(k, len(within)), 1, largest=False).values
-        state.offer(prefix, rows, nearest)
+    groups = BLOCK // search.group
     values = minima if groups == 1 else minima.view(len(minima), -1, groups).amin(dim=2)
-    for prefix, segment in search.database.layout.segments(blocks):
-        limits = state.limits(search.prefixes, every_row, torch.full_like(every_row, prefix))
-        for row, column, found in pairs_below(bounds, values, cells, limits, segment):
-            state.add(row + rows.start, column + columns.start, bounds.lowers(found, row, column))
+    bounds = TileBounds(search, torch.arange(rows.start, rows.stop, device=minima.device), columns)
+    blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
+    reached = [
+        (prefix, segment, _reached_rows(search, state, bounds, values, prefix, segment))
+        for prefix, segment in search.database.layout.segments(blocks)
+    ]
+    for prefix, segment, at in reached:
+        if len(at):
+            within = slice(segment.start * groups, segment.stop * groups)
+            of_group = torch.arange(within.start, within.stop, device=at.device) // groups
+            uppers = bounds.take(at).uppers(minima[at, within], of_group)
+            state.offer(prefix, at + rows.start, _smallest(uppers, search.k))
+    for prefix, segment, at in reached:
+        if len(at):
+            of_rows = bounds.take(at)
+            limits = state.limits(search.prefixes, of_rows.rows, prefix)
+            near = pairs_below(of_rows, values[at], lambda row, block: cells(at[row], block), limits, segment)
+            for row, column, found in near:
+                state.add(of_rows.rows[row], column + columns.start, of_rows.lowers(found, row, column))
+
+
+def _reached_rows(
+    search: Search, state: CandidateState, bounds: TileBounds, values: Tensor, prefix: int, segment: slice
+) -> Tensor:
+    """Rows of a tile that have a row of the segment within their limit, and perhaps some others.
+
+    Few rows of most tiles have one: once their neighbours are found, a tile costs little beyond its product.
+    """
+    limits = state.limits(search.prefixes, bounds.rows, prefix)
+    largest = bounds.largest_values(limits, segment, together=True)[:, 0]
+    return torch.nonzero(values[:, segment].amin(dim=1) <= largest)[:, 0]
+
+
+def _smallest(uppers: Tensor, k: int) -> Tensor:
+    """(m, ≤ k) the k smallest of each row."""
+    return uppers.amin(1, keepdim=True) if k == 1 else uppers.topk(min(k, uppers.shape[1]), 1, largest=False).values
 
 
 def pairs_below(
@@ -178,12 +203,19 @@ def pairs_below(
 class TileBounds:
     """Bounds on the distances of some rows to some columns, or to the nearest row of a block of columns."""
 
-    def __init__(self, search: Search, rows: slice, columns: slice) -> None:
-        self.encoding = search.database.encoding
+    def __init__(self, search: Search, rows: Tensor, columns: slice) -> None:
+        """`rows` are slots of the queries."""
+        self.encoding, self.rows = search.database.encoding, rows
         self.norms, self.errors = search.queries.norms[rows], search.queries.errors[rows]
         self.column_norms, self.column_errors = search.database.norms[columns], search.database.errors[columns]
         blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
         self.block_norms, self.block_errors = search.database.block_norms[blocks], search.database.block_errors[blocks]
+
+    def take(self, at: Tensor) -> TileBounds:
+        """The bounds of some of the rows."""
+        taken = copy(self)
+        taken.rows, taken.norms, taken.errors = self.rows[at], self.norms[at], self.errors[at]
+        return taken
 
     def uppers(self, values: Tensor, blocks: Tensor) -> Tensor:
         """(m, j) upper bounds on the distance to the row of each product; inf where no row is admissible.
@@ -203,8 +235,11 @@ class TileBounds:
         distances = (2 * (1 - self.encoding.relative) * values - slack_sq).clamp(min=0).sqrt()
         return ((distances - self.errors[rows] - self.column_errors[columns]) * (1 - _SLACK)).clamp(min=0)
 
-    def largest_values(self, limits: Tensor, segment: slice) -> Tensor:
+    def largest_values(self, limits: Tensor, segment: slice, *, together: bool = False) -> Tensor:
         """(m, blocks) the largest product for which a pair's lower bound can be within the row's limit.
+
+        Args:
+            together: all blocks of the segment as one: (m, 1).
 
         Solving `lowers` ≤ limit for the product v gives
 
@@ -216,6 +251,8 @@ class TileBounds:
         reach = (limits * (1 + 2 * _SLACK)).clamp(max=_LONGEST) + self.errors
         norms, gamma = self.norms, self.encoding.gamma
         blocks, errors = self.block_norms[segment], self.block_errors[segment]
+        if together:
+            blocks, errors = blocks.amax(0, keepdim=True), errors.amax(0, keepdim=True)
         one, ones = torch.ones_like(reach), torch.ones_like(blocks)
         of_row = torch.stack([reach**2, 2 * reach, one, gamma * norms**2, 2 * gamma * norms, gamma * one], dim=1)
         of_block = torch.stack([ones, errors, errors**2 + 2 * self.encoding.absolute, ones, blocks, blocks**2])

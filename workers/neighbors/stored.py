@@ -79,7 +79,7 @@ class CentredRows:
         return self.stored.d
 
     def take(self, ids: Tensor) -> Tensor:
-        """(m, d) float32; each element within 2⁻²³ of its own size, plus 2⁻¹²⁶."""
+        """(m, d) float32; each element within 1.001 · 2⁻²⁴ of its own size, plus 2⁻¹²⁶."""
         return (self.stored.take(ids) - self.centre).mul_(self.scale).float()
 
     def take_float64(self, ids: Tensor, centre: Tensor) -> Tensor:
