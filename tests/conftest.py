@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -38,6 +39,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in left_out]
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: not item.nodeid.startswith(ROOMS))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays; garbage collection need not walk it again in every test."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -16,10 +16,10 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.catalog.engine import Catalog
 from service.settings import Settings
-from tests.databases.soak import in_soak_all
+from tests.databases.soak import in_soak_all, settings_on
 
 # What is about numbers and tried on both databases by `make soak` alone.
-ONCE = pytest.mark.parametrize("settings", in_soak_all("sqlite"), indirect=True)
+ONCE = settings_on("sqlite")
 # What is about clients, and tried on both databases by `make soak` alone.
 ON_SQLITE = pytest.mark.parametrize("shared", in_soak_all("sqlite"), indirect=True)
 CANARY = "canaryQ7x"  # put into hostile input; must never come back

@@ -21,7 +21,8 @@ from service.catalog.migrate import SCRIPTS
 from service.contracts.base import now
 from service.settings import Settings
 from tests.api.products import insert_job, insert_run
-from tests.databases.migrated import DATABASES, Databases
+from tests.databases.migrated import Databases
+from tests.databases.soak import in_soak_all
 
 NEWEST = ScriptDirectory(SCRIPTS).get_current_head()
 COUNT = 30
@@ -48,7 +49,7 @@ def all_at_once(settings: Settings, count: int, write: Callable[[Connection], An
         return [found.result() for found in [pool.submit(run) for _ in range(count)]]
 
 
-@pytest.mark.parametrize("kind", DATABASES)
+@pytest.mark.parametrize("kind", in_soak_all("postgresql"))
 def test_three_processes_may_migrate_an_empty_database(databases: Databases, kind: str, tmp_path: Path):
     with databases.empty(kind, tmp_path / "data") as settings:
         command = [sys.executable, "-c", _MIGRATE, settings.resolved_database_url]

@@ -111,6 +111,7 @@ def test_a_killed_query_worker_is_503_and_comes_back(service: Running, analysis:
             time.sleep(0.2)
 
 
+@pytest.mark.long
 def test_the_query_worker_is_found_whatever_the_environment_of_a_process(service: Running, tmp_path: Path):
     """Its socket is in the data directory, whose path is too long for one; a proxy is for other hosts."""
     assert len(os.fsencode(service.settings.query_socket)) > 108

@@ -36,6 +36,7 @@ def test_a_missing_tensor_fails_the_job_with_its_name_in_one_line(service: Runni
     assert line.endswith("failed: unsupported_model: the weights lack 'wpe.weight'")
 
 
+@pytest.mark.long
 def test_stripped_prefixes_are_a_warning_and_the_vectors_the_same(service: Running):
     prefix_names(copied(service, "prefixed"), "module.")
     plain, found = (service.run("extraction", SPEC | {"model": name}) for name in ("tiny", "prefixed"))

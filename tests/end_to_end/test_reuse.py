@@ -140,6 +140,7 @@ def test_a_damaged_set_is_computed_anew(service: Running, damage: Any, seed: int
     assert codes(done) == []
 
 
+@pytest.mark.long
 def test_a_set_stays_while_another_job_uses_it(service: Running):
     spec = {"seed": 81, "sites": ["final_norm_out"]}
     maker, user = extract(service, **spec), extract(service, **spec)

@@ -99,6 +99,7 @@ def test_metrics_are_saved_for_other_tools(service: Running, unbroken: str, tmp_
     assert subprocess.run([*radius, "--file", "m.xls"], cwd=tmp_path, check=False, env=code).returncode == 2
 
 
+@pytest.mark.long
 def test_a_killed_run_ends_with_the_same_numbers(service: Running, unbroken: str):
     handle = service.client.submit("training", SPEC)
     deadline = time.monotonic() + PATIENCE_S

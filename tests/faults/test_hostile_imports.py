@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from tests.artifacts.files import npy, npy_shaped, npz, one_tensor, tensors_declaring
+from tests.faults.conftest import on
 from tests.faults.fleet import Fleet
 from tests.faults.outcomes import unlisted
 
@@ -87,6 +88,7 @@ def busy(process: psutil.Process) -> float:
     return times.user + times.system
 
 
+@on("postgresql")
 @pytest.mark.parametrize("make", list(FILES.values()), ids=list(FILES))
 def test_a_hostile_file_is_refused_at_no_cost(fleet: Fleet, tmp_path: Path, make: Callable[[Path], bytes]):
     mark = tmp_path / "mark"
@@ -104,6 +106,7 @@ def test_a_hostile_file_is_refused_at_no_cost(fleet: Fleet, tmp_path: Path, make
     assert not list(fleet.settings.uploads_root.iterdir())
 
 
+@on("postgresql")
 @pytest.mark.parametrize("name", ["../../mark", "/mark", "..\\mark", "mark\x00", "%2e%2e/mark", "~/mark"])
 def test_the_name_of_a_file_leads_nowhere(fleet: Fleet, name: str):
     """A file is stored under an id of ours, whatever it is called."""

@@ -12,6 +12,7 @@ from dbos import DBOSClient
 from service.catalog.engine import Catalog
 from service.jobs.engine import JobEngine, engine_url
 from service.settings import Settings
+from tests.databases.soak import settings_on
 
 _WORKER = """
 import sqlite3, sys, threading, time
@@ -63,6 +64,7 @@ def state_of(settings: Settings, workflow_id: str) -> str:
         client.destroy()
 
 
+@settings_on("postgresql")
 def test_an_end_that_was_not_written_down_is_reached_again(settings: Settings, catalog: Catalog):
     with closing(JobEngine(settings.resolved_database_url)) as engine, catalog.begin() as connection:
         engine.enqueue(connection, "radius", "job-1", 10, "job-1")

@@ -20,6 +20,7 @@ from service.jobs.engine import CONTROL_QUEUE, JobEngine
 from service.jobs.polling import QueuePolling, is_waiting
 from service.settings import Settings
 from tests.databases.migrated import sqlite_settings
+from tests.databases.soak import settings_on
 
 PAUSE_S = 0.01
 
@@ -168,6 +169,7 @@ time.sleep(60)
 """
 
 
+@settings_on("postgresql")
 def test_an_idle_engine_checks_and_does_not_poll(settings: Settings, catalog: Catalog):
     """With the engine itself: fails if an upgrade renames its threads or takes connections at other times."""
     command = [sys.executable, "-c", _ENGINE, settings.resolved_database_url]

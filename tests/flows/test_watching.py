@@ -10,6 +10,7 @@ from service.catalog import jobs, segments
 from service.catalog.engine import Catalog
 from service.settings import Settings
 from tests.api.products import insert_job
+from tests.databases.soak import settings_on
 from workers.watching import STUCK
 
 STUCK_S = 0.4
@@ -22,6 +23,7 @@ keep_noticing(Catalog(sys.argv[1]), "compute-a", {STUCK_S})
 """
 
 
+@settings_on("postgresql")
 def test_a_hanging_segment_of_a_cancelled_job_ends_its_worker(settings: Settings, catalog: Catalog):
     job_id = insert_job(catalog, {})
     with catalog.begin() as connection:

@@ -51,6 +51,7 @@ def test_a_lock_is_taken_again(settings: Settings, server: Server):
     other.close()
 
 
+@pytest.mark.long
 def test_a_long_segment_outlives_the_server(fleet: Fleet, server: Server):
     spec = {"activations": publish_set(fleet, ROWS, d_model=64), "radii": [9.0]}
     handle = fleet.client.submit("radius", spec)

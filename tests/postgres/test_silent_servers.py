@@ -111,6 +111,7 @@ def test_a_database_that_was_not_migrated_is_an_outage(settings: Settings, serve
         check_refused(submit(api))
 
 
+@pytest.mark.long
 def test_the_job_engine_is_not_waited_for_either(settings: Settings, server: Server):
     with closing(JobEngine(settings.resolved_database_url, answer_s=0.5)) as engine:
         engine.check()

@@ -16,6 +16,7 @@ from service.contracts.training import TrainingRun
 from service.errors import NonFiniteData
 from service.settings import Settings
 from tests.api.products import insert_job, own_segment
+from tests.databases.soak import settings_on
 from tests.training.segments import TrainingJob, prepared
 from tests.training.test_state import until
 from workers.flows.training.arguments import PrepareSweepArguments
@@ -75,6 +76,7 @@ def check_kept(job: TrainingJob, step: int) -> None:
         assert torch.equal(weights[name], value), name
 
 
+@settings_on("postgresql")
 def test_the_curve_and_the_weights_before_the_bad_step_are_kept(job: TrainingJob, api: TestClient):
     error = diverge(job)
     expected = f"the loss is not finite at step 6; a lower peak_lr may help; run:{job.run}@5 has the weights before"
@@ -153,6 +155,7 @@ def _infinite(task: Any, batch: Any, weight: float) -> torch.Tensor:
     return next(task.model.parameters()).sum() * torch.inf
 
 
+@settings_on("postgresql")
 def test_a_run_of_a_sweep_has_a_state_of_its_own(settings: Settings, catalog: Catalog, api: TestClient):
     spec = SweepSpec(training=prepared(settings, catalog, SPEC).arguments.spec.model_dump(mode="json"), seeds=[0, 1, 2])
     job = insert_job(catalog, spec.model_dump(mode="json"), "sweep")

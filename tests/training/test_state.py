@@ -12,6 +12,7 @@ from service.catalog.engine import Catalog
 from service.errors import CorruptArtifact, StorageFull, Superseded
 from service.settings import Settings
 from tests.api.products import own_segment
+from tests.databases.soak import settings_on
 from tests.faults.disk import Disk
 from tests.training.segments import TrainingJob, begun, prepared
 from workers.flows.training import data as training_data
@@ -53,6 +54,7 @@ def until(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(TrainingLog, "add", counted)
 
 
+@settings_on("postgresql")
 def test_segments_of_several_owners_are_the_unbroken_run(settings: Settings, catalog: Catalog):
     whole, parts = (prepared(settings, catalog, SPEC) for _ in range(2))
     assert whole.train(whole.own()) == 12
@@ -94,6 +96,7 @@ def test_the_next_segment_of_a_worker_reuses_its_trainer(
     assert len(loaded) == 2
 
 
+@settings_on("postgresql")
 def test_an_owner_that_was_replaced_changes_nothing(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):
@@ -118,6 +121,7 @@ def test_an_owner_that_was_replaced_changes_nothing(
     assert job.finish().step == 12
 
 
+@settings_on("postgresql")
 @pytest.mark.parametrize("damage", ["flipped", "gone"])
 def test_a_damaged_or_missing_state_is_detected(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, damage: str
@@ -156,6 +160,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on_after_it(settings: Settings, c
         disk.unmount()
 
 
+@settings_on("postgresql")
 def test_data_of_a_replaced_owner_do_not_block_the_next_one(
     settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ):

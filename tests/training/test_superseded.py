@@ -15,6 +15,7 @@ from service.errors import InvalidInput
 from service.jobs.references import check_references
 from service.settings import Settings
 from tests.api.products import insert_job
+from tests.databases.soak import settings_on
 from tests.training.segments import TrainingJob, prepared
 from tests.training.test_state import until
 from workers.flows.publishing import is_sound
@@ -88,6 +89,7 @@ def test_the_best_and_the_last_models_stay(keep: Any, checkpoint_every: int | No
     assert there == expected
 
 
+@settings_on("postgresql")
 def test_a_run_keeps_what_its_spec_says(settings: Settings, catalog: Catalog):
     job = prepared(settings, catalog, SPEC | {"checkpoint_every": 5})
     assert job.train(job.own()) == 12
@@ -103,6 +105,7 @@ def test_the_newest_model_stays_where_it_is_neither_regular_nor_the_best():
     assert staying([], None, spec, spec.keep) == set()
 
 
+@settings_on("postgresql")
 def test_a_model_that_a_job_names_stays(settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch):
     job = prepared(settings, catalog, SPEC | {"keep": {"last": 1}})
     with monkeypatch.context() as patch:

@@ -19,6 +19,7 @@ from service.errors import Cancelled, InvalidInput
 from service.ids import derived_id
 from service.settings import Settings
 from tests.api.products import own_segment
+from tests.databases.soak import settings_on
 from tests.training.segments import begun, prepared
 from workers.flows.training.arguments import PrepareArguments, PrepareSweepArguments
 from workers.flows.training.segments import prepare_run
@@ -98,6 +99,7 @@ def test_an_id_beyond_every_vocabulary_is_refused(tmp_path: Path):
     assert refused.value.field == "spec.data.tokenizer"
 
 
+@settings_on("sqlite")
 @pytest.mark.parametrize(
     ("options", "join"), [({}, "newline"), ({"join": "newline"}, "newline"), ({"join": "space"}, "space")]
 )
@@ -123,6 +125,7 @@ def test_a_run_on_spgc_records_how_its_words_are_joined(
     assert tokens.count(b"\0") == 2
 
 
+@settings_on("sqlite")
 @pytest.mark.parametrize("preset", ["smoke/f2", "smoke/f3"])
 def test_a_job_that_is_cancelled_while_data_are_made_is_left_then(settings: Settings, catalog: Catalog, preset: str):
     job, spec = begun(catalog, {"preset": preset})

@@ -46,4 +46,6 @@ def nearest_reference(rows: Array, k: int = 1, documents: Array | None = None) -
 def _norms(rows: Array) -> Array:
     """(m,) ‖x‖, each row over the power of two above its largest element: squares neither overflow nor underflow."""
     exponents = np.frexp(np.abs(rows).max(axis=1))[1]
-    return np.ldexp(np.sqrt((np.ldexp(rows, -exponents[:, None]) ** 2).sum(axis=1)), exponents)
+    half = exponents // 2  # twice, because a double may not hold the power itself
+    scaled = rows * np.ldexp(1.0, -half)[:, None] * np.ldexp(1.0, half - exponents)[:, None]
+    return np.ldexp(np.sqrt((scaled**2).sum(axis=1)), exponents)

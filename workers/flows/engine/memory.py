@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,7 +20,6 @@ def memory_returned() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.collect()
         pa.default_memory_pool().release_unused()
         if (library := _c_library()) is not None:
             library.malloc_trim(0)
