@@ -13,7 +13,7 @@ import torch
 from tests.neighbors.datasets import HARD
 from tests.neighbors.engines import ByContent
 from workers.neighbors.encoding import ABSENT, Encoding
-from workers.neighbors.filtering import Search, TileBounds, make_tile, pairs_below
+from workers.neighbors.filtering import Search, TileBounds, left_columns, make_tile, pairs_below
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.preparing import prepare_search
@@ -88,9 +88,11 @@ def test_no_pair_within_the_limit_is_passed_over(make: Callable[[], Array], dtyp
     limit = float(np.nextafter(np.float32(np.quantile(true[np.isfinite(true)], 0.1)), np.float32(np.inf)))
     slots = search.database.layout.slots
     whole = slice(0, slots)
-    tile = make_tile(search, search.database.encoding.left(search.queries.right(whole)), whole, whole)
+    tile = make_tile(search, left_columns(search, whole), whole, whole)
     bounds, minima = TileBounds(search, torch.arange(whole.stop), whole), tile.along_rows()
-    found = pairs_below(bounds, minima, tile.cells_of_rows, torch.full((slots,), limit), slice(0, len(minima[0])))
+    found = pairs_below(
+        bounds, bounds.rows, minima, tile.cells_of_rows, torch.full((slots,), limit), slice(0, len(minima[0]))
+    )
     named = {pair for rows_, columns, _ in found for pair in zip(rows_.tolist(), columns.tolist(), strict=True)}
     wanted = set(zip(*(axis.tolist() for axis in np.nonzero(true <= limit)), strict=True))
     assert wanted <= named

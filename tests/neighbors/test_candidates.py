@@ -109,7 +109,7 @@ def test_panels_in_any_order_merged_in_any_order_give_the_same_bits(seed: int, k
     states = []
     for panel in rng.permutation(len(search_.panels())):
         state = no_candidates(search_.prefixes, k)
-        search_panel(search_, search_.panels()[panel], state, lambda pairs: None)
+        search_panel(search_, search_.panels()[panel], state)
         states.append(state)
     while len(states) > 1:
         a, b = (states.pop(int(rng.integers(len(states)))) for _ in range(2))

@@ -32,6 +32,7 @@ The exact engine, in the order of its work
     counting.py       number of rows within radii
     strips.py         the tiles cut into parts of equal size
     splitting.py      one search by several workers: plan, states of parts, answer
+    threads.py        tiles in several threads of a CPU
     ticking.py        progress callbacks
 
 FAISS beside it

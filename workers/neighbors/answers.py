@@ -53,21 +53,23 @@ def nearest_pairs(
     """
     places = torch.full((int(query_ids.max()) + 1,), -1)
     places[prefix_queries[-1]] = torch.arange(len(prefix_queries[-1]))
-    place, ids = places[query_ids[rescored.rows]].numpy(), database_ids[rescored.columns].numpy()
-    distances, first = rescored.uppers.numpy(), rescored.prefixes.numpy()
-    ranked = np.lexsort((ids, distances, place))
-    place, ids, distances, first = place[ranked], ids[ranked], distances[ranked], first[ranked]
-    again = np.zeros(len(place), dtype=bool)
+    place, ids = places[query_ids[rescored.rows]], database_ids[rescored.columns]
+    ranked = torch.argsort(ids, stable=True)
+    for key in (rescored.uppers, place):
+        ranked = ranked[torch.argsort(key[ranked], stable=True)]
+    place, ids, distances, first = (column[ranked] for column in (place, ids, rescored.uppers, rescored.prefixes))
+    again = torch.zeros(len(place), dtype=torch.bool)
     again[1:] = (place[1:] == place[:-1]) & (ids[1:] == ids[:-1])
     answers = []
     for prefix, rows in enumerate(prefix_queries):
         here = (first <= prefix) & ~again
         at = place[here]
-        rank = np.arange(len(at)) - np.searchsorted(at, at)
+        count = torch.bincount(at, minlength=len(rows))
+        rank = torch.arange(len(at)) - (count.cumsum(0) - count)[at]
         best = rank < k
         found = Neighbors.without_any(rows.numpy(), k)
-        found.distances[at[best], rank[best]] = distances[here][best]
-        found.ids[at[best], rank[best]] = ids[here][best]
+        cells = at[best].numpy(), rank[best].numpy()
+        found.distances[cells], found.ids[cells] = distances[here][best].numpy(), ids[here][best].numpy()
         answers.append(found)
     check_distances(answers)
     return answers

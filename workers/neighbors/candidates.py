@@ -9,6 +9,7 @@ upper bound never drops a pair that the final one would keep: tiles can be searc
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -48,6 +49,7 @@ class CandidateState:
         lifted: (m,) bool: rows with too many candidates to list; the float64 level searches them from scratch.
         rows, columns: (candidates,) int32.
         lowers: (candidates,) float32.
+        lock: of the thread that changes the state; several compute tiles.
     """
 
     best: Tensor
@@ -56,6 +58,7 @@ class CandidateState:
     columns: Tensor
     lowers: Tensor
     _added: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @property
     def size(self) -> int:

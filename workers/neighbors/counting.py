@@ -8,7 +8,9 @@ direct subtraction. Pairs are counted and not listed, so memory does not grow wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 import torch
@@ -23,7 +25,8 @@ from workers.neighbors.pairs import Pairs
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import measure
-from workers.neighbors.strips import Part, slot_pairs, strips_of
+from workers.neighbors.strips import Part, slot_pairs, tiles_of
+from workers.neighbors.threads import in_threads, threads_on
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
@@ -58,14 +61,11 @@ def count_within(
         return np.zeros((0, len(wanted)), dtype=np.int64)
     search, _ = prepare_search(replace(question, sizes=[n], k=1), options)
     counter = _Counter(search, torch.from_numpy(ascending))
-    strips = strips_of(search, part)
-    total, done = slot_pairs(strips), 0
-    for panel, of_panel in strips:
-        for start in range(of_panel.start, of_panel.stop, search.tile):
-            columns = slice(start, min(start + search.tile, of_panel.stop))
-            counter.count_tile(panel, columns)
-            done += slot_pairs([(panel, columns)])
-            tick(done / total)
+    tiles, done = tiles_of(search, part), 0
+    with closing(in_threads(tiles, counter.count_tile, threads_on(search.database.encoding.device))) as ended:
+        for pairs in ended:
+            done += pairs
+            tick(done / slot_pairs(tiles))
     ids, order = search.database.layout.ids, question.order
     of_id = torch.empty((int(order.max()) + 1, len(ascending)), dtype=torch.int64)
     of_id[ids[ids >= 0]] = counter.found[ids >= 0, :-1].cumsum(dim=1)
@@ -89,16 +89,19 @@ class _Counter:
         scale = search.database.rows.scale
         self.scaled = radii.clamp(max=_LARGEST / scale) * scale
         self.below = torch.cat([torch.tensor([-1.0], dtype=torch.float64), self.scaled])
+        self.lock = Lock()  # several threads count tiles
         self.found = torch.zeros(search.database.layout.slots, len(radii) + 1, dtype=torch.int64)
 
-    def count_tile(self, panel: slice, columns: slice) -> None:
-        """Count all pairs of a tile for its rows, and also for its columns unless the tile lies on the diagonal."""
+    def count_tile(self, tile: tuple[slice, slice]) -> int:
+        """Count all pairs of a tile for its rows, and also for its columns unless it lies on the diagonal."""
+        panel, columns = tile
         both = columns.start >= panel.stop
         pairs = self._few_pairs(panel, columns)
         if pairs is None:
             self._count_dense(panel, columns, both)
         else:
             self._count_pairs(pairs, panel, columns, both)
+        return slot_pairs([tile])
 
     def _few_pairs(self, panel: slice, columns: slice) -> Pairs | None:
         """The pairs of a tile that may lie within the largest radius; None where there are many."""
@@ -107,14 +110,15 @@ class _Counter:
         tile = make_tile(search, left, panel, columns)
         values = tile.along_rows()
         pairs = len(left) * (columns.stop - columns.start)
-        bounds = TileBounds(search, torch.arange(panel.start, panel.stop, device=values.device), columns)
+        every_row = torch.arange(len(left), device=values.device)
+        bounds = TileBounds(search, every_row + panel.start, columns)
         # Rounded up to float32: no smaller than any radius.
         largest = torch.nextafter(self.scaled[-1].float(), torch.tensor(torch.inf))
         limits = largest.expand(len(left)).to(values.device)
         whole = slice(0, values.shape[1])
         if BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) > 8 * _DENSE_SHARE * pairs:
             return None
-        near = list(pairs_below(bounds, values, tile.cells_of_rows, limits, whole))
+        near = list(pairs_below(bounds, every_row, values, tile.cells_of_rows, limits, whole))
         rows, found = (torch.cat([part[at] for part in near] or [torch.empty(0, dtype=torch.int64)]) for at in (0, 1))
         if len(rows) > _DENSE_SHARE * pairs:
             return None
@@ -155,7 +159,9 @@ class _Counter:
         """Count pairs by their bucket; their `slots` are all in `of_tile`."""
         found = self.found[of_tile]
         place = (slots - of_tile.start) * found.shape[1] + buckets
-        found += torch.bincount(place.flatten(), minlength=found.numel()).view_as(found)
+        counts = torch.bincount(place.flatten(), minlength=found.numel()).view_as(found)
+        with self.lock:
+            found += counts
 
 
 def _bucket(distances: Tensor, radii: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ whatever the format, the tile, the order of the tiles or the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from threading import local
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from torch import Tensor
 from workers.neighbors.answers import Neighbors, nearest_pairs
 from workers.neighbors.candidates import CandidateState, no_candidates
 from workers.neighbors.duplicates import resolve_duplicates
-from workers.neighbors.filtering import Search, search_panel
+from workers.neighbors.filtering import Search, left_columns, search_tile
 from workers.neighbors.float64_level import search_float64
 from workers.neighbors.formats import FormatTrial
 from workers.neighbors.options import SearchOptions
@@ -31,7 +33,8 @@ from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import rescore, scaled_up
 from workers.neighbors.stored import StoredRows
-from workers.neighbors.strips import Part, slot_pairs, strips_of
+from workers.neighbors.strips import Part, slot_pairs, strips_of, tiles_of
+from workers.neighbors.threads import in_threads, threads_on
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
@@ -116,16 +119,20 @@ def begin(search: Search, trials: list[FormatTrial]) -> Task:
 
 def search_tiles(search: Search, state: CandidateState, part: Part, tick: Tick) -> None:
     """Add all tiles of a part to a state; `tick` as in `exact_neighbors`."""
-    strips = strips_of(search, part)
-    total, done = slot_pairs(strips), 0
+    tiles, done = tiles_of(search, part), 0
+    kept = local()  # the left columns of a thread's last panel: those of its next tile, most often
 
-    def tile_done(pairs: int) -> None:
-        nonlocal done
-        done += pairs
-        tick(done / total)
+    def search_one(tile: tuple[slice, slice]) -> int:
+        panel, columns = tile
+        if getattr(kept, "panel", None) != panel:
+            kept.panel, kept.left = panel, left_columns(search, panel)
+        search_tile(search, kept.left, panel, columns, state)
+        return slot_pairs([tile])
 
-    for panel, columns in strips:
-        search_panel(search, panel, state, tile_done, columns)
+    with closing(in_threads(tiles, search_one, threads_on(search.database.encoding.device))) as ended:
+        for pairs in ended:
+            done += pairs
+            tick(done / slot_pairs(tiles))
 
 
 def answer(task: Task, prefix_queries: Sequence[Tensor]) -> tuple[list[Neighbors], SearchWork]:

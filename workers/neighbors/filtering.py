@@ -77,47 +77,65 @@ class Search:
         return [slice(start, min(start + self.tile, slots)) for start in range(0, slots, self.tile)]
 
 
-def search_panel(
-    search: Search, panel: slice, state: CandidateState, tick: Callable[[int], None], columns: slice | None = None
-) -> None:
+def search_panel(search: Search, panel: slice, state: CandidateState, columns: slice | None = None) -> None:
     """Add the tiles of the rows `panel` and some `columns` of the database to a state.
 
-    A tile that does not fit into the device's memory is computed again in halves.
+    Args:
+        columns: None: all, or in a symmetric search those from `panel` on; none may be before the panel.
+
+    Raises:
+        OutOfMemory: as `search_tile`.
+    """
+    wanted = columns or slice(panel.start if search.symmetric else 0, search.database.layout.slots)
+    left = left_columns(search, panel)
+    for start in range(wanted.start, wanted.stop, search.tile):
+        search_tile(search, left, panel, slice(start, min(start + search.tile, wanted.stop)), state)
+
+
+def left_columns(search: Search, panel: slice) -> Tensor:
+    """(m, columns) left columns of some query slots."""
+    return search.database.encoding.left(search.queries.right(panel))
+
+
+def search_tile(search: Search, left: Tensor, panel: slice, columns: slice, state: CandidateState) -> None:
+    """Add one tile to a state; one that does not fit into the device's memory is computed again in halves.
+
+    On a CPU several threads may add tiles to one state.
 
     Args:
-        tick: called with the number of slot pairs of each tile done; an exception that it raises ends the search.
-        columns: None: all, or in a symmetric search those from `panel` on; none may be before the panel.
+        left: the left columns of `panel`.
 
     Raises:
         OutOfMemory: not even 64 columns fit.
     """
-    database = search.database
-    left = database.encoding.left(search.queries.right(panel))
-    wanted = columns or slice(panel.start if search.symmetric else 0, database.layout.slots)
-    start, width = wanted.start, search.tile
-    while start < wanted.stop:
-        part = slice(start, min(start + width, wanted.stop))
+    start, width = columns.start, columns.stop - columns.start
+    while start < columns.stop:
+        part = slice(start, min(start + width, columns.stop))
         saved = state.save(panel, part)
         try:
-            _search_tile(search, left, panel, part, state)
+            _add_tile(search, left, panel, part, state)
         except torch.OutOfMemoryError as error:
             if width == BLOCK:
                 raise OutOfMemory("the device's memory does not hold a tile of 64 columns") from error
             state.restore(saved)
             width = max(BLOCK, width // 2 // BLOCK * BLOCK)
             continue
-        tick((panel.stop - panel.start) * (part.stop - part.start))
         start = part.stop
     held = max(_CANDIDATES_BEFORE_PRUNING, 4 * search.k * search.prefixes.count)
-    if state.size > held * search.queries.layout.slots:
-        state.prune(search.prefixes)
+    with state.lock:
+        if state.size > held * search.queries.layout.slots:
+            state.prune(search.prefixes)
 
 
-def _search_tile(search: Search, left: Tensor, panel: slice, columns: slice, state: CandidateState) -> None:
+def _add_tile(search: Search, left: Tensor, panel: slice, columns: slice, state: CandidateState) -> None:
     tile = make_tile(search, left, panel, columns, search.group)
-    _collect(search, state, panel, columns, tile.along_rows(), tile.cells_of_rows)
-    if search.symmetric and columns.start >= panel.stop:
-        _collect(search, state, columns, panel, tile.along_columns(), tile.cells_of_columns)
+    along_rows = tile.along_rows()
+    both = search.symmetric and columns.start >= panel.stop
+    along_columns = tile.along_columns() if both else None
+    with state.lock:
+        _collect(search, state, panel, columns, along_rows, tile.cells_of_rows)
+        if along_columns is not None:
+            _collect(search, state, columns, panel, along_columns, tile.cells_of_columns)
 
 
 def make_tile(search: Search, left: Tensor, panel: slice, columns: slice, width: int = BLOCK) -> Tile:
@@ -157,21 +175,20 @@ def _collect(search: Search, state: CandidateState, rows: slice, columns: slice,
         if len(at):
             of_rows = bounds.take(at)
             limits = state.limits(search.prefixes, of_rows.rows, prefix)
-            near = pairs_below(of_rows, values[at], lambda row, block: cells(at[row], block), limits, segment)
-            for row, column, found in near:
+            for row, column, found in pairs_below(of_rows, at, values[at], cells, limits, segment):
                 state.add(of_rows.rows[row], column + columns.start, of_rows.lowers(found, row, column))
 
 
 def _reached_rows(
     search: Search, state: CandidateState, bounds: TileBounds, values: Tensor, prefix: int, segment: slice
 ) -> Tensor:
-    """Rows of a tile that have a row of the segment within their limit, and perhaps some others.
+    """Numbers of the rows of a tile that may have a row of the segment within their limit.
 
     Few rows of most tiles have one: once their neighbours are found, a tile costs little beyond its product.
     """
     limits = state.limits(search.prefixes, bounds.rows, prefix)
-    largest = bounds.largest_values(limits, segment, together=True)[:, 0]
-    return torch.nonzero(values[:, segment].amin(dim=1) <= largest)[:, 0]
+    near = values[:, segment] <= bounds.largest_values(limits, segment)
+    return torch.nonzero(near.any(dim=1))[:, 0]
 
 
 def _smallest(uppers: Tensor, k: int) -> Tensor:
@@ -180,22 +197,22 @@ def _smallest(uppers: Tensor, k: int) -> Tensor:
 
 
 def pairs_below(
-    bounds: TileBounds, values: Tensor, cells: Cells, limits: Tensor, segment: slice
+    bounds: TileBounds, at: Tensor, values: Tensor, cells: Cells, limits: Tensor, segment: slice
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield rows, columns and products of all pairs of a tile whose lower bound is within their row's limit.
 
-    Few other pairs are among them.
+    Few other pairs are among them. The rows are numbered as those of `bounds`.
 
     Args:
+        at: (rows,) the numbers of the rows in the tile.
         values: (rows, blocks) the smallest product of each row with each block; only those of `segment` are used.
         cells: (row numbers, block numbers) → (cells, 64) all products of these cells.
         limits: (rows,); a negative limit selects nothing.
     """
     largest = bounds.largest_values(limits, segment)
-    at, block = torch.nonzero(values[:, segment] <= largest, as_tuple=True)
-    for part in torch.arange(len(at), device=at.device).split(_CELLS_AT_ONCE):
-        row, in_segment = at[part], block[part]
-        found = cells(row, in_segment + segment.start)
+    rows, blocks = torch.nonzero(values[:, segment] <= largest, as_tuple=True)
+    for row, in_segment in zip(rows.split(_CELLS_AT_ONCE), blocks.split(_CELLS_AT_ONCE), strict=True):
+        found = cells(at[row], in_segment + segment.start)
         cell, within = torch.nonzero(found <= largest[row, in_segment][:, None], as_tuple=True)
         yield row[cell], (in_segment[cell] + segment.start) * BLOCK + within, found[cell, within]
 
@@ -235,29 +252,18 @@ class TileBounds:
         distances = (2 * (1 - self.encoding.relative) * values - slack_sq).clamp(min=0).sqrt()
         return ((distances - self.errors[rows] - self.column_errors[columns]) * (1 - _SLACK)).clamp(min=0)
 
-    def largest_values(self, limits: Tensor, segment: slice, *, together: bool = False) -> Tensor:
+    def largest_values(self, limits: Tensor, segment: slice) -> Tensor:
         """(m, blocks) the largest product for which a pair's lower bound can be within the row's limit.
 
-        Args:
-            together: all blocks of the segment as one: (m, 1).
+        Solving `lowers` ≤ limit for the product v gives, with e, N of the row and E, M of the block,
 
-        Solving `lowers` ≤ limit for the product v gives
-
-            v ≤ ((limit + e + E)² + γ (N + M)² + 2 absolute) / (2 (1 − relative))
-
-        with e, N of the row and E, M of the block: a sum of six products of a number per row and a number per block,
-        computed as one thin matrix product.
+            v ≤ ((limit + e + E)² + γ (N + M)² + 2 absolute) / (2 (1 − relative)).
         """
         reach = (limits * (1 + 2 * _SLACK)).clamp(max=_LONGEST) + self.errors
-        norms, gamma = self.norms, self.encoding.gamma
-        blocks, errors = self.block_norms[segment], self.block_errors[segment]
-        if together:
-            blocks, errors = blocks.amax(0, keepdim=True), errors.amax(0, keepdim=True)
-        one, ones = torch.ones_like(reach), torch.ones_like(blocks)
-        of_row = torch.stack([reach**2, 2 * reach, one, gamma * norms**2, 2 * gamma * norms, gamma * one], dim=1)
-        of_block = torch.stack([ones, errors, errors**2 + 2 * self.encoding.absolute, ones, blocks, blocks**2])
-        largest = of_row @ of_block * ((1 + 2 * _SLACK) / (2 * (1 - self.encoding.relative)))
-        return torch.where(limits[:, None] < 0, -torch.inf, largest)
+        norms, errors = self.block_norms[segment], self.block_errors[segment]
+        largest = (reach[:, None] + errors).square_().add_(self._slack_sq(self.norms[:, None], norms))
+        largest *= (1 + 2 * _SLACK) / (2 * (1 - self.encoding.relative))
+        return largest.masked_fill_(limits[:, None] < 0, -torch.inf)
 
     def _slack_sq(self, norms: Tensor, others: Tensor) -> Tensor:
         return self.encoding.gamma * (norms + others) ** 2 + 2 * self.encoding.absolute

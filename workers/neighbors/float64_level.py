@@ -12,7 +12,7 @@ from torch import Tensor
 from workers.neighbors.filtering import Search
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
-from workers.neighbors.pairs import Pairs, join, no_pairs, order_by_row
+from workers.neighbors.pairs import Pairs, join, no_pairs, order_by_row, rank_in_row
 from workers.neighbors.rescoring import rescore_nearest_first
 
 _TILE = 1024
@@ -45,8 +45,8 @@ def _keep_nearest(pairs: Pairs, k: int) -> Pairs:
     kept = []
     for prefix in torch.unique(pairs.prefixes):
         part = pairs.take(pairs.prefixes == prefix)
-        order, rank = order_by_row(part, part.uppers)
-        kept.append(part.take(order[rank < k]))
+        part = part.take(order_by_row(part, part.uppers))
+        kept.append(part.take(rank_in_row(part.rows) < k))
     return join(kept)
 
 
@@ -72,7 +72,7 @@ def _rescore(search: Search, waiting: Pairs, known: Pairs) -> Pairs:
 def _kth_of_rows(pairs: Pairs, slots: int, k: int) -> Tensor:
     """(slots,) the k-th smallest distance of each row among all pairs so far."""
     limits = torch.full((slots,), torch.inf, dtype=torch.float64)
-    order, rank = order_by_row(pairs, pairs.uppers)
-    kth = order[rank == k - 1]
+    pairs = pairs.take(order_by_row(pairs, pairs.uppers))
+    kth = rank_in_row(pairs.rows) == k - 1
     limits[pairs.rows[kth]] = pairs.uppers[kth]
     return limits

@@ -85,7 +85,7 @@ def _try(
     prefixes = Prefixes(zeros, zeros, 1)
     search = Search(side, side, prefixes, True, min(k, len(sample) - 1), _MEASURED_QUERIES)
     state = no_candidates(prefixes, search.k)
-    search_panel(search, search.panels()[0], state, lambda slot_pairs: None)
+    search_panel(search, search.panels()[0], state)
     state.prune(prefixes)
     crowded = float(state.lifted[:_MEASURED_QUERIES].float().mean())
     candidates = float((state.rows < _MEASURED_QUERIES).sum()) / _MEASURED_QUERIES + crowded * MOST_CANDIDATES

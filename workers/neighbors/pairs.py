@@ -49,16 +49,18 @@ def join(parts: Sequence[Pairs]) -> Pairs:
     return Pairs(*(torch.cat(column) for column in columns)) if parts else no_pairs()
 
 
-def order_by_row(pairs: Pairs, values: Tensor) -> tuple[Tensor, Tensor]:
-    """The order by row, then by value (0 or more), and the rank of each pair within its row in that order."""
+def order_by_row(pairs: Pairs, values: Tensor) -> Tensor:
+    """The order by row, then by value (0 or more)."""
     if values.dtype == torch.float32:
         # Floats that are not negative have the order of their bits: one sort handles both keys.
-        order = torch.argsort(pairs.rows * 2**32 + values.view(torch.int32), stable=True)
-    else:
-        order = torch.argsort(values, stable=True)
-        order = order[torch.argsort(pairs.rows[order], stable=True)]
-    rows = pairs.rows[order]
-    return order, torch.arange(len(rows)) - torch.searchsorted(rows, rows)
+        return torch.argsort(pairs.rows * 2**32 + values.view(torch.int32), stable=True)
+    order = torch.argsort(values, stable=True)
+    return order[torch.argsort(pairs.rows[order], stable=True)]
+
+
+def rank_in_row(rows: Tensor) -> Tensor:
+    """The rank of each element within its run of equal, ascending `rows`."""
+    return torch.arange(len(rows)) - torch.searchsorted(rows, rows)
 
 
 def kth_smallest(pairs: Pairs, m: int, prefixes: int, k: int) -> Tensor:
@@ -68,11 +70,12 @@ def kth_smallest(pairs: Pairs, m: int, prefixes: int, k: int) -> Tensor:
         place = pairs.rows * prefixes + pairs.prefixes
         smallest.view(-1).scatter_reduce_(0, place, pairs.uppers, "amin")
         return smallest.cummin(dim=1).values
-    order, _ = order_by_row(pairs, pairs.uppers)
-    ordered = pairs.take(order)
+    order = order_by_row(pairs, pairs.uppers)
+    rows, first, uppers = pairs.rows[order], pairs.prefixes[order], pairs.uppers[order]
     for prefix in range(prefixes):
-        part = ordered.take(ordered.prefixes <= prefix)
-        rank = torch.arange(len(part)) - torch.searchsorted(part.rows, part.rows)
-        kth = rank == k - 1
-        smallest[part.rows[kth], prefix] = part.uppers[kth]
+        here = first <= prefix
+        count = torch.bincount(rows[here], minlength=m)
+        kth = count.cumsum(0) - count + k - 1
+        enough = count >= k
+        smallest[enough, prefix] = uppers[here][kth[enough]]
     return smallest

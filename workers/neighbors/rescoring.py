@@ -9,7 +9,7 @@ from torch import Tensor
 
 from service.norms import SMALLEST_NORMAL
 from workers.neighbors.filtering import Search
-from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, order_by_row
+from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, order_by_row, rank_in_row
 from workers.neighbors.stored import StoredRows, row_norms
 
 _BLOCK_BYTES = 2**21
@@ -49,8 +49,8 @@ def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[P
     Args:
         limits: (pairs rescored so far, pairs) → (pairs,) float64 distances.
     """
-    order, rank = order_by_row(candidates, candidates.lowers)
-    waiting, rescored, most = candidates.take(order), no_pairs(), search.k
+    waiting, rescored, most = candidates.take(order_by_row(candidates, candidates.lowers)), no_pairs(), search.k
+    rank = rank_in_row(waiting.rows)
     while len(waiting):
         still_open = waiting.lowers < scaled_up(search, limits(rescored, waiting))
         now = still_open & (rank < most)

@@ -178,6 +178,6 @@ def _predict(search: Search, state: CandidateState) -> float:
     seconds = []
     for _ in range(2):
         began = time.perf_counter()
-        search_panel(search, panel, state, lambda pairs: None, tile)
+        search_panel(search, panel, state, tile)
         seconds.append(time.perf_counter() - began)
     return min(seconds) * slot_pairs(whole) / slot_pairs([(panel, tile)])

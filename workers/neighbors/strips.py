@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from workers.neighbors.filtering import Search
@@ -35,13 +35,22 @@ def strips_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
     return found
 
 
+def tiles_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
+    """The tiles of a part, in row order."""
+    return [
+        (panel, slice(start, min(start + search.tile, columns.stop)))
+        for panel, columns in strips_of(search, part)
+        for start in range(columns.start, columns.stop, search.tile)
+    ]
+
+
 def tiles(search: Search) -> int:
     """Number of tiles of a search: the largest useful number of parts."""
     return sum(last - first for _, first, last in _rows_of_tiles(search))
 
 
-def slot_pairs(strips: list[tuple[slice, slice]]) -> int:
-    """Number of slot pairs in some strips; their time is proportional to it."""
+def slot_pairs(strips: Sequence[tuple[slice, slice]]) -> int:
+    """Number of slot pairs in some strips or tiles; their time is proportional to it."""
     return sum((panel.stop - panel.start) * (columns.stop - columns.start) for panel, columns in strips)
 
 
