@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,11 @@ def demo_model(n: int) -> Array:
     return np.concatenate([load_file(path)["vectors"] for path in shards])[:n]
 
 
+def rows_of(name: str, n: int) -> Array:
+    """Rows of a `.npy` file, one of those in RADIUS_BENCH_ROWS (see CONTRIBUTING.md)."""
+    return np.load(name, mmap_mode="r")[:n].astype(np.float32)
+
+
 DATASETS: dict[str, Callable[[int], Array]] = {
     "massive": massive,
     "clusters": clusters,
@@ -59,3 +65,4 @@ DATASETS: dict[str, Callable[[int], Array]] = {
 }
 if "RADIUS_BENCH_SET" in os.environ:
     DATASETS["demo_model"] = demo_model
+DATASETS |= {Path(name).stem: partial(rows_of, name) for name in os.environ.get("RADIUS_BENCH_ROWS", "").split()}

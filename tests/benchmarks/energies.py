@@ -18,7 +18,8 @@ from service.settings import Settings
 from service.supervisor import Supervisor
 from service.theory import energy as reference
 from tests.benchmarks.datasets import DATASETS
-from tests.benchmarks.neighbors import PAIRS, RESULTS, about
+from tests.benchmarks.neighbors import PAIRS
+from tests.benchmarks.results import keep
 from tests.benchmarks.timing import paired
 from workers.energy.energies import evaluate
 from workers.energy.patterns import prepare_patterns
@@ -32,14 +33,13 @@ FLAT = {"1/√n, 1, 2": [1 / 32, 1.0, 2.0]}  # with attention's own β every pat
 
 def main() -> None:
     """Print and keep the figures."""
-    results: dict[str, object] = {"about": about()}
+    results: dict[str, object] = {}
     for name in ("massive", "clusters", "isotropic"):
         rows = DATASETS[name](PATTERNS + POINTS)
         betas = BETAS | (FLAT if name == "isotropic" else {})
         results[name] = _race(name, rows[:PATTERNS].copy(), rows[PATTERNS:].copy(), betas)
     results["question"] = _ask(DATASETS["massive"](PATTERNS + QUESTIONS))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "energies.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    keep("energies", results)
 
 
 def _race(name: str, patterns: Array, points: Array, settings: dict[str, list[float]]) -> dict[str, object]:

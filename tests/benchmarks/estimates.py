@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ from service.client import Client
 from service.contracts.jobs import Job
 from service.settings import Settings
 from service.supervisor import Supervisor
-from tests.benchmarks.neighbors import RESULTS, about
+from tests.benchmarks.results import keep
 from tests.tiny import make_gpt2
 
 ROWS, D = 40_000, 512
@@ -39,7 +38,7 @@ def main() -> None:
                 found = _measure(client)
         finally:
             supervisor.stop()
-    (RESULTS / "estimates.json").write_text(json.dumps({"about": about(), "jobs": found}, indent=2) + "\n")
+    keep("estimates", {"jobs": found})
 
 
 def _measure(client: Client) -> dict[str, Any]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import platform
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import faiss
@@ -16,6 +14,7 @@ import numpy as np
 import torch
 
 from tests.benchmarks.datasets import DATASETS
+from tests.benchmarks.results import keep
 from tests.benchmarks.timing import paired
 from tests.neighbors.datasets import HARD
 from workers.neighbors.exact import exact_neighbors
@@ -30,12 +29,11 @@ Array = np.ndarray
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 TOLERANCE = 1e-6
 ROWS, PAIRS = 20_000, 5
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
     """Wrong neighbours on hard data; then time, growth and memory. `results/` keeps the figures, machine and date."""
-    results: dict[str, object] = {"about": about()}
+    results: dict[str, object] = {}
     print(f"{'data':22} {'rows':>6} {'d':>4}  wrong ids: ours, FAISS IndexFlatL2; largest relative error of ours")
     for make in HARD:
         rows = make()
@@ -45,8 +43,7 @@ def main() -> None:
         results[name] = _race(name, make_rows(ROWS))
     results["growth"] = _growth()
     results["memory"] = _memory()
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "neighbors.json").write_text(json.dumps(results, indent=2) + "\n")
+    keep("neighbors", results)
 
 
 def _race(name: str, rows: Array) -> dict[str, object]:
@@ -72,12 +69,27 @@ def _race(name: str, rows: Array) -> dict[str, object]:
     print(f"{name} ({shape}): 25/50/75/100 % against FAISS's four searches: {nested}")
     print(f"{name} ({shape}): all rows against one FAISS search: {single}")
     print(f"{name}: wrong ids of a sample: ours {wrong}, FAISS {peer_wrong}; relative error of ours {error:.1e}")
-    result = {"shape": shape, "nested": vars(nested), "single": vars(single), "wrong": [wrong, peer_wrong]}
+    levels = {f"k = {k}": _levels(Question(stored, permutation, sizes, k)) for k in (1, 64)}
+    print(f"{name}: rows of each level: {levels}", flush=True)
+    result: dict[str, object] = {
+        "shape": shape,
+        "nested": vars(nested),
+        "single": vars(single),
+        "wrong": [wrong, peer_wrong],
+    } | levels
     if importlib.util.find_spec("sklearn"):
         brute = paired(lambda: ours(sizes), lambda: _sklearn(rows, permutation, sizes), rounds=1)
         print(f"{name}: the four fractions against scikit-learn brute: {brute}")
         result["sklearn"] = vars(brute)
     return result
+
+
+def _levels(question: Question) -> dict[str, object]:
+    """Time, candidates per row, and rows that the float64 level searched."""
+    began = time.perf_counter()
+    _, work = exact_neighbors(question)
+    per_row = work.candidates / len(question.order)
+    return {"seconds": time.perf_counter() - began, "candidates_per_row": per_row, "float64_rows": work.float64_rows}
 
 
 def _sklearn(rows: Array, permutation: Array, sizes: list[int]) -> object:
@@ -152,16 +164,6 @@ def _peak_bytes() -> int:
     """The largest resident size so far; `getrusage` would report the parent's."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
-
-
-def about() -> dict[str, object]:
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "faiss": faiss.__version__,
-    }
 
 
 def _wrong_ours(rows: Array) -> tuple[int, float]:

@@ -27,7 +27,7 @@ import torch
 from service.client import Client
 from service.settings import Settings
 from service.supervisor import Supervisor, environment
-from tests.benchmarks.neighbors import RESULTS, about
+from tests.benchmarks.results import keep
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.question import Question
@@ -67,9 +67,8 @@ def main() -> None:
         ),
     }
     print(json.dumps(ratios, ensure_ascii=False, indent=1))
-    results = {"about": about(), "shape": [ROWS, D], "seconds": seconds, "ratios": ratios}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "scale_out.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    results = {"shape": [ROWS, D], "seconds": seconds, "ratios": ratios}
+    keep("scale_out", results)
 
 
 def anisotropic(n: int) -> np.ndarray:

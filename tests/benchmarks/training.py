@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec
-from tests.benchmarks.neighbors import RESULTS, about
+from tests.benchmarks.results import keep
 from tests.benchmarks.timing import paired
 from tests.models.openelm_configs import SMALL
 from workers.models.openelm import Attention, Block, OpenELM
@@ -36,7 +36,7 @@ Step = Callable[[], torch.Tensor]
 
 def main() -> None:
     """Width 256, 4 layers, the full vocabulary, float32, the threads torch chooses, dropout off."""
-    results: dict[str, object] = {"about": about()}
+    results: dict[str, object] = {}
     for batch in BATCHES:
         differences = [abs(a.item() / b.item() - 1) for a, b in _losses(batch)]
         assert max(differences) < 1e-5, differences
@@ -54,8 +54,7 @@ def main() -> None:
             "data_tokens_per_s": data_rate,
             "error": max(differences),
         }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "training.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    keep("training", results)
 
 
 def _data_rate(batch: int) -> float:

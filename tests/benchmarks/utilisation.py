@@ -6,7 +6,6 @@ autocast; on a CPU a tenth of its width and 8 windows of 128 in float32, to see 
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ import torch
 from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec
 from service.estimates.shapes import GPT2_VOCABULARY, run_tokens, training_shape
-from tests.benchmarks.neighbors import RESULTS, about
+from tests.benchmarks.results import keep
 from tests.benchmarks.training import write_random_tokens
 from workers.devices.device import choose_device, describe_device
 from workers.flows.training.trainers import config_of
@@ -41,7 +40,7 @@ def main() -> None:
     rate = _product_rate(device, 8192 if on_gpu else 1024, torch.bfloat16 if on_gpu else torch.float32)
     device_told = describe_device(device)
     print(f"{device_told['name']}: one product {rate / 1e12:.3g} TFLOP/s")
-    results: dict[str, Any] = {"about": about(), "device": device_told, "product_flops_per_s": rate}
+    results: dict[str, Any] = {"device": device_told, "product_flops_per_s": rate}
     for compiled in (False, True) if on_gpu else (False,):
         found = _train(device, {} if on_gpu else _ON_A_CPU, compiled)
         found["share_of_product"] = found["flops_per_s"] / rate
@@ -51,8 +50,7 @@ def main() -> None:
             f"6N + causal attention, {found['share_of_product']:.1%} of the product's; {found['peak_gb']:.1f} GB"
         )
     if on_gpu:  # a CPU's figures say nothing of the paper's model
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "utilisation.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+        keep("utilisation", results)
 
 
 def _product_rate(device: torch.device, n: int, dtype: torch.dtype) -> float:

@@ -10,6 +10,7 @@ import torch
 
 from service.errors import InvalidInput
 from service.theory import energy as reference
+from tests.neighbors.datasets import long_rows
 from workers.energy import energies
 from workers.energy import patterns as patterns_module
 from workers.energy.energies import evaluate
@@ -112,6 +113,38 @@ def test_hundreds_of_copies_are_searched_by_the_exact_engine():
     np.testing.assert_allclose(found.energy[0, :10], -np.log(3000), rtol=1e-4)
     true = reference.energy(patterns.astype(np.float64), patterns[2990:3010].astype(np.float64))
     np.testing.assert_allclose(found.energy[0], true, rtol=1e-6, atol=1e-6)  # of max(|E|, 1/β)
+
+
+@pytest.mark.parametrize("most_bytes", [0, 2**29], ids=["tile by tile", "resident"])
+def test_long_patterns_among_the_others_crowd_no_query(most_bytes: int):
+    """One row in 32 is 300 times as long: every block in the order of storage would have the bounds of a long one."""
+    rows = long_rows().astype(np.float32)
+    own = np.arange(0, len(rows), 3)
+    prepared = prepare_patterns(StoredRows(rows), precision=torch.float32, most_bytes=most_bytes)
+    found = evaluate(prepared, StoredRows(rows[own]), [1.0, 0.01], own=own)
+    assert not found.crowded.any()
+    wide = rows.astype(np.float64)
+    for at in range(0, len(own), 20):
+        others, point = np.delete(wide, own[at], axis=0), wide[own[at]][None]
+        assert found.g[at] == pytest.approx(reference.nearest(others, point)[0][0], rel=1e-12)
+        for number, beta in enumerate(found.betas):
+            slack = found.error[number, at] + 1e-9 * abs(found.energy[number, at])
+            assert found.energy[number, at] == pytest.approx(reference.energy(others, point, beta)[0], abs=slack)
+
+
+def test_blocks_of_several_threads_have_the_bits_of_one(monkeypatch: pytest.MonkeyPatch):
+    patterns, queries = Case(16, 600, 1.0, 3.0).make("float32")
+    monkeypatch.setitem(energies._QUERIES, "cpu", 8)
+    prepared, before, found, shares = prepare_patterns(StoredRows(patterns)), torch.get_num_threads(), [], []
+    try:
+        for cores in (1, 8):
+            torch.set_num_threads(cores)
+            found.append(evaluate(prepared, StoredRows(queries), BETAS, k=5, tick=shares.append))
+    finally:
+        torch.set_num_threads(before)
+    for name in ("ids", "distances", "energy", "energy_mchn", "error"):
+        np.testing.assert_array_equal(getattr(found[0], name), getattr(found[1], name))
+    assert shares.count(1.0) == 2
 
 
 @pytest.mark.parametrize("d", [70, 600, 2400])

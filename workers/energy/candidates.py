@@ -44,14 +44,14 @@ class Candidates:
         self.crowded = torch.zeros(queries, dtype=torch.bool, device=device)
         self._kept: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
-    def add(self, values: Tensor, minima: Tensor, slack: Tensor, start: int) -> None:
+    def add(self, values: Tensor, minima: Tensor, slack: Tensor, pattern_ids: Tensor) -> None:
         """Add a tile.
 
         Args:
             values: (q, P) with P a multiple of `BLOCK`; inf where there is no admissible pattern.
             minima: (q, P / BLOCK) of the blocks.
             slack: (q, P / BLOCK) bounds on the rounding of a block's values.
-            start: id of the tile's first pattern.
+            pattern_ids: (P or fewer,) of the tile; there are none in the padding.
         """
         uppers = minima + slack
         if self._singly:
@@ -66,7 +66,7 @@ class Candidates:
         counts = torch.bincount(query[at], minlength=len(values))
         self.crowded |= counts > _CROWDED
         at, column = (part[~self.crowded[query[at]]] for part in (at, column))
-        ids = start + block[at] * BLOCK + column
+        ids = pattern_ids.to(column.device)[block[at] * BLOCK + column]
         self._kept.append((query[at], ids, near[at, column], lowers[at, column]))
 
     def chosen(self) -> Chosen:

@@ -10,7 +10,9 @@ the energies.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
+from threading import Lock
 
 import numpy as np
 import torch
@@ -22,11 +24,12 @@ from service.theory.energy import check_beta
 from workers.energy.patterns import Patterns
 from workers.energy.query_block import Energies, QueryBlock
 from workers.neighbors.stored import StoredRows, row_norms
+from workers.neighbors.threads import in_threads, threads_on
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 MAX_NEAREST = 64
-_QUERIES = {"cpu": 1024, "cuda": 8192}
+_QUERIES = {"cpu": 512, "cuda": 8192}
 _BLOCK_ROWS = 512  # rows that stay in the cache
 _FAR = {torch.float32: 2.0**40, torch.float64: 2.0**480}  # scaled norms whose squares are far from the largest number
 
@@ -62,12 +65,18 @@ def evaluate(
     reach, rows = _reach(patterns, queries), patterns.centred(queries)
     far = reach * patterns.scale > _FAR[patterns.precision]
     found = _no_energies(betas, len(queries), min(k, len(patterns)), mchn=mchn)
-    for ids in torch.from_numpy(np.flatnonzero(~far)).split(_QUERIES[patterns.device.type]):
-        if not len(ids):
-            continue
+    blocks = [ids for ids in torch.from_numpy(np.flatnonzero(~far)).split(_QUERIES[patterns.device.type]) if len(ids)]
+    told = _Told(tick, len(queries))
+
+    def evaluate_block(ids: Tensor) -> tuple[Array, Energies]:
         work = QueryBlock(patterns, rows, ids, betas, mchn, found.ids.shape[1], torch.from_numpy(left_out)[ids])
-        work.run(partial(_tick_block, tick, ids, len(queries)))
-        _put(found, ids.numpy(), work.finish())
+        work.run(partial(told, ids))
+        return ids.numpy(), work.finish()
+
+    patterns.compute_norms()  # once, before the threads need them
+    with closing(in_threads(blocks, evaluate_block, threads_on(patterns.device))) as ended:
+        for at, block in ended:
+            _put(found, at, block)
     if far.any():
         wide = patterns.reaching(float(reach.max()))
         _evaluate_again(found, np.flatnonzero(far), wide, queries, left_out)
@@ -132,8 +141,17 @@ def check_squares(found: Energies) -> None:
         raise InvalidInput(message, field="queries")
 
 
-def _tick_block(tick: Tick, ids: Tensor, queries: int, share: float) -> None:
-    tick((int(ids[0]) + share * len(ids)) / queries)
+class _Told:
+    """Adds up the shares of blocks of queries, which several threads tell after each tile, and calls `tick`."""
+
+    def __init__(self, tick: Tick, queries: int) -> None:
+        self._tick, self._queries, self._lock = tick, queries, Lock()
+        self._done: dict[int, float] = {}
+
+    def __call__(self, ids: Tensor, share: float) -> None:
+        with self._lock:
+            self._done[int(ids[0])] = share * len(ids)
+            self._tick(sum(self._done.values()) / self._queries)
 
 
 def _check(patterns: Patterns, queries: StoredRows, k: int, own: Array) -> None:

@@ -1,5 +1,9 @@
 """The stored patterns of an energy, about a common centre, scaled, tile by tile.
 
+The bounds on rounding use the largest norm of each block of 64 patterns. The tiles therefore take patterns in the order
+of the binary exponents of their lengths: a few rows hundreds of times as long as the rest, as the first positions of a
+Transformer's contexts give, loosen no other block; and rows of like length are read in the order of storage.
+
 Neither g nor E depends on the centre, and a power of two as scale changes no digit. E_MCHN depends on the origin, but
 only through the lifts M² − ‖ρ_i‖² (service/theory/energy.py), which are computed once, in float64.
 """
@@ -14,25 +18,28 @@ import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
-from workers.neighbors.stored import CentredRows, StoredRows, centre_rows, scale_below
+from workers.neighbors.stored import CentredRows, StoredRows, centre_rows, lengths_of, scale_below
 
 Array = np.ndarray
 TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}  # elements of one product
 _BLOCK_ROWS = 512  # rows that stay in the cache
+RESIDENT_BYTES = 2**29  # rows up to this size are centred once, not anew for every block of queries
 
 
 @dataclass(frozen=True)
 class Tile:
-    """P consecutive patterns, in the precision of the products.
+    """P patterns that follow one another in the order of the tiles, in the precision of the products.
 
     Attributes:
-        start: id of the first pattern.
+        start: place of the first pattern in that order.
+        ids: (P,) on the CPU.
         rows: (P, n) centred and scaled.
         norms_sq: (P,) squared norms.
         lifts: (P,) M² − ‖ρ‖² in the scale of squared distances.
     """
 
     start: int
+    ids: Tensor
     rows: Tensor
     norms_sq: Tensor
     lifts: Tensor
@@ -43,13 +50,16 @@ class Patterns:
     """All patterns of one energy.
 
     Attributes:
-        rows: centred and scaled.
+        rows: centred and scaled, by id.
+        order: (d,) ids in the order of the tiles.
         precision: float32 or float64, the type of the products.
         device: the device that computes the products.
-        resident: (d, n) all rows in that precision, where memory holds them; otherwise each tile is read and centred.
+        resident: (d, n) all rows in that precision and order, where memory holds them; otherwise each tile is read and
+            centred.
     """
 
     rows: CentredRows
+    order: Tensor
     precision: torch.dtype
     device: torch.device
     resident: Tensor | None = None
@@ -82,21 +92,31 @@ class Patterns:
         return 2.0**-1000 if self.precision == torch.float64 else 2.0**-100
 
     def tile(self, start: int, stop: int) -> Tile:
-        """The patterns with ids from `start` to `stop`."""
-        ids = torch.arange(start, min(stop, len(self)))
-        norms_sq, lifts = (whole[start:stop].to(self.device, self.precision) for whole in (self.norms_sq, self.lifts))
+        """The patterns with places from `start` to `stop`."""
+        ids = self.order[start:stop]
+        norms_sq, lifts = (whole[ids].to(self.device, self.precision) for whole in (self.norms_sq, self.lifts))
         rows = self.take(self.rows, ids) if self.resident is None else self.resident[start:stop]
-        return Tile(start, rows, norms_sq, lifts)
+        return Tile(start, ids, rows, norms_sq, lifts)
+
+    def places_of(self, ids: Tensor) -> Tensor:
+        """(m,) places of some patterns in the order of the tiles; −1 for the id −1."""
+        return torch.where(ids >= 0, self._places[ids.clamp(min=0)], -1)
+
+    @cached_property
+    def _places(self) -> Tensor:
+        places = torch.empty_like(self.order)
+        places[self.order] = torch.arange(len(places))
+        return places
 
     @cached_property
     def widened(self) -> Patterns:
         """The same patterns with products in float64."""
-        return Patterns(self.rows, torch.float64, self.device)
+        return Patterns(self.rows, self.order, torch.float64, self.device)
 
     def reaching(self, distance: float) -> Patterns:
         """The same in float64, and in a scale that brings points up to `distance` from the centre under a norm of 1."""
         rows = CentredRows(self.rows.stored, self.rows.centre, min(self.scale, scale_below(distance)))
-        return Patterns(rows, torch.float64, self.device)
+        return Patterns(rows, self.order, torch.float64, self.device)
 
     def compute_norms(self) -> None:
         """Compute the cached norms and lifts now, so that the first evaluation does not wait for them."""
@@ -120,7 +140,8 @@ class Patterns:
     def norms_sq(self) -> Tensor:
         """(d,) float64 squared norms of the rounded rows that are multiplied."""
         if self.resident is not None:
-            return torch.cat([squared_norms(block).cpu() for block in self.resident.split(_BLOCK_ROWS)])
+            norms_sq = torch.cat([squared_norms(block).cpu() for block in self.resident.split(_BLOCK_ROWS)])
+            return norms_sq[self._places]
         blocks = torch.arange(len(self)).split(_BLOCK_ROWS)
         return torch.cat([squared_norms(self.take(self.rows, ids)).cpu() for ids in blocks])
 
@@ -147,7 +168,7 @@ def shifted_distances_sq(queries: Tensor, tile: Tile, added: Tensor, own: Tensor
 
     Args:
         added: (P,) a.
-        own: (m,) id of the pattern that is left out for each query: its value is inf; −1 for none.
+        own: (m,) place of the pattern that is left out for each query: its value is inf; −1 for none.
     """
     values = torch.addmm(added, queries, tile.rows.T, alpha=-2.0)
     mine = torch.nonzero((own >= tile.start) & (own < tile.start + len(tile.rows)))[:, 0]
@@ -160,6 +181,12 @@ def squared_norms(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square()
 
 
+def tile_order(rows: CentredRows) -> Tensor:
+    """(n,) ids by the binary exponent of ‖x‖∞, those of equal exponent as they are stored."""
+    exponents = torch.frexp(lengths_of(rows, torch.arange(len(rows.stored)))).exponent
+    return torch.argsort(exponents, stable=True)
+
+
 def beta_in_range(beta: float, precision: torch.dtype) -> float:
     """β as the precision can hold it: beyond these limits the weights are those of the nearest, or all equal."""
     largest = 1e300 if precision == torch.float64 else 1e30
@@ -167,12 +194,17 @@ def beta_in_range(beta: float, precision: torch.dtype) -> float:
 
 
 def prepare_patterns(
-    stored: StoredRows, *, precision: torch.dtype | None = None, device: torch.device | None = None
+    stored: StoredRows,
+    *,
+    precision: torch.dtype | None = None,
+    device: torch.device | None = None,
+    most_bytes: int = RESIDENT_BYTES,
 ) -> Patterns:
     """Centre and scale the patterns.
 
     Args:
         precision: type of the products; None: float64 for rows stored in float64, float32 for others.
+        most_bytes: float32 rows up to this size are kept in memory; others are read and centred tile by tile.
 
     Raises:
         InvalidInput: there are none.
@@ -182,4 +214,14 @@ def prepare_patterns(
         raise InvalidInput("an energy needs at least one pattern", field="patterns")
     rows = centre_rows([(stored, torch.arange(len(stored)))], squared=True)[0]
     kind = precision or (torch.float64 if stored.dtype == torch.float64 else torch.float32)
-    return Patterns(rows, kind, device or torch.device("cpu"))
+    order, device = tile_order(rows), device or torch.device("cpu")
+    keep = kind == torch.float32 and 4 * len(stored) * stored.d <= most_bytes
+    return Patterns(rows, order, kind, device, _taken(rows, order).to(device) if keep else None)
+
+
+def _taken(rows: CentredRows, ids: Tensor) -> Tensor:
+    """(m, n) float32 rows, taken block by block."""
+    taken = torch.empty((len(ids), rows.d))
+    for part, block in zip(taken.split(_BLOCK_ROWS), ids.split(_BLOCK_ROWS), strict=True):
+        part.copy_(rows.take(block))
+    return taken

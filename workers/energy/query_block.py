@@ -61,6 +61,7 @@ class QueryBlock:
         self, patterns: Patterns, rows: CentredRows, ids: Tensor, betas: list[float], mchn: bool, k: int, own: Tensor
     ) -> None:
         self.patterns, self.rows, self.ids, self.betas, self.k, self.own = patterns, rows, ids, betas, k, own
+        self.own_places = patterns.places_of(own)
         self.queries = patterns.take(rows, ids)
         self.norms_sq = squared_norms(self.queries)
         self.norms = self.norms_sq.sqrt().to(patterns.precision)
@@ -88,7 +89,7 @@ class QueryBlock:
 
     def _values(self, tile: Tile) -> Tensor:
         """(m, P) squared distances less ‖x‖², padded to whole blocks; inf for a query's own pattern and padding."""
-        product = shifted_distances_sq(self.queries, tile, tile.norms_sq, self.own)
+        product = shifted_distances_sq(self.queries, tile, tile.norms_sq, self.own_places)
         missing = -product.shape[1] % BLOCK
         return torch.nn.functional.pad(product, (0, missing), value=torch.inf) if missing else product
 
@@ -96,7 +97,7 @@ class QueryBlock:
         longest = _block_maxima(tile.norms_sq.sqrt())
         slack = self.patterns.gamma * (self.norms[:, None] + longest).square() + self.patterns.absolute
         minima = values.view(len(values), -1, BLOCK).amin(dim=2)
-        self.near.add(values, minima, slack, tile.start)
+        self.near.add(values, minima, slack, tile.ids)
         self.plain.add(values, minima, scratch)
         if self.near_lifted is not None:
             lifts = torch.nn.functional.pad(tile.lifts, (0, values.shape[1] - len(tile.lifts)))
@@ -105,7 +106,7 @@ class QueryBlock:
                 _block_maxima(tile.lifts) + (self.norms[:, None] + longest).square()
             )
             minima = values.view(len(values), -1, BLOCK).amin(dim=2)
-            self.near_lifted.add(values, minima, slack, tile.start)
+            self.near_lifted.add(values, minima, slack, tile.ids)
             self.lifted.add(values, minima, scratch)
 
     def finish(self) -> Energies:

@@ -23,7 +23,7 @@ class SoftmaxWeights:
     Attributes:
         points: (m, n) centred and scaled, in the precision of the products.
         beta: in the scale of the patterns; halved for E_MCHN.
-        own: (m,) id of the pattern that is left out for each point, −1 for none.
+        own: (m,) place of the pattern that is left out for each point, −1 for none.
         least: (m,) smallest value; `log_sums`: of exp(−β (v − least)).
     """
 
@@ -54,7 +54,7 @@ def softmax_weights(
 ) -> SoftmaxWeights:
     """The weights at (m, n) centred, scaled float64 `points`; one pass for their normalisation."""
     narrow = points.to(patterns.device, patterns.precision)
-    left_out = torch.full((len(points),), -1) if own is None else own
+    left_out = torch.full((len(points),), -1) if own is None else patterns.places_of(own)
     scaled = beta_in_range(beta / patterns.scale**2 / (1 if kind == "energy" else 2), patterns.precision)
     least = torch.full((len(points),), torch.inf, dtype=torch.float64, device=patterns.device)
     sums = torch.zeros_like(least)

@@ -21,7 +21,7 @@ from service.contracts.activations import ActivationSummary
 from service.errors import CorruptArtifact, NotFound
 from service.settings import Settings
 from workers.activations.index_cache import cached_flat
-from workers.energy.patterns import Patterns, prepare_patterns
+from workers.energy.patterns import Patterns, prepare_patterns, tile_order
 from workers.neighbors.stored import CentredRows, StoredRows, check_longest, robust_centre
 
 logger = logging.getLogger("radius.query")
@@ -102,12 +102,13 @@ class ResidentSets:
         rows, device = StoredRows(folder.mapped_vectors()), torch.device("cpu")
         ids = torch.arange(len(rows))
         if 4 * summary.n * summary.d_model > self._settings.query_memory_bytes:
-            patterns = prepare_patterns(rows, device=device)
+            patterns = prepare_patterns(rows, device=device, most_bytes=0)
         else:
             index, centre = cached_flat(self._settings.index_cache, summary.sha256, rows), robust_centre(rows, ids)
             check_longest(float(index.norms.max()) / index.scale, [(rows, ids)], centre, squared=True)
             centred = CentredRows(rows, centre, index.scale)
-            patterns = Patterns(centred, torch.float32, device, resident=torch.from_numpy(index.rows))
+            order = tile_order(centred)
+            patterns = Patterns(centred, order, torch.float32, device, torch.from_numpy(index.rows[order.numpy()]))
         patterns.compute_norms()
         return ResidentSet(summary, folder, patterns)
 
