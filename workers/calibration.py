@@ -43,7 +43,7 @@ from workers.training.optimizer import adamw
 _WIDTHS = (128, 768)  # of forward passes: the smallest models here, and GPT-2
 _LAYERS, _CONTEXT, _VOCABULARY = 2, 128, 512
 _ROWS, _D = 8192, 512  # of a search
-_FEW = 2048  # rows for work that computes every pair in float64
+_FEW = 2048  # points of an energy
 _DRAWS = 1000
 _STORED_BYTES = 32 * 2**20
 _TEXT_BYTES = 2**20
@@ -67,14 +67,16 @@ def calibrate(device: torch.device, documents: list[Document], folder: Path) -> 
     few = StoredRows(generator.standard_normal((_FEW, _D), dtype=np.float32))
     options = SearchOptions(device)
     counted = [float(np.sqrt(_D))]  # well below the distances, like the radii of real jobs
+    question = Question(rows, seeded_permutation(len(rows), 0), [len(rows)])
+    pairs = exact_neighbors(question, options)[1].slot_pairs  # of so few rows, many more than half of all pairs
     return Calibration(
         tokenising=_tokenising(documents),
         forward=[_forward(width, device) for width in _WIDTHS],
         training=[_training(_sentences(), device), _training(_windows(), device)],
-        searching=_ROWS**2 / 2 * _D / _seconds(lambda: _search(rows, options)),
-        counting=_FEW**2 / 2 * _D / _seconds(lambda: count_within(Question.of_all_rows(few), counted, options)),
+        searching=pairs * _D / _seconds(lambda: exact_neighbors(question, options)),
+        counting=pairs * _D / _seconds(lambda: count_within(question, counted, options)),
         drawing=_ROWS * _D * (_D + _DRAWS) / _seconds(lambda: _draw(rows)),
-        energies=_FEW**2 * _D / _seconds(lambda: evaluate(prepare_patterns(few, device=device), few, own=_own(few))),
+        energies=_FEW * _ROWS * _D / _seconds(lambda: evaluate(prepare_patterns(rows, device=device), few)),
         storing=_STORED_BYTES / _seconds(lambda: _store(folder)),
         reports=1 / _seconds(lambda: _report(folder)),
         measured_at=now(),
@@ -148,16 +150,8 @@ def _training(given: _Model, device: torch.device) -> Rate:
     return Rate(d_model=given.shape.d_model, per_s=flops / _seconds(step))
 
 
-def _search(rows: StoredRows, options: SearchOptions) -> None:
-    exact_neighbors(Question(rows, seeded_permutation(len(rows), 0), [len(rows)]), options)
-
-
 def _draw(rows: StoredRows) -> None:
     gaussian_null(principal_deviations(rows, np.zeros(rows.d)), [len(rows)], queries=_DRAWS, seed=0)
-
-
-def _own(rows: StoredRows) -> np.ndarray:
-    return np.arange(len(rows))
 
 
 def _store(folder: Path) -> None:

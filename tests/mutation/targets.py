@@ -54,7 +54,8 @@ TARGETS = (
     ),
     Target(
         "filtering",
-        ("_collect", "pairs_below", "TileBounds.uppers", "TileBounds.lowers", "TileBounds.largest_values",
+        ("_collect", "_reached_rows", "_smallest", "pairs_below", "TileBounds.take", "TileBounds.uppers",
+         "TileBounds.lowers", "TileBounds.largest_values",
          "TileBounds._slack_sq"),
         (*_OF_TILES, f"{_T}test_bounds.py::test_no_pair_within_the_limit_is_passed_over",
          f"{_T}test_reach.py::test_queries_from_elsewhere",
@@ -84,8 +85,8 @@ TARGETS = (
     ),
     Target(
         "counting",
-        ("_Counter.count_tile", "_Counter._few_pairs", "_Counter._count_dense", "_Counter._count_sides",
-         "_bucket"),
+        ("_Counter.count_tile", "_Counter._few_pairs", "_Counter._count_dense", "_Counter._buckets",
+         "_Counter._add", "_bucket"),
         (f"{_T}test_counting.py", f"{_T}test_scales.py::test_pairs_within_radii_are_counted_at_every_scale"),
     ),
     Target(
