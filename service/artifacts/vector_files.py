@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ _MAX_HEADER_BYTES = 2**20  # one tensor needs a hundred
 _DTYPES = ("float16", "float32", "float64")
 _SAFETENSORS = {"F16": "float16", "F32": "float32", "F64": "float64", "BF16": "float32"}
 _SHOWN_NAMES = 10
+# numpy reads a header as a Python literal, and Python's parser fails at times where two threads are in it and one
+# collects garbage ("AST constructor recursion depth mismatch").
+_parsing = Lock()
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ def _open_npy(source: Path) -> VectorFile:
                 (1, 0): np.lib.format.read_array_header_1_0,
                 (2, 0): np.lib.format.read_array_header_2_0,
             }[version]
-            declared, _, dtype = read_header(stream, max_header_size=10_000)
+            with _parsing:
+                declared, fortran_order, dtype = read_header(stream, max_header_size=10_000)
         except Exception as error:  # the header is a Python literal: numpy raises what its parser happens to raise
             raise InvalidInput("the .npy header is corrupt", field="file") from error
         start = stream.tell()
@@ -92,7 +97,8 @@ def _open_npy(source: Path) -> VectorFile:
         raise InvalidInput("the .npy header declares another size than the file has", field="file")
 
     def blocks() -> Iterator[Array]:
-        mapped = np.load(source, mmap_mode="r", allow_pickle=False)
+        order = "F" if fortran_order else "C"
+        mapped = np.memmap(source, dtype=dtype, mode="r", offset=start, shape=shape, order=order)
         for rows in _row_blocks(shape, dtype.itemsize):
             yield np.asarray(mapped[rows], dtype=dtype.newbyteorder("="))
 

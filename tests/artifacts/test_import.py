@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -181,3 +184,19 @@ def test_one_tensor_of_several_is_named(tmp_path: Path):
     with pytest.raises(InvalidInput, match=r"a .npy file has one array") as caught:
         imported(tmp_path, npy(normal()), tensor="first")
     assert caught.value.field == "tensor"
+
+
+def test_one_thread_at_a_time_parses_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With several, Python's parser fails now and then, and a good file was refused as corrupt."""
+    np.save(tmp_path / "rows.npy", np.ones((4, 2), dtype=np.float32))
+    read_header, parsing = np.lib.format.read_array_header_1_0, Lock()
+
+    def alone(*arguments: Any, **options: Any) -> Any:
+        assert parsing.acquire(blocking=False)
+        time.sleep(0.002)
+        parsing.release()
+        return read_header(*arguments, **options)
+
+    monkeypatch.setattr(np.lib.format, "read_array_header_1_0", alone)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: vector_files.open_vectors(tmp_path / "rows.npy").shape, range(20))) == {(4, 2)}
