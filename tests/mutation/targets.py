@@ -16,6 +16,7 @@ _OF_FILTERS = (
     f"{_FORMULAS}::test_the_lower_bound_of_a_filter_distance",
 )
 _OF_TILES = (
+    f"{_FORMULAS}::test_rows_at_the_centre_have_the_absolute_bound_alone",
     f"{_FORMULAS}::test_bounds_of_a_tile_are_the_formula",
     f"{_FORMULAS}::test_products_below_the_largest_value_are_those_whose_lower_bound_is_within_the_limit",
     f"{_FORMULAS}::test_no_pair_within_the_limit_has_a_product_above_the_largest_value",

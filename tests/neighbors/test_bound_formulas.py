@@ -6,6 +6,7 @@ Data rarely reach the worst case of a rounding bound, so that a bound of half th
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +127,15 @@ def test_the_product_of_two_panels_is_half_the_squared_distance(dtype: torch.dty
     assert ((product - half_sq).abs() <= spare)[pairs].all()
     assert (product[~pairs] >= ABSENT).all()
     assert (encoding.empty_row() == encoding.encode(rows, present).matrix[3]).all()
+
+
+def test_rows_at_the_centre_have_the_absolute_bound_alone():
+    """It matters in float16, whose smallest numbers are not far below the distances."""
+    search = prepared(torch.bfloat16)
+    whole = slice(0, search.database.layout.slots)
+    bounds, zero = TileBounds(search, torch.arange(whole.stop), whole), torch.zeros(1, dtype=torch.float64)
+    bounds.encoding = replace(search.database.encoding, dtype=torch.float16)
+    assert bounds._slack_sq(zero, zero).tolist() == [2 * 2.0**-23]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
