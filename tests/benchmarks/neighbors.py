@@ -71,12 +71,8 @@ def _race(name: str, rows: Array) -> dict[str, object]:
     print(f"{name}: wrong ids of a sample: ours {wrong}, FAISS {peer_wrong}; relative error of ours {error:.1e}")
     levels = {f"k = {k}": _levels(Question(stored, permutation, sizes, k)) for k in (1, 64)}
     print(f"{name}: rows of each level: {levels}", flush=True)
-    result: dict[str, object] = {
-        "shape": shape,
-        "nested": vars(nested),
-        "single": vars(single),
-        "wrong": [wrong, peer_wrong],
-    } | levels
+    result: dict[str, object] = {"shape": shape, "nested": vars(nested), "single": vars(single), **levels}
+    result["wrong"] = [wrong, peer_wrong]
     if importlib.util.find_spec("sklearn"):
         brute = paired(lambda: ours(sizes), lambda: _sklearn(rows, permutation, sizes), rounds=1)
         print(f"{name}: the four fractions against scikit-learn brute: {brute}")
