@@ -43,7 +43,7 @@ def count_within(
 ) -> Array:
     """(n, radii) int64: how many other rows of the largest prefix lie within each radius of each of its n rows.
 
-    The cost does not grow with the number of radii. Pairs of equal code do not count. With a `part` only its pairs are
+    The cost grows little with the number of radii. Pairs of equal code do not count. With a `part` only its pairs are
     counted: the counts of all parts, searched with the same tile, add up to those of the whole.
 
     Args:
