@@ -21,6 +21,8 @@ ACCEPTED: dict[str, dict[str, str]] = {
     },
     "float64_level": {
         "_search_rows: False → True": _LOOSE,
+        "_keep_nearest: rank_in_row(part.rows) < k → rank_in_row(part.rows) <= k": "one pair more is kept than the answer has",
+        "_kth_of_rows: k - 1 → k": "only loosens the limit: more pairs are rescored, and the answer ranks them all",
         "_candidates: lowers < torch.inf → lowers <= torch.inf": _INFINITE,
         "_candidates: (lowers <= limits[:, None]) & (lowers < torch.inf) → lowers <= limits[:, None]": _INFINITE,
         "_candidates: (lowers <= limits[:, None]) & (lowers < torch.inf) → lowers < torch.inf": _LOOSE,
