@@ -6,6 +6,7 @@ _STRICT = "zip(strict=...) only guards against programming errors"
 _SLACK = "half of this slack still exceeds the float32 rounding that it covers"
 _THRESHOLD = "how many candidates a row may have changes time and memory, not the answer"
 _LOOSE = "only loosens the limit: more pairs are listed, and no more are rescored"
+_KEPT = "one pair more is kept than the answer has"
 _INFINITE = "equivalent: a pair whose lower bound is infinite is not rescored"
 _CHOICE = "the threshold chooses between two exact ways to count a tile"
 _FETCH = "with fewer candidates more rows are searched by the exact engine"
@@ -21,7 +22,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
     },
     "float64_level": {
         "_search_rows: False → True": _LOOSE,
-        "_keep_nearest: rank_in_row(part.rows) < k → rank_in_row(part.rows) <= k": "one pair more is kept than the answer has",
+        "_keep_nearest: rank_in_row(part.rows) < k → rank_in_row(part.rows) <= k": _KEPT,
         "_kth_of_rows: k - 1 → k": "only loosens the limit: more pairs are rescored, and the answer ranks them all",
         "_candidates: lowers < torch.inf → lowers <= torch.inf": _INFINITE,
         "_candidates: (lowers <= limits[:, None]) & (lowers < torch.inf) → lowers <= limits[:, None]": _INFINITE,
