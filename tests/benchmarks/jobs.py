@@ -32,7 +32,7 @@ from service.contracts.base import now
 from service.contracts.jobs import FINAL_STATES
 from service.settings import Settings
 from service.supervisor import Supervisor, environment
-from tests.benchmarks.results import RESULTS, keep, kind_of_machine
+from tests.benchmarks.results import keep, path_of
 from tests.databases.migrated import DATABASES
 from tests.databases.server import running_server
 from tests.end_to_end.conftest import OPTIONS
@@ -83,14 +83,14 @@ def main(chosen: Sequence[str] = ()) -> None:
         "takeover": _takeovers,
         "takeover-tests": lambda kind: _takeovers(kind, **TESTED),
     }
-    path = RESULTS / kind_of_machine() / "jobs.json"
+    path = path_of("jobs")
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for kind in [kind for kind in DATABASES if kind in chosen] or DATABASES:
         for part in [part for part in parts if part in chosen] or parts:
             measured = parts[part](kind)
             print(f"{kind}, {part}: {json.dumps(measured)}", flush=True)
             found[kind] = found.get(kind, {}) | {part: measured}
-            keep("jobs", {name: part for name, part in found.items() if name != "about"})
+            keep("jobs", found)
 
 
 @contextmanager

@@ -31,8 +31,13 @@ def about() -> dict[str, object]:
     }
 
 
+def path_of(name: str) -> Path:
+    """The file of a benchmark's figures on this kind of machine."""
+    return RESULTS / kind_of_machine() / f"{name}.json"
+
+
 def keep(name: str, figures: dict[str, object]) -> None:
     """Write the figures of a benchmark, with machine, date and versions."""
-    path = RESULTS / kind_of_machine() / f"{name}.json"
+    path = path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"about": about(), **figures}, indent=2, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(figures | {"about": about()}, indent=2, ensure_ascii=False) + "\n")

@@ -46,15 +46,24 @@ def test_every_task_is_run_once_with_its_share_of_the_cores(cores: int):
     assert torch.get_num_threads() == cores
 
 
-def test_the_first_error_leaves_out_what_has_not_begun(cores: int):
-    begun: list[int] = []
+def slowly(begun: list[int]) -> Callable[[int], int]:
+    """A task that notes that it has begun."""
 
     def run(task: int) -> int:
         begun.append(task)
         time.sleep(0.01)
-        if task == 3:
-            raise ValueError("three")
         return task
+
+    return run
+
+
+def test_the_first_error_leaves_out_what_has_not_begun(cores: int):
+    begun: list[int] = []
+    slow = slowly(begun)
+
+    def run(task: int) -> None:
+        if slow(task) == 3:
+            raise ValueError("three")
 
     with pytest.raises(ValueError, match="three"), closing(in_threads(range(1000), run, threads_on(CPU))) as ended:
         list(ended)
@@ -64,12 +73,7 @@ def test_the_first_error_leaves_out_what_has_not_begun(cores: int):
 
 def test_who_stops_asking_leaves_out_the_rest(cores: int):
     begun: list[int] = []
-
-    def run(task: int) -> None:
-        begun.append(task)
-        time.sleep(0.01)
-
-    with closing(in_threads(range(1000), run, threads_on(CPU))) as ended:
+    with closing(in_threads(range(1000), slowly(begun), threads_on(CPU))) as ended:
         next(ended)
     assert len(begun) < 100
     assert torch.get_num_threads() == cores

@@ -146,12 +146,16 @@ class _Told:
 
     def __init__(self, tick: Tick, queries: int) -> None:
         self._tick, self._queries, self._lock = tick, queries, Lock()
-        self._done: dict[int, float] = {}
+        self._ended = 0  # queries of the blocks that are done
+        self._begun: dict[int, float] = {}  # by the first query of each other block
 
     def __call__(self, ids: Tensor, share: float) -> None:
         with self._lock:
-            self._done[int(ids[0])] = share * len(ids)
-            self._tick(sum(self._done.values()) / self._queries)
+            self._begun[int(ids[0])] = share * len(ids)
+            if share == 1:
+                self._ended += len(ids)
+                del self._begun[int(ids[0])]
+            self._tick((self._ended + sum(self._begun.values())) / self._queries)
 
 
 def _check(patterns: Patterns, queries: StoredRows, k: int, own: Array) -> None:

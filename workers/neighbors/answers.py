@@ -11,7 +11,7 @@ from torch import Tensor
 
 from service.errors import InvalidInput
 from service.norms import SMALLEST_NORMAL
-from workers.neighbors.pairs import Pairs
+from workers.neighbors.pairs import Pairs, order_by_row, rank_in_row
 
 Array = np.ndarray
 
@@ -53,23 +53,19 @@ def nearest_pairs(
     """
     places = torch.full((int(query_ids.max()) + 1,), -1)
     places[prefix_queries[-1]] = torch.arange(len(prefix_queries[-1]))
-    place, ids = places[query_ids[rescored.rows]], database_ids[rescored.columns]
-    ranked = torch.argsort(ids, stable=True)
-    for key in (rescored.uppers, place):
-        ranked = ranked[torch.argsort(key[ranked], stable=True)]
-    place, ids, distances, first = (column[ranked] for column in (place, ids, rescored.uppers, rescored.prefixes))
+    by_id = rescored.take(torch.argsort(database_ids[rescored.columns], stable=True))
+    ranked = by_id.take(order_by_row(by_id, by_id.uppers))
+    place, ids = places[query_ids[ranked.rows]], database_ids[ranked.columns]
     again = torch.zeros(len(place), dtype=torch.bool)
     again[1:] = (place[1:] == place[:-1]) & (ids[1:] == ids[:-1])
     answers = []
     for prefix, rows in enumerate(prefix_queries):
-        here = (first <= prefix) & ~again
-        at = place[here]
-        count = torch.bincount(at, minlength=len(rows))
-        rank = torch.arange(len(at)) - (count.cumsum(0) - count)[at]
+        here = (ranked.prefixes <= prefix) & ~again
+        at, rank = place[here], rank_in_row(ranked.rows[here])
         best = rank < k
         found = Neighbors.without_any(rows.numpy(), k)
         cells = at[best].numpy(), rank[best].numpy()
-        found.distances[cells], found.ids[cells] = distances[here][best].numpy(), ids[here][best].numpy()
+        found.distances[cells], found.ids[cells] = ranked.uppers[here][best].numpy(), ids[here][best].numpy()
         answers.append(found)
     check_distances(answers)
     return answers

@@ -65,14 +65,12 @@ class CandidateState:
         """Number of candidates, including those not yet pruned."""
         return len(self.rows) + sum(len(lowers) for _, _, lowers in self._added)
 
-    def limits(self, prefixes: Prefixes, rows: Tensor, of_column: Tensor | int) -> Tensor:
+    def limits(self, prefixes: Prefixes, rows: Tensor, of_column: Tensor) -> Tensor:
         """The k-th smallest upper bound of each row in the first prefix that holds both it and its column.
 
         −1 for lifted rows, so that nothing is kept.
         """
-        of_row = prefixes.of_row[rows]
-        first = of_row.clamp(min=of_column) if isinstance(of_column, int) else torch.maximum(of_row, of_column)
-        limits = self.best[rows, first, -1]
+        limits = self.best[rows, torch.maximum(prefixes.of_row[rows], of_column), -1]
         return limits.masked_fill_(self.lifted[rows], -1.0)
 
     def offer(self, first: int, rows: Tensor, uppers: Tensor) -> None:

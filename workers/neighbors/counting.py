@@ -8,7 +8,6 @@ direct subtraction. Pairs are counted and not listed, so memory does not grow wi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from threading import Lock
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
-from workers.neighbors.filtering import Search, TileBounds, make_tile, pairs_below
+from workers.neighbors.filtering import Search, TileBounds, left_columns, make_tile, pairs_below
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
@@ -25,8 +24,7 @@ from workers.neighbors.pairs import Pairs
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import measure
-from workers.neighbors.strips import Part, slot_pairs, tiles_of
-from workers.neighbors.threads import in_threads, threads_on
+from workers.neighbors.strips import Part, run_tiles
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
@@ -61,11 +59,7 @@ def count_within(
         return np.zeros((0, len(wanted)), dtype=np.int64)
     search, _ = prepare_search(replace(question, sizes=[n], k=1), options)
     counter = _Counter(search, torch.from_numpy(ascending))
-    tiles, done = tiles_of(search, part), 0
-    with closing(in_threads(tiles, counter.count_tile, threads_on(search.database.encoding.device))) as ended:
-        for pairs in ended:
-            done += pairs
-            tick(done / slot_pairs(tiles))
+    run_tiles(search, part, counter.count_tile, tick)
     ids, order = search.database.layout.ids, question.order
     of_id = torch.empty((int(order.max()) + 1, len(ascending)), dtype=torch.int64)
     of_id[ids[ids >= 0]] = counter.found[ids >= 0, :-1].cumsum(dim=1)
@@ -92,21 +86,19 @@ class _Counter:
         self.lock = Lock()  # several threads count tiles
         self.found = torch.zeros(search.database.layout.slots, len(radii) + 1, dtype=torch.int64)
 
-    def count_tile(self, tile: tuple[slice, slice]) -> int:
+    def count_tile(self, panel: slice, columns: slice) -> None:
         """Count all pairs of a tile for its rows, and also for its columns unless it lies on the diagonal."""
-        panel, columns = tile
         both = columns.start >= panel.stop
         pairs = self._few_pairs(panel, columns)
         if pairs is None:
             self._count_dense(panel, columns, both)
         else:
             self._count_pairs(pairs, panel, columns, both)
-        return slot_pairs([tile])
 
     def _few_pairs(self, panel: slice, columns: slice) -> Pairs | None:
         """The pairs of a tile that may lie within the largest radius; None where there are many."""
         search = self.search
-        left = search.database.encoding.left(search.queries.right(panel))
+        left = left_columns(search, panel)
         tile = make_tile(search, left, panel, columns)
         values = tile.along_rows()
         pairs = len(left) * (columns.stop - columns.start)

@@ -13,7 +13,6 @@ whatever the format, the tile, the order of the tiles or the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from threading import local
 
@@ -33,8 +32,7 @@ from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import rescore, scaled_up
 from workers.neighbors.stored import StoredRows
-from workers.neighbors.strips import Part, slot_pairs, strips_of, tiles_of
-from workers.neighbors.threads import in_threads, threads_on
+from workers.neighbors.strips import Part, run_tiles, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
@@ -119,20 +117,14 @@ def begin(search: Search, trials: list[FormatTrial]) -> Task:
 
 def search_tiles(search: Search, state: CandidateState, part: Part, tick: Tick) -> None:
     """Add all tiles of a part to a state; `tick` as in `exact_neighbors`."""
-    tiles, done = tiles_of(search, part), 0
     kept = local()  # the left columns of a thread's last panel: those of its next tile, most often
 
-    def search_one(tile: tuple[slice, slice]) -> int:
-        panel, columns = tile
+    def search_one(panel: slice, columns: slice) -> None:
         if getattr(kept, "panel", None) != panel:
             kept.panel, kept.left = panel, left_columns(search, panel)
         search_tile(search, kept.left, panel, columns, state)
-        return slot_pairs([tile])
 
-    with closing(in_threads(tiles, search_one, threads_on(search.database.encoding.device))) as ended:
-        for pairs in ended:
-            done += pairs
-            tick(done / slot_pairs(tiles))
+    run_tiles(search, part, search_one, tick)
 
 
 def answer(task: Task, prefix_queries: Sequence[Tensor]) -> tuple[list[Neighbors], SearchWork]:

@@ -174,7 +174,7 @@ def _collect(search: Search, state: CandidateState, rows: slice, columns: slice,
     for prefix, segment, at in reached:
         if len(at):
             of_rows = bounds.take(at)
-            limits = state.limits(search.prefixes, of_rows.rows, prefix)
+            limits = state.limits(search.prefixes, of_rows.rows, torch.full_like(at, prefix))
             for row, column, found in pairs_below(of_rows, at, values[at], cells, limits, segment):
                 state.add(of_rows.rows[row], column + columns.start, of_rows.lowers(found, row, column))
 
@@ -186,7 +186,7 @@ def _reached_rows(
 
     Few rows of most tiles have one: once their neighbours are found, a tile costs little beyond its product.
     """
-    limits = state.limits(search.prefixes, bounds.rows, prefix)
+    limits = state.limits(search.prefixes, bounds.rows, torch.full_like(bounds.rows, prefix))
     near = values[:, segment] <= bounds.largest_values(limits, segment)
     return torch.nonzero(near.any(dim=1))[:, 0]
 

@@ -1,11 +1,14 @@
-"""The tiles of a search cut into parts, one for each worker."""
+"""The tiles of a search: cut into parts, one for each worker, and run in the threads of one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from workers.neighbors.filtering import Search
+from workers.neighbors.threads import in_threads, threads_on
+from workers.neighbors.ticking import Tick
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,25 @@ def tiles_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
         for panel, columns in strips_of(search, part)
         for start in range(columns.start, columns.stop, search.tile)
     ]
+
+
+def run_tiles(search: Search, part: Part, run: Callable[[slice, slice], None], tick: Tick) -> None:
+    """Call `run` with the panel and the columns of every tile of a part, in several threads on a CPU.
+
+    Args:
+        tick: called in the calling thread with the share of slot pairs done; an exception that it raises ends the work.
+    """
+    tiles, done = tiles_of(search, part), 0
+    total = slot_pairs(tiles)
+
+    def run_one(tile: tuple[slice, slice]) -> int:
+        run(*tile)
+        return slot_pairs([tile])
+
+    with closing(in_threads(tiles, run_one, threads_on(search.database.encoding.device))) as ended:
+        for pairs in ended:
+            done += pairs
+            tick(done / total)
 
 
 def tiles(search: Search) -> int:
