@@ -19,6 +19,7 @@ from service.artifacts.atomic import sha256_file, write_bytes
 from service.contracts.base import now
 from service.contracts.estimates import Calibration, Rate
 from service.contracts.sites import FINAL_NORM, Site
+from service.contracts.training import Optimisation, QuestionFormationSpec, SentenceData
 from service.estimates.shapes import ModelShape
 from workers.corpora.documents import Document
 from workers.devices.device import default_batch_tokens
@@ -39,6 +40,7 @@ from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.optimizer import adamw
+from workers.training.sentences import prepare_sentences
 
 _WIDTHS = (128, 768)  # of forward passes: the smallest models here, and GPT-2
 _LAYERS, _CONTEXT, _VOCABULARY = 2, 128, 512
@@ -47,6 +49,7 @@ _FEW = 2048  # points of an energy
 _DRAWS = 1000
 _STORED_BYTES = 32 * 2**20
 _TEXT_BYTES = 2**20
+_LINES = 2000
 _SENTENCES, _SENTENCE = 64, 22
 _WINDOWS, _WINDOW = 4, 256
 
@@ -77,6 +80,7 @@ def calibrate(device: torch.device, documents: list[Document], folder: Path) -> 
         counting=pairs * _D / _seconds(lambda: count_within(question, counted, options)),
         drawing=_ROWS * _D * (_D + _DRAWS) / _seconds(lambda: _draw(rows)),
         energies=_FEW * _ROWS * _D / _seconds(lambda: evaluate(prepare_patterns(rows, device=device), few)),
+        generating=_LINES / _seconds(lambda: _generate(folder)),
         storing=_STORED_BYTES / _seconds(lambda: _store(folder)),
         reports=1 / _seconds(lambda: _report(folder)),
         measured_at=now(),
@@ -152,6 +156,18 @@ def _training(given: _Model, device: torch.device) -> Rate:
 
 def _draw(rows: StoredRows) -> None:
     gaussian_null(principal_deviations(rows, np.zeros(rows.d)), [len(rows)], queries=_DRAWS, seed=0)
+
+
+def _generate(folder: Path) -> None:
+    with TemporaryDirectory(dir=folder) as name:
+        spec = QuestionFormationSpec(
+            steps=1,
+            batch=1,
+            eval_every=1,
+            data=SentenceData(train=_LINES, val=1, test=1, generalisation=1),
+            optimisation=Optimisation(peak_lr=1.0),
+        )
+        prepare_sentences(spec, Path(name), folder)
 
 
 def _store(folder: Path) -> None:

@@ -30,6 +30,7 @@ class Calibration(Contract):
     counting: Speed = Field(description="pairs × dimensions, each pair once")
     drawing: Speed = Field(description="numbers of the null model's covariance and draws")
     energies: Speed = Field(description="point × pattern × dimensions")
+    generating: Speed = Field(description="lines of the question-formation language: drawn, checked, written")
     storing: Speed = Field(description="bytes written, hashed and synced")
     reports: Speed = Field(description="reports with their figures")
     measured_at: datetime

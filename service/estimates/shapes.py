@@ -7,7 +7,13 @@ from math import log
 
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import parse_site
-from service.contracts.training import OpenELMModel, QuestionFormationSpec, TrainingSpec
+from service.contracts.training import (
+    PUBLISHED_LINES,
+    OpenELMModel,
+    QuestionFormationSpec,
+    SentenceData,
+    TrainingSpec,
+)
 from service.theory.openelm_size import OpenElmConfig, openelm_size
 from service.theory.transformer_size import Gpt2Config, gpt2_size
 
@@ -94,6 +100,11 @@ def _openelm_shape(model: OpenELMModel, d_vocab: int) -> ModelShape:
     )
     attention = tuple(heads * model.d_head for heads in model.query_heads)
     return ModelShape(model.d_model, layers, attention, d_vocab, openelm_size(config).total, model.n_ctx)
+
+
+def lines_of(data: SentenceData) -> dict[str, float]:
+    """Lines of each split; those of files that are not counted here are taken for as many as the published ones."""
+    return {name: getattr(data, name) or published for name, published in PUBLISHED_LINES.items()}
 
 
 def run_tokens(spec: TrainingSpec) -> tuple[float, int]:

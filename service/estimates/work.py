@@ -8,9 +8,9 @@ from math import ceil
 from service.contracts.energy import EnergyOptions
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions
-from service.contracts.training import PUBLISHED_LINES, OpenELMSpec, TrainingSpec
+from service.contracts.training import OpenELMSpec, TrainingSpec
 from service.estimates.pricing import Work
-from service.estimates.shapes import ModelShape, SampleShape, depth_of, run_tokens
+from service.estimates.shapes import LINE_TOKENS, ModelShape, SampleShape, depth_of, lines_of, run_tokens
 from service.settings import MIB, Settings
 
 PROCESS_BYTES = 640 * MIB  # of an idle compute worker: torch, transformers, FAISS
@@ -125,11 +125,12 @@ def training_work(
     """Steps, evaluations and kept models of equal runs; then the radius of each kept model, where the spec has it."""
     tokens, context = run_tokens(spec)
     evaluations = ceil(spec.steps / spec.eval_every)
+    evaluated, measured_last = _evaluated(spec)
     kept = 1 if spec.kept_every is None else ceil(spec.steps / spec.kept_every)
     if spec.keep is not None:
         kept = min(kept, spec.keep.last + spec.keep.best + 1)  # a newer one is published before another is removed
     flops = spec.steps * model.training_flops(tokens, context)
-    flops += evaluations * model.training_flops(_evaluated(spec), context) / 3
+    flops += evaluations * model.training_flops(evaluated, context) / 3
     state = 12 * model.parameters
     written = state + 4 * model.parameters * kept
     micro = tokens * min(1.0, (spec.micro_batch or spec.batch) / spec.batch)
@@ -144,7 +145,8 @@ def training_work(
         written_bytes=repeats * written,
         memory_bytes=memory,
     )
-    finish = Work("finish", repeats=repeats, memory_bytes=memory)
+    last = {"training": model.training_flops(measured_last, context) / 3}
+    finish = Work("finish", last, width=model.d_model, repeats=repeats, memory_bytes=memory)
     if spec.radius is None:
         return [train, finish]
     wanted = spec.radius
@@ -162,9 +164,10 @@ def training_work(
     return [train, finish, read]
 
 
-def _evaluated(spec: TrainingSpec) -> float:
-    """Tokens that one evaluation reads."""
+def _evaluated(spec: TrainingSpec) -> tuple[float, float]:
+    """Tokens that one evaluation reads, and those that the last measures read."""
     if isinstance(spec, OpenELMSpec):
-        return float(2 * spec.data.validation_windows * spec.model.n_ctx)
-    tokens, _ = run_tokens(spec)
-    return tokens / spec.batch * (3 * (spec.data.val or PUBLISHED_LINES["val"]) + spec.generalisation_lines)
+        return float(2 * spec.data.validation_windows * spec.model.n_ctx), 0.0
+    lines = lines_of(spec.data)
+    evaluated = 3 * lines["val"] + spec.generalisation_lines
+    return LINE_TOKENS * evaluated, LINE_TOKENS * (2 * lines["test"] + lines["generalisation"])

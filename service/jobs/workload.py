@@ -26,6 +26,7 @@ from service.estimates.shapes import (
     ModelShape,
     SampleShape,
     gpt2_shape,
+    lines_of,
     sample_shape,
     training_shape,
 )
@@ -148,7 +149,7 @@ class WorkloadModel:
 
     def _prepare(self, connection: sa.Connection, spec: TrainingSpec) -> Work:
         if not isinstance(spec, OpenELMSpec):
-            return Work("prepare", memory_bytes=PROCESS_BYTES)
+            return Work("prepare", {"generating": sum(lines_of(spec.data).values())}, memory_bytes=PROCESS_BYTES)
         corpus = corpora.find(connection, spec.data.corpus)
         text = corpus.bytes or 0
         memory = PROCESS_BYTES + tokenising_bytes(corpus.longest_bytes or 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def path_of(name: str) -> Path:
     return RESULTS / kind_of_machine() / f"{name}.json"
 
 
-def keep(name: str, figures: dict[str, object]) -> None:
+def keep(name: str, figures: Mapping[str, object]) -> None:
     """Write the figures of a benchmark, with machine, date and versions."""
     path = path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures | {"about": about()}, indent=2, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps({**figures, "about": about()}, indent=2, ensure_ascii=False) + "\n")

@@ -19,6 +19,7 @@ SPEEDS = Calibration(
     counting=1e10,
     drawing=1e10,
     energies=1e10,
+    generating=1e4,
     storing=1e9,
     reports=10.0,
     measured_at=datetime(2026, 1, 1, tzinfo=UTC),

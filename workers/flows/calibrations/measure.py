@@ -11,7 +11,7 @@ import torch
 
 from service.artifacts.manifest import canonical_json
 from service.catalog import calibrations, corpora
-from service.contracts.estimates import Device
+from service.contracts.estimates import Calibration, Device
 from service.provenance import provenance
 from service.settings import Settings
 from workers.calibration import calibrate
@@ -30,7 +30,7 @@ def this_device(settings: Settings) -> Device:
     device = choose_device(settings.device)
     about = describe_device(device)
     what = about | {"device": device.type, "versions": provenance(("torch", "numpy"))["versions"]}
-    what |= {"instructions": torch.backends.cpu.get_cpu_capability()}
+    what |= {"instructions": torch.backends.cpu.get_cpu_capability(), "speeds": sorted(Calibration.model_fields)}
     return Device(
         device=str(device),
         name=str(about["name"]),
