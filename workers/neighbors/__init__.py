@@ -9,6 +9,7 @@ The question and the answer
     permutation.py    the seeded order whose prefixes are the fractions
     reference.py      float64 brute force: the definition of the answer
     answers.py        from rescored pairs to the neighbours of each query
+    nested.py         the answers of nested prefixes from longer lists of the whole
     statistics.py     distributions, duplicates
     null_model.py     the same distances in Gaussian data of the same mean and covariance
 

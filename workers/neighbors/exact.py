@@ -101,10 +101,14 @@ def exact_neighbors(
 
 
 def exact_for_rows(question: Question, rows: Array, options: SearchOptions = SearchOptions()) -> list[Neighbors]:
-    """The k nearest of some `rows` of the database only, in every prefix; a row is not its own neighbour."""
-    chosen = StoredRows(question.database.take(torch.from_numpy(rows)).numpy())
-    codes = question.database_codes
-    return exact_neighbors(replace(question, codes=codes, queries=chosen, query_codes=codes[rows]), options)[0]
+    """The k nearest of some query `rows` only, in every prefix; a row of the database is not its own neighbour."""
+    among = question.queries is None
+    asked = question.database if question.queries is None else question.queries
+    chosen = StoredRows(asked.take(torch.from_numpy(rows)).numpy())
+    codes = question.database_codes if among else question.codes
+    own = question.database_codes if among else question.query_codes
+    of_rows = None if own is None else own[rows]
+    return exact_neighbors(replace(question, codes=codes, queries=chosen, query_codes=of_rows), options)[0]
 
 
 def begin(search: Search, trials: list[FormatTrial]) -> Task:
