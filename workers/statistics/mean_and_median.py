@@ -1,0 +1,172 @@
+"""Uncertainty of the mean and of quantiles of nearest-neighbour distances, by document jackknife.
+
+Without document u a row loses its role twice: as a row whose distance is measured and as a neighbour of others. Both are
+removed, θ_(u) = mean over rows outside u of the distance to the nearest row outside u, so that the errors are those of
+drawing documents and rows anew. Rows taken as independent understate the error, and a bootstrap of rows is
+inconsistent: its twins are at distance 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from workers.statistics.documents import Documents
+from workers.statistics.estimate import (
+    ALL_EQUAL,
+    NO_NEIGHBORS,
+    Estimate,
+    Interval,
+    cluster_error,
+    jackknife_error,
+    jackknife_estimate,
+    student,
+    too_small,
+)
+from workers.statistics.lists import NearestOfTwoDocuments
+
+Array = np.ndarray
+MEAN_METHOD = "document_jackknife"
+MEDIAN_METHOD = "document_jackknife_order"
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Of the mean and the median of nearest-neighbour distances; rows without a neighbour are left out.
+
+    Attributes:
+        median: has an interval and no standard error.
+        row_standard_error: s/√n as of independent rows, for comparison; None for fewer than two rows.
+        rows: number of rows that have a neighbour.
+        documents: number of documents that they are of.
+    """
+
+    mean: Estimate
+    median: Estimate
+    row_standard_error: float | None
+    rows: int
+    documents: int
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """A mean over rows, and the same without each document.
+
+    Attributes:
+        values: (U,) NaN for a document without which no row is left.
+        present: (U,) whether the document has a row that counts.
+        rows: number of rows that count.
+    """
+
+    value: float
+    values: Array
+    present: Array
+    rows: int
+
+    def estimate(self) -> Estimate:
+        """The mean with its jackknife over the documents that are present."""
+        return jackknife_estimate(self.value, self.values[self.present], self.rows)
+
+
+def nn_uncertainty(nearest: NearestOfTwoDocuments, documents: Documents) -> Uncertainty:
+    """Uncertainty of the mean and the median of `nearest.first`, O(n)."""
+    found = nearest.first[np.isfinite(nearest.first)]
+    count = int(documents.present(np.isfinite(nearest.first)).sum())
+    error = float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else None
+    return Uncertainty(
+        mean_estimate(nearest, documents), quantile_estimate(nearest, documents, 0.5), error, len(found), count
+    )
+
+
+def mean_estimate(nearest: NearestOfTwoDocuments, documents: Documents) -> Estimate:
+    """Mean nearest-neighbour distance with the document jackknife's error."""
+    reason = _reason(nearest.first[np.isfinite(nearest.first)])
+    if reason == NO_NEIGHBORS:
+        return Estimate.missing(reason)
+    found = mean_replicates(nearest.first, nearest, nearest.second, documents).estimate()
+    return Estimate.alone(found.value or 0.0, reason) if reason else found
+
+
+def quantile_estimate(nearest: NearestOfTwoDocuments, documents: Documents, p: float) -> Estimate:
+    """Quantile Q(p) (interpolated linearly) and its 95 % interval by order statistics (Woodruff 1952).
+
+    The document jackknife gives the error se of the share of rows at Q(p) or nearer; the interval is
+    [Q(p − t·se), Q(p + t·se)], its ends the distances of rows (the next one outwards), its shares clipped to [0, 1].
+    """
+    found = nearest.first[np.isfinite(nearest.first)]
+    if len(found) == 0:
+        return Estimate.missing(NO_NEIGHBORS)
+    value = float(np.quantile(found, p))
+    shares = mean_replicates(_at_most(nearest.first, value), nearest, _at_most(nearest.second, value), documents)
+    share = shares.estimate()
+    reason = _reason(found) or share.reason
+    if reason or share.standard_error is None:
+        return Estimate.alone(value, reason or ALL_EQUAL)
+    half = student(int(shares.present.sum()) - 1) * share.standard_error
+    return Estimate(value, None, _order_statistics(found, p - half, p + half))
+
+
+def paired_difference(
+    a: NearestOfTwoDocuments, rows_a: Array, b: NearestOfTwoDocuments, rows_b: Array, documents: Documents
+) -> Estimate:
+    """Mean of a minus mean of b, of two nested sets of rows, both computed without document u for the jackknife.
+
+    Args:
+        a, b: of rows `rows_a` and `rows_b` among themselves; `document` in the codes of `documents`.
+        rows_a, rows_b: positions of these rows among all that `documents` is of; one contains the other.
+    """
+    reason = _reason(a.first[np.isfinite(a.first)]) or _reason(b.first[np.isfinite(b.first)])
+    if reason == NO_NEIGHBORS:
+        return Estimate.missing(reason)
+    one, two = (
+        mean_replicates(nearest.first, nearest, nearest.second, documents.take(rows))
+        for nearest, rows in ((a, rows_a), (b, rows_b))
+    )
+    either = one.present | two.present
+    return jackknife_estimate(one.value - two.value, (one.values - two.values)[either], min(one.rows, two.rows))
+
+
+def split_error(distances: Array, query_documents: Documents) -> float:
+    """Error of the mean distance of queries to a database of other documents, given the database.
+
+    sqrt(U/(U−1) · Σ_u (Σ_{i∈u} (d_i − d̄))²) / n, for (n,) finite distances of at least two documents.
+    """
+    return cluster_error(distances, query_documents)
+
+
+def mean_replicates(values: Array, nearest: NearestOfTwoDocuments, changed: Array, documents: Documents) -> Replicates:
+    """Mean of a value of the nearest-neighbour distance, over rows that have one, and the same without each document.
+
+    Args:
+        values: (n,) the value at the distance `nearest.first`; ignored where this is infinite.
+        changed: (n,) the value at `nearest.second`; where this is infinite the row is left out without `document`.
+    """
+    has_first, has_second = np.isfinite(nearest.first), np.isfinite(nearest.second)
+    mean = float(values[has_first].mean())
+    # Sums of deviations from the mean keep the digits by which the replicates differ.
+    terms = np.where(has_first, values - mean, 0.0) if not has_first.all() else values - mean
+    then = np.where(has_second, changed - mean, 0.0) if not has_second.all() else changed - mean
+    rows = np.flatnonzero(has_first)
+    removed = nearest.document[rows]
+    sums = documents.sums_without(terms, rows, removed, then[rows] - terms[rows])
+    lost = (has_second[rows]).astype(np.float64) - 1.0
+    counts = documents.sums_without(has_first.astype(np.float64), rows, removed, lost)
+    replicates = mean + np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    return Replicates(mean, replicates, documents.present(has_first), len(rows))
+
+
+def _at_most(distances: Array, bound: float) -> Array:
+    return (distances <= bound).astype(np.float64)
+
+
+def _order_statistics(values: Array, low: float, high: float) -> Interval:
+    low, high = max(0.0, low), min(1.0, high)
+    return float(np.quantile(values, low, method="lower")), float(np.quantile(values, high, method="higher"))
+
+
+def _reason(found: Array) -> str | None:
+    if len(found) == 0:
+        return NO_NEIGHBORS
+    return ALL_EQUAL if found.min() == found.max() else None
