@@ -2,8 +2,8 @@
 
 Rows at distance 0 from another row are left out in both roles, as rows and as neighbours. An estimator is a sum over
 rows of terms of log T_1 … log T_needed, T_j the distance to the j-th neighbour; the document jackknife needs that sum
-without each document, which differs by the rows of the document and by the terms of rows that had neighbours in it. A row
-that is equal to one of a removed document stays left out.
+without each document, which differs by the rows of the document and by the terms of rows that had neighbours in it.
+A row that is equal to one of a removed document stays left out.
 """
 
 from __future__ import annotations
