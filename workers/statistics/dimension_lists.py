@@ -3,6 +3,7 @@
 Rows at distance 0 from another row are left out in both roles, as rows and as neighbours. An estimator is a sum over
 rows of terms of log T_1 … log T_needed, T_j the distance to the j-th neighbour; the document jackknife needs that sum
 without each document, which differs by the rows of the document and by the terms of rows that had neighbours in it.
+A row that is equal to one of a removed document stays left out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from workers.statistics.documents import Documents
-from workers.statistics.estimate import ALL_EQUAL, NO_NEIGHBORS, Estimate, jackknife_estimate, too_small
+from workers.statistics.estimate import (
+    ALL_EQUAL,
+    NO_NEIGHBORS,
+    TOO_FEW_ROWS,
+    Estimate,
+    jackknife_estimate,
+    too_small,
+)
 from workers.statistics.lists import NeighborLists, blocks_of_rows
 
 Array = np.ndarray
@@ -111,9 +119,11 @@ def dimension_estimate(value: float, lists: DimensionLists, replicates: Array | 
     """An estimate of the dimension with its document jackknife.
 
     Args:
-        value: not finite where all distances in a list are equal.
+        value: not finite where the distances of every list are equal.
         replicates: (U,) for all documents; None where the lists are too short for them.
     """
+    if len(lists) < 2:
+        return Estimate.missing(TOO_FEW_ROWS)
     if not np.isfinite(value):
         return Estimate.missing(ALL_EQUAL)
     present = lists.present()

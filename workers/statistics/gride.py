@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from workers.statistics.dimension_lists import DimensionLists, dimension_estimate, sums_without
 from workers.statistics.estimate import Estimate
@@ -67,7 +67,7 @@ def _root(log_mu: Array, k: int) -> float:
 
     # l/(1 − e^{−d·l}) lies between max(1/d, l) and 1/d + l, which gives a bracket of the root.
     low, high = (n - 1) / (2 * k * total), (n - 1 + (k - 1) * n) / (k * total)
-    return math.exp(brentq(g, math.log(low) - 1, math.log(high) + 1, xtol=1e-14, rtol=1e-14))
+    return math.exp(root_scalar(g, bracket=(math.log(low) - 1, math.log(high) + 1), method="brentq", xtol=1e-14).root)
 
 
 def _replicates(lists: DimensionLists, k: int, d: float) -> Array | None:

@@ -1,9 +1,9 @@
 """Uncertainty of the mean and of quantiles of nearest-neighbour distances, by document jackknife.
 
-Without document u a row loses its role twice: as a row whose distance is measured and as a neighbour of others. Both are
-removed, θ_(u) = mean over rows outside u of the distance to the nearest row outside u, so that the errors are those of
-drawing documents and rows anew. Rows taken as independent understate the error, and a bootstrap of rows is
-inconsistent: its twins are at distance 0.
+The rows of document u are removed both as rows whose distance is measured and as neighbours of other rows: θ_(u) is the
+mean over rows outside u of the distance to the nearest row outside u. The errors are thereby those of drawing documents
+and rows anew. Rows taken as independent understate them, and a bootstrap of rows is inconsistent: it draws rows twice,
+and these are at distance 0.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from workers.statistics.estimate import (
     Estimate,
     Interval,
     cluster_error,
-    jackknife_error,
     jackknife_estimate,
     student,
-    too_small,
 )
 from workers.statistics.lists import NearestOfTwoDocuments
 
@@ -56,12 +54,14 @@ class Replicates:
 
     Attributes:
         values: (U,) NaN for a document without which no row is left.
+        counts: (U,) number of rows that count without each document.
         present: (U,) whether the document has a row that counts.
         rows: number of rows that count.
     """
 
     value: float
     values: Array
+    counts: Array
     present: Array
     rows: int
 
@@ -151,10 +151,10 @@ def mean_replicates(values: Array, nearest: NearestOfTwoDocuments, changed: Arra
     rows = np.flatnonzero(has_first)
     removed = nearest.document[rows]
     sums = documents.sums_without(terms, rows, removed, then[rows] - terms[rows])
-    lost = (has_second[rows]).astype(np.float64) - 1.0
+    lost = has_second[rows].astype(np.float64) - 1.0
     counts = documents.sums_without(has_first.astype(np.float64), rows, removed, lost)
     replicates = mean + np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
-    return Replicates(mean, replicates, documents.present(has_first), len(rows))
+    return Replicates(mean, replicates, counts, documents.present(has_first), len(rows))
 
 
 def _at_most(distances: Array, bound: float) -> Array:
