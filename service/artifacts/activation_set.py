@@ -150,6 +150,14 @@ class ActivationSet(ArtifactFolder):
         codes = [load_file(self.file(rows_name(i)))["document"] for i in range(len(self.manifest["shard_rows"]))]
         return np.repeat(np.concatenate(codes), self.rows_per_chunk)
 
+    def last_tokens(self) -> Array | None:
+        """(n,) id of the token at each row's position, the last one that it has seen; None for imported vectors."""
+        if not self._has_text:
+            return None
+        tokens = [load_file(self.file(rows_name(i)))["tokens"] for i in range(len(self.manifest["shard_rows"]))]
+        position = self.manifest["position"]
+        return np.concatenate([part.ravel() if position == "all" else part[:, position] for part in tokens])
+
     def document_ids(self) -> list[str] | None:
         """The document of each row; None for imported vectors."""
         if not self._has_text:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from service.contracts.base import Contract, Identifier, Notice, RequestContract, Seed, Text
 from service.contracts.partition import Partition
+from service.contracts.statistics import (
+    STATISTICS_OFF,
+    CoverageShare,
+    Estimated,
+    Histogram,
+    IntrinsicDimension,
+    NeighborClasses,
+    NullDistances,
+    RankAUC,
+    SampleSize,
+    ScaleUnits,
+    SelfDistance,
+    Uncertainty,
+)
 
 Engine = Literal["auto", "exact", "faiss-flat", "faiss-ivf", "faiss-hnsw"]
 FIGURE_FORMATS = ("png", "svg", "pdf")
@@ -32,6 +46,23 @@ Radii = Annotated[
 ]
 
 
+Transform = Annotated[
+    str, StringConstraints(pattern=r"^(none|unit_norm|standardize|whiten|without_top:[1-9][0-9]{0,5})$")
+]
+
+
+def _as_list(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
+Transforms = Annotated[
+    list[Transform],
+    Field(min_length=1, max_length=8),
+    BeforeValidator(_as_list, json_schema_input_type=Transform | list[Transform]),
+]
+Sizes = Annotated[list[Annotated[int, Field(ge=2, le=10**18)]], Field(max_length=16)]
+
+
 class RadiusOptions(RequestContract):
     """How to measure the radius; an analysis has these options as `radius`."""
 
@@ -40,7 +71,28 @@ class RadiusOptions(RequestContract):
     engine: Engine = "auto"
     k: int = Field(default=1, ge=1, le=64, description="neighbours kept per row")
     radii: Radii | None = Field(default=None, description="count the pairs within these distances")
+    statistics: bool = Field(
+        default=False,
+        description="errors, intrinsic dimension, null models, classes of neighbours, size of the sample",
+    )
+    transform: Transforms = Field(default=["none"], description="measure the distances of transformed rows too")
+    extrapolate_to: Sizes = Field(
+        default=[], description="numbers of rows at which the mean distance is extrapolated; with `statistics`"
+    )
     seed: Seed = 0
+
+    @property
+    def transforms(self) -> list[str]:
+        """The transforms other than "none", each once."""
+        return [name for name in dict.fromkeys(self.transform) if name != "none"]
+
+    @model_validator(mode="after")
+    def _statistics_of_exact_neighbours(self) -> Self:
+        if self.statistics and self.engine in ("faiss-ivf", "faiss-hnsw"):
+            raise ValueError("statistics need exact neighbours: engine auto, exact or faiss-flat")
+        if self.extrapolate_to and not self.statistics:
+            raise ValueError("extrapolate_to needs statistics: true")
+        return self
 
 
 class RadiusSpec(RadiusOptions):
@@ -62,18 +114,17 @@ class Distribution(Contract):
     quantiles: dict[str, float]
 
 
+class NearestDistribution(Distribution):
+    """The same with the errors of mean and median."""
+
+    uncertainty: Uncertainty | None = Field(default=None, description="null in reports of earlier versions")
+
+
 class Centre(Contract):
     """Mean and median."""
 
     mean: float
     median: float
-
-
-class Histogram(Contract):
-    """`counts[i]` distances lie in [edges[i], edges[i+1]); the last bin is closed."""
-
-    edges: list[float]
-    counts: list[int]
 
 
 class Approximation(Contract):
@@ -90,7 +141,10 @@ class FractionReport(Contract):
 
     fraction: float
     n: int
-    nn_distance: Distribution | None = Field(description="L2 distance to the nearest other row, zeros included")
+    nn_distance: NearestDistribution | None = Field(description="L2 distance to the nearest other row, zeros included")
+    minus_largest: Estimated | None = Field(
+        default=None, description="mean nn_distance less that of the largest fraction, paired by documents"
+    )
     nn_distance_distinct: Distribution | None = Field(description="the same without rows at distance 0")
     radius: Centre | None = Field(description="half of nn_distance")
     duplicates: int = Field(description="rows whose nearest other row is at distance 0")
@@ -116,6 +170,29 @@ class NullModel(Contract):
     queries: int
     rank: int = Field(description="rank of the covariance")
     fractions: list[NullFraction]
+
+
+class VariantFraction(Contract):
+    """One fraction of transformed rows."""
+
+    fraction: float
+    n: int
+    nn_distance: Centre | None
+
+
+class ScaleVariant(Contract):
+    """Distances of transformed rows: mean and median of each fraction, and the scale."""
+
+    transform: str
+    d_model: int
+    fractions: list[VariantFraction]
+    scale: ScaleUnits
+
+
+class Scale(ScaleUnits):
+    """Of the rows as they are, and transformed."""
+
+    variants: list[ScaleVariant]
 
 
 class NeighborsWithin(Contract):
@@ -174,7 +251,17 @@ class RadiusReport(Contract):
     counts: Counts | None = None
     partition: Partition | None = None
     partition_reason: str | None = Field(default=None, description="why `partition` is null")
-    intrinsic_dimension: None = None
+    statistics_reason: str | None = Field(
+        default=STATISTICS_OFF, description="why the following, up to `sample_size`, are null"
+    )
+    intrinsic_dimension: IntrinsicDimension | None = None
+    null_models: list[NullDistances] | None = Field(default=None, description="of the largest fraction")
+    neighbors: NeighborClasses | None = None
+    sample_size: SampleSize | None = None
+    scale: Scale | None = Field(default=None, description="null in reports of earlier versions")
+    coverage: CoverageShare | None = Field(default=None, description="of queries in a reference")
+    self: SelfDistance | None = Field(default=None, description="of the reference")
+    rank_auc: RankAUC | None = None
     warnings: list[Notice]
     timing: dict[str, float]
     provenance: dict[str, Any]

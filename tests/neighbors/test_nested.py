@@ -50,3 +50,14 @@ def test_the_lists_of_the_whole_give_every_prefix(question: Question, length: in
         assert (found.ids == answer.ids).all()
         assert (found.distances == answer.distances).all()
         assert found.certified == 1.0
+
+
+def test_the_lists_of_the_whole_give_any_subset():
+    (whole,), _ = exact_neighbors(asked(k=64, fractions=(1.0,)))
+    some = np.flatnonzero(np.arange(N) % 3 == 1)
+    question = replace(asked(k=2), permutation=some, sizes=[20, len(some)])
+    expected, _ = exact_neighbors(question)
+    for found, answer in zip(nested_answers(question, whole), expected, strict=True):
+        assert (found.rows == answer.rows).all()
+        assert (found.ids == answer.ids).all()
+        assert (found.distances == answer.distances).all()

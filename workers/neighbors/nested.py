@@ -1,4 +1,4 @@
-"""The answers of nested prefixes from the lists of one search of the largest prefix.
+"""The answers of nested prefixes from the lists of one search in a larger database.
 
 The nearest rows of a query within a prefix are those entries of its list that lie in the prefix, in the list's order:
 what the list leaves out is farther, or as far with a larger id. Queries whose list has too few of them are searched
@@ -21,37 +21,52 @@ _MANY = 0.5  # of a prefix's queries: all of them together then cost no more tha
 
 
 def nested_answers(question: Question, whole: Neighbors, options: SearchOptions = SearchOptions()) -> list[Neighbors]:
-    """The answer to `question`, from longer lists of its largest prefix.
+    """The answer to `question`, from longer lists.
 
     Args:
-        whole: the answer of an exact engine for `question.sizes[-1]`, of `question.k` neighbours or more.
+        whole: the answer of an exact engine to all queries of `question`, and maybe others, in a database that has all
+            of its rows, and maybe others; with `question.k` neighbours or more.
     """
     places = np.full(len(question.database) + 1, len(question.database))  # the last is that of −1, no neighbour
     places[question.permutation] = np.arange(len(question.permutation))
-    return [_within(question, whole, size, places, options) for size in question.sizes]
+    answers = []
+    for size, queries in zip(question.sizes, question.prefix_queries, strict=True):
+        found, short = _in_prefix(_lists_of(whole, queries.numpy()), places, size, question.k)
+        _search_again(replace(question, sizes=[size]), found, short, options)
+        answers.append(found)
+    return answers
 
 
-def _within(question: Question, whole: Neighbors, size: int, places: Array, options: SearchOptions) -> Neighbors:
-    """The answer for the prefix of that size; `places` are the rows' places in the permutation."""
-    queries = len(whole.rows) if question.queries is not None else size
-    rows, ids, distances = (array[:queries] for array in (whole.rows, whole.ids, whole.distances))
-    found = Neighbors.without_any(rows, question.k)
-    inside = places[ids] < size
+def _lists_of(whole: Neighbors, rows: Array) -> Neighbors:
+    """The lists of these queries."""
+    if np.array_equal(whole.rows[: len(rows)], rows):
+        return Neighbors(rows, whole.distances[: len(rows)], whole.ids[: len(rows)], whole.certified)
+    positions = np.empty(int(whole.rows.max()) + 1, dtype=np.int64)
+    positions[whole.rows] = np.arange(len(whole.rows))
+    at = positions[rows]
+    return Neighbors(rows, whole.distances[at], whole.ids[at], whole.certified)
+
+
+def _in_prefix(lists: Neighbors, places: Array, size: int, k: int) -> tuple[Neighbors, Array]:
+    """The first k entries of each list within the prefix of that size, and the queries whose list was cut off before.
+
+    Args:
+        places: of each row in the permutation; the last is of no row.
+    """
+    found = Neighbors.without_any(lists.rows, k)
+    inside = places[lists.ids] < size
     rank = np.cumsum(inside, axis=1, dtype=np.int32)
-    at, column = np.nonzero(inside & (rank <= question.k))
+    at, column = np.nonzero(inside & (rank <= k))
     cells = at, rank[at, column] - 1
-    found.distances[cells], found.ids[cells] = distances[at, column], ids[at, column]
-    if queries:
-        _search_again(question, size, found, np.flatnonzero((rank[:, -1] < question.k) & (ids[:, -1] >= 0)), options)
-    return found
+    found.distances[cells], found.ids[cells] = lists.distances[at, column], lists.ids[at, column]
+    return found, np.flatnonzero((rank[:, -1] < k) & (lists.ids[:, -1] >= 0))
 
 
-def _search_again(question: Question, size: int, found: Neighbors, short: Array, options: SearchOptions) -> None:
-    """Complete the answers of the queries numbered `short`, whose lists were cut off."""
-    prefix = replace(question, sizes=[size])
+def _search_again(prefix: Question, found: Neighbors, short: Array, options: SearchOptions) -> None:
+    """Complete the answers of the queries numbered `short`."""
     if len(short) > _MANY * len(found.rows):
-        answer = exact_neighbors(prefix, options)[0][0]
+        (answer,), _ = exact_neighbors(prefix, options)
         found.distances[:], found.ids[:] = answer.distances, answer.ids
     elif len(short):
-        answer = exact_for_rows(prefix, found.rows[short], options)[0]
+        (answer,) = exact_for_rows(prefix, found.rows[short], options)
         found.distances[short], found.ids[short] = answer.distances, answer.ids

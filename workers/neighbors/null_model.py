@@ -28,11 +28,16 @@ class GaussianNull:
 
     Attributes:
         distances: one (queries,) float64 array per size.
-        rank: number of directions with variance.
+        deviations: (rank,) standard deviations along the axes of the covariance, descending.
     """
 
     distances: list[Array]
-    rank: int
+    deviations: Array
+
+    @property
+    def rank(self) -> int:
+        """Number of directions with variance."""
+        return len(self.deviations)
 
 
 def principal_deviations(rows: StoredRows, mean: Array) -> Array:
@@ -77,7 +82,7 @@ def gaussian_null(deviations: Array, sizes: Sequence[int], *, queries: int, seed
         queries: number of draws whose nearest other draw is sought, 8,192 at most.
     """
     if len(deviations) == 0 or max(sizes) < 2:
-        return GaussianNull([np.empty(0) for _ in sizes], len(deviations))
+        return GaussianNull([np.empty(0) for _ in sizes], deviations)
     unit = _unit_of(float(deviations[0]))
     scale = deviations / unit
     query_rows = _draw(seed, 0, min(_TILE_ROWS, max(sizes)), scale)[:queries]
@@ -93,7 +98,7 @@ def gaussian_null(deviations: Array, sizes: Sequence[int], *, queries: int, seed
             done += len(tile)
         used = min(len(query_rows), size)
         distances.append(np.sqrt(nearest_sq[:used]) * unit if size >= 2 else np.empty(0))
-    return GaussianNull(distances, len(deviations))
+    return GaussianNull(distances, deviations)
 
 
 def _draw(seed: int, tile: int, rows: int, scale: Array) -> Array:

@@ -7,21 +7,16 @@ independently are √(2 trΣ) apart in the root mean square.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from service.norms import row_norms
 from workers.statistics.estimate import NO_NEIGHBORS
 
 Array = np.ndarray
-RowBlocks = Callable[[], Iterable[Array]]
-LARGEST_COORDINATES = 5
 EQUAL_ROWS = "all rows are equal"
 ZERO_ROWS = "all rows are 0"
-_SMALL, _LARGE = 1e-100, 1e100
-_BLOCK_ROWS = 4096
+BEYOND = "the variance is outside the range of a double"
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class Scale:
         reason: of every value that is None.
     """
 
-    total_variance: float
+    total_variance: float | None
     participation_ratio: float | None
     mean_norm: float
     top5_share: float | None
@@ -48,74 +43,32 @@ class Scale:
     reason: str | None
 
 
-def blocks_of(rows: Array) -> RowBlocks:
-    """The blocks of (N, n) rows in memory, or memory-mapped."""
-    return lambda: (rows[start : start + _BLOCK_ROWS] for start in range(0, len(rows), _BLOCK_ROWS))
-
-
-def scale(blocks: RowBlocks, nn_mean: float | None) -> Scale:
-    """The scale of at least one row, accumulated in float64.
+def scale(deviations: Array, mean_norm: float, top5_share: float, n: int, nn_mean: float | None) -> Scale:
+    """The scale of rows of n dimensions.
 
     Args:
-        blocks: called twice, for a first pass over the rows (their mean) and a second one (about the mean); each time
-            (m, n) blocks of all rows, of any floating type.
+        deviations: (rank,) √λ_i of the covariance, descending, as `principal_deviations` has them.
+        mean_norm, top5_share: as `Scale`; the share is ignored where the norm is 0.
         nn_mean: mean nearest-neighbour distance; None where no row has a neighbour.
     """
-    count, mean, unit = _first_pass(blocks)
-    total, trace_sq, norm_sum, squares = _second_pass(blocks, count, mean, unit)
-    total_variance, mean_norm = total / count, norm_sum / count  # of rows over the unit
-    found = None if nn_mean is None else nn_mean / unit
-    largest = np.sort(squares)[::-1][:LARGEST_COORDINATES]
-    share = min(1.0, float(largest.sum() / squares.sum())) if norm_sum > 0 else None
-    reasons = ((EQUAL_ROWS, total == 0), (ZERO_ROWS, share is None), (NO_NEIGHBORS, nn_mean is None))
+    largest = float(deviations[0]) if len(deviations) else 0.0
+    squares = (deviations / largest) ** 2 if largest > 0 else np.zeros(0)
+    root = largest * math.sqrt(2 * float(squares.sum()))
+    total = root * root / 2
+    beyond = root > 0 and not (0 < total < math.inf)
+    reasons = (
+        (EQUAL_ROWS, root == 0), (ZERO_ROWS, mean_norm == 0), (NO_NEIGHBORS, nn_mean is None), (BEYOND, beyond),
+    )  # fmt: skip
     return Scale(
-        total_variance=total_variance * unit * unit,
-        participation_ratio=total * total / trace_sq if total > 0 else None,
-        mean_norm=mean_norm * unit,
-        top5_share=share,
-        nn_over_sqrt_2_total_variance=_ratio(found, math.sqrt(2 * total_variance)),
-        nn_over_mean_norm=_ratio(found, mean_norm),
-        nn_over_sqrt_n=_ratio(nn_mean, math.sqrt(len(mean))),
+        total_variance=None if beyond else total,
+        participation_ratio=float(squares.sum() ** 2 / (squares**2).sum()) if root > 0 else None,
+        mean_norm=mean_norm,
+        top5_share=top5_share if mean_norm > 0 else None,
+        nn_over_sqrt_2_total_variance=_ratio(nn_mean, root),
+        nn_over_mean_norm=_ratio(nn_mean, mean_norm),
+        nn_over_sqrt_n=_ratio(nn_mean, math.sqrt(n)),
         reason="; ".join(reason for reason, holds in reasons if holds) or None,
     )
-
-
-def _first_pass(blocks: RowBlocks) -> tuple[int, Array, float]:
-    """Number and mean of the rows, and 1 or a power of two near the largest element whose square leaves a double."""
-    count, mean, low, high = 0, np.zeros(1), np.full(1, np.inf), np.full(1, -np.inf)
-    for block in blocks():
-        rows = np.asarray(block, dtype=np.float64)
-        count += len(rows)
-        mean = mean + (rows.mean(axis=0) - mean) * (len(rows) / count)
-        low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
-    mean = np.where(low == high, low, mean)  # so that a constant coordinate has no variance by rounding
-    largest = float(np.maximum(-low, high).max())
-    unit = 1.0 if largest == 0 or _SMALL < largest < _LARGE else 2.0 ** math.frexp(largest)[1]
-    return count, mean, unit
-
-
-def _second_pass(blocks: RowBlocks, count: int, mean: Array, unit: float) -> tuple[float, float, float, Array]:
-    """Σ‖x − mean‖², tr of the square of the scatter matrix, Σ‖x‖ and (n,) Σx² by coordinate, of rows over the unit.
-
-    Σ (x − m)(x − m)ᵀ and the (N, N) Gram matrix of the centred rows have the same trace and the same trace of the
-    square; the smaller one is computed.
-    """
-    n = len(mean)
-    norm_sum, squares, scatter = 0.0, np.zeros(n), np.zeros((n, n) if count > n else (0, 0))
-    kept: list[Array] = []
-    for block in blocks():
-        rows = np.asarray(block, dtype=np.float64) / unit
-        norm_sum += float(row_norms(rows).sum())
-        squares += (rows**2).sum(axis=0)
-        centred = rows - mean / unit
-        if count > n:
-            scatter += centred.T @ centred
-        else:
-            kept.append(centred)
-    if kept:
-        together = np.concatenate(kept)
-        scatter = together @ together.T
-    return float(np.trace(scatter)), float((scatter**2).sum()), norm_sum, squares
 
 
 def _ratio(value: float | None, unit: float) -> float | None:

@@ -42,15 +42,17 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
         assert whole is not None
         return whole
 
-    parts, work = answer_from_parts(sets.question, read_plan(plan_arrays, plan_facts), merged)
+    found, work = answer_from_parts(sets.searched, read_plan(plan_arrays, plan_facts), merged)
     rescored = time.perf_counter()
     counts, count_s = _sum_counts(store, staged.count)
     options = sets.options(current.settings)
+    parts = sets.answers(found, options)
     account = asdict(replace(work, fused=any(about["fused"] for about in abouts)))
     account |= {"engine_asked": sets.spec.engine, "resident": options.resident}
     account |= {"on": describe_device(torch.device(abouts[0]["device"])), "parts": _account_of_parts(staged, abouts)}
     return Found(
         parts=parts,
+        lists=found[-1],
         engine="exact",
         reason=reason_of(sets.spec),
         approximations=[None] * len(parts),
@@ -62,11 +64,17 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
     )
 
 
-def read_null(arguments: ReportArguments, sizes: int, current: Runtime) -> GaussianNull:
-    """The staged null model of that many fractions; raises `CorruptArtifact` as `merge_parts`."""
+def read_null(arguments: ReportArguments, sizes: int, current: Runtime) -> GaussianNull | None:
+    """The staged null model of that many fractions; None where an earlier version staged it, without deviations.
+
+    Raises:
+        CorruptArtifact: as `merge_parts`.
+    """
     assert arguments.null is not None
-    arrays, about = part_store(current, arguments.report).read("null", arguments.null)
-    return GaussianNull([arrays[f"distances_{at}"] for at in range(sizes)], about["rank"])
+    arrays, _ = part_store(current, arguments.report).read("null", arguments.null)
+    if "deviations" not in arrays:
+        return None
+    return GaussianNull([arrays[f"distances_{at}"] for at in range(sizes)], arrays["deviations"])
 
 
 def _sum_counts(store: PartStore, digests: list[str]) -> tuple[Any, float]:

@@ -65,7 +65,7 @@ def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
     def make() -> tuple[Arrays, Facts]:
         began = time.time()
         options = sets.options(current.settings)
-        plan, search = plan_search(sets.question, options)
+        plan, search = plan_search(sets.searched, options)
         made.append(Prepared(sets, plan, search))
         radii = arguments.spec.radii
         counting = 0.0 if radii is None else predict_counting(sets.question, radii, options)
@@ -126,7 +126,7 @@ def draw_null(arguments: SearchArguments, owner: SegmentOwner) -> Staged:
         deviations = principal_deviations(sets.question.database, sets.database.mean())
         queries = owner.runtime.settings.null_queries
         null = gaussian_null(deviations, sets.question.sizes, queries=queries, seed=arguments.spec.seed)
-        return {f"distances_{at}": part for at, part in enumerate(null.distances)}, {"rank": null.rank}
+        return {f"distances_{at}": part for at, part in enumerate(null.distances)} | {"deviations": null.deviations}, {}
 
     with _retained.paused():  # the parts, which come next, need the prepared search
         return Staged(sha256=part_store(owner.runtime, arguments.report).stage(owner, "null", make))
@@ -145,7 +145,7 @@ def _read_plan(arguments: PartArguments, current: Runtime) -> SearchPlan:
 
 def _prepare(arguments: PartArguments, current: Runtime) -> Prepared:
     sets, plan = open_search(arguments.spec, current), _read_plan(arguments, current)
-    return Prepared(sets, plan, prepare_part(sets.question, plan, sets.options(current.settings)))
+    return Prepared(sets, plan, prepare_part(sets.searched, plan, sets.options(current.settings)))
 
 
 def _rows(sets: SetSearch, part: Part) -> int:

@@ -136,8 +136,9 @@ def _null_model(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner
     if not sets.within:
         return None
     sizes = list(sets.question.sizes)
-    if arguments.null is not None:
-        return read_null(arguments, len(sizes), owner.runtime)
+    staged = None if arguments.null is None else read_null(arguments, len(sizes), owner.runtime)
+    if staged is not None:
+        return staged
     deviations = principal_deviations(sets.question.database, sets.database.mean())
     return gaussian_null(deviations, sizes, queries=owner.runtime.settings.null_queries, seed=arguments.spec.seed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from workers.neighbors.approximation import Approximation, measure_approximation
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_search import faiss_neighbors
+from workers.neighbors.nested import nested_answers
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.question import Question
@@ -27,6 +28,8 @@ from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
+LISTED = 64  # neighbours of each row that statistics use
+FEW = 4  # neighbours in each fraction, enough for rows of two documents in most lists
 _REASONS = {
     "auto": "auto: exact on this device, and faster than faiss-flat on the same answer",
     "exact": "asked for: every row certified",
@@ -57,6 +60,19 @@ class SetSearch:
         return self.database is self.queries
 
     @property
+    def searched(self) -> Question:
+        """What one pass searches: with statistics longer lists of the largest fraction, which hold all fractions."""
+        if not self.spec.statistics:
+            return self.question
+        return replace(self.question, sizes=self.question.sizes[-1:], k=max(LISTED, self.spec.k))
+
+    def answers(self, parts: list[Neighbors], options: SearchOptions) -> list[Neighbors]:
+        """The neighbours in every fraction, from those that `searched` asks for."""
+        if not self.spec.statistics:
+            return parts
+        return nested_answers(replace(self.question, k=max(FEW, self.spec.k)), parts[-1], options)
+
+    @property
     def query_rows(self) -> int:
         """Number of the set's rows."""
         return len(self.question.queries or self.question.database)
@@ -73,6 +89,7 @@ class Found:
     """Neighbours per fraction, and how they were found.
 
     Attributes:
+        lists: of the largest fraction, as long as they were searched.
         engine, reason: which engine searched, and why.
         approximations: per fraction, of an approximate engine.
         counts: (n, radii) rows within each requested radius; None when none was requested.
@@ -84,6 +101,7 @@ class Found:
     """
 
     parts: list[Neighbors]
+    lists: Neighbors
     engine: str
     reason: str
     approximations: list[Approximation | None]
@@ -127,11 +145,12 @@ def search(sets: SetSearch, settings: Settings, tick: Tick) -> Found:
     approximations: list[Approximation | None] = [None] * len(question.sizes)
     engine = "exact" if spec.engine in ("auto", "exact") else spec.engine
     if engine == "exact":
-        parts, work = exact_neighbors(question, options, tick=search_tick)
+        found, work = exact_neighbors(sets.searched, options, tick=search_tick)
     else:
         index = cached_flat(settings.index_cache, sets.database.sha256, question.database)
-        parts, work = faiss_neighbors(engine, question, index, tick=search_tick)
+        found, work = faiss_neighbors(engine, sets.searched, index, tick=search_tick)
     search_s = time.perf_counter() - began
+    parts = sets.answers(found, options)
     if engine in ("faiss-ivf", "faiss-hnsw"):
         approximations = measure_approximation(question, parts, rows=settings.approximation_rows, options=options)
     counting, counts = time.perf_counter(), None
@@ -139,6 +158,7 @@ def search(sets: SetSearch, settings: Settings, tick: Tick) -> Found:
         counts = count_within(question, spec.radii, options, tick=lambda share: tick(0.5 + share / 2))
     return Found(
         parts=parts,
+        lists=found[-1],
         engine=engine,
         reason=reason_of(spec),
         approximations=approximations,

@@ -1,0 +1,171 @@
+"""The statistics of a radius report, from the lists of neighbours of its search; what they need besides is searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.artifacts.statistics import RunningStatistics
+from service.settings import Settings
+from workers.flows.radius.search import FEW, LISTED, Found, SetSearch
+from workers.neighbors.answers import Neighbors
+from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.nested import nested_answers
+from workers.neighbors.null_model import principal_deviations
+from workers.neighbors.options import SearchOptions
+from workers.neighbors.question import Question
+from workers.neighbors.stored import StoredRows
+from workers.statistics.coverage import Coverage, coverage
+from workers.statistics.documents import Documents
+from workers.statistics.estimate import Estimate
+from workers.statistics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
+from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
+from workers.statistics.mean_and_median import Uncertainty, nn_uncertainty, paired_difference, uncertainty_of_queries
+from workers.statistics.nearest_documents import nearest_of_two_documents
+from workers.statistics.neighborhood import Neighborhood, neighborhood
+from workers.statistics.null_distances import NullDistances, NullDraws, lists_of_draw, null_distances
+from workers.statistics.null_models import EllipticalRows, GaussianRows, NullModel, PermutedCoordinates, SameTokenRows
+from workers.statistics.sample_size import ShrinkLaw, Subsample, disjoint_subsamples, shrink_law
+from workers.statistics.scale import Scale, scale
+from workers.statistics.transforms import transform
+
+Array = np.ndarray
+Beat = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class OfFractions:
+    """Errors of each fraction's mean and median, and the difference of its mean to that of the largest."""
+
+    uncertainties: list[Uncertainty]
+    differences: list[Estimate | None]
+    documents_known: bool
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Transformed rows: their dimension, and the neighbours in each fraction."""
+
+    name: str
+    d: int
+    parts: list[Neighbors]
+    scale: Scale
+
+
+class SetStatistics:
+    """The statistics of one search, each computed when it is asked for.
+
+    Args:
+        beat: called between steps, and often within long ones.
+    """
+
+    def __init__(self, sets: SetSearch, found: Found, settings: Settings, beat: Beat) -> None:
+        self.sets, self.found, self.settings, self.beat = sets, found, settings, beat
+        self.question, self.options = sets.question, sets.options(settings)
+        codes = sets.database.document_codes()
+        self.documents_known = codes is not None
+        self._codes = np.arange(len(self.question.database)) if codes is None else codes
+
+    def of_fractions(self) -> OfFractions:
+        """Errors by document jackknife; of queries in a reference, by their documents, given the reference."""
+        if not self.sets.within:
+            codes = self.sets.queries.document_codes()
+            documents = Documents.of(codes, len(self.sets.queries.mapped_vectors()))
+            found = [uncertainty_of_queries(part.distances[:, 0], documents) for part in self.found.parts]
+            return OfFractions(found, [None] * len(found), codes is not None)
+        nearest = self._nearest_of_fractions()
+        sizes, whole = self.question.sizes, self._documents(self.found.lists.rows)
+        rows = [np.arange(size) for size in sizes]
+        uncertainties = [
+            nn_uncertainty(part, whole.take(at)) for part, at in zip(nearest, rows, strict=True)
+        ]
+        differences = [
+            paired_difference(part, at, nearest[-1], rows[-1], whole)
+            for part, at in zip(nearest[:-1], rows[:-1], strict=True)
+        ]
+        return OfFractions(uncertainties, [*differences, None], self.documents_known)
+
+    def dimension(self) -> IntrinsicDimension:
+        """Of the largest fraction."""
+        return intrinsic_dimension(self._lists(self.found.lists))
+
+    def neighborhood(self) -> Neighborhood:
+        """Of the largest fraction."""
+        rows, tokens = self.found.lists.rows, self.sets.database.last_tokens()
+        return neighborhood(self._lists(self.found.lists), None if tokens is None else tokens[rows])
+
+    def sample_size(self) -> ShrinkLaw:
+        """The law through disjoint subsamples of the largest fraction, whose neighbours the lists have."""
+        rows = self.found.lists.rows
+        subsamples = []
+        for at in disjoint_subsamples(self._documents(rows), self.sets.spec.seed):
+            self.beat()
+            subsamples.append(self._subsample(rows[at]))
+        return shrink_law(subsamples, self.sets.spec.extrapolate_to)
+
+    def coverage(self) -> Coverage:
+        """Of the queries in the reference's largest fraction."""
+        own = replace(self.question, sizes=self.question.sizes[-1:], k=FEW, queries=None, query_codes=None)
+        (found,), _ = exact_neighbors(own, self.options)
+        self.beat()
+        reference = nearest_of_two_documents(own, found, self._codes, self.options)
+        positions = np.zeros(len(self.question.database) + 1, dtype=np.int64)
+        positions[found.rows] = np.arange(len(found.rows))
+        asked, codes = self.found.parts[-1], self.sets.queries.document_codes()
+        documents = Documents.of(codes, len(asked.rows))
+        return coverage(
+            asked.distances[:, 0], positions[asked.ids[:, 0]], documents, reference, self._documents(found.rows)
+        )
+
+    def variants(self) -> list[Variant]:
+        """The distances of transformed rows, searched among themselves."""
+        found = []
+        for name in self.sets.spec.transforms:
+            rows = transform(self._rows(), name)
+            stored, running = StoredRows(rows), RunningStatistics(rows.shape[1])
+            running.add(rows)
+            codes = None if self.question.codes is None else self.question.codes[self.found.lists.rows]
+            asked = Question(stored, np.arange(len(rows)), self.question.sizes, 1, codes)
+            parts, _ = exact_neighbors(asked, self.options, tick=lambda share: self.beat())
+            measured, deviations = running.summary(), principal_deviations(stored, running.mean)
+            sizes = scale(
+                deviations, measured.norm_mean, measured.top5_share, rows.shape[1], _finite_mean(parts[-1])
+            )
+            found.append(Variant(name, rows.shape[1], parts, sizes))
+        return found
+
+    def _nearest_of_fractions(self) -> list[NearestOfTwoDocuments]:
+        nearest = []
+        for size, part in zip(self.question.sizes, self.found.parts, strict=True):
+            self.beat()
+            lists = self.found.lists if size == self.question.sizes[-1] else part
+            prefix = replace(self.question, sizes=[size])
+            nearest.append(nearest_of_two_documents(prefix, lists, self._codes, self.options))
+        return nearest
+
+    def _subsample(self, rows: Array) -> Subsample:
+        codes = np.zeros(len(self.question.database), dtype=np.int64)
+        documents = Documents.of(self._codes[rows], len(rows))
+        codes[rows] = documents.codes
+        asked = replace(self.question, permutation=rows, sizes=[len(rows)], k=FEW)
+        (found,) = nested_answers(asked, self.found.lists, self.options)
+        return Subsample(nearest_of_two_documents(asked, found, codes, self.options), documents)
+
+    def _documents(self, rows: Array) -> Documents:
+        """The documents of some of the database's rows, as `nearest_of_two_documents` numbers them."""
+        return Documents(self._codes[rows], int(self._codes.max(initial=-1)) + 1, self.documents_known)
+
+    def _lists(self, found: Neighbors) -> NeighborLists:
+        return NeighborLists.of_answer(found.rows, found.distances, found.ids, self._documents(found.rows))
+
+    def _rows(self) -> Array:
+        """The rows of the largest fraction, in memory, in the order of its lists."""
+        return self.question.database.take(self.question.order).numpy()
+
+
+def _finite_mean(found: Neighbors) -> float | None:
+    distances = found.distances[:, 0]
+    there = distances[np.isfinite(distances)]
+    return float(there.mean()) if len(there) else None

@@ -1,0 +1,166 @@
+"""Null models: rows that keep some of a set's structure and nothing else.
+
+A model is fitted to rows and draws as many new ones, row by row in the same documents and after the same tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+
+from workers.statistics.covariance import Covariance
+
+Array = np.ndarray
+Generator = np.random.Generator
+_BLOCK_ROWS = 8192
+
+
+class NullModel(Protocol):
+    """Fitted to (N, d) rows."""
+
+    def draw(self, generator: Generator) -> Array:
+        """(N, d) float32 rows."""
+        ...
+
+    def refit(self, rows: Array) -> NullModel:
+        """The same kind of model of other rows, which come in the same order."""
+        ...
+
+
+@dataclass(frozen=True)
+class GaussianRows:
+    """y ~ N(μ, Σ̂): keeps mean and covariance."""
+
+    n: int
+    covariance: Covariance
+
+    @classmethod
+    def of(cls, rows: Array) -> Self:
+        return cls(len(rows), Covariance.of(rows))
+
+    def draw(self, generator: Generator) -> Array:
+        return _blockwise(self.n, lambda rows: _normal(generator, rows, self.covariance) + self.covariance.mean)
+
+    def refit(self, rows: Array) -> Self:
+        return self.of(rows)
+
+
+@dataclass(frozen=True)
+class PermutedCoordinates:
+    """Each coordinate permuted over the rows: keeps the distribution of every coordinate, and no dependence."""
+
+    rows: Array
+
+    def draw(self, generator: Generator) -> Array:
+        return generator.permuted(self.rows.astype(np.float32), axis=0)
+
+    def refit(self, rows: Array) -> PermutedCoordinates:
+        return PermutedCoordinates(rows)
+
+
+@dataclass(frozen=True)
+class EllipticalRows:
+    """y = μ + Σ̂^{1/2} u r, u uniform on the unit sphere, r the rows' radii |Σ̂^{−1/2}(x − μ)| in another order.
+
+    Keeps mean, covariance and how far rows lie out.
+
+    Attributes:
+        radii: (N,).
+    """
+
+    covariance: Covariance
+    radii: Array
+
+    @classmethod
+    def of(cls, rows: Array) -> Self:
+        covariance = Covariance.of(rows)
+        return cls(covariance, covariance.radii(rows))
+
+    def draw(self, generator: Generator) -> Array:
+        radii = generator.permutation(self.radii)
+
+        def block(rows: slice) -> Array:
+            directions = generator.standard_normal((rows.stop - rows.start, self.covariance.d), dtype=np.float32)
+            lengths = radii[rows] / np.linalg.norm(directions, axis=1)
+            return self.covariance.spread(directions * lengths[:, None].astype(np.float32)) + self.covariance.mean
+
+        return _blockwise(len(self.radii), block)
+
+    def refit(self, rows: Array) -> Self:
+        return self.of(rows)
+
+
+@dataclass(frozen=True)
+class SameTokenRows:
+    """Classes of two rows or more normal about their own mean, with one covariance; other rows as in `GaussianRows`.
+
+    Keeps what the last token says of a row. The covariance within classes has the divisor N − classes.
+
+    Attributes:
+        tokens: (N,) labels.
+        classes: (N,) class of each row; −1 for a row whose token no other row has.
+        means: (classes, d).
+        within: of the rows of classes about their means.
+        whole: of all rows; None where every row is of a class.
+    """
+
+    tokens: Array
+    classes: Array
+    means: Array
+    within: Covariance
+    whole: Covariance | None
+
+    @classmethod
+    def of(cls, rows: Array, tokens: Array) -> Self:
+        """Of rows of which two at least have a token in common."""
+        _, labels, counts = np.unique(tokens, return_inverse=True, return_counts=True)
+        numbers = np.cumsum(counts > 1) - 1
+        classes = np.where(counts > 1, numbers, -1)[labels]
+        inside = np.flatnonzero(classes >= 0)
+        means = _class_means(rows, classes, int(numbers[-1]) + 1)
+        deviations = rows[inside] - means[classes[inside]]
+        deviations *= np.sqrt(len(inside) / max(1, len(inside) - len(means)))
+        whole = None if len(inside) == len(rows) else Covariance.of(rows)
+        return cls(tokens, classes, means, Covariance.of(deviations), whole)
+
+    @property
+    def alone_share(self) -> float:
+        """Share of rows whose token no other row has."""
+        return float((self.classes < 0).mean())
+
+    def draw(self, generator: Generator) -> Array:
+        def block(rows: slice) -> Array:
+            classes = self.classes[rows]
+            found = _normal(generator, rows, self.within) + self.means[classes]
+            alone = np.flatnonzero(classes < 0)
+            if self.whole is not None and len(alone):
+                found[alone] = _normal(generator, slice(0, len(alone)), self.whole) + self.whole.mean
+            return found
+
+        return _blockwise(len(self.classes), block)
+
+    def refit(self, rows: Array) -> Self:
+        return self.of(rows, self.tokens)
+
+
+def _class_means(rows: Array, classes: Array, count: int) -> Array:
+    """(count, d) float64 means of the rows of each class from 0 on."""
+    order = np.argsort(classes, kind="stable")
+    order = order[classes[order] >= 0]
+    starts = np.searchsorted(classes[order], np.arange(count))
+    sums = np.add.reduceat(rows[order].astype(np.float64), starts, axis=0)
+    return sums / np.diff([*starts, len(order)])[:, None]
+
+
+def _normal(generator: Generator, rows: slice, covariance: Covariance) -> Array:
+    return covariance.spread(generator.standard_normal((rows.stop - rows.start, covariance.d), dtype=np.float32))
+
+
+def _blockwise(n: int, block: Callable[[slice], Array]) -> Array:
+    """(n, d) float32 rows, block by block: the float64 of a block is all that is held beside them."""
+    return np.concatenate(
+        [block(slice(at, min(n, at + _BLOCK_ROWS))).astype(np.float32) for at in range(0, n, _BLOCK_ROWS)]
+    )
