@@ -114,7 +114,7 @@ def test_maximum_likelihood(k: int, exclude: bool):
 @both
 @pytest.mark.parametrize(("k", "tolerance"), [(1, 1e-9), (2, 0.02), (8, 0.02), (16, 0.02)])
 def test_gride_up_to_its_newton_step(k: int, tolerance: float, exclude: bool):
-    """At k = 1 the step is exact; elsewhere it is off by the square of a replicate's change, 2 % of the error at most."""
+    """Exact at k = 1; elsewhere the step is off by the square of a replicate's change, 2 % of the error at most."""
     found, expected = dimensions(lambda lists: gride(lists, k).estimate, exclude)
     assert found.standard_error == pytest.approx(jackknife_error(expected), rel=tolerance)
 

@@ -67,7 +67,7 @@ def too_small(rows: int, documents: int) -> str | None:
 
 def jackknife_error(replicates: Array) -> float:
     """sqrt((U − 1)/U · Σ_u (θ_(u) − θ̄)²) of the (U,) values θ_(u) without document u (Miller 1974, by documents)."""
-    return math.sqrt((len(replicates) - 1) / len(replicates)) * _root_of_squares(replicates - replicates.mean())
+    return math.sqrt((len(replicates) - 1) / len(replicates)) * root_of_squares(replicates - replicates.mean())
 
 
 def jackknife_estimate(value: float, replicates: Array, rows: int) -> Estimate:
@@ -92,7 +92,7 @@ def cluster_error(values: Array, documents: Documents) -> float:
     """
     count = int(documents.present(np.ones(len(values), dtype=bool)).sum())
     sums = documents.sums(values - values.mean())
-    return math.sqrt(count / (count - 1)) * _root_of_squares(sums) / len(values)
+    return math.sqrt(count / (count - 1)) * root_of_squares(sums) / len(values)
 
 
 def cluster_estimate(values: Array, documents: Documents) -> Estimate:
@@ -105,7 +105,7 @@ def cluster_estimate(values: Array, documents: Documents) -> Estimate:
     return Estimate.of(mean, cluster_error(values, documents), count)
 
 
-def _root_of_squares(values: Array) -> float:
+def root_of_squares(values: Array) -> float:
     """√Σ v², of values whose squares may leave the range of a double."""
     largest = float(np.abs(values).max())
     return largest * math.sqrt(float(((values / largest) ** 2).sum())) if largest > 0 else 0.0

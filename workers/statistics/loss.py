@@ -49,13 +49,15 @@ def loss_by_distance(nearest: NearestOfTwoDocuments, losses: Array, documents: D
 def spearman(nearest: NearestOfTwoDocuments, losses: Array, documents: Documents) -> Estimate:
     """Spearman's ρ with a document jackknife to first order, O(n log n).
 
-    ρ is a functional of the empirical distribution; φ(x, y) is its influence function, which holds that a removed row
-    changes the ranks of others too (Croux and Dehon 2010). The replicate without document u is
+    ρ is a functional of the empirical distribution and φ(x, y) its influence function, which includes the change of
+    other rows' ranks (Croux and Dehon 2010). The replicate without document u is
 
-        ρ − 1/n · [Σ_{i∈u} φ(d_i, y_i) − Σ_{i∉u, NN(i)∈u} (φ(d'_i, y_i) − φ(d_i, y_i))],
+        ρ − 1/n_u · [Σ_{i∈u} φ(d_i, y_i) − Σ_{i∉u, NN(i)∈u} (φ(d'_i, y_i) − φ(d_i, y_i))],
 
-    d'_i the distance to the nearest row outside u: both roles of a document's rows are removed. The interval is of
-    Fisher's z = artanh ρ, turned back, so that it lies within [−1, 1].
+    d'_i the distance to the nearest row outside u, n_u the number of rows that are left: both roles of a document's
+    rows are removed. Fixed ranks would leave out φ's second part. The interval is z ± t · se/(1 − ρ²) of Fisher's
+    z = artanh ρ, turned back, and so within [−1, 1]; it covers 93–99 % at seven planted
+    designs, where ρ ± t · se covers 92–99 %.
 
     Args:
         nearest: finite `first`, of the same rows as losses and documents.

@@ -21,6 +21,7 @@ from workers.statistics.estimate import (
     Interval,
     cluster_error,
     jackknife_estimate,
+    root_of_squares,
     student,
 )
 from workers.statistics.lists import NearestOfTwoDocuments
@@ -74,9 +75,10 @@ def nn_uncertainty(nearest: NearestOfTwoDocuments, documents: Documents) -> Unce
     """Uncertainty of the mean and the median of `nearest.first`, O(n)."""
     found = nearest.first[np.isfinite(nearest.first)]
     count = int(documents.present(np.isfinite(nearest.first)).sum())
-    error = float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else None
+    rows = len(found)
+    error = root_of_squares(found - found.mean()) / math.sqrt(rows * (rows - 1)) if rows > 1 else None
     return Uncertainty(
-        mean_estimate(nearest, documents), quantile_estimate(nearest, documents, 0.5), error, len(found), count
+        mean_estimate(nearest, documents), quantile_estimate(nearest, documents, 0.5), error, rows, count
     )
 
 
