@@ -161,6 +161,7 @@ class Settings(BaseSettings):
     query_timeout_s: float = Field(default=30.0, gt=0, description="how long the API waits for the query worker")
     max_queries: int = Field(default=256, ge=1, description="texts or vectors of one query")
     null_queries: int = Field(default=1_000, ge=1, description="sampled queries of the Gaussian null model")
+    null_draws: int = Field(default=4, ge=2, le=1_000, description="sets that are drawn from each null model")
     poll_interval_s: float = Field(default=0.1, gt=0, description="pause between two polls of a worker's queue")
     progress_interval_s: float = Field(
         default=0.5, ge=0, description="least time between two progress writes of a segment"

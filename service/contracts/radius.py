@@ -102,6 +102,12 @@ class RadiusSpec(RadiusOptions):
     activations: Identifier
     reference: Identifier | None = Field(default=None, description="database of the search; null: the rows themselves")
 
+    @model_validator(mode="after")
+    def _transformed_rows_are_searched_among_themselves(self) -> Self:
+        if self.transforms and self.reference not in (None, self.activations):
+            raise ValueError("transform has no meaning with a reference: it depends on the rows of one set")
+        return self
+
 
 class Distribution(Contract):
     """Summary of distances; quantiles interpolate linearly, `std` is the population's."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from service.artifacts.statistics import RunningStatistics
+from workers.neighbors.null_model import principal_deviations
+from workers.neighbors.stored import StoredRows
 from workers.statistics.documents import Documents
 from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
+from workers.statistics.scale import Scale, scale
 
 Array = np.ndarray
 
@@ -43,6 +47,15 @@ def nearest_of(
     document = np.where(np.isfinite(first), documents.codes[every.argmin(axis=1)], -1)
     second = np.where(documents.codes == document[:, None], np.inf, every).min(axis=1)
     return NearestOfTwoDocuments(first, document, second), documents
+
+
+def scale_of(rows: Array, nn_mean: float | None) -> Scale:
+    """The scale of rows by the means, norms and axes that a report has of them."""
+    running = RunningStatistics(rows.shape[1])
+    running.add(rows)
+    found = running.summary()
+    deviations = principal_deviations(StoredRows(rows), running.mean)
+    return scale(deviations, found.norm_mean, found.top5_share, rows.shape[1], nn_mean)
 
 
 def uneven_codes(n: int, documents: int, seed: int = 0) -> Array:

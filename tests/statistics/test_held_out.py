@@ -10,9 +10,9 @@ from scipy.stats import mannwhitneyu
 from tests.statistics.sets import nearest_of, normal, uneven_codes
 from workers.statistics.coverage import Coverage, coverage
 from workers.statistics.documents import Documents
-from workers.statistics.estimate import NO_NEIGHBORS, ONE_DOCUMENT
+from workers.statistics.estimate import NO_NEIGHBORS, ONE_DOCUMENT, cluster_error
 from workers.statistics.lists import NearestOfTwoDocuments
-from workers.statistics.mean_and_median import mean_estimate, split_error
+from workers.statistics.mean_and_median import mean_estimate
 
 Array = np.ndarray
 
@@ -37,7 +37,7 @@ def test_the_share_and_its_error_by_documents():
     distances = cdist(queries, rows)
     within = distances.min(axis=1) <= nearest_of(rows)[0].first[distances.argmin(axis=1)] / 2
     assert found.share.value == pytest.approx(within.mean())
-    assert found.share.standard_error == pytest.approx(split_error(within.astype(float), Documents.of(codes, 160)))
+    assert found.share.standard_error == pytest.approx(cluster_error(within.astype(float), Documents.of(codes, 160)))
     assert found.self_mean == mean_estimate(*nearest_of(rows))
 
 

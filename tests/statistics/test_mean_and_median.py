@@ -14,11 +14,17 @@ from workers.statistics.estimate import (
     ONE_DOCUMENT,
     TOO_FEW_ROWS,
     Estimate,
+    cluster_error,
     cluster_estimate,
     jackknife_error,
 )
 from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
-from workers.statistics.mean_and_median import nn_uncertainty, paired_difference, quantile_estimate, split_error
+from workers.statistics.mean_and_median import (
+    nn_uncertainty,
+    paired_difference,
+    quantile_estimate,
+    uncertainty_of_queries,
+)
 
 Array = np.ndarray
 
@@ -137,16 +143,30 @@ def test_a_set_does_not_differ_from_itself():
     assert (found.value, found.standard_error) == (0, 0)
 
 
-def test_the_split_error_of_single_rows_is_that_of_independent_rows():
+def test_the_cluster_error_of_single_rows_is_that_of_independent_rows():
     values = normal(0, 100)
     expected = values.std(ddof=1) / 10
-    assert split_error(values, Documents.of(None, 100)) == pytest.approx(expected)
+    assert cluster_error(values, Documents.of(None, 100)) == pytest.approx(expected)
     assert cluster_estimate(values, Documents.of(None, 100)).standard_error == pytest.approx(expected)
     twice = np.repeat(values, 2)
-    assert split_error(twice, Documents.of(np.arange(200) // 2, 200)) == pytest.approx(expected)
+    assert cluster_error(twice, Documents.of(np.arange(200) // 2, 200)) == pytest.approx(expected)
 
 
 def test_the_jackknife_of_a_mean_is_its_standard_error():
     values = normal(1, 40)
     replicates = (values.sum() - values) / 39
     assert jackknife_error(replicates) == pytest.approx(values.std(ddof=1) / np.sqrt(40))
+
+
+def test_queries_among_a_reference_have_the_error_of_their_documents():
+    codes = np.arange(200) // 5
+    distances = np.repeat(np.abs(normal(0, 40)), 5) + 0.1 * np.abs(normal(1, 200)) + 1
+    found = uncertainty_of_queries(np.append(distances, np.inf), Documents.of(np.append(codes, 40), 201))
+    assert found.mean.value == pytest.approx(distances.mean())
+    assert found.mean.standard_error == pytest.approx(cluster_error(distances, Documents.of(codes, 200)))
+    assert (found.rows, found.documents) == (200, 40)
+    low, high = found.median.interval or (0, 0)
+    assert low < np.median(distances) < high
+    assert set(found.median.interval or ()) <= set(distances)
+    assert found.row_standard_error == pytest.approx(distances.std(ddof=1) / np.sqrt(200))
+    assert uncertainty_of_queries(np.full(3, np.inf), Documents.of(None, 3)).mean.reason == NO_NEIGHBORS

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from tests.statistics.sets import lists_of, nearest_of, normal
+from tests.statistics.sets import lists_of, nearest_of, normal, scale_of
 from workers.statistics.coverage import coverage
 from workers.statistics.documents import Documents
+from workers.statistics.estimate import cluster_error
 from workers.statistics.intrinsic_dimension import intrinsic_dimension
 from workers.statistics.lists import NearestOfTwoDocuments
-from workers.statistics.mean_and_median import nn_uncertainty, quantile_estimate, split_error
+from workers.statistics.mean_and_median import nn_uncertainty, quantile_estimate
 from workers.statistics.neighborhood import hubness
-from workers.statistics.scale import blocks_of, scale
 
 ROWS = normal(0, 500, 5)
 CODES = np.arange(500) // 10
@@ -32,7 +32,7 @@ def test_errors_by_documents_and_by_rows():
     found = nn_uncertainty(nearest, documents)
     assert found.mean.standard_error == pytest.approx(0.0151547, abs=5e-8)
     assert found.row_standard_error == pytest.approx(0.0126733, abs=5e-8)
-    assert split_error(nearest.first, documents) == pytest.approx(0.0114393, abs=5e-8)
+    assert cluster_error(nearest.first, documents) == pytest.approx(0.0114393, abs=5e-8)
 
 
 def test_lists_of_64_are_long_enough_for_the_jackknife():
@@ -87,7 +87,7 @@ def test_hubs():
 
 
 def test_scale_free_units():
-    found = scale(blocks_of(ROWS), float(LISTS.distances[:, 0].mean()))
+    found = scale_of(ROWS, float(LISTS.distances[:, 0].mean()))
     assert found.participation_ratio == pytest.approx(4.921679, abs=5e-7)
     assert found.nn_over_sqrt_2_total_variance == pytest.approx(0.25256895, abs=5e-9)
 

@@ -32,6 +32,10 @@ class Neighbors:
     ids: Array
     certified: float
 
+    def first(self, k: int) -> Neighbors:
+        """The k nearest of each list."""
+        return Neighbors(self.rows, self.distances[:, :k], self.ids[:, :k], self.certified)
+
     @classmethod
     def without_any(cls, rows: Array, k: int) -> Neighbors:
         """The answer for queries that have no admissible row."""

@@ -19,7 +19,7 @@ from workers.statistics.estimate import (
     NO_NEIGHBORS,
     Estimate,
     Interval,
-    cluster_error,
+    cluster_estimate,
     jackknife_estimate,
     root_of_squares,
     student,
@@ -75,11 +75,8 @@ def nn_uncertainty(nearest: NearestOfTwoDocuments, documents: Documents) -> Unce
     """Uncertainty of the mean and the median of `nearest.first`, O(n)."""
     found = nearest.first[np.isfinite(nearest.first)]
     count = int(documents.present(np.isfinite(nearest.first)).sum())
-    rows = len(found)
-    error = root_of_squares(found - found.mean()) / math.sqrt(rows * (rows - 1)) if rows > 1 else None
-    return Uncertainty(
-        mean_estimate(nearest, documents), quantile_estimate(nearest, documents, 0.5), error, rows, count
-    )
+    mean, median = mean_estimate(nearest, documents), quantile_estimate(nearest, documents, 0.5)
+    return Uncertainty(mean, median, row_error(found), len(found), count)
 
 
 def mean_estimate(nearest: NearestOfTwoDocuments, documents: Documents) -> Estimate:
@@ -102,12 +99,7 @@ def quantile_estimate(nearest: NearestOfTwoDocuments, documents: Documents, p: f
         return Estimate.missing(NO_NEIGHBORS)
     value = float(np.quantile(found, p))
     shares = mean_replicates(_at_most(nearest.first, value), nearest, _at_most(nearest.second, value), documents)
-    share = shares.estimate()
-    reason = _reason(found) or share.reason
-    if reason or share.standard_error is None:
-        return Estimate.alone(value, reason or ALL_EQUAL)
-    half = student(int(shares.present.sum()) - 1) * share.standard_error
-    return Estimate(value, None, _order_statistics(found, p - half, p + half))
+    return _by_order(found, value, p, shares.estimate(), int(shares.present.sum()))
 
 
 def paired_difference(
@@ -130,12 +122,26 @@ def paired_difference(
     return jackknife_estimate(one.value - two.value, (one.values - two.values)[either], min(one.rows, two.rows))
 
 
-def split_error(distances: Array, query_documents: Documents) -> float:
-    """Error of the mean distance of queries to a database of other documents, given the database.
+def uncertainty_of_queries(distances: Array, documents: Documents) -> Uncertainty:
+    """Uncertainty of (q,) distances of queries to a database, given the database; inf marks a query without neighbour.
 
-    sqrt(U/(U−1) · Σ_u (Σ_{i∈u} (d_i − d̄))²) / n, for (n,) finite distances of at least two documents.
+    The distances are then independent between documents: the errors are those of `cluster_error`.
     """
-    return cluster_error(distances, query_documents)
+    rows = np.flatnonzero(np.isfinite(distances))
+    if len(rows) == 0:
+        missing = Estimate.missing(NO_NEIGHBORS)
+        return Uncertainty(missing, missing, None, 0, 0)
+    found, of_rows = distances[rows], documents.take(rows)
+    count = int(of_rows.present(np.ones(len(rows), dtype=bool)).sum())
+    median = float(np.median(found))
+    share = cluster_estimate(_at_most(found, median), of_rows)
+    return Uncertainty(
+        cluster_estimate(found, of_rows),
+        _by_order(found, median, 0.5, share, count),
+        row_error(found),
+        len(rows),
+        count,
+    )
 
 
 def mean_replicates(values: Array, nearest: NearestOfTwoDocuments, changed: Array, documents: Documents) -> Replicates:
@@ -157,6 +163,21 @@ def mean_replicates(values: Array, nearest: NearestOfTwoDocuments, changed: Arra
     counts = documents.sums_without(has_first.astype(np.float64), rows, removed, lost)
     replicates = mean + np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
     return Replicates(mean, replicates, counts, documents.present(has_first), len(rows))
+
+
+def row_error(found: Array) -> float | None:
+    """s/√n; None for fewer than two rows."""
+    n = len(found)
+    return root_of_squares(found - found.mean()) / math.sqrt(n * (n - 1)) if n > 1 else None
+
+
+def _by_order(found: Array, value: float, p: float, share: Estimate, documents: int) -> Estimate:
+    """A quantile's interval by order statistics, from the share of rows at most that far with its error."""
+    reason = _reason(found) or share.reason
+    if reason or share.standard_error is None:
+        return Estimate.alone(value, reason or ALL_EQUAL)
+    half = student(documents - 1) * share.standard_error
+    return Estimate(value, None, _order_statistics(found, p - half, p + half))
 
 
 def _at_most(distances: Array, bound: float) -> Array:

@@ -16,13 +16,16 @@ from service.contracts.radius import (
     CountsWithin,
     Distribution,
     FractionReport,
-    Histogram,
+    NearestDistribution,
     NeighborsWithin,
     NullFraction,
     NullModel,
     RadiusSpec,
 )
+from service.contracts.statistics import Histogram
 from service.theory.histograms import histogram_counts, histogram_edges
+from workers.flows.radius.statistics import FractionErrors
+from workers.flows.radius.statistics_fields import estimated, uncertainty_of, uncertainty_off
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation as Measured
 from workers.neighbors.null_model import GaussianNull
@@ -35,19 +38,36 @@ _FEW_ROWS = 100
 
 
 def fraction_reports(
-    fractions: list[float], found: list[Neighbors], sizes: list[int], measured: list[Measured | None]
+    fractions: list[float],
+    found: list[Neighbors],
+    sizes: list[int],
+    measured: list[Measured | None],
+    errors: FractionErrors | None,
 ) -> list[FractionReport]:
-    """One report per fraction, with histograms over the same edges; `sizes` are the rows of each fraction."""
+    """One report per fraction, with histograms over the same edges.
+
+    Args:
+        sizes: rows of each fraction.
+        errors: None where no statistics were asked for.
+    """
     samples = [part.distances[:, 0] for part in found]
     edges = histogram_edges(samples, _BINS)
     parts = zip(fractions, samples, sizes, measured, strict=True)
-    return [_fraction_report(*part, edges) for part in parts]
+    return [_fraction_report(at, *part, edges, errors) for at, part in enumerate(parts)]
 
 
 def _fraction_report(
-    fraction: float, distances: Array, n: int, measured: Measured | None, edges: Array
+    at: int,
+    fraction: float,
+    distances: Array,
+    n: int,
+    measured: Measured | None,
+    edges: Array,
+    errors: FractionErrors | None,
 ) -> FractionReport:
     statistics = nearest_statistics(distances, QUANTILES)
+    uncertainty = uncertainty_off(distances) if errors is None else uncertainty_of(errors, at)
+    difference = None if errors is None else errors.differences[at]
     reason = None
     if statistics.all is None:
         reason = "fewer than 2 rows" if n < 2 else "exclude leaves no other row"
@@ -55,7 +75,8 @@ def _fraction_report(
     return FractionReport(
         fraction=fraction,
         n=n,
-        nn_distance=None if whole is None else Distribution(**asdict(whole)),
+        nn_distance=None if whole is None else NearestDistribution(**asdict(whole), uncertainty=uncertainty),
+        minus_largest=None if difference is None else estimated(difference),
         nn_distance_distinct=None if statistics.distinct is None else Distribution(**asdict(statistics.distinct)),
         radius=None if whole is None else Centre(mean=whole.mean / 2, median=whole.median / 2),
         duplicates=statistics.duplicates,

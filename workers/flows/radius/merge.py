@@ -46,13 +46,14 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
     rescored = time.perf_counter()
     counts, count_s = _sum_counts(store, staged.count)
     options = sets.options(current.settings)
-    parts = sets.answers(found, options)
+    lists = sets.lists(found, options)
+    parts = [part.first(sets.spec.k) for part in lists]
     account = asdict(replace(work, fused=any(about["fused"] for about in abouts)))
     account |= {"engine_asked": sets.spec.engine, "resident": options.resident}
     account |= {"on": describe_device(torch.device(abouts[0]["device"])), "parts": _account_of_parts(staged, abouts)}
     return Found(
         parts=parts,
-        lists=found[-1],
+        lists=lists,
         engine="exact",
         reason=reason_of(sets.spec),
         approximations=[None] * len(parts),

@@ -111,8 +111,8 @@ def _why_none(kind: NullKind, fitted: FittedRows) -> str | None:
         return EQUAL_ROWS
     if kind != "permutation" and min(rows.shape) > MOST_DIMENSIONS:
         return f"more than {MOST_DIMENSIONS:,} dimensions"
-    if kind == "same_last_token" and tokens is None:
+    if kind != "same_last_token":
+        return None
+    if tokens is None:
         return NO_TOKENS
-    if kind == "same_last_token" and len(np.unique(tokens)) == len(rows):
-        return NO_CLASS
-    return None
+    return NO_CLASS if len(np.unique(tokens)) == len(rows) else None

@@ -15,6 +15,7 @@ from service.catalog.engine import Connection
 from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import Notice, now
 from service.contracts.radius import FractionReport, RadiusReport
+from service.contracts.statistics import STATISTICS_OFF, NullDistances
 from service.provenance import provenance
 from service.theory.radius import report_theory
 from workers.figures.radius import draw_radius_figure
@@ -25,10 +26,23 @@ from workers.flows.publishing import Change, Draft, publish
 from workers.flows.radius.arguments import RADIUS, RadiusReported, ReportArguments
 from workers.flows.radius.fields import counts_report, fraction_reports, null_report, report_warnings
 from workers.flows.radius.merge import merge_parts, read_null
+from workers.flows.radius.nulls import measure_nulls, null_dimension
 from workers.flows.radius.partition import partition_report
-from workers.flows.radius.search import Found, SetSearch, open_search, search
+from workers.flows.radius.search import LISTED, Found, SetSearch, open_search, search
+from workers.flows.radius.statistics import FractionErrors, SetStatistics
+from workers.flows.radius.statistics_fields import (
+    coverage_fields,
+    dimension_field,
+    neighbors_field,
+    null_field,
+    sample_size_field,
+    scale_field,
+)
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.null_model import GaussianNull, gaussian_null, principal_deviations
+from workers.statistics.estimate import Estimate
+from workers.statistics.intrinsic_dimension import IntrinsicDimension
+from workers.statistics.scale import scale
 
 NEIGHBORS = "neighbors.safetensors"
 _PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
@@ -74,7 +88,12 @@ def _write_report(
     searched = time.perf_counter()
     null = _null_model(arguments, sets, owner)
     drawn = time.perf_counter()
-    fractions = fraction_reports(spec.fractions, found.parts, list(question.sizes), found.approximations)
+    measured = SetStatistics(sets, found, owner.runtime.settings, beat=lambda: owner.progress(0))
+    errors = measured.of_fractions() if spec.statistics else None
+    sizes = list(question.sizes)
+    fractions = fraction_reports(spec.fractions, found.parts, sizes, found.approximations, errors)
+    described = _statistics_fields(measured, errors, null, statistics, fractions, summary.d_model)
+    described_s = time.perf_counter() - drawn
     whole = found.parts[-1]
     codes = question.codes[whole.rows] if question.codes is not None and sets.within else None
     counts = None if found.counts is None else counts_report(spec.radii or [], found.counts, codes)
@@ -104,11 +123,51 @@ def _write_report(
         partition=partition,
         partition_reason=no_partition,
         warnings=_warnings(sets, summary, statistics, fractions),
-        timing=_timing(found, began, searched, drawn, partition_s, loaded - began),
+        timing=_timing(found, began, searched, drawn, partition_s, loaded - began) | {"statistics_s": described_s},
         provenance=_provenance(sets, summary, found),
         created_at=now(),
+        **described,
     )
     _write_files(folder, report, found.parts)
+
+
+def _statistics_fields(
+    measured: SetStatistics,
+    errors: FractionErrors | None,
+    null: GaussianNull | None,
+    statistics: ActivationStatistics,
+    fractions: list[FractionReport],
+    d_model: int,
+) -> dict[str, Any]:
+    """What the report says besides distances: of the scale always, and the rest with the spec's `statistics`."""
+    spec, within = measured.sets.spec, measured.sets.within
+    whole = fractions[-1].nn_distance
+    fields: dict[str, Any] = {"statistics_reason": None if spec.statistics else STATISTICS_OFF}
+    if null is not None:
+        norm, share = statistics.norm_mean, statistics.top5_share
+        of_rows = scale(null.deviations, norm, share, d_model, None if whole is None else whole.mean)
+        fields["scale"] = scale_field(of_rows, measured.variants(), spec.fractions)
+    if errors is None:
+        return fields
+    if not within:
+        covered, own, auc = coverage_fields(measured.coverage())
+        return fields | {"coverage": covered, "self": own, "rank_auc": auc}
+    nulls, of_null = _nulls(measured, errors.uncertainties[-1].mean)
+    return fields | {
+        "intrinsic_dimension": dimension_field(measured.dimension(), of_null),
+        "null_models": nulls,
+        "neighbors": neighbors_field(measured.neighborhood()),
+        "sample_size": sample_size_field(measured.sample_size()),
+    }
+
+
+def _nulls(measured: SetStatistics, observed: Estimate) -> tuple[list[NullDistances], IntrinsicDimension | None]:
+    """The null models beside the observed mean, and the dimension of a draw of the Gaussian one."""
+    settings, seed, fitted = measured.settings, measured.sets.spec.seed, measured.fitted()
+    draws, queries, n = settings.null_draws, settings.null_queries, len(fitted.rows)
+    drawn = measure_nulls(fitted, draws, queries, seed, measured.options, measured.beat)
+    fields = [null_field(null, observed, n, draws, queries) for null in drawn]
+    return fields, null_dimension(fitted, LISTED, seed, measured.options)
 
 
 def _warnings(

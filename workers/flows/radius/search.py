@@ -66,11 +66,12 @@ class SetSearch:
             return self.question
         return replace(self.question, sizes=self.question.sizes[-1:], k=max(LISTED, self.spec.k))
 
-    def answers(self, parts: list[Neighbors], options: SearchOptions) -> list[Neighbors]:
-        """The neighbours in every fraction, from those that `searched` asks for."""
+    def lists(self, parts: list[Neighbors], options: SearchOptions) -> list[Neighbors]:
+        """The neighbours in every fraction, from the answer to `searched`: those asked for, or with statistics more."""
         if not self.spec.statistics:
             return parts
-        return nested_answers(replace(self.question, k=max(FEW, self.spec.k)), parts[-1], options)
+        few = replace(self.question, sizes=self.question.sizes[:-1], k=max(FEW, self.spec.k))
+        return [*nested_answers(few, parts[-1], options), parts[-1]]
 
     @property
     def query_rows(self) -> int:
@@ -89,7 +90,8 @@ class Found:
     """Neighbours per fraction, and how they were found.
 
     Attributes:
-        lists: of the largest fraction, as long as they were searched.
+        parts: as many neighbours as the spec asks for.
+        lists: the same as long as they were searched.
         engine, reason: which engine searched, and why.
         approximations: per fraction, of an approximate engine.
         counts: (n, radii) rows within each requested radius; None when none was requested.
@@ -101,7 +103,7 @@ class Found:
     """
 
     parts: list[Neighbors]
-    lists: Neighbors
+    lists: list[Neighbors]
     engine: str
     reason: str
     approximations: list[Approximation | None]
@@ -150,7 +152,8 @@ def search(sets: SetSearch, settings: Settings, tick: Tick) -> Found:
         index = cached_flat(settings.index_cache, sets.database.sha256, question.database)
         found, work = faiss_neighbors(engine, sets.searched, index, tick=search_tick)
     search_s = time.perf_counter() - began
-    parts = sets.answers(found, options)
+    lists = sets.lists(found, options)
+    parts = [part.first(spec.k) for part in lists]
     if engine in ("faiss-ivf", "faiss-hnsw"):
         approximations = measure_approximation(question, parts, rows=settings.approximation_rows, options=options)
     counting, counts = time.perf_counter(), None
@@ -158,7 +161,7 @@ def search(sets: SetSearch, settings: Settings, tick: Tick) -> Found:
         counts = count_within(question, spec.radii, options, tick=lambda share: tick(0.5 + share / 2))
     return Found(
         parts=parts,
-        lists=found[-1],
+        lists=lists,
         engine=engine,
         reason=reason_of(spec),
         approximations=approximations,

@@ -9,12 +9,12 @@ import numpy as np
 
 from service.artifacts.statistics import RunningStatistics
 from service.settings import Settings
-from workers.flows.radius.search import FEW, LISTED, Found, SetSearch
+from workers.flows.radius.nulls import FittedRows
+from workers.flows.radius.search import FEW, Found, SetSearch
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.nested import nested_answers
 from workers.neighbors.null_model import principal_deviations
-from workers.neighbors.options import SearchOptions
 from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 from workers.statistics.coverage import Coverage, coverage
@@ -25,8 +25,6 @@ from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
 from workers.statistics.mean_and_median import Uncertainty, nn_uncertainty, paired_difference, uncertainty_of_queries
 from workers.statistics.nearest_documents import nearest_of_two_documents
 from workers.statistics.neighborhood import Neighborhood, neighborhood
-from workers.statistics.null_distances import NullDistances, NullDraws, lists_of_draw, null_distances
-from workers.statistics.null_models import EllipticalRows, GaussianRows, NullModel, PermutedCoordinates, SameTokenRows
 from workers.statistics.sample_size import ShrinkLaw, Subsample, disjoint_subsamples, shrink_law
 from workers.statistics.scale import Scale, scale
 from workers.statistics.transforms import transform
@@ -36,12 +34,18 @@ Beat = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class OfFractions:
-    """Errors of each fraction's mean and median, and the difference of its mean to that of the largest."""
+class FractionErrors:
+    """Errors of each fraction's mean and median, and the difference of its mean to that of the largest.
+
+    Attributes:
+        documents_known: False where each row counts as a document.
+        of_queries: the rows were searched in a reference, given which the errors are.
+    """
 
     uncertainties: list[Uncertainty]
     differences: list[Estimate | None]
     documents_known: bool
+    of_queries: bool
 
 
 @dataclass(frozen=True)
@@ -68,37 +72,40 @@ class SetStatistics:
         self.documents_known = codes is not None
         self._codes = np.arange(len(self.question.database)) if codes is None else codes
 
-    def of_fractions(self) -> OfFractions:
+    @property
+    def _whole(self) -> Neighbors:
+        """The lists of the largest fraction."""
+        return self.found.lists[-1]
+
+    def of_fractions(self) -> FractionErrors:
         """Errors by document jackknife; of queries in a reference, by their documents, given the reference."""
         if not self.sets.within:
             codes = self.sets.queries.document_codes()
             documents = Documents.of(codes, len(self.sets.queries.mapped_vectors()))
             found = [uncertainty_of_queries(part.distances[:, 0], documents) for part in self.found.parts]
-            return OfFractions(found, [None] * len(found), codes is not None)
+            return FractionErrors(found, [None] * len(found), codes is not None, of_queries=True)
         nearest = self._nearest_of_fractions()
-        sizes, whole = self.question.sizes, self._documents(self.found.lists.rows)
+        sizes, whole = self.question.sizes, self._documents(self._whole.rows)
         rows = [np.arange(size) for size in sizes]
-        uncertainties = [
-            nn_uncertainty(part, whole.take(at)) for part, at in zip(nearest, rows, strict=True)
-        ]
+        uncertainties = [nn_uncertainty(part, whole.take(at)) for part, at in zip(nearest, rows, strict=True)]
         differences = [
             paired_difference(part, at, nearest[-1], rows[-1], whole)
             for part, at in zip(nearest[:-1], rows[:-1], strict=True)
         ]
-        return OfFractions(uncertainties, [*differences, None], self.documents_known)
+        return FractionErrors(uncertainties, [*differences, None], self.documents_known, of_queries=False)
 
     def dimension(self) -> IntrinsicDimension:
         """Of the largest fraction."""
-        return intrinsic_dimension(self._lists(self.found.lists))
+        return intrinsic_dimension(self._lists(self._whole))
 
     def neighborhood(self) -> Neighborhood:
         """Of the largest fraction."""
-        rows, tokens = self.found.lists.rows, self.sets.database.last_tokens()
-        return neighborhood(self._lists(self.found.lists), None if tokens is None else tokens[rows])
+        rows, tokens = self._whole.rows, self.sets.database.last_tokens()
+        return neighborhood(self._lists(self._whole), None if tokens is None else tokens[rows])
 
     def sample_size(self) -> ShrinkLaw:
         """The law through disjoint subsamples of the largest fraction, whose neighbours the lists have."""
-        rows = self.found.lists.rows
+        rows = self._whole.rows
         subsamples = []
         for at in disjoint_subsamples(self._documents(rows), self.sets.spec.seed):
             self.beat()
@@ -106,7 +113,7 @@ class SetStatistics:
         return shrink_law(subsamples, self.sets.spec.extrapolate_to)
 
     def coverage(self) -> Coverage:
-        """Of the queries in the reference's largest fraction."""
+        """Of the queries in the reference's largest fraction, beside its own rows."""
         own = replace(self.question, sizes=self.question.sizes[-1:], k=FEW, queries=None, query_codes=None)
         (found,), _ = exact_neighbors(own, self.options)
         self.beat()
@@ -119,6 +126,12 @@ class SetStatistics:
             asked.distances[:, 0], positions[asked.ids[:, 0]], documents, reference, self._documents(found.rows)
         )
 
+    def fitted(self) -> FittedRows:
+        """The rows of the largest fraction, for null models."""
+        rows, tokens = self._whole.rows, self.sets.database.last_tokens()
+        codes = None if self.question.codes is None else self.question.codes[rows]
+        return FittedRows.of(self._rows(), codes, None if tokens is None else tokens[rows], self._documents(rows))
+
     def variants(self) -> list[Variant]:
         """The distances of transformed rows, searched among themselves."""
         found = []
@@ -126,21 +139,18 @@ class SetStatistics:
             rows = transform(self._rows(), name)
             stored, running = StoredRows(rows), RunningStatistics(rows.shape[1])
             running.add(rows)
-            codes = None if self.question.codes is None else self.question.codes[self.found.lists.rows]
+            codes = None if self.question.codes is None else self.question.codes[self._whole.rows]
             asked = Question(stored, np.arange(len(rows)), self.question.sizes, 1, codes)
             parts, _ = exact_neighbors(asked, self.options, tick=lambda share: self.beat())
             measured, deviations = running.summary(), principal_deviations(stored, running.mean)
-            sizes = scale(
-                deviations, measured.norm_mean, measured.top5_share, rows.shape[1], _finite_mean(parts[-1])
-            )
+            sizes = scale(deviations, measured.norm_mean, measured.top5_share, rows.shape[1], _finite_mean(parts[-1]))
             found.append(Variant(name, rows.shape[1], parts, sizes))
         return found
 
     def _nearest_of_fractions(self) -> list[NearestOfTwoDocuments]:
         nearest = []
-        for size, part in zip(self.question.sizes, self.found.parts, strict=True):
+        for size, lists in zip(self.question.sizes, self.found.lists, strict=True):
             self.beat()
-            lists = self.found.lists if size == self.question.sizes[-1] else part
             prefix = replace(self.question, sizes=[size])
             nearest.append(nearest_of_two_documents(prefix, lists, self._codes, self.options))
         return nearest
@@ -150,7 +160,7 @@ class SetStatistics:
         documents = Documents.of(self._codes[rows], len(rows))
         codes[rows] = documents.codes
         asked = replace(self.question, permutation=rows, sizes=[len(rows)], k=FEW)
-        (found,) = nested_answers(asked, self.found.lists, self.options)
+        (found,) = nested_answers(asked, self._whole, self.options)
         return Subsample(nearest_of_two_documents(asked, found, codes, self.options), documents)
 
     def _documents(self, rows: Array) -> Documents:
