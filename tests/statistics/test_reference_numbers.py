@@ -7,13 +7,14 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from tests.statistics.sets import lists_of, nearest_of, normal
+from workers.statistics.centring import blocks_of
 from workers.statistics.coverage import coverage
 from workers.statistics.documents import Documents
 from workers.statistics.intrinsic_dimension import intrinsic_dimension
 from workers.statistics.lists import NearestOfTwoDocuments
 from workers.statistics.mean_and_median import nn_uncertainty, quantile_estimate, split_error
 from workers.statistics.neighborhood import hubness
-from workers.statistics.scale import blocks_of, scale
+from workers.statistics.scale import scale
 
 ROWS = normal(0, 500, 5)
 CODES = np.arange(500) // 10

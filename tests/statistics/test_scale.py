@@ -9,8 +9,9 @@ from scipy.spatial.distance import pdist
 from service.artifacts.statistics import RunningStatistics
 from service.errors import InvalidInput
 from tests.statistics.sets import normal
+from workers.statistics.centring import blocks_of
 from workers.statistics.estimate import NO_NEIGHBORS
-from workers.statistics.scale import EQUAL_ROWS, ZERO_ROWS, blocks_of, scale
+from workers.statistics.scale import EQUAL_ROWS, ZERO_ROWS, scale
 from workers.statistics.transforms import transform
 
 SHAPES = pytest.mark.parametrize("shape", [(300, 8), (20, 60), (40, 40)], ids=["tall", "wide", "square"])
@@ -56,6 +57,12 @@ def test_rows_whose_squares_leave_a_double_have_ratios(unit: float):
     assert found.participation_ratio == pytest.approx(expected.participation_ratio, rel=1e-10)
     assert found.nn_over_sqrt_2_total_variance == pytest.approx(expected.nn_over_sqrt_2_total_variance, rel=1e-10)
     assert found.mean_norm == pytest.approx(expected.mean_norm * unit, rel=1e-10)
+
+
+def test_a_small_variance_beside_a_large_constant():
+    rows = np.concatenate([normal(3, 50, 6) * 1e-95, np.ones((50, 1))], axis=1)
+    expected = scale(blocks_of(normal(3, 50, 6)), 1.0)
+    assert scale(blocks_of(rows), 1.0).participation_ratio == pytest.approx(expected.participation_ratio, rel=1e-10)
 
 
 def test_a_unit_of_zero_gives_no_ratio():

@@ -13,6 +13,7 @@ mle.py                  by the k nearest neighbours (Levina and Bickel, MacKay a
 gride.py                by T_2k/T_k, over scale
 intrinsic_dimension.py  all of these of one set
 neighborhood.py         same document, same last token, mutual, near-duplicates, hubness
+centring.py             rows about their mean, their variances and products, block by block
 scale.py                total variance, participation ratio, norms; distances in these units
 transforms.py           unit norm, standardised, whitened, without the coordinates of largest variance
 sample_size.py          disjoint subsamples; the fall of the mean with the number of rows; extrapolation
