@@ -48,7 +48,12 @@ def principal_deviations(rows: StoredRows, mean: Array) -> Array:
     """
     n, d = len(rows), rows.d
     blocks = [(start, min(start + _TILE_ROWS, n)) for start in range(0, n, _TILE_ROWS)]
-    unit = _unit_of(max(float(np.abs(_block(rows, *block) - mean).max()) for block in blocks))
+    low, high = np.full(d, np.inf), np.full(d, -np.inf)
+    for part in blocks:
+        block = _block(rows, *part)
+        low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+    mean = np.where(low == high, low, mean)  # so that a constant coordinate has no variance by rounding
+    unit = _unit_of(float(np.maximum(mean - low, high - mean).max()))
     if n <= d:
         centred = (_block(rows, 0, n) - mean) / unit
         product = centred @ centred.T

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workers.statistics.centring import BLOCK_ROWS, Centre, blocks_of
+
 Array = np.ndarray
 MOST_DIMENSIONS = 8192  # of the smaller of both sides: an eigendecomposition takes its cube
-_BLOCK_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,13 @@ class Covariance:
 
     @classmethod
     def of(cls, rows: Array) -> Covariance:
-        """Of (N, d) rows whose squares a double holds, N from 2; the smaller of both up to `MOST_DIMENSIONS`."""
-        count, d = rows.shape
-        mean = rows.mean(axis=0, dtype=np.float64)
-        values, axes, fourth = _principal(rows, mean)
-        scale = float(values.sum()) / d
-        distance = max(0.0, float((values**2).sum()) / d - scale**2)
-        noise = min(distance, max(0.0, (fourth - float((values**2).sum())) / (d * count)))
-        shrinkage = noise / distance if distance > 0 else 0.0
-        deviations = np.sqrt((1 - shrinkage) * values + shrinkage * scale)
-        return cls(mean, axes, deviations, math.sqrt(shrinkage * scale), shrinkage)
+        """Of (N, d) rows, N from 2; the smaller of both up to `MOST_DIMENSIONS`."""
+        centre = Centre.of(blocks_of(rows))
+        values, axes = centre.principal(rows)
+        fourth = sum(float(((centre.about(block) ** 2).sum(axis=1) ** 2).sum()) for block in blocks_of(rows)())
+        shrinkage, scale = _shrinkage(values, fourth / centre.count, *rows.shape)
+        deviations = centre.unit * np.sqrt((1 - shrinkage) * values + shrinkage * scale)
+        return cls(centre.mean, axes, deviations, centre.unit * math.sqrt(shrinkage * scale), shrinkage)
 
     def spread(self, directions: Array) -> Array:
         """Rows of covariance Σ̂ from (m, d) rows of isotropic distribution and unit covariance, in their dtype."""
@@ -63,31 +61,24 @@ class Covariance:
         """(m,) |Σ̂^{−1/2} (x − μ)|, in float64; directions without variance count as 0."""
         inverse = np.divide(1.0, self.deviations, out=np.zeros(len(self.deviations)), where=self.deviations > 0)
         found = np.empty(len(rows))
-        for start in range(0, len(rows), _BLOCK_ROWS):
-            centred = rows[start : start + _BLOCK_ROWS] - self.mean
+        for start in range(0, len(rows), BLOCK_ROWS):
+            centred = rows[start : start + BLOCK_ROWS] - self.mean
             along = centred @ self.axes
             squares = ((along * inverse) ** 2).sum(axis=1)
             if self.rest > 0:
                 outside = (centred**2).sum(axis=1) - (along**2).sum(axis=1)
                 squares += np.maximum(outside, 0.0) / self.rest**2
-            found[start : start + _BLOCK_ROWS] = np.sqrt(squares)
+            found[start : start + BLOCK_ROWS] = np.sqrt(squares)
         return found
 
 
-def _principal(rows: Array, mean: Array) -> tuple[Array, Array, float]:
-    """Eigenvalues of S, their (d, r) axes, and the mean of ‖x − μ‖⁴, without a (d, d) matrix where N ≤ d."""
-    count, d = rows.shape
-    if count <= d:
-        centred = rows - mean
-        values, vectors = np.linalg.eigh(centred @ centred.T / count)
-        kept = values > np.finfo(np.float64).eps * count * max(float(values[-1]), 0.0)
-        values, vectors = values[kept], vectors[:, kept]
-        axes = centred.T @ vectors / np.sqrt(values * count)
-        return values, axes, float(((centred**2).sum(axis=1) ** 2).mean())
-    scatter, fourth = np.zeros((d, d)), 0.0
-    for start in range(0, count, _BLOCK_ROWS):
-        centred = rows[start : start + _BLOCK_ROWS] - mean
-        scatter += centred.T @ centred
-        fourth += float(((centred**2).sum(axis=1) ** 2).sum())
-    values, axes = np.linalg.eigh(scatter / count)
-    return np.maximum(values, 0.0), axes, fourth / count
+def _shrinkage(values: Array, fourth: float, count: int, d: int) -> tuple[float, float]:
+    """Ledoit and Wolf's s and tr S/d, from S's eigenvalues and the mean of ‖x − μ‖⁴.
+
+    s = b²/δ², with δ² = ‖S − (tr S/d) I‖² and b² = min(δ², (1/N²) Σ_i ‖(x_i − μ)(x_i − μ)ᵀ − S‖²).
+    """
+    square = float((values**2).sum())
+    scale = float(values.sum()) / d
+    distance = max(0.0, square - d * scale**2)
+    noise = min(distance, max(0.0, (fourth - square) / count))
+    return (noise / distance if distance > 0 else 0.0), scale

@@ -28,7 +28,7 @@ class Estimate:
         value: None where it cannot be given.
         standard_error: None beside a reason, or where the interval does not come from one (medians).
         interval: 95 %, lower and upper end.
-        reason: why the value or its interval is None; None where both are given.
+        reason: why one of them is None; also where the interval is of another kind than the standard error's.
     """
 
     value: float | None
@@ -88,7 +88,7 @@ def cluster_error(values: Array, documents: Documents) -> float:
     """sqrt(U/(U−1) · Σ_u (Σ_{i∈u} (v_i − v̄))²) / n: the error of the mean of values independent between documents.
 
     For (n,) values that do not depend on rows of other documents, such as distances to a database of other documents.
-    Documents without a row do not count.
+    Documents without a row do not count; at least two have rows.
     """
     count = int(documents.present(np.ones(len(values), dtype=bool)).sum())
     sums = documents.sums(values - values.mean())
