@@ -19,7 +19,8 @@ from service.commands.administration import check_health, db_app, keys_app
 from service.commands.energies import print_energy_report, print_query
 from service.commands.estimates import print_estimate
 from service.commands.metrics import write_tensorboard
-from service.commands.output import console, errors, jobs_table, print_json, print_report, say, wait_with_bar
+from service.commands.output import console, errors, jobs_table, print_json, say, wait_with_bar
+from service.commands.radius import print_report
 from service.commands.reading import read_array
 from service.commands.sweeps import print_sweep
 from service.commands.theory import app as theory_app

@@ -15,7 +15,8 @@ from typing import Any
 
 from service.client import Client, Finished
 from service.commands.energies import print_energy_report, print_query
-from service.commands.output import print_report, say, wait_with_bar
+from service.commands.output import say, wait_with_bar
+from service.commands.radius import print_report
 from service.contracts.energy_report import EnergyReport
 from service.contracts.presets import DEMO_MODEL
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
@@ -66,6 +67,7 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
             "chunk_tokens": demo.chunk_tokens,
             "chunks": demo.chunks,
             "chunks_per_document": "all",
+            "radius": {"statistics": True},
             "energy": {"beta": [1.0]},
         }
         finished = wait_with_bar(client.submit("analysis", spec), supervisor.check)

@@ -28,7 +28,12 @@ PRESETS: tuple[Preset, ...] = (
             "position": "last",
             "seed": 0,
             "dtype": "float32",
-            "radius": {"fractions": [0.25, 0.5, 0.75, 1.0], "exclude": "self"},
+            "radius": {
+                "fractions": [0.25, 0.5, 0.75, 1.0],
+                "exclude": "self",
+                "statistics": True,
+                "extrapolate_to": [8_013_769, 35_156_250],  # documents of the corpus; its tokens over 256
+            },
         },
         stated=[
             "GPT-2 medium, OpenWebText, 80K chunks of 256 tokens, position of the next-token prediction",
@@ -52,6 +57,7 @@ PRESETS: tuple[Preset, ...] = (
             "chunk_tokens": 64,
             "chunks": 2_000,
             "chunks_per_document": "all",
+            "radius": {"statistics": True},
         },
         stated=["last position, nearest neighbour, nested fractions"],
         assumed=[_READING, "GPT-2 small, the Python language reference, 64-token chunks, all of a document"],

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from service.artifacts.report import ReportFolder
 from service.catalog import radius as radius_catalog
 from service.catalog.engine import Catalog
-from service.commands import output
+from service.commands import radius as output
 from service.contracts.partition import Partition
 from service.contracts.radius import RadiusReport
 from service.settings import Settings

@@ -1,12 +1,16 @@
 """A radius job: an activation set → its radius report.
 
-job.py        the workflow: one segment, or for a large search a plan, its parts and the report
-arguments.py  the segments' arguments and results
-search.py     a radius spec → the question that is searched, and its answer by one worker
-parts.py      segments of a large search: plan, parts, counts, null model
-staged.py     the folders in which these segments stage what they computed
-merge.py      the answer of a large search, from its staged parts
-report.py     segment: report, neighbours and figure, published
-fields.py     fields of the report, from arrays
-partition.py  the partition function of the report
+job.py                the workflow: one segment, or for a large search a plan, its parts and the report
+arguments.py          the segments' arguments and results
+search.py             a radius spec → the question that is searched, and its answer by one worker
+parts.py              segments of a large search: plan, parts, counts, null model
+staged.py             the folders in which these segments stage what they computed
+merge.py              the answer of a large search, from its staged parts
+report.py             segment: report, neighbours and figure, published
+fields.py             fields of the report, from arrays
+statistics.py         its statistics, with what they search besides
+statistics_fields.py  fields of the report, from these
+nulls.py              null models fitted to the rows
+notices.py            warnings that follow from the statistics
+partition.py          the partition function of the report
 """

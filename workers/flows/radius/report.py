@@ -26,6 +26,7 @@ from workers.flows.publishing import Change, Draft, publish
 from workers.flows.radius.arguments import RADIUS, RadiusReported, ReportArguments
 from workers.flows.radius.fields import counts_report, fraction_reports, null_report, report_warnings
 from workers.flows.radius.merge import merge_parts, read_null
+from workers.flows.radius.notices import dominating_row, extrapolation_notices, neighbor_notices, null_notices
 from workers.flows.radius.nulls import measure_nulls, null_dimension
 from workers.flows.radius.partition import partition_report
 from workers.flows.radius.search import LISTED, Found, SetSearch, open_search, search
@@ -122,7 +123,7 @@ def _write_report(
         counts=counts,
         partition=partition,
         partition_reason=no_partition,
-        warnings=_warnings(sets, summary, statistics, fractions),
+        warnings=_warnings(sets, summary, statistics, fractions) + _notices(described, statistics, summary.n),
         timing=_timing(found, began, searched, drawn, partition_s, loaded - began) | {"statistics_s": described_s},
         provenance=_provenance(sets, summary, found),
         created_at=now(),
@@ -180,6 +181,18 @@ def _warnings(
         [sets.queries] if sets.within else [sets.queries, sets.database],
     )
     return found + precision_notices([part.manifest for part in searched], 0.0 if distinct is None else distinct.median)
+
+
+def _notices(described: dict[str, Any], statistics: ActivationStatistics, n: int) -> list[Notice]:
+    """Warnings about the statistics."""
+    found = list[Notice]()
+    if described.get("scale") is not None:
+        found += dominating_row(statistics, n, described["scale"].total_variance)
+    if described.get("null_models") is not None:
+        found += null_notices(described["null_models"])
+        found += neighbor_notices(described["neighbors"])
+        found += extrapolation_notices(described["sample_size"])
+    return found
 
 
 def _find(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner) -> Found:

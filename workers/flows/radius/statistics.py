@@ -24,12 +24,13 @@ from workers.statistics.intrinsic_dimension import IntrinsicDimension, intrinsic
 from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
 from workers.statistics.mean_and_median import Uncertainty, nn_uncertainty, paired_difference, uncertainty_of_queries
 from workers.statistics.nearest_documents import nearest_of_two_documents
-from workers.statistics.neighborhood import Neighborhood, neighborhood
+from workers.statistics.neighborhood import Neighborhood, SameClass, neighborhood
 from workers.statistics.sample_size import ShrinkLaw, Subsample, disjoint_subsamples, shrink_law
 from workers.statistics.scale import Scale, scale
 from workers.statistics.transforms import transform
 
 Array = np.ndarray
+EXCLUDED = "rows of the same document are excluded"
 Beat = Callable[[], None]
 
 
@@ -101,7 +102,10 @@ class SetStatistics:
     def neighborhood(self) -> Neighborhood:
         """Of the largest fraction."""
         rows, tokens = self._whole.rows, self.sets.database.last_tokens()
-        return neighborhood(self._lists(self._whole), None if tokens is None else tokens[rows])
+        found = neighborhood(self._lists(self._whole), None if tokens is None else tokens[rows])
+        if self.question.codes is None:
+            return found
+        return replace(found, same_document=SameClass(None, found.same_document.chance, EXCLUDED))
 
     def sample_size(self) -> ShrinkLaw:
         """The law through disjoint subsamples of the largest fraction, whose neighbours the lists have."""
