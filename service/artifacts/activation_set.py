@@ -156,7 +156,9 @@ class ActivationSet(ArtifactFolder):
             return None
         tokens = [load_file(self.file(rows_name(i)))["tokens"] for i in range(len(self.manifest["shard_rows"]))]
         position = self.manifest["position"]
-        return np.concatenate([part.ravel() if position == "all" else part[:, position] for part in tokens])
+        if position == "all":
+            return np.concatenate([part.ravel() for part in tokens])
+        return np.concatenate([part[:, -1 if position == "last" else position] for part in tokens])
 
     def document_ids(self) -> list[str] | None:
         """The document of each row; None for imported vectors."""

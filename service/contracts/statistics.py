@@ -164,7 +164,7 @@ class NeighborClasses(Contract):
 class ScaleUnits(Contract):
     """The size of the cloud, and the mean distance in units of it; covariances divide by N."""
 
-    total_variance: float
+    total_variance: float | None
     participation_ratio: float | None
     mean_norm: float
     top5_share: float | None

@@ -58,6 +58,7 @@ ROWS = {
     "float32, 1e37": (1e37 * np.arange(6)[:, None]).astype(np.float32),
     "float16": np.asarray([[6e-8], [65504], [-65504], [0]], dtype=np.float16),
 }
+TRANSFORMS = ["unit_norm", "standardize", "whiten"]
 DRAWN = ("neighbouring numbers", "1e-149", "1e149")  # whose figures have the narrowest and the widest bins
 MAGNITUDES = [0.0, 5e-324, 1e-300, 1e-160, 1e-100, 1e-20, 1.0, 1e17, 1e77, 1e100, 1e149, 1e160, 1e300]
 ABOVE_ZERO = st.one_of(st.sampled_from(MAGNITUDES), st.floats(0, 1e300), st.floats(1, 1 + 2.0**-48))
@@ -65,7 +66,7 @@ ABOVE_ZERO = st.one_of(st.sampled_from(MAGNITUDES), st.floats(0, 1e300), st.floa
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    few = {"null_queries": 10, "energy_basin_rows": 4, "energy_curvature_rows": 4}
+    few = {"null_queries": 10, "null_draws": 2, "energy_basin_rows": 4, "energy_curvature_rows": 4}
     return sqlite_settings(tmp_path_factory.mktemp("degenerate") / "data", **few)
 
 
@@ -112,7 +113,11 @@ def run_jobs(settings: Settings, catalog: Catalog, client: TestClient, rows: Arr
     except RadiusError:
         return
     kinds = {
-        "radius": [partial(measure, set_id=first, radii=[0.0, 1.0, 1e300], k=2)],
+        "radius": [
+            partial(measure, set_id=first, radii=[0.0, 1.0, 1e300], k=2),
+            partial(measure, set_id=first, statistics=True, transform=TRANSFORMS, extrapolate_to=[10**9]),
+            partial(measure, set_id=first, reference=second, statistics=True),
+        ],
         "energy": [
             partial(evaluate, sets=[first], queries=second, beta=[1e-6, 1.0, 1e6]),
             partial(evaluate, sets=[first, second]),
@@ -174,7 +179,7 @@ def finite_json(*parts: Contract) -> None:
 def test_the_parts_of_a_radius_report_are_finite(distances: list[float]):
     nearest = np.asarray(distances)[:, None]
     found = Neighbors(np.arange(len(nearest)), nearest, np.zeros(nearest.shape, dtype=np.int64), 1.0)
-    (report,) = fraction_reports([1.0], [found], [len(nearest)], [None])
+    (report,) = fraction_reports([1.0], [found], [len(nearest)], [None], None)
     finite_json(report)
     if report.histogram is not None:
         check_histogram(report.histogram.model_dump())

@@ -19,11 +19,12 @@ from tests.api.support import problem_of
 REPORT = {
     "id", "job", "activations", "site", "name", "n", "d_model", "engine", "exclude", "certified_fraction", "fractions",
     "theory", "null_model", "counts", "partition", "partition_reason", "intrinsic_dimension", "reference",
-    "engine_reason", "warnings", "timing", "provenance", "created_at",
+    "engine_reason", "warnings", "timing", "provenance", "created_at", "statistics_reason", "null_models", "neighbors",
+    "sample_size", "scale", "coverage", "self", "rank_auc",
 }  # fmt: skip
 FRACTION = {
     "fraction", "n", "nn_distance", "nn_distance_distinct", "radius", "duplicates", "without_neighbor", "histogram",
-    "reason", "approximation",
+    "reason", "approximation", "minus_largest",
 }  # fmt: skip
 SUMMARY = {"id", "job", "activations", "site", "name", "n", "d_model", "nn_distance", "created_at", "href"}
 QUANTILES = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
@@ -57,7 +58,7 @@ def test_the_fractions_are_a_quarter_to_all_of_the_rows(report: dict[str, Any]):
 def test_the_distances_are_those_of_a_brute_force(report: dict[str, Any], published: Published):
     distances, whole = nearest_distances(published.vectors), report["fractions"][-1]
     found = whole["nn_distance"]
-    assert set(found) == {"mean", "median", "std", "min", "max", "quantiles"}
+    assert set(found) == {"mean", "median", "std", "min", "max", "quantiles", "uncertainty"}
     wanted = [distances.mean(), np.median(distances), distances.std(), distances.min(), distances.max()]
     assert [found[name] for name in ("mean", "median", "std", "min", "max")] == pytest.approx(wanted, rel=1e-9)
     assert sorted(float(q) for q in found["quantiles"]) == QUANTILES

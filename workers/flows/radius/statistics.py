@@ -82,7 +82,7 @@ class SetStatistics:
         """Errors by document jackknife; of queries in a reference, by their documents, given the reference."""
         if not self.sets.within:
             codes = self.sets.queries.document_codes()
-            documents = Documents.of(codes, len(self.sets.queries.mapped_vectors()))
+            documents = Documents.of(codes, self.sets.query_rows)
             found = [uncertainty_of_queries(part.distances[:, 0], documents) for part in self.found.parts]
             return FractionErrors(found, [None] * len(found), codes is not None, of_queries=True)
         nearest = self._nearest_of_fractions()
@@ -138,18 +138,21 @@ class SetStatistics:
 
     def variants(self) -> list[Variant]:
         """The distances of transformed rows, searched among themselves."""
-        found = []
-        for name in self.sets.spec.transforms:
-            rows = transform(self._rows(), name)
-            stored, running = StoredRows(rows), RunningStatistics(rows.shape[1])
-            running.add(rows)
-            codes = None if self.question.codes is None else self.question.codes[self._whole.rows]
-            asked = Question(stored, np.arange(len(rows)), self.question.sizes, 1, codes)
-            parts, _ = exact_neighbors(asked, self.options, tick=lambda share: self.beat())
-            measured, deviations = running.summary(), principal_deviations(stored, running.mean)
-            sizes = scale(deviations, measured.norm_mean, measured.top5_share, rows.shape[1], _finite_mean(parts[-1]))
-            found.append(Variant(name, rows.shape[1], parts, sizes))
-        return found
+        return [self._variant(name, transform(self._rows(), name)) for name in self.sets.spec.transforms]
+
+    def _variant(self, name: str, rows: Array) -> Variant:
+        d = rows.shape[1]
+        if d == 0:  # equal rows, whitened
+            parts = [Neighbors.without_any(np.arange(size), 1) for size in self.question.sizes]
+            return Variant(name, d, parts, scale(np.zeros(0), 0.0, 0.0, d, None))
+        stored, running = StoredRows(rows), RunningStatistics(d)
+        running.add(rows)
+        codes = None if self.question.codes is None else self.question.codes[self._whole.rows]
+        asked = Question(stored, np.arange(len(rows)), self.question.sizes, 1, codes)
+        parts, _ = exact_neighbors(asked, self.options, tick=lambda share: self.beat())
+        measured, deviations = running.summary(), principal_deviations(stored, running.mean)
+        found = scale(deviations, measured.norm_mean, measured.top5_share, d, _finite_mean(parts[-1]))
+        return Variant(name, d, parts, found)
 
     def _nearest_of_fractions(self) -> list[NearestOfTwoDocuments]:
         nearest = []
