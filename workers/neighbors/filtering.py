@@ -130,12 +130,9 @@ def search_tile(search: Search, left: Tensor, panel: slice, columns: slice, stat
 def _add_tile(search: Search, left: Tensor, panel: slice, columns: slice, state: CandidateState) -> None:
     tile = make_tile(search, left, panel, columns, search.group)
     along_rows = tile.along_rows()
-    both = search.symmetric and columns.start >= panel.stop
-    along_columns = tile.along_columns() if both else None
-    with state.lock:
-        _collect(search, state, panel, columns, along_rows, tile.cells_of_rows)
-        if along_columns is not None:
-            _collect(search, state, columns, panel, along_columns, tile.cells_of_columns)
+    _collect(search, state, panel, columns, along_rows, tile.cells_of_rows)
+    if search.symmetric and columns.start >= panel.stop:
+        _collect(search, state, columns, panel, tile.along_columns(), tile.cells_of_columns)
 
 
 def make_tile(search: Search, left: Tensor, panel: slice, columns: slice, width: int = BLOCK) -> Tile:
@@ -156,7 +153,10 @@ def make_tile(search: Search, left: Tensor, panel: slice, columns: slice, width:
 
 
 def _collect(search: Search, state: CandidateState, rows: slice, columns: slice, minima: Tensor, cells: Cells) -> None:
-    """Add upper bounds and candidates of some rows from one tile: its minima per row and group, and its cells."""
+    """Add upper bounds and candidates of some rows from one tile: its minima per row and group, and its cells.
+
+    Limits are read without the lock: those that another thread is about to lower keep more pairs, never fewer.
+    """
     groups = BLOCK // search.group
     values = minima if groups == 1 else minima.view(len(minima), -1, groups).amin(dim=2)
     bounds = TileBounds(search, torch.arange(rows.start, rows.stop, device=minima.device), columns)
@@ -169,14 +169,17 @@ def _collect(search: Search, state: CandidateState, rows: slice, columns: slice,
         if len(at):
             within = slice(segment.start * groups, segment.stop * groups)
             of_group = torch.arange(within.start, within.stop, device=at.device) // groups
-            uppers = bounds.take(at).uppers(minima[at, within], of_group)
-            state.offer(prefix, at + rows.start, _smallest(uppers, search.k))
+            smallest = _smallest(bounds.take(at).uppers(minima[at, within], of_group), search.k)
+            with state.lock:
+                state.offer(prefix, at + rows.start, smallest)
     for prefix, segment, at in reached:
         if len(at):
             of_rows = bounds.take(at)
             limits = state.limits(search.prefixes, of_rows.rows, torch.full_like(at, prefix))
             for row, column, found in pairs_below(of_rows, at, values[at], cells, limits, segment):
-                state.add(of_rows.rows[row], column + columns.start, of_rows.lowers(found, row, column))
+                lowers = of_rows.lowers(found, row, column)
+                with state.lock:
+                    state.add(of_rows.rows[row], column + columns.start, lowers)
 
 
 def _reached_rows(

@@ -12,16 +12,18 @@ from workers.neighbors.filtering import Search
 from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, order_by_row, rank_in_row
 from workers.neighbors.stored import StoredRows, row_norms
 
-_BLOCK_BYTES = 2**21
+_BLOCK_BYTES = 2**22
 
 
 def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor, database_ids: Tensor) -> Tensor:
     """‖queries[a] − database[b]‖ for each pair (a, b); (pairs,) float64, in blocks that stay in the cache."""
     distances = torch.empty(len(query_ids), dtype=torch.float64)
     step = max(1, _BLOCK_BYTES // (8 * queries.d))
+    gaps = torch.empty((min(step, len(query_ids)), queries.d), dtype=torch.float64)  # new memory costs more than sums
     for start in range(0, len(query_ids), step):
         part = slice(start, start + step)
-        gap = queries.take(query_ids[part]).double().sub_(database.take(database_ids[part]))
+        gap = gaps[: len(query_ids[part])]
+        gap.copy_(queries.take(query_ids[part])).sub_(database.take(database_ids[part]))
         distances[part] = row_norms(gap)
     return distances
 
