@@ -22,6 +22,9 @@ _FORWARD_VECTORS = 24  # of d_model numbers: most that a token of a batch has wi
 _TRAINING_VECTORS = 34  # the same, kept for the backward pass in every block
 _REPORT_BYTES = MIB  # of a report: arrays per row are counted, figures are small
 _ENCODED_BYTES = 2  # of a number in the filter's format
+_LONG_LISTS = 2.5  # a search of 64 neighbours over one of the nearest in four fractions
+_NULL_KINDS, _NULL_PASSES = 3, 2  # of a draw: the product of its covariance, and those of both drawings
+_LIST_BYTES = 64 * (8 + 8) * 3  # of a row's list: distances and ids, while the report is made
 _POWER_ITERATIONS, _BASIN_STARTS, _RETRIEVAL_STEPS = 32, 11, 4  # the last as seen on activations
 _BATCH_TOKENS = 16_384  # of a forward pass on a GPU; fewer on a CPU
 
@@ -77,13 +80,15 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
     products = (rows**2 / 2 if same else rows * queries.n) * d
     draws = rows * d * (d + settings.null_queries) if same else 0.0
     counting = products if options.radii is not None else 0.0
-    memory = search_bytes(queries, database, settings)
+    searching = products * (_LONG_LISTS if options.statistics else 1.0)
+    statistics = _statistics(rows, d, options, settings) if same else {}
+    memory = search_bytes(queries, database, settings) + (_LIST_BYTES * queries.n if options.statistics else 0)
     report = {"storing": 32.0 * queries.n * len(options.fractions), "reports": 1.0}
     written = _REPORT_BYTES + 16 * queries.n * len(options.fractions) * options.k
     if options.engine not in ("auto", "exact") or products < settings.search_split_work:
-        amounts = {"searching": products, "counting": counting, "drawing": draws, **report}
-        return [Work("radius", amounts, written_bytes=written, memory_bytes=memory)]
-    parts = {"search": {"searching": products}, "count": {"counting": counting}}
+        amounts = {"searching": searching, "counting": counting, "drawing": draws, **report}
+        return [Work("radius", _added(amounts, statistics), written_bytes=written, memory_bytes=memory)]
+    parts = {"search": {"searching": searching}, "count": {"counting": counting}}
     stages = [Work("split", {"storing": rows * d * _ENCODED_BYTES}, memory_bytes=memory)]
     stages += [Work("null", {"drawing": draws}, memory_bytes=memory)] if same else []
     stages += [
@@ -91,7 +96,26 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
         for stage, amounts in parts.items()
         if any(amounts.values())
     ]
-    return [*stages, Work("radius", report, written_bytes=written, memory_bytes=memory)]
+    return [*stages, Work("radius", _added(report, statistics), written_bytes=written, memory_bytes=memory)]
+
+
+def _statistics(rows: float, d: int, options: RadiusOptions, settings: Settings) -> dict[str, float]:
+    """Amounts of the statistics after the search, and of transformed rows.
+
+    Each draw of a null model is made, fitted and drawn again, and some of its rows are searched; then the dimension of
+    one draw is measured.
+    """
+    whole = rows**2 / 2 * d
+    amounts = {"searching": len(options.transforms) * whole}
+    if not options.statistics:
+        return amounts
+    draws = _NULL_KINDS * settings.null_draws
+    amounts["searching"] += _LONG_LISTS * whole + 2 * draws * rows * min(rows, settings.null_queries) * d
+    return amounts | {"drawing": draws * rows * d * _NULL_PASSES * min(rows, d)}
+
+
+def _added(amounts: dict[str, float], more: dict[str, float]) -> dict[str, float]:
+    return amounts | {name: amounts.get(name, 0.0) + amount for name, amount in more.items()}
 
 
 def search_bytes(queries: SetShape, database: SetShape, settings: Settings) -> int:

@@ -61,6 +61,17 @@ def by_one_worker(fleet: Fleet, set_id: str) -> list[Any]:
     return outcome(fleet.settings, fleet.job(job_id))
 
 
+def test_parts_and_one_worker_give_the_same_statistics(fleet: Fleet, set_id: str):
+    options = {"statistics": True, "extrapolate_to": [10**6], "fractions": [0.02, 0.5, 1.0]}
+    job_id = insert_job(fleet.catalog, {"activations": set_id})
+    measure(fleet.settings, fleet.catalog, job_id, set_id, **options)
+    with fleet.catalog.begin() as connection:
+        jobs.finish(connection, job_id, "succeeded")
+    job = fleet.client.submit("radius", {"activations": set_id, **options}).wait(timeout_s=300).job
+    assert len(parts_of(fleet, job.id, "search")) > 1
+    assert outcome(fleet.settings, job) == outcome(fleet.settings, fleet.job(job_id))
+
+
 def submit(fleet: Fleet, set_id: str) -> Handle:
     return fleet.client.submit("radius", {"activations": set_id, **SPEC})
 
