@@ -103,7 +103,7 @@ def test_the_training_of_an_older_sweep_gets_defaults_too():
     ("kind", "given", "changes", "field"),
     [
         ("extraction", EXTRACTION, {"bos": "model"}, "spec.bos"),
-        ("radius", {"activations": "act-0"}, {"statistics": False}, "spec.statistics"),
+        ("radius", {"activations": "act-0"}, {"split": "documents"}, "spec.split"),
         ("radius", {"activations": "act-0"}, {"model": "gpt2"}, "spec.model"),
         ("energy", {"builtin": "figure1"}, {"transform": "none"}, "spec.transform"),
         ("analysis", EXTRACTION, {"radius": {"split": None}}, "spec.radius.split"),
