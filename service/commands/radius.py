@@ -14,7 +14,7 @@ def report_table(report: RadiusReport) -> Table:
     """Distances per fraction, beside the paper's formula, the correct one and the null model."""
     table = Table(title=f"{report.name}: {report.n:,} patterns, d_model {report.d_model}", title_justify="left")
     for name in ("fraction", "n", "NN mean", "NN median", "radius", "Gaussian null", "duplicates"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name == "NN mean")
     nulls = report.null_model.fractions if report.null_model is not None else [None] * len(report.fractions)
     for part, null in zip(report.fractions, nulls, strict=True):
         if part.nn_distance is None or part.radius is None:

@@ -65,7 +65,8 @@ class PermutedCoordinates:
 class EllipticalRows:
     """y = μ + Σ̂^{1/2} u r, u uniform on the unit sphere, r the rows' radii |Σ̂^{−1/2}(x − μ)| in another order.
 
-    Keeps mean, covariance and how far rows lie out.
+    Keeps mean, covariance and how far rows lie out. The radii are scaled to the mean square d, so that the draws have
+    the covariance Σ̂: where it is shrunk, small eigenvalues are larger than the rows' own and the radii too short.
 
     Attributes:
         radii: (N,).
@@ -77,7 +78,8 @@ class EllipticalRows:
     @classmethod
     def of(cls, rows: Array) -> Self:
         covariance = Covariance.of(rows)
-        return cls(covariance, covariance.radii(rows))
+        radii = covariance.radii(rows)
+        return cls(covariance, radii * np.sqrt(covariance.d / (radii**2).mean()))
 
     def draw(self, generator: Generator) -> Array:
         radii = generator.permutation(self.radii)

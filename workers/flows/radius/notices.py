@@ -49,13 +49,14 @@ def null_notices(nulls: list[NullDistances]) -> Iterator[Notice]:
         )
 
 
-def neighbor_notices(found: NeighborClasses) -> Iterator[Notice]:
-    """Near-duplicates and hubs."""
+def neighbor_notices(found: NeighborClasses, duplicates: int) -> Iterator[Notice]:
+    """Near-duplicates that are no `duplicates`, and hubs."""
     near, hubs = found.near_duplicates, found.hubness
-    if near.rows:
+    if near.rows is not None and near.rows > duplicates:
         yield Notice(
             code="near_duplicates",
-            message=f"{near.rows:,} rows are within {near.below:.3g} of another, a thousandth of the median",
+            message=f"{near.rows - duplicates:,} rows are nearly equal to another: within {near.below:.3g} of it, a "
+            "thousandth of the median",
         )
     if hubs.skewness is not None and hubs.skewness > _HUBS:
         yield Notice(

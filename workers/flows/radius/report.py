@@ -123,7 +123,8 @@ def _write_report(
         counts=counts,
         partition=partition,
         partition_reason=no_partition,
-        warnings=_warnings(sets, summary, statistics, fractions) + _notices(described, statistics, summary.n),
+        warnings=_warnings(sets, summary, statistics, fractions)
+        + _notices(described, statistics, summary.n, fractions[-1].duplicates),
         timing=_timing(found, began, searched, drawn, partition_s, loaded - began) | {"statistics_s": described_s},
         provenance=_provenance(sets, summary, found),
         created_at=now(),
@@ -183,14 +184,14 @@ def _warnings(
     return found + precision_notices([part.manifest for part in searched], 0.0 if distinct is None else distinct.median)
 
 
-def _notices(described: dict[str, Any], statistics: ActivationStatistics, n: int) -> list[Notice]:
+def _notices(described: dict[str, Any], statistics: ActivationStatistics, n: int, duplicates: int) -> list[Notice]:
     """Warnings about the statistics."""
     found = list[Notice]()
     if described.get("scale") is not None:
         found += dominating_row(statistics, n, described["scale"].total_variance)
     if described.get("null_models") is not None:
         found += null_notices(described["null_models"])
-        found += neighbor_notices(described["neighbors"])
+        found += neighbor_notices(described["neighbors"], duplicates)
         found += extrapolation_notices(described["sample_size"])
     return found
 
