@@ -218,6 +218,9 @@ def import_file(
 def report(
     report_id: str,
     figure: Annotated[Path | None, typer.Option(help="save the figure: .png, .svg or .pdf")] = None,
+    neighbors: Annotated[
+        Path | None, typer.Option(help="save all neighbours of a radius report: .parquet or .npz")
+    ] = None,
     radii: Annotated[bool, typer.Option("--radii", help="show the counts within the radii of the spec")] = False,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -230,6 +233,10 @@ def report(
             if figure.suffix.removeprefix(".") not in FIGURE_FORMATS:
                 raise InvalidInput("the figure's name must end in .png, .svg or .pdf")
             figure.write_bytes(client.figure(report_id, figure.suffix.removeprefix(".")))
+        if neighbors is not None:
+            if neighbors.suffix not in (".parquet", ".npz"):
+                raise InvalidInput("the name of the neighbours' file must end in .parquet or .npz")
+            neighbors.write_bytes(client.neighbors_file(report_id, neighbors.suffix.removeprefix(".")))
     if as_json:
         print_json(found.model_dump(mode="json"))
     elif isinstance(found, RadiusReport):

@@ -12,14 +12,16 @@ from service.api.bodies import StrictRoute
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
 from service.api.problems import RESPONSES
 from service.api.services import LimitDep, PageDep, Probabilities, Services, ServicesDep
-from service.artifacts.report import ReportFolder
+from service.artifacts.report import NEIGHBORS, ReportFolder
 from service.catalog import radius as catalog
 from service.contracts.activations import ActivationRow
 from service.contracts.base import Contract, Identifier, Page
 from service.contracts.radius import Histogram, Neighbor, NeighborPair, RadiusReport, RadiusSummary
+from service.errors import NotFound
 from service.theory.histograms import histogram_counts, histogram_edges
 
 router = APIRouter(prefix="/v1/radius", tags=["radius"], route_class=StrictRoute, responses=RESPONSES)
+_FILES = {"parquet": "application/vnd.apache.parquet", "npz": "application/zip"}
 
 
 class FractionHistogram(Contract):
@@ -132,6 +134,26 @@ def list_radius_neighbors(
         for (_, _, distance), (a, b) in zip(pairs, rows, strict=True)
     ]
     return Page(data=data, next=str(start + limit) if more else None)
+
+
+@router.get(
+    "/{report_id}/neighbors.{ending}",
+    response_class=FileResponse,
+    responses={200: {"content": {media: {} for media in _FILES.values()}, "description": "all k neighbours"}},
+)
+def get_radius_neighbors_file(
+    report_id: Identifier, ending: Literal["parquet", "npz"], services: ServicesDep
+) -> FileResponse:
+    """All neighbours of the largest fraction in the order of the set's rows.
+
+    Parquet has a line for each neighbour: row, rank from 1, neighbor, distance. NumPy's file has `rows`, `distances`
+    and `ids`, with inf and −1 where a row has fewer than k. 404 for reports of versions that wrote no such files.
+    """
+    folder = _folder(services, report_id)
+    name = f"{NEIGHBORS}.{ending}"
+    if name not in {entry["name"] for entry in folder.manifest["files"]}:
+        raise NotFound("the report is of a version that wrote no such file; a new radius job does")
+    return FileResponse(folder.file(name), media_type=_FILES[ending])
 
 
 @router.get("/{report_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)

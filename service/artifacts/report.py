@@ -19,7 +19,7 @@ from service.errors import NotFound
 
 Array = np.ndarray
 PairOrders = BoundedCache[tuple[str, bool, bool], Array]
-REPORT, FIGURE = "report.json", "figure"
+REPORT, FIGURE, NEIGHBORS = "report.json", "figure", "neighbors"
 _ORDER_BYTES = 64 * 2**20  # in memory; the order of sixteen million rows
 
 
@@ -45,7 +45,7 @@ class ReportFolder(ArtifactFolder):
     @cached_property
     def tensors(self) -> dict[str, Array]:
         """All tensors behind the report, memory-mapped."""
-        return map_tensors(self.file("neighbors.safetensors"))
+        return map_tensors(self.file(f"{NEIGHBORS}.safetensors"))
 
     def distances(self, fraction: int) -> Array:
         """(m,) finite nearest-neighbour distances of the fraction at that position."""

@@ -170,6 +170,10 @@ class AsyncSession:
         page, _ = await self._send(Calls.neighbors(report_id, order, limit))
         return page
 
+    async def neighbors_file(self, report_id: str, ending: str = "parquet") -> bytes:
+        """All neighbours of a report in the order of the set's rows, as a `parquet` or an `npz` file."""
+        return await self._send(Calls.neighbors_file(report_id, ending))
+
     async def energy(self, report_id: str) -> EnergyReport:
         """An energy report."""
         return await self._send(Calls.energy(report_id))

@@ -168,6 +168,10 @@ class Session:
         page, _ = self._send(Calls.neighbors(report_id, order, limit))
         return page
 
+    def neighbors_file(self, report_id: str, ending: str = "parquet") -> bytes:
+        """All neighbours of a report in the order of the set's rows, as a `parquet` or an `npz` file."""
+        return self._send(Calls.neighbors_file(report_id, ending))
+
     def energy(self, report_id: str) -> EnergyReport:
         """An energy report."""
         return self._send(Calls.energy(report_id))

@@ -109,6 +109,10 @@ class Calls:
         return Call("GET", f"/v1/radius/{report_id}/neighbors", _page(NeighborPair), {"params": params})
 
     @staticmethod
+    def neighbors_file(report_id: str, ending: str) -> Call[bytes]:
+        return Call("GET", f"/v1/radius/{report_id}/neighbors.{ending}", lambda response: response.content, {})
+
+    @staticmethod
     def energy(report_id: str) -> Call[EnergyReport]:
         return Call("GET", f"/v1/energy/{report_id}", _model(EnergyReport), {})
 

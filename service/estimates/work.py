@@ -24,6 +24,7 @@ _REPORT_BYTES = MIB  # of a report: arrays per row are counted, figures are smal
 _ENCODED_BYTES = 2  # of a number in the filter's format
 _LONG_LISTS = 2.5  # a search of 64 neighbours over one of the nearest in four fractions
 _NULL_KINDS, _NULL_PASSES = 3, 2  # of a draw: the product of its covariance, and those of both drawings
+_FILED = 6  # numbers of 8 bytes for each neighbour: distance and id, in three formats
 _LIST_BYTES = 64 * (8 + 8) * 3  # of a row's list: distances and ids, while the report is made
 _POWER_ITERATIONS, _BASIN_STARTS, _RETRIEVAL_STEPS = 32, 11, 4  # the last as seen on activations
 _BATCH_TOKENS = 16_384  # of a forward pass on a GPU; fewer on a CPU
@@ -84,7 +85,7 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
     statistics = _statistics(rows, d, options, settings) if same else {}
     memory = search_bytes(queries, database, settings) + (_LIST_BYTES * queries.n if options.statistics else 0)
     report = {"storing": 32.0 * queries.n * len(options.fractions), "reports": 1.0}
-    written = _REPORT_BYTES + 16 * queries.n * len(options.fractions) * options.k
+    written = _REPORT_BYTES + 8 * queries.n * (len(options.fractions) + _FILED * options.k)
     if options.engine not in ("auto", "exact") or products < settings.search_split_work:
         amounts = {"searching": searching, "counting": counting, "drawing": draws, **report}
         return [Work("radius", _added(amounts, statistics), written_bytes=written, memory_bytes=memory)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from service.artifacts.report import ReportFolder
 from service.catalog import radius as radius_catalog
@@ -13,7 +15,7 @@ from service.catalog.engine import Catalog
 from service.contracts.radius import RadiusReport
 from service.settings import Settings
 from tests.api.products import insert_job, measure, publish_texts
-from tests.api.support import ONCE
+from tests.api.support import ONCE, client_of
 from tests.api.test_degenerate_reports import import_rows
 from tests.statistics.sets import in_documents, normal
 
@@ -161,3 +163,23 @@ def test_lists_shorter_than_64_rows(settings: Settings, catalog: Catalog):
     assert found.two_nn.value is not None
     assert [each.reason is None or each.value is None for each in found.gride][-1]
     assert report.null_models is not None
+
+
+def test_all_neighbours_come_as_files_in_the_order_of_the_rows(settings: Settings, catalog: Catalog):
+    job = insert_job(catalog, {})
+    rows = ROWS[:60]
+    made = measure(settings, catalog, job, import_rows(settings, catalog, rows), k=3, fractions=[0.5, 0.9])
+    with client_of(settings) as client:
+        packed, table = (client.get(f"/v1/radius/{made}/neighbors.{ending}") for ending in ("npz", "parquet"))
+        assert client.get(f"/v1/radius/{made}/neighbors.csv").status_code == 422
+    found = np.load(io.BytesIO(packed.content))
+    assert (np.diff(found["rows"]) > 0).all()
+    assert found["ids"].shape == found["distances"].shape == (54, 3)
+    apart = np.linalg.norm(rows[found["rows"]][:, None] - rows[found["ids"]], axis=2)
+    assert found["distances"] == pytest.approx(apart)
+    columns = parquet.read_table(io.BytesIO(table.content)).to_pydict()
+    assert list(columns) == ["row", "rank", "neighbor", "distance"]
+    assert columns["row"] == np.repeat(found["rows"], 3).tolist()
+    assert columns["rank"] == [1, 2, 3] * 54
+    assert columns["neighbor"] == found["ids"].ravel().tolist()
+    assert columns["distance"] == found["distances"].ravel().tolist()

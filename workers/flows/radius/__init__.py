@@ -12,5 +12,6 @@ statistics.py         its statistics, with what they search besides
 statistics_fields.py  fields of the report, from these
 nulls.py              null models fitted to the rows
 notices.py            warnings that follow from the statistics
+neighbor_files.py     the neighbours as files for other programs
 partition.py          the partition function of the report
 """

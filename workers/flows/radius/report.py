@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from service.artifacts.activation_set import save_tensors
-from service.artifacts.report import FIGURE, ReportFolder, write_report
+from service.artifacts.report import FIGURE, NEIGHBORS, ReportFolder, write_report
 from service.catalog import activations, jobs
 from service.catalog import radius as radius_catalog
 from service.catalog.engine import Connection
@@ -26,6 +26,7 @@ from workers.flows.publishing import Change, Draft, publish
 from workers.flows.radius.arguments import RADIUS, RadiusReported, ReportArguments
 from workers.flows.radius.fields import counts_report, fraction_reports, null_report, report_warnings
 from workers.flows.radius.merge import merge_parts, read_null
+from workers.flows.radius.neighbor_files import write_neighbor_files
 from workers.flows.radius.notices import dominating_row, extrapolation_notices, neighbor_notices, null_notices
 from workers.flows.radius.nulls import measure_nulls, null_dimension
 from workers.flows.radius.partition import partition_report
@@ -45,7 +46,6 @@ from workers.statistics.estimate import Estimate
 from workers.statistics.intrinsic_dimension import IntrinsicDimension
 from workers.statistics.scale import scale
 
-NEIGHBORS = "neighbors.safetensors"
 _PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
 
 
@@ -235,9 +235,10 @@ def _write_files(folder: Path, report: RadiusReport, found: list[Neighbors]) -> 
     tensors = {f"nn_distance_{index}": part.distances[:, 0] for index, part in enumerate(found)}
     whole = found[-1]
     tensors |= {"rows": whole.rows, "distances": whole.distances, "ids": whole.ids}
-    save_tensors(folder / NEIGHBORS, tensors)
+    kept = folder / f"{NEIGHBORS}.safetensors"
+    save_tensors(kept, tensors)
     figures = draw_radius_figure(report, folder / FIGURE)
-    write_report(folder, "radius", report, [folder / NEIGHBORS, *figures])
+    write_report(folder, "radius", report, [kept, *write_neighbor_files(folder, whole), *figures])
 
 
 def _provenance(sets: SetSearch, summary: ActivationSummary, found: Found) -> dict[str, Any]:
