@@ -10,7 +10,20 @@ from fastapi_offline import FastAPIOffline
 
 from service import __version__
 from service.addresses import is_loopback
-from service.api import about, activations, corpora, energy, jobs, problems, queries, radius, sweeps, theory, training
+from service.api import (
+    about,
+    activations,
+    corpora,
+    energy,
+    jobs,
+    problems,
+    profiles,
+    queries,
+    radius,
+    sweeps,
+    theory,
+    training,
+)
 from service.api.guards import ApiKeyMiddleware, HostMiddleware, ProblemMiddleware, SameSiteMiddleware
 from service.api.services import build_services
 from service.keys import ApiKeys
@@ -33,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = build_services(settings)
-    for part in (jobs, radius, theory, training, sweeps, about):
+    for part in (jobs, radius, profiles, theory, training, sweeps, about):
         app.include_router(part.router, max_body_size=settings.max_json_bytes)
     for part in (energy, queries):
         app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)

@@ -20,11 +20,13 @@ from service.commands.energies import print_energy_report, print_query
 from service.commands.estimates import print_estimate
 from service.commands.metrics import write_tensorboard
 from service.commands.output import console, errors, jobs_table, print_json, say, wait_with_bar
+from service.commands.profile import print_profile
 from service.commands.radius import print_report
 from service.commands.reading import read_array
 from service.commands.sweeps import print_sweep
 from service.commands.theory import app as theory_app
 from service.commands.training import print_training_run
+from service.contracts.profile import Profile
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
 from service.contracts.specs import merge
 from service.contracts.sweeps import Sweep
@@ -225,9 +227,9 @@ def report(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Show a radius report, an energy report, a training run or a sweep."""
+    """Show a radius report, an energy report, a profile, a training run or a sweep."""
     with _client(url) as client:
-        read = {"run": client.training, "sweep": client.sweep, "energy": client.energy}
+        read = {"run": client.training, "sweep": client.sweep, "energy": client.energy, "profile": client.profile}
         found = read.get(report_id.split("-", 1)[0], client.radius)(report_id)
         if figure is not None:
             if figure.suffix.removeprefix(".") not in FIGURE_FORMATS:
@@ -245,6 +247,8 @@ def report(
         print_training_run(found)
     elif isinstance(found, Sweep):
         print_sweep(found)
+    elif isinstance(found, Profile):
+        print_profile(found)
     else:
         print_energy_report(found)
 

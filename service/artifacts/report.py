@@ -1,4 +1,4 @@
-"""Writing and reading the folders of radius and energy reports."""
+"""Writing and reading the folders of radius and energy reports, and of profiles."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from service.artifacts.bounded_cache import BoundedCache
 from service.artifacts.manifest import ArtifactFolder, canonical_json, describe_file, write_manifest
 from service.artifacts.mapped import map_tensors
 from service.contracts.energy_report import EnergyReport, LayerEnergies
+from service.contracts.profile import Profile
 from service.contracts.radius import RadiusReport
 from service.errors import NotFound
 
@@ -28,7 +29,7 @@ def pair_orders(most_bytes: int = _ORDER_BYTES) -> PairOrders:
     return BoundedCache(most_bytes, lambda order: order.nbytes)
 
 
-def write_report(folder: Path, kind: str, report: RadiusReport | EnergyReport, files: Sequence[Path]) -> None:
+def write_report(folder: Path, kind: str, report: RadiusReport | EnergyReport | Profile, files: Sequence[Path]) -> None:
     """Write a report beside its `files`, which must exist, and last the manifest."""
     write_bytes(folder / REPORT, canonical_json(report.model_dump(mode="json")))
     described = [describe_file(path) for path in (folder / REPORT, *files)]
@@ -84,6 +85,14 @@ class ReportFolder(ArtifactFolder):
         key = -distances[kept] if farthest else distances[kept]
         order = kept[np.lexsort((rows[kept], key))]
         return order.astype(np.int32 if len(rows) < 2**31 else np.int64)
+
+
+@dataclass(frozen=True)
+class ProfileFolder(ArtifactFolder):
+    """The files of a published profile."""
+
+    def profile(self) -> Profile:
+        return Profile.model_validate_json(self.file(REPORT).read_bytes())
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ _KEY_TAKEN = re.compile(r'unique constraint "uq_jobs_idempotency_key"|UNIQUE con
 _HIDDEN = {
     "spec_sha256", "owner", "total", "unit", "idempotency_key", "request_sha256", "inputs_recorded",
 }  # fmt: skip
-_HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")} | {"sweep": "/v1/sweeps/"}
+_HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")}
+_HREF |= {kind: f"/v1/{kind}s/" for kind in ("profile", "sweep")}
 
 
 class DuplicateKey(Exception):

@@ -40,13 +40,15 @@ def made_before(connection: sa.Connection, spec: ExtractionSpec) -> tuple[str, l
     """
     theirs = activations.join(jobs_table, activations.c.job == jobs_table.c.id)
     query = sa.select(jobs_table.c.id, jobs_table.c.spec, activations.c.site, activations.c.id.label("made"))
-    query = query.select_from(theirs).where(activations.c.reuse_key.is_not(None), activations.c.site.in_(spec.sites))
+    query = query.select_from(theirs).where(
+        activations.c.reuse_key.is_not(None), activations.c.site.in_(spec.named_sites)
+    )
     wanted, made = _extraction(spec.model_dump(mode="json")), dict[str, dict[str, str]]()
     for row in connection.execute(query.order_by(activations.c.id.desc()).limit(_NEWEST)):
         if _extraction(row.spec) == wanted:
             made.setdefault(row.id, {})[row.site] = row.made
-    whole = (item for item in made.items() if len(item[1]) == len(spec.sites))
-    return next(((job_id, [sets[site] for site in spec.sites]) for job_id, sets in whole), None)
+    whole = (item for item in made.items() if len(item[1]) == len(spec.named_sites))
+    return next(((job_id, [sets[site] for site in spec.named_sites]) for job_id, sets in whole), None)
 
 
 def _extraction(spec: dict[str, Any]) -> dict[str, Any]:

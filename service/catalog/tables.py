@@ -189,6 +189,19 @@ energy_reports = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 
+profiles = sa.Table(
+    "profiles",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("job", sa.String(64), nullable=False, index=True),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("d_model", sa.Integer, nullable=False),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("sites", sa.Integer, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
 training_runs = sa.Table(
     "training_runs",
     metadata,

@@ -23,6 +23,7 @@ from service.contracts.energy import Evaluation
 from service.contracts.energy_report import EnergyReport
 from service.contracts.estimates import Estimate
 from service.contracts.jobs import FINAL_STATES, Job, JobEvent
+from service.contracts.profile import Profile
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
@@ -167,6 +168,10 @@ class Session:
         """The first `limit` pairs of a row and its nearest other row; `order` is closest or farthest."""
         page, _ = self._send(Calls.neighbors(report_id, order, limit))
         return page
+
+    def profile(self, profile_id: str) -> Profile:
+        """A profile: the radius reports of an analysis over depth."""
+        return self._send(Calls.profile(profile_id))
 
     def neighbors_file(self, report_id: str, ending: str = "parquet") -> bytes:
         """All neighbours of a report in the order of the set's rows, as a `parquet` or an `npz` file."""

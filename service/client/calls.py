@@ -16,6 +16,7 @@ from service.contracts.energy import Evaluation
 from service.contracts.energy_report import EnergyReport
 from service.contracts.estimates import Estimate
 from service.contracts.jobs import Job, JobEvent
+from service.contracts.profile import Profile
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
@@ -23,6 +24,8 @@ from service.contracts.training import MetricsRow, TrainingRun
 from service.errors import InvalidInput, RadiusError, Unavailable, error_from_dict
 
 Answer = TypeVar("Answer")
+
+_NOUNS = {"energy": "energy", "run": "training", "sweep": "sweeps", "profile": "profiles"}  # by the beginning of an id
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,10 @@ class Calls:
         return Call("GET", f"/v1/radius/{report_id}/neighbors", _page(NeighborPair), {"params": params})
 
     @staticmethod
+    def profile(profile_id: str) -> Call[Profile]:
+        return Call("GET", f"/v1/profiles/{profile_id}", _model(Profile), {})
+
+    @staticmethod
     def neighbors_file(report_id: str, ending: str) -> Call[bytes]:
         return Call("GET", f"/v1/radius/{report_id}/neighbors.{ending}", lambda response: response.content, {})
 
@@ -148,7 +155,7 @@ class Calls:
 
     @staticmethod
     def figure(report_id: str, ending: str) -> Call[bytes]:
-        noun = {"energy": "energy", "run": "training", "sweep": "sweeps"}.get(report_id.split("-", 1)[0], "radius")
+        noun = _NOUNS.get(report_id.split("-", 1)[0], "radius")
         return Call("GET", f"/v1/{noun}/{report_id}/figure.{ending}", lambda response: response.content, {})
 
     @staticmethod

@@ -36,6 +36,10 @@ class Finished:
         return self._products("energy")
 
     @property
+    def profiles(self) -> list[str]:
+        return self._products("profile")
+
+    @property
     def runs(self) -> list[str]:
         return self._products("training")
 

@@ -5,6 +5,7 @@ theory.py          `radius theory …`
 demo.py            `radius demo`
 doctor.py          `radius doctor`
 output.py          tables, progress bars and JSON that several commands print
+profile.py         the table of a profile
 radius.py          the tables and lines of a radius report
 statistics.py      those of its statistics
 energies.py        what is printed of an energy report and of a query

@@ -9,6 +9,7 @@ extraction.py        the spec of an extraction
 activations.py       activation sets
 radius.py            the spec and the report of a radius job
 statistics.py        errors, dimension, null models, classes and scale in that report
+profile.py           the profile of several radius reports
 partition.py         the partition function in that report
 energy.py            the spec of an energy job; the small evaluation
 energy_report.py     the report of an energy job

@@ -20,6 +20,9 @@ def distinct(sites: list[str]) -> list[str]:
     return sites
 
 
+Sites = Annotated[list[SiteName], Field(min_length=1, max_length=128), AfterValidator(distinct)] | Literal["all"]
+
+
 class ExtractionSpec(RequestContract):
     """What to extract. The defaults are the paper's (appendix F.1), at the two readings of "the last layer"."""
 
@@ -27,10 +30,7 @@ class ExtractionSpec(RequestContract):
     model: Text = Field(description="hub id, or a folder under the models root")
     revision: Text | None = Field(default=None, description="commit or tag of a hub model")
     corpus: Text = Field(description="id or name of a corpus, or a built-in")
-    sites: Annotated[list[SiteName], Field(min_length=1, max_length=64), AfterValidator(distinct)] = [
-        "blocks.-1.hook_resid_post",
-        "final_norm_out",
-    ]
+    sites: Sites = ["blocks.-1.hook_resid_post", "final_norm_out"]
     chunk_tokens: int = Field(default=256, ge=1, le=2**20)
     chunks: int = Field(default=80_000, ge=1, le=2**40)
     chunks_per_document: Literal["all"] | Annotated[int, Field(ge=1, le=2**31)] = 1
@@ -43,3 +43,9 @@ class ExtractionSpec(RequestContract):
         default=True,
         description="reuse finished sets of the same model, chunks and settings; false: compute them again",
     )
+
+    @property
+    def named_sites(self) -> list[str]:
+        """The sites, of a spec in which "all" has been replaced by those of its model."""
+        assert self.sites != "all"
+        return self.sites

@@ -55,7 +55,7 @@ class Progress(Contract):
 class JobResult(Contract):
     """A product of a job."""
 
-    type: Literal["activations", "radius", "energy", "training", "sweep"]
+    type: Literal["activations", "radius", "energy", "profile", "training", "sweep"]
     site: str | None
     id: Identifier
     href: str

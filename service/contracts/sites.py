@@ -49,12 +49,16 @@ def parse_site(text: str, n_layers: int) -> Site:
     return Site(layer, cast(HookName, match[2]))
 
 
-def distinct_sites(names: list[str], n_layers: int) -> list[str]:
+def distinct_sites(names: list[str] | Literal["all"], n_layers: int) -> list[str]:
     """The first name of each site: in a model of n blocks `blocks.-1.…` and `blocks.{n - 1}.…` are the same one.
+
+    "all" names the residual stream after each block, and the final norm.
 
     Raises:
         InvalidInput: as `parse_site`.
     """
+    if names == "all":
+        names = [*(f"blocks.{block}.hook_resid_post" for block in range(n_layers)), FINAL_NORM]
     named: dict[Site, str] = {}
     for name in names:
         named.setdefault(parse_site(name, n_layers), name)

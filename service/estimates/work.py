@@ -41,9 +41,9 @@ class SetShape:
 def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape, settings: Settings) -> list[Work]:
     """Sample → shards → published sets."""
     context = spec.position + 1 if isinstance(spec.position, int) else spec.chunk_tokens
-    depth = depth_of(spec.sites, len(model.layers))
+    depth = depth_of(spec.named_sites, len(model.layers))
     number = 2 if spec.dtype == "float16" else 4  # bfloat16 is stored as float32
-    vectors = sample.rows * model.d_model * number * len(spec.sites)
+    vectors = sample.rows * model.d_model * number * len(spec.named_sites)
     chunk = 4 * spec.chunk_tokens + 4 * spec.chunk_tokens + _CHUNK_BYTES
     shards = ceil(sample.chunks / max(1, settings.shard_tokens // spec.chunk_tokens))
     weights = model.parameters * (2 if spec.dtype != "float32" else 4)

@@ -122,10 +122,10 @@ class WorkloadModel:
         one = SetShape(sample.rows, model.d_model)
         works: list[Work] = []
         if spec.radius is not None:
-            works += [work for _ in spec.sites for work in radius_work(one, one, spec.radius, self.settings)]
+            works += [work for _ in spec.named_sites for work in radius_work(one, one, spec.radius, self.settings)]
         if isinstance(spec.energy, AnalysisEnergy):
             together = spec.energy.layers == "together"
-            groups = [[one] * len(spec.sites)] if together else [[one]] * len(spec.sites)
+            groups = [[one] * len(spec.named_sites)] if together else [[one]] * len(spec.named_sites)
             works += [energy_work(layers, one.n, spec.energy, self.settings) for layers in groups]
         return works
 

@@ -8,7 +8,7 @@ compute.py     imports all segments, for compute workers and trainers
 
 extraction/    corpus → activation sets             radius/        activation set → radius report
 analysis/      extraction, then radius and energy    energy/        activation sets → energy report
-training/      training runs and sweeps of them
+training/      training runs and sweeps of them    profile/       radius reports of several sites, over depth
 scans/         counting a corpus                     calibrations/  measuring a device
 
 In each folder `job.py` is the workflow, `arguments.py` what its segments are given and return, and the other files are

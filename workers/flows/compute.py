@@ -6,6 +6,7 @@ import workers.flows.engine.execution
 import workers.flows.extraction.publish
 import workers.flows.extraction.sample
 import workers.flows.extraction.shards
+import workers.flows.profile.report
 import workers.flows.radius.parts
 import workers.flows.radius.report
 import workers.flows.scans.count

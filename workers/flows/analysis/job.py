@@ -1,19 +1,23 @@
-"""The workflow of an analysis job: an extraction, then the radius of each of its sets, then their energies."""
+"""The workflow of an analysis job: an extraction, the radius of each of its sets, their energies, their profile."""
 
 from __future__ import annotations
 
 from service.contracts.energy import AnalysisEnergy, EnergyOptions, EnergySpec
 from service.contracts.jobs import AnalysisSpec
 from service.contracts.radius import RadiusOptions, RadiusSpec
+from service.ids import derived_id
 from workers.flows.energy.job import evaluate
 from workers.flows.engine.dispatching import JobRun, job
 from workers.flows.extraction.job import extract
+from workers.flows.profile.arguments import PROFILE, ProfileArguments
 from workers.flows.radius.job import measure
+
+LEAST_SITES = 3  # of a profile, unless all sites were asked for
 
 
 @job("analysis")
 def analysis(run: JobRun, spec: AnalysisSpec) -> None:
-    """An extraction, then the radius of each of its sets, then their energies."""
+    """An extraction, then the radius of each of its sets, their energies, and with several sites their profile."""
     reports = sum(part is not None for part in (spec.radius, spec.energy))
     sets = extract(run, spec, reports=reports)
     if spec.radius is not None:
@@ -22,6 +26,10 @@ def analysis(run: JobRun, spec: AnalysisSpec) -> None:
     if spec.energy is not None:
         for position, layers in enumerate(_layers(sets, spec.energy)):
             evaluate(run, _energies_of(layers, spec.energy), position=position)
+    if spec.radius is not None and (spec.sites == "all" or len(sets) >= LEAST_SITES):
+        reports = [derived_id("radius", run.job_id, position) for position in range(len(sets))]
+        arguments = ProfileArguments(profile=derived_id("profile", run.job_id), reports=reports)
+        run.run(PROFILE, "profile", arguments)
 
 
 def _radius_of(set_id: str, options: RadiusOptions) -> RadiusSpec:

@@ -43,7 +43,7 @@ def extract(run: JobRun, spec: ExtractionSpec, *, reports: int = 0) -> list[str]
     warnings = notices(spec, sample)
     if sample.sites is not None:
         spec = spec.model_copy(update={"sites": sample.sites})
-    measured = reports * len(spec.sites) * sample.rows
+    measured = reports * len(spec.named_sites) * sample.rows
     total = sample.chunks + measured
     if sample.reused is not None:
         total = measured or sample.chunks

@@ -35,7 +35,7 @@ def _special_tokens(sample: Sampled) -> list[Notice]:
 
 
 def _same_sites(spec: ExtractionSpec, sample: Sampled) -> list[Notice]:
-    if sample.sites is None or len(sample.sites) == len(spec.sites):
+    if sample.sites is None or spec.sites == "all" or len(sample.sites) == len(spec.sites):
         return []
     again = [name for name in spec.sites if name not in sample.sites]
     message = f"{', '.join(again)} name sites that are named otherwise too; each site gives one set"

@@ -41,7 +41,7 @@ def publish_sets(arguments: PublishArguments, owner: SegmentOwner) -> PublishedS
     Raises:
         CorruptArtifact: a file is not what its segment wrote; nothing of the extraction is kept then.
     """
-    current, sites = owner.runtime, range(len(arguments.spec.sites))
+    current, sites = owner.runtime, range(len(arguments.spec.named_sites))
     ids = [derived_id("act", owner.job_id, site) for site in sites]
     recorded = current.read(lambda connection: activations.published(connection, ids))
     if len(recorded) < len(ids) or not are_sound(recorded, owner):
@@ -136,7 +136,11 @@ def _describe(
     }
     parity = _parity(spec, staging, positions, owner)
     own = {
-        site: {"name": f"{spec.model} {spec.sites[site]}", "site": spec.sites[site], "layer": sites[site].layer}
+        site: {
+            "name": f"{spec.model} {spec.named_sites[site]}",
+            "site": spec.named_sites[site],
+            "layer": sites[site].layer,
+        }
         for site in positions
     }
     return {site: shared | own[site] | {"parity": parity[site]} for site in positions}

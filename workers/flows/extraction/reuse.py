@@ -61,7 +61,7 @@ def use_finished(spec: ExtractionSpec, note: dict[str, Any], owner: SegmentOwner
     maker = _maker(current.settings, model_content(spec, current))
     key = None if maker is None else _key(spec, note, maker)
     candidates = current.read(
-        lambda connection: reuse.find(connection, owner.job_id, key, spec.sites, others=spec.reuse)
+        lambda connection: reuse.find(connection, owner.job_id, key, spec.named_sites, others=spec.reuse)
     )
     for found in candidates:
         sets = [set_id for set_id, _ in found]

@@ -42,8 +42,8 @@ def sample_chunks(arguments: SampleArguments, owner: SegmentOwner) -> Sampled:
     """Draw the sample and stage it, or make finished sets of the same sample the job's results."""
     spec, folder = arguments.spec, owner.runtime.staging(owner.job_id)
     model = open_checked(spec, owner.runtime)
-    check_against(spec, model.sizes)
     spec = spec.model_copy(update={"sites": distinct_sites(spec.sites, model.sizes.n_layers)})
+    check_against(spec, model.sizes)
     if not (folder / SAMPLE_NOTE).exists():
         with memory_returned():
             _stage_sample(spec, folder, model, owner)
@@ -56,7 +56,7 @@ def sample_chunks(arguments: SampleArguments, owner: SegmentOwner) -> Sampled:
         rows=note["rows"],
         shards=note["shards"],
         reused=reused,
-        sites=spec.sites,
+        sites=spec.named_sites,
         documents=note["documents_sampled"],
         chunks_there=note.get("chunks_there"),  # an earlier version's note has none
         special_tokens=note.get("special_tokens", 0),
@@ -67,7 +67,7 @@ def check_against(spec: ExtractionSpec, sizes: ModelSizes) -> list[Site]:
     """The sites in a model of these sizes; raises `InvalidInput` for what the model does not have."""
     if spec.chunk_tokens > sizes.n_ctx:
         raise InvalidInput(f"the model's context is {sizes.n_ctx} tokens", field="spec.chunk_tokens")
-    return [parse_site(site, sizes.n_layers) for site in spec.sites]
+    return [parse_site(site, sizes.n_layers) for site in spec.named_sites]
 
 
 def read_sample_note(folder: Path) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def extract_shard(arguments: ShardArguments, owner: SegmentOwner) -> ShardWritte
             the extraction is kept then.
     """
     spec, shard, folder = arguments.spec, arguments.shard, owner.runtime.staging(owner.job_id)
-    targets = [site_folder(folder, site) / shard_name(shard) for site in range(len(spec.sites))]
+    targets = [site_folder(folder, site) / shard_name(shard) for site in range(len(spec.named_sites))]
     files, digest_file = [folder / rows_name(shard), *targets], folder / f"{shard_name(shard)}.sha256"
     written = all(file.exists() for file in (*targets, digest_file))
     with all_or_nothing(owner, folder):
