@@ -15,6 +15,9 @@ def print_descent(descent: DescentReport) -> None:
     console.print(_moves_table(descent))
     if descent.verdict is not None:
         console.print(_nulls_table(descent))
+        if descent.documents is not None:
+            unit = "rows, each taken as a document" if descent.rows_are_documents else "documents"
+            say(f"± is half of the 95 % interval, by {descent.documents:,} {unit}, given the patterns")
         for block in descent.blocks:
             say(_verdict_line(block))
         say(descent.verdict)
@@ -47,10 +50,6 @@ def _nulls_table(descent: DescentReport) -> Table:
     for block in descent.blocks:
         steps = ([] if block.measured is None else [block.measured]) + [null.measured for null in block.nulls or []]
         table.add_row(str(block.layer), *(_estimate(step.g_decreases) for step in steps))
-    if descent.documents is not None:
-        unit = "rows, each taken as a document" if descent.rows_are_documents else "documents"
-        table.caption = f"± is half of the 95 % interval, by {descent.documents:,} {unit}, given the patterns"
-        table.caption_justify = "left"
     return table
 
 
@@ -58,7 +57,7 @@ def _verdict_line(block: BlockReport) -> str:
     """The verdict, and the paired difference from the best null."""
     said = f"block {block.layer}: {block.verdict or f'no verdict, {block.verdict_reason}'}"
     best = [null.block_minus_null.g_decreases for null in block.nulls or [] if null.kind == block.best_null]
-    return said + "".join(f"; share less that of {block.best_null}: {_signed(found)}" for found in best)
+    return said + "".join(f"; share minus that of {block.best_null}: {_signed(found)}" for found in best)
 
 
 def _estimate(found: Estimated) -> str:

@@ -88,7 +88,7 @@ def test_the_line_of_a_block_has_its_verdict_and_the_difference_from_the_best_nu
     null = NullStep.model_validate({"kind": "mean_step", "measured": steps, "block_minus_null": steps})
     found = block(1, "nearer than every null").model_copy(update={"nulls": [null], "best_null": "mean_step"})
     assert _verdict_line(found) == (
-        "block 1: nearer than every null; share less that of mean_step: +0.200 ± 0.040"
+        "block 1: nearer than every null; share minus that of mean_step: +0.200 ± 0.040"
     )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def test_energies_at_the_ends_of_the_nulls_are_the_references():
         np.testing.assert_allclose(null.after.energy, reference.energy(stored, ends), rtol=1e-9)
         np.testing.assert_array_equal(null.before.g, found.block.before.g)
     np.testing.assert_allclose(found.step_sq, np.square(steps).sum(axis=1))
-    random = dict(null_steps(steps, None, 0))["random_step"]
+    random = dict(null_steps(steps, None, np.random.default_rng(0)))["random_step"]
     assert random is not None
     np.testing.assert_allclose(np.linalg.norm(random, axis=1), np.linalg.norm(steps, axis=1))
 

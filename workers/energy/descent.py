@@ -95,8 +95,9 @@ def measure_block(
     before, here = points(block - 1), places[block - 1]
     steps = points(block) - before
     towards = patterns.stored.take(torch.from_numpy(here.nearest)).double().numpy() - before
+    rng = np.random.default_rng((seed, block))
     nulls: dict[NullKind, Move | None] = {}
-    for at, (kind, taken) in enumerate(null_steps(steps, others, seed), start=blocks + 1):
+    for at, (kind, taken) in enumerate(null_steps(steps, others, rng), start=blocks + 1):
         nulls[kind] = None
         if taken is not None:
             there = _place(patterns, before + taken, partial(part_of, tick, at, parts))

@@ -19,7 +19,7 @@ NullKind = Literal["mean_step", "permuted_step", "random_step"]
 NULLS: tuple[NullKind, ...] = ("mean_step", "permuted_step", "random_step")
 
 
-def null_steps(steps: Array, others: Array | None, seed: int) -> Iterator[tuple[NullKind, Array | None]]:
+def null_steps(steps: Array, others: Array | None, rng: np.random.Generator) -> Iterator[tuple[NullKind, Array | None]]:
     """The steps of each null model, one model at a time, since each is as large as the rows.
 
     Args:
@@ -28,7 +28,7 @@ def null_steps(steps: Array, others: Array | None, seed: int) -> Iterator[tuple[
     """
     yield "mean_step", np.broadcast_to(steps.mean(axis=0), steps.shape)
     yield "permuted_step", None if others is None else steps[others]
-    yield "random_step", _random_steps(steps, seed)
+    yield "random_step", _random_steps(steps, rng)
 
 
 def other_rows(documents: Array, seed: int) -> Array | None:
@@ -54,7 +54,7 @@ def other_rows(documents: Array, seed: int) -> Array | None:
     return found
 
 
-def _random_steps(steps: Array, seed: int) -> Array:
-    directions = np.random.default_rng(seed).standard_normal(steps.shape)
+def _random_steps(steps: Array, rng: np.random.Generator) -> Array:
+    directions = rng.standard_normal(steps.shape)
     directions *= (row_norms(steps) / np.linalg.norm(directions, axis=1))[:, None]
     return directions

@@ -38,10 +38,10 @@ def draw_shares(axes: Axes, descent: DescentReport) -> None:
 
 
 def _draw_intervals(axes: Axes, places: list[float], shares: list[Estimated]) -> None:
-    """Draw the interval of each share that has one, in a colour that is seen on dark and light bars."""
+    """Draw the interval of each share that has one, edged in white so that it is seen on dark bars too."""
     for place, share in zip(places, shares, strict=True):
         if share.interval is not None:
-            for colour, width in (("w", 3.0), ("#D55E00", 1.4)):
+            for colour, width in (("w", 3.2), ("k", 1.4)):
                 axes.plot([place, place], share.interval, color=colour, linewidth=width, solid_capstyle="butt")
 
 
@@ -64,7 +64,7 @@ def draw_layer_pairs(axes: Axes, pairs: LayerPairs) -> None:
     axes.imshow(shares, cmap="Greys", vmin=0, vmax=1, origin="lower", extent=(*ends, *ends), aspect="auto")
     for (row, column), share in np.ndenumerate(shares if count <= _NUMBERED else shares[:0]):
         axes.text(column + 1, row + 1, f"{share:.2f}", ha="center", va="center", color="w" if share > 0.55 else "k")
-    axes.set_xlabel("step of block; share with smaller g, " + ("" if count <= _NUMBERED else "white 0, black 1"))
+    axes.set_xlabel("step of block; shares whose g decreases" + ("" if count <= _NUMBERED else ", white 0, black 1"))
     axes.set_ylabel("patterns of layer")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
