@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib import rc_context
@@ -17,6 +18,7 @@ from workers.figures.descent import draw_cosines, draw_layer_pairs, draw_shares
 from workers.figures.saving import save_figure
 
 _FONT_SIZE = 9
+_TITLE_WIDTH = 140  # characters of a line
 _TEXTS = ("figure.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
 _ONE_ROW, _ONE_BLOCK, _BLOCKS = "AB", "AB;SS;CC", "AB;SS;PC"  # panels, row by row
 
@@ -52,7 +54,8 @@ def _figure(report: EnergyReport) -> Figure:
                 loc="lower left", bbox_to_anchor=(0, 1), ncols=4 if part is axes.get("shares") else 2, frameon=False
             )
     title = f"{report.name}: {report.points:,} points, d_model {report.d_model}"
-    figure.suptitle(title if descent is None or descent.verdict is None else f"{title}\n{descent.verdict}")
+    verdict = "" if descent is None or descent.verdict is None else f"\n{fill(descent.verdict, _TITLE_WIDTH)}"
+    figure.suptitle(title + verdict)
     return figure
 
 
