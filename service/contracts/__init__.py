@@ -8,6 +8,7 @@ sites.py             the grammar of sites (hook points)
 extraction.py        the spec of an extraction
 activations.py       activation sets
 radius.py            the spec and the report of a radius job
+statistics.py        errors, null models, dimension and the rest of its statistics
 partition.py         the partition function in that report
 energy.py            the spec of an energy job; the small evaluation
 energy_report.py     the report of an energy job

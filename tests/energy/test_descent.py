@@ -130,9 +130,9 @@ def test_energies_at_the_ends_of_the_nulls_are_the_references():
     before, stored = normal(11, 40), normal(12, 60)
     after = before + 0.5 * normal(13, 40)
     found, steps = measured([before, after], [stored]), after - before
-    moved = {"mean_step": before + steps.mean(axis=0), "permuted_step": before + steps[other_rows(np.arange(40), 0)]}
-    for kind, ends in moved.items():
-        null = found.nulls[kind]
+    mean, permuted = before + steps.mean(axis=0), before + steps[other_rows(np.arange(40), 0)]
+    for null, ends in ((found.nulls["mean_step"], mean), (found.nulls["permuted_step"], permuted)):
+        assert null is not None
         np.testing.assert_allclose(null.after.g, reference.nearest(stored, ends)[0], rtol=1e-9)
         np.testing.assert_allclose(null.after.energy, reference.energy(stored, ends), rtol=1e-9)
         np.testing.assert_array_equal(null.before.g, found.block.before.g)
