@@ -15,6 +15,7 @@ from service.theory import energy
 from service.theory.energy_global import energy_global
 from tests.api.products import evaluate, insert_job, publish_texts
 from tests.api.support import ONCE
+from tests.api.test_degenerate_reports import import_rows
 
 pytestmark = ONCE
 
@@ -125,6 +126,20 @@ def test_rows_of_one_document_have_no_descent(settings: Settings, catalog: Catal
     report = report_of(api, evaluate(settings, catalog, job_id, sets))
     assert report["descent"] is None
     assert report["descent_reason"].startswith("all rows are of one document")
+
+
+@pytest.mark.parametrize("n", [2, 3, 80])
+def test_imported_rows_are_documents_of_their_own(settings: Settings, catalog: Catalog, api: TestClient, n: int):
+    job_id, rows = insert_job(catalog, {}, "energy"), vectors_of(8, n)
+    sets = [import_rows(settings, catalog, rows + at) for at in range(2)]
+    descent = report_of(api, evaluate(settings, catalog, job_id, sets, drawn=True))["descent"]
+    (block,) = descent["blocks"]
+    assert (descent["documents"], descent["rows_are_documents"]) == (descent["points"], True)
+    assert any("each row counts as one" in note for note in descent["notes"])
+    assert descent["layer_pairs"] is None
+    known = n == 80
+    assert block["verdict"] == ("not distinguished from mean_step" if known else None)
+    assert block["verdict_reason"] == (None if known else "fewer than 30 rows")
 
 
 def _held_out(rows: Array, points: Array) -> Array:
