@@ -10,7 +10,7 @@ import pytest
 from service.contracts.descent_report import BlockReport, NullStep
 from service.theory import energy as reference
 from workers.energy.descent import BlockDescent, measure_block
-from workers.energy.null_steps import NULLS, null_steps, other_rows
+from workers.energy.null_steps import NULLS, other_rows
 from workers.energy.patterns import Patterns, prepare_patterns
 from workers.flows.energy import descent_fields
 from workers.flows.energy.descent_fields import LayerDecreases, block_report, layer_pairs, overall_verdict
@@ -137,9 +137,6 @@ def test_energies_at_the_ends_of_the_nulls_are_the_references():
         np.testing.assert_allclose(null.after.energy, reference.energy(stored, ends), rtol=1e-9)
         np.testing.assert_array_equal(null.before.g, found.block.before.g)
     np.testing.assert_allclose(found.step_sq, np.square(steps).sum(axis=1))
-    random = dict(null_steps(steps, None, np.random.default_rng(0)))["random_step"]
-    assert random is not None
-    np.testing.assert_allclose(np.linalg.norm(random, axis=1), np.linalg.norm(steps, axis=1))
 
 
 def test_layer_pairs_are_the_moves_among_the_patterns_of_other_layers():
@@ -162,24 +159,6 @@ def test_layer_pairs_are_the_moves_among_the_patterns_of_other_layers():
                 cluster_error(decreases[s, s] - decreases[t, s], documents)
             )
     assert layer_pairs(layers[:1], documents) is None
-
-
-@pytest.mark.parametrize("sizes", [[1] * 9, [3, 3, 2, 1], [4, 1, 1, 2], [2, 2]])
-def test_the_other_row_is_of_another_document(sizes: list[int]):
-    codes = np.repeat(np.arange(len(sizes)) * 7, sizes)
-    for seed in range(20):
-        found = other_rows(codes, seed)
-        assert found is not None
-        assert sorted(found) == list(range(len(codes)))
-        assert (codes[found] != codes).all()
-
-
-def test_the_other_row_is_another_row_where_one_document_has_most():
-    for codes in (np.zeros(5), np.array([0, 0, 0, 1]), np.zeros(2)):
-        found = other_rows(codes, 3)
-        assert found is not None
-        assert (found != np.arange(len(codes))).all()
-    assert other_rows(np.zeros(1), 0) is None
 
 
 def test_one_row_has_no_errors_and_no_verdict():
