@@ -9,6 +9,7 @@ profile.py         the table of a profile
 radius.py          the tables and lines of a radius report
 statistics.py      those of its statistics
 energies.py        what is printed of an energy report and of a query
+descent.py         the tables of blocks as a search
 estimates.py       what is printed of an estimate
 sweeps.py          what is printed of a sweep: Table 3
 training.py        what is printed of a training run

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from service.commands.descent import print_descent
 from service.commands.output import console, say
-from service.contracts.energy_report import Curvature, DescentReport, EnergyReport, LayerEnergies, MoveReport
+from service.contracts.energy_report import Curvature, EnergyReport, LayerEnergies
 from service.contracts.query import QueryAnswer
 
 
@@ -24,7 +25,9 @@ def print_energy_report(report: EnergyReport) -> None:
             f"{found.gap_min:.4g} to {found.gap_max:.4g}, log l = {report.energy_global.log_layers:.4g}"
         )
     if report.descent is not None:
-        console.print(_descent_table(report.descent))
+        print_descent(report.descent)
+    if report.descent_reason is not None:
+        say(f"eq. (6): {report.descent_reason}", "note", "yellow")
     for notice in report.warnings:
         say(notice.message, "note", "yellow")
 
@@ -102,32 +105,3 @@ def _curvature_line(part: Curvature) -> str:
     if part.min < 0:
         return f"whether E is convex is not decided: {found}, which rounding may have moved by {part.rounding:.2g}"
     return f"nothing found against E being convex: {found}, not below 0 at any of {part.points:,} points"
-
-
-def _descent_table(descent: DescentReport) -> Table:
-    title = f"eq. (6): {descent.points:,} points among {descent.patterns:,} patterns of other documents"
-    table = Table(title=title, title_justify="left", box=None)
-    headings = (
-        "block",
-        "δ_t",
-        "g before",
-        "change of g",
-        "best possible",
-        "nearer",
-        "another layer's",
-        "random",
-        "cos",
-    )
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for block in descent.blocks:
-        table.add_row(
-            str(block.layer), f"{block.step_sq.mean:.4g}", f"{block.g_before:.4g}", f"{block.block.g_change:+.4g}",
-            f"{block.reachable - block.g_before:+.4g}", _share(block.block), _share(block.shuffled),
-            _share(block.random), "" if block.block.cosine is None else f"{block.block.cosine:+.3f}",
-        )  # fmt: skip
-    return table
-
-
-def _share(move: MoveReport | None) -> str:
-    return "" if move is None else f"{move.decrease_share:.1%}"

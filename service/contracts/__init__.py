@@ -13,6 +13,7 @@ profile.py           the profile of several radius reports
 partition.py         the partition function in that report
 energy.py            the spec of an energy job; the small evaluation
 energy_report.py     the report of an energy job
+descent_report.py    its part on blocks as a search, eq. (6)
 figure1.py           the minima of Fig. 1
 training.py          the spec of a training, and its run
 run_models.py        the names of kept models

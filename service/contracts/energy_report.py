@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from service.contracts.base import Contract, Identifier, Notice
+from service.contracts.descent_report import DescentReport
 from service.contracts.energy import EnergyBounds
 from service.contracts.figure1 import Figure1Theory
 from service.contracts.radius import Distribution, Histogram
@@ -117,39 +118,6 @@ class GlobalEnergies(Contract):
     notes: list[str]
 
 
-class MoveReport(Contract):
-    """What a move x_{t−1} → x_t does to the energies of one layer."""
-
-    decrease_share: float = Field(description="share of points with g(x_t) < g(x_{t−1})")
-    g_change: float = Field(description="mean of g(x_t) − g(x_{t−1})")
-    energy_change: float = Field(description="mean of E(x_t) − E(x_{t−1}), β = 1")
-    cosine: float | None = Field(description="mean, between the step and the direction to the nearest pattern")
-    same_nearest_share: float = Field(description="share of points whose nearest pattern stays the same")
-
-
-class BlockReport(Contract):
-    """One block of the model, eq. (6)."""
-
-    layer: int = Field(description="1 for the step from the first set to the second")
-    site: str | None
-    step_sq: Distribution = Field(description="δ_t = ‖x_t − x_{t−1}‖²")
-    g_before: float = Field(description="mean g_t(x_{t−1})")
-    reachable: float = Field(description="mean g_t after the best step of that length, which eq. (6) prescribes")
-    block: MoveReport
-    shuffled: MoveReport | None = Field(description="null model: the same move among the patterns of another layer")
-    shuffled_layer: int | None
-    random: MoveReport = Field(description="null model: a step of the same length in a random direction")
-
-
-class DescentReport(Contract):
-    """Whether each block does a nearest-neighbour search; patterns and points come from different documents."""
-
-    patterns: int
-    points: int
-    blocks: list[BlockReport]
-    notes: list[str]
-
-
 class EnergyReport(Contract):
     """The result of an energy job."""
 
@@ -163,6 +131,7 @@ class EnergyReport(Contract):
     layers: list[LayerEnergies]
     energy_global: GlobalEnergies | None = Field(description="null for one set")
     descent: DescentReport | None = Field(description="null unless the sets are layers over the same chunks")
+    descent_reason: str | None = Field(default=None, description="why layers over the same chunks have no descent")
     figure1: Figure1Theory | None = Field(default=None, description="for the built-in figure1: the minima of Fig. 1")
     warnings: list[Notice]
     notes: list[str]

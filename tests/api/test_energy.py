@@ -15,6 +15,7 @@ from service.theory import energy
 from service.theory.energy_global import energy_global
 from tests.api.products import evaluate, insert_job, publish_texts
 from tests.api.support import ONCE
+from tests.api.test_degenerate_reports import import_rows
 
 pytestmark = ONCE
 
@@ -101,7 +102,44 @@ def test_layers_have_a_global_energy_and_a_descent(settings: Settings, catalog: 
     for block in blocks:
         assert block["reachable"] <= block["g_before"]
         assert 0 <= block["block"]["decrease_share"] <= 1
-        assert block["shuffled_layer"] != block["layer"]
+        assert [null["kind"] for null in block["nulls"]] == ["mean_step", "permuted_step", "random_step"]
+        assert block["measured"]["g_decreases"]["value"] == block["block"]["decrease_share"]
+        assert block["nulls"][2]["measured"]["g_decreases"]["value"] == block["random"]["decrease_share"]
+        assert block["verdict"] is not None
+    _check_layer_pairs(report["descent"])
+
+
+def _check_layer_pairs(descent: dict[str, Any]) -> None:
+    """The diagonal is the blocks' own shares; errors are by the points' documents, here a row each."""
+    pairs, own = descent["layer_pairs"], [block["block"]["decrease_share"] for block in descent["blocks"]]
+    assert [pairs["g_decreases"][at][at]["value"] for at in range(2)] == own
+    assert pairs["own_minus_other_energy"][0][0]["value"] is None
+    assert pairs["own_minus_other_g"][0][1]["interval"] is not None
+    assert (descent["documents"], descent["rows_are_documents"]) == (30, False)
+    assert descent["verdict"] == descent["notes"][-1]
+    assert descent["verdict"].startswith("0 of 2 blocks")
+
+
+def test_rows_of_one_document_have_no_descent(settings: Settings, catalog: Catalog, api: TestClient):
+    job_id, rows = insert_job(catalog, {}, "energy"), vectors_of(7)
+    sets = [publish_texts(settings, catalog, rows + at, job_id, [0] * 60, position=at) for at in range(2)]
+    report = report_of(api, evaluate(settings, catalog, job_id, sets))
+    assert report["descent"] is None
+    assert report["descent_reason"].startswith("all rows are of one document")
+
+
+@pytest.mark.parametrize("n", [2, 3, 80])
+def test_imported_rows_are_documents_of_their_own(settings: Settings, catalog: Catalog, api: TestClient, n: int):
+    job_id, rows = insert_job(catalog, {}, "energy"), vectors_of(8, n)
+    sets = [import_rows(settings, catalog, rows + at) for at in range(2)]
+    descent = report_of(api, evaluate(settings, catalog, job_id, sets, drawn=True))["descent"]
+    (block,) = descent["blocks"]
+    assert (descent["documents"], descent["rows_are_documents"]) == (descent["points"], True)
+    assert any("each row counts as one" in note for note in descent["notes"])
+    assert descent["layer_pairs"] is None
+    known = n == 80
+    assert block["verdict"] == ("not distinguished from mean_step" if known else None)
+    assert block["verdict_reason"] == (None if known else "fewer than 30 rows")
 
 
 def _held_out(rows: Array, points: Array) -> Array:

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from service.commands import energies as printed
-from service.contracts.energy_report import BlockReport, Curvature, LayerEnergies
+from service.commands.descent import _verdict_line
+from service.contracts.descent_report import BlockReport, BlockVerdict, NullStep
+from service.contracts.energy_report import Curvature, LayerEnergies
 from service.theory import figure1
 from service.theory.ball_bounds import balls_theory
 from service.theory.measured_partition import measured_partition
 from workers.energy.weights import Curvatures
-from workers.flows.energy.descent import verdict
+from workers.flows.energy.descent_fields import overall_verdict
 from workers.flows.energy.fields import curvature_report
 
 
@@ -60,23 +62,34 @@ def test_proposition_1_holds_where_its_share_of_failures_is_0():
     assert second.startswith("nothing found")  # of the first β
 
 
-def block(number: int, own: float, shuffled: float | None, random: float, cosine: float | None) -> BlockReport:
-    def move(share: float) -> dict[str, Any]:
-        return {"decrease_share": share, "g_change": 0.0, "energy_change": 0.0, "same_nearest_share": 1.0}
-
+def block(number: int, verdict: BlockVerdict | None, reason: str | None = None) -> BlockReport:
     summary = dict.fromkeys(("mean", "median", "std", "min", "max"), 1.0) | {"quantiles": {}}
-    moves = {"block": move(own) | {"cosine": cosine}, "random": move(random) | {"cosine": None}}
-    moves |= {"shuffled": None if shuffled is None else move(shuffled) | {"cosine": 0.0}}
+    move = {"decrease_share": 0.5, "g_change": 0.0, "energy_change": 0.0, "cosine": None, "same_nearest_share": 1.0}
     known = {"layer": number, "site": None, "step_sq": summary, "g_before": 1.0, "reachable": 0.5}
-    return BlockReport.model_validate(known | moves | {"shuffled_layer": None})
+    known |= {"block": move, "random": move, "verdict": verdict, "verdict_reason": reason}
+    return BlockReport.model_validate(known)
 
 
-def test_blocks_search_where_they_decrease_g_more_than_both_nulls_along_a_positive_cosine():
-    searching, beaten = block(1, 0.9, 0.5, 0.1, 0.2), block(2, 0.5, 0.5, 0.1, 0.2)
-    backwards, undirected = block(3, 0.9, None, 0.1, -0.2), block(4, 0.9, None, 0.1, None)
-    assert verdict([searching, beaten, backwards, undirected]) == "By this 1 of 4 blocks search: 1."
-    assert verdict([beaten]) == "By this 0 of 1 blocks search."
-    assert verdict([searching, block(2, 0.9, None, 0.1, 0.2)]) == "By this 2 of 2 blocks search: 1, 2."
+def test_what_is_said_of_all_blocks_is_counted_from_the_verdicts_of_each():
+    nearer, drift = block(1, "nearer than every null"), block(2, "not distinguished from mean_step")
+    worse, small = block(3, "worse than permuted_step"), block(4, None, "fewer than 30 rows")
+    first = "1 of 5 blocks bring their points nearer to a pattern than every null: 1; "
+    others = "no verdict (fewer than 30 rows): 4; not distinguished from mean_step: 2, 5; worse than permuted_step: 3."
+    assert overall_verdict([nearer, drift, worse, small, drift.model_copy(update={"layer": 5})]) == first + others
+    assert overall_verdict([nearer]) == "1 of 1 blocks bring their points nearer to a pattern than every null: 1."
+    none = "0 of 1 blocks bring their points nearer to a pattern than every null; not distinguished from mean_step: 2."
+    assert overall_verdict([drift]) == none
+
+
+def test_the_line_of_a_block_has_its_verdict_and_the_difference_from_the_best_null():
+    assert _verdict_line(block(4, None, "fewer than 30 rows")) == "block 4: no verdict, fewer than 30 rows"
+    known = {"value": 0.2, "standard_error": 0.02, "interval": (0.16, 0.24)}
+    steps = dict.fromkeys(("g_decreases", "energy_decreases", "g_change", "energy_change"), known)
+    null = NullStep.model_validate({"kind": "mean_step", "measured": steps, "block_minus_null": steps})
+    found = block(1, "nearer than every null").model_copy(update={"nulls": [null], "best_null": "mean_step"})
+    assert _verdict_line(found) == (
+        "block 1: nearer than every null; share minus that of mean_step: +0.200 ± 0.040"
+    )  # fmt: skip
 
 
 def test_the_notes_of_fig_1_count_what_was_found():

@@ -1,4 +1,4 @@
-"""Retrieval, basins, curvature and descent over many patterns, against the reference and known landscapes."""
+"""Retrieval, basins and curvature over many patterns, against the reference and known landscapes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from service.theory import retrieval
 from service.theory.energy import Kind
 from service.theory.figure1 import PATTERNS_1D, PATTERNS_2D
 from service.theory.storage import certified_radii
-from workers.energy.descent import measure_block, shuffled_layers
 from workers.energy.patterns import Patterns, prepare_patterns
 from workers.energy.retrieval import basin_test, retrieve
 from workers.energy.weights import curvatures
@@ -102,37 +101,3 @@ def test_every_step_of_the_basin_test_is_reported_and_may_end_it():
 
     with pytest.raises(InterruptedError):
         basin_test(*arguments, tick=cancelled)
-
-
-def test_a_block_that_searches_differs_from_its_nulls():
-    rng = np.random.default_rng(3)
-    rows = rng.normal(size=(300, 24))
-    before = rng.normal(size=(80, 24))
-    nearest = rows[reference.nearest(rows, before)[1]]
-    after = before + 0.4 * (nearest - before)
-    other = patterns_of(rng.normal(size=(300, 24)) + 5)
-    found = measure_block(before, after, patterns_of(rows), (1, other), seed=0)
-    assert (found.block.g_after < found.block.g_before).all()
-    np.testing.assert_allclose(found.block.cosine, 1, atol=1e-9)
-    np.testing.assert_allclose(found.reachable, found.block.g_after, rtol=1e-9)
-    np.testing.assert_allclose(found.step_sq, np.square(after - before).sum(axis=1))
-    assert (found.random.g_after < found.random.g_before).mean() < 0.5
-    assert np.abs(found.random.cosine).mean() < 0.3
-    assert found.shuffled is not None
-    assert found.shuffled_layer == 1
-
-
-def test_a_block_that_does_nothing_has_no_direction():
-    rows = np.random.default_rng(4).normal(size=(20, 5))
-    found = measure_block(rows[:6] + 1, rows[:6] + 1, patterns_of(rows), None, seed=0)
-    assert np.isnan(found.block.cosine).all()
-    assert found.shuffled is None
-    np.testing.assert_array_equal(found.block.g_after, found.block.g_before)
-
-
-@pytest.mark.parametrize("layers", [2, 3, 12])
-def test_shuffled_layers_leave_none_in_place(layers: int):
-    for seed in range(20):
-        found = shuffled_layers(layers, seed)
-        assert sorted(found) == list(range(layers))
-        assert all(at != other for at, other in enumerate(found))

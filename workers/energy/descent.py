@@ -2,12 +2,13 @@
 
 Block t moves x_{t−1} to x_t. If it minimises g_t, the squared distance to the nearest of its stored patterns, then
 g_t(x_t) < g_t(x_{t−1}). The stored patterns are activations after block t of documents that no query comes from.
-The move is compared with two nulls: the patterns of another layer (a shuffle of layers), and a step of the same length
-in a random direction, which in n dimensions nearly always raises g by the squared length of the step.
+The move is compared with null models of its step (null_steps.py), and with the moves of all other blocks among the
+same patterns. All share the centred patterns and the energies at x_0 … x_l, each of which ends a block and begins one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,8 +17,8 @@ import torch
 
 from service.norms import row_norms, unit_rows
 from workers.energy.energies import evaluate
+from workers.energy.null_steps import NULLS, NullKind, null_steps
 from workers.energy.patterns import Patterns
-from workers.energy.query_block import Energies
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick, part_of
 
@@ -25,98 +26,95 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class Move:
-    """The energies of queries before and after their move from x_{t−1} to x_t, among the patterns of one layer.
+class Place:
+    """The energies of queries at one place, among the patterns of one layer.
 
     Attributes:
-        g_before, g_after: (q,) g_t at both ends.
-        energy_before, energy_after: (q,) E_t (β = 1) at both ends.
-        nearest_before, nearest_after: (q,) ids of the nearest pattern.
-        cosine: (q,) between the step and the direction from x_{t−1} to its nearest pattern; nan where either is 0.
+        g, energy: (q,) g_t and E_t (β = 1).
+        nearest: (q,) ids of the nearest pattern.
     """
 
-    g_before: Array
-    g_after: Array
-    energy_before: Array
-    energy_after: Array
-    nearest_before: Array
-    nearest_after: Array
+    g: Array
+    energy: Array
+    nearest: Array
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move of queries, by its two ends.
+
+    Attributes:
+        before, after: the energies at both ends, among the patterns of the same layer.
+        cosine: (q,) between the step and the direction from its beginning to the nearest pattern; nan where one is 0.
+    """
+
+    before: Place
+    after: Place
     cosine: Array
 
 
 @dataclass(frozen=True)
 class BlockDescent:
-    """The measurements of block t: its move, the nulls, and the length of the step.
+    """The measurements of block t among the patterns of layer t.
 
     Attributes:
         step_sq: (q,) δ_t = ‖x_t − x_{t−1}‖².
-        block: the move among the patterns of layer t.
-        shuffled: the same move among the patterns of another layer.
-        random: a step of the same length in a random direction, among the patterns of layer t.
+        block: its move.
+        nulls: the moves from x_{t−1} of the null models; None where there is none.
         reachable: (q,) g_t after the best step of that length, (√g_t(x_{t−1}) − √δ_t)₊².
-        shuffled_layer: index of the layer of the shuffled patterns.
+        places: the energies at x_0 … x_l.
     """
 
     step_sq: Array
     block: Move
-    shuffled: Move | None
-    random: Move
+    nulls: dict[NullKind, Move | None]
     reachable: Array
-    shuffled_layer: int | None
+    places: list[Place]
 
 
 def measure_block(
-    before: Array,
-    after: Array,
+    points: Callable[[int], Array],
+    blocks: int,
+    block: int,
     patterns: Patterns,
-    shuffled: tuple[int, Patterns] | None,
+    others: Array | None,
     *,
     seed: int,
     tick: Tick = lambda share: None,
 ) -> BlockDescent:
-    """Measure one block against its nulls.
+    """Measure one block beside its null models, and every block among its patterns: `blocks` + 4 evaluations.
 
     Args:
-        before, after: (q, n) float64 queries x_{t−1} and x_t.
+        points: (q, n) float64 queries x_s, by s from 0 to `blocks`; called for each, so that few are held at a time.
+        block: t, from 1.
         patterns: stored patterns of layer t.
-        shuffled: number and patterns of another layer, None where there is none.
+        others: (q,) the row whose step each row takes in the null permuted_step, as `other_rows`.
     """
-    step = after - before
-    lengths = row_norms(step)
-    directions = np.random.default_rng(seed).standard_normal(step.shape)
-    directions *= (lengths / np.linalg.norm(directions, axis=1))[:, None]
-    move = _move(before, after, patterns, partial(part_of, tick, 0, 3))
-    random = _move(before, before + directions, patterns, partial(part_of, tick, 1, 3))
-    other = None if shuffled is None else _move(before, after, shuffled[1], partial(part_of, tick, 2, 3))
-    reachable = np.maximum(np.sqrt(move.g_before) - lengths, 0.0) ** 2
-    return BlockDescent(lengths**2, move, other, random, reachable, None if shuffled is None else shuffled[0])
-
-
-def shuffled_layers(layers: int, seed: int) -> list[int]:
-    """A permutation of the layers without fixed points: a cyclic shift of a seeded order."""
-    order = np.random.default_rng(seed).permutation(layers)
-    shifted = np.empty(layers, dtype=np.int64)
-    shifted[order] = np.roll(order, 1)
-    return shifted.tolist()
-
-
-def _move(before: Array, after: Array, patterns: Patterns, tick: Tick) -> Move:
-    here = _evaluate(patterns, before, partial(part_of, tick, 0, 2))
-    there = _evaluate(patterns, after, partial(part_of, tick, 1, 2))
-    nearest = patterns.stored.take(torch.from_numpy(here.ids[:, 0])).double().numpy()
-    return Move(
-        g_before=here.g,
-        g_after=there.g,
-        energy_before=here.energy[0],
-        energy_after=there.energy[0],
-        nearest_before=here.ids[:, 0],
-        nearest_after=there.ids[:, 0],
-        cosine=_cosines(after - before, nearest - before),
+    parts = blocks + 1 + len(NULLS)
+    places = [_place(patterns, points(at), partial(part_of, tick, at, parts)) for at in range(blocks + 1)]
+    before, here = points(block - 1), places[block - 1]
+    steps = points(block) - before
+    towards = patterns.stored.take(torch.from_numpy(here.nearest)).double().numpy() - before
+    rng = np.random.default_rng((seed, block))
+    nulls: dict[NullKind, Move | None] = {}
+    for at, (kind, taken) in enumerate(null_steps(steps, others, rng), start=blocks + 1):
+        nulls[kind] = None
+        if taken is not None:
+            there = _place(patterns, before + taken, partial(part_of, tick, at, parts))
+            nulls[kind] = Move(here, there, _cosines(taken, towards))
+    lengths = row_norms(steps)
+    return BlockDescent(
+        step_sq=lengths**2,
+        block=Move(here, places[block], _cosines(steps, towards)),
+        nulls=nulls,
+        reachable=np.maximum(np.sqrt(here.g) - lengths, 0.0) ** 2,
+        places=places,
     )
 
 
-def _evaluate(patterns: Patterns, points: Array, tick: Tick) -> Energies:
-    return evaluate(patterns, StoredRows(points), [1.0], mchn=False, tick=tick)
+def _place(patterns: Patterns, points: Array, tick: Tick) -> Place:
+    found = evaluate(patterns, StoredRows(points), [1.0], mchn=False, tick=tick)
+    return Place(found.g, found.energy[0], found.ids[:, 0])
 
 
 def _cosines(a: Array, b: Array) -> Array:

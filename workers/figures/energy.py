@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from service.contracts.energy_report import BlockReport, DescentReport, EnergyReport, MoveReport, Spread
+from service.contracts.energy_report import EnergyReport, Spread
 from service.theory.histograms import histogram_density
+from workers.figures.descent import draw_cosines, draw_layer_pairs, draw_shares
 from workers.figures.saving import save_figure
 
-_NULLS = (("block", "the block", "k", "-", "o"), ("shuffled", "patterns of another layer", "C0", "--", "s"),
-          ("random", "random step of that length", "C3", ":", "^"))  # fmt: skip
+_FONT_SIZE = 9
+_TITLE_WIDTH = 140  # characters of a line
+_TEXTS = ("figure.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
+_ONE_ROW, _ONE_BLOCK, _BLOCKS = "AB", "AB;SS;CC", "AB;SS;PC"  # panels, row by row
 
 
 def draw_energy_figure(report: EnergyReport, stem: Path) -> list[Path]:
     """Draw `report` and write it beside `stem` as PNG, SVG and PDF; returns the paths."""
-    rows = 1 if report.descent is None else 2
-    figure = Figure(figsize=(10, 4.6 * rows), dpi=120, layout="constrained")
+    with rc_context({"font.size": _FONT_SIZE, **dict.fromkeys(_TEXTS, _FONT_SIZE)}):
+        return save_figure(_figure(report), stem)
+
+
+def _figure(report: EnergyReport) -> Figure:
+    descent = report.descent
+    panels = _ONE_ROW if descent is None else _ONE_BLOCK if descent.layer_pairs is None else _BLOCKS
+    rows = panels.count(";") + 1
+    figure = Figure(figsize=(10, 4.6 + 4.2 * (rows - 1)), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, 2, squeeze=False)
+    named = {"A": "left", "B": "right", "S": "shares", "P": "pairs", "C": "cosines"}
+    axes = {named[letter]: part for letter, part in figure.subplot_mosaic(panels).items()}
     if len(report.layers) == 1:
-        _draw_distributions(axes[0, 0], axes[0, 1], report)
+        _draw_distributions(axes["left"], axes["right"], report)
     else:
-        _draw_layers(axes[0, 0], report)
-        _draw_global(axes[0, 1], report)
-    if report.descent is not None:
-        _draw_shares(axes[1, 0], report.descent)
-        _draw_changes(axes[1, 1], report.descent)
-    for part in axes.flat:
+        _draw_layers(axes["left"], report)
+        _draw_global(axes["right"], report)
+    if descent is not None:
+        draw_shares(axes["shares"], descent)
+        draw_cosines(axes["cosines"], descent)
+        if descent.layer_pairs is not None:
+            draw_layer_pairs(axes["pairs"], descent.layer_pairs)
+    for part in axes.values():
         part.spines[["top", "right"]].set_visible(False)
-        if part.get_legend_handles_labels()[0]:
-            part.legend(framealpha=0.9, edgecolor="none", fontsize=8)
-    figure.suptitle(f"{report.name}: {report.points:,} points, d_model {report.d_model}", fontsize=11)
-    return save_figure(figure, stem)
+        if part.get_legend_handles_labels()[0]:  # above the panel, so that it covers no data
+            part.legend(
+                loc="lower left", bbox_to_anchor=(0, 1), ncols=4 if part is axes.get("shares") else 2, frameon=False
+            )
+    title = f"{report.name}: {report.points:,} points, d_model {report.d_model}"
+    verdict = "" if descent is None or descent.verdict is None else f"\n{fill(descent.verdict, _TITLE_WIDTH)}"
+    figure.suptitle(title + verdict)
+    return figure
 
 
 def _stairs(axes: Axes, spread: Spread, label: str, **style: object) -> None:
@@ -80,32 +98,3 @@ def _draw_global(axes: Axes, report: EnergyReport) -> None:
         f"E_global; c(x) from {found.gap_min:.3g} to {found.gap_max:.3g}, log l = {report.energy_global.log_layers:.3g}"
     )
     axes.set_ylabel("density")
-
-
-def _draw_shares(axes: Axes, descent: DescentReport) -> None:
-    _curves(axes, descent, lambda move: move.decrease_share)
-    axes.axhline(0.5, color="0.8", linewidth=1, zorder=0)
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_xlabel("block")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylabel("share of points with g(x_t) < g(x_{t−1})")
-
-
-def _draw_changes(axes: Axes, descent: DescentReport) -> None:
-    _curves(axes, descent, lambda move: move.cosine)
-    axes.axhline(0, color="0.8", linewidth=1, zorder=0)
-    axes.set_xlabel("block")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylabel("cosine of the step and the direction to the nearest pattern")
-
-
-def _curves(axes: Axes, descent: DescentReport, take: Callable[[MoveReport], float | None]) -> None:
-    for name, label, colour, dashes, mark in _NULLS:
-        points = [(block.layer, take(move)) for block in descent.blocks if (move := _move(block, name)) is not None]
-        known = [(layer, value) for layer, value in points if value is not None]
-        if known:
-            axes.plot(*zip(*known, strict=True), color=colour, linestyle=dashes, marker=mark, markersize=4, label=label)
-
-
-def _move(block: BlockReport, name: str) -> MoveReport | None:
-    return getattr(block, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workers.statistics.documents import Documents
-from workers.statistics.estimate import NO_NEIGHBORS, Estimate, cluster_estimate
+from workers.statistics.estimate import NO_NEIGHBORS, Estimate, cluster_estimate, share_estimate
 from workers.statistics.lists import NearestOfTwoDocuments
 from workers.statistics.mean_and_median import mean_estimate
 
@@ -55,30 +55,10 @@ def coverage(
     found, documents = distances[queries], query_documents.take(queries)
     within = (found <= reference.first[nearest_rows[queries]] / 2).astype(np.float64)
     return Coverage(
-        _share_estimate(within, documents),
+        share_estimate(within, documents),
         own,
         _rank_auc(found, documents, reference.first[np.isfinite(reference.first)]),
         len(queries),
-    )
-
-
-def _share_estimate(within: Array, documents: Documents) -> Estimate:
-    """A share with its error by documents, the interval within [0, 1].
-
-    Where no row or every row is within, the error by documents would be 0. The interval is then Clopper and Pearson's
-    (1934) with a document for an observation, as if all rows of a document agreed: [0, 1 − .025^{1/U}], or its mirror
-    image.
-    """
-    found = cluster_estimate(within, documents)
-    if found.interval is None or found.value is None:
-        return found
-    if found.standard_error:
-        low, high = found.interval
-        return Estimate(found.value, found.standard_error, (max(0.0, low), min(1.0, high)))
-    furthest = 1 - 0.025 ** (1 / int(documents.present(np.ones(len(within), dtype=bool)).sum()))
-    interval = (0.0, furthest) if found.value == 0 else (1 - furthest, 1.0)
-    return Estimate(
-        found.value, None, interval, "all queries agree: the interval is Clopper and Pearson's by documents"
     )
 
 

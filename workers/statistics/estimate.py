@@ -18,6 +18,8 @@ TOO_FEW_ROWS = f"fewer than {LEAST_ROWS} rows"
 ALL_EQUAL = "all distances are equal"
 NO_NEIGHBORS = "no row has a neighbour"
 EMPTY_REPLICATE = "without one of the documents there is no value"
+DOCUMENTS_AGREE = "all documents agree: the interval is Clopper and Pearson's by documents"
+_ROUNDING = 1e-12  # of shares and their sums by document
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,24 @@ def cluster_estimate(values: Array, documents: Documents) -> Estimate:
     if reason is not None:
         return Estimate.alone(mean, reason)
     return Estimate.of(mean, cluster_error(values, documents), count)
+
+
+def share_estimate(values: Array, documents: Documents, lowest: float = 0.0) -> Estimate:
+    """A share with its `cluster_error`, the interval within [lowest, 1]; `lowest` is −1 for a difference of two shares.
+
+    Where all documents agree on c, that error would be 0. The interval is then Clopper and Pearson's (1934) with a
+    document for an observation, as if all rows of a document agreed: at most f = 1 − .025^{1/U} of all documents are
+    elsewhere in [lowest, 1], so that it is [c − f·(c − lowest), c + f·(1 − c)].
+    """
+    found = cluster_estimate(values, documents)
+    if found.interval is None or found.value is None or found.standard_error is None:
+        return found
+    if found.standard_error > _ROUNDING:
+        low, high = found.interval
+        return Estimate(found.value, found.standard_error, (max(lowest, low), min(1.0, high)))
+    furthest = 1 - 0.025 ** (1 / int(documents.present(np.ones(len(values), dtype=bool)).sum()))
+    interval = (found.value - furthest * (found.value - lowest), found.value + furthest * (1 - found.value))
+    return Estimate(found.value, None, interval, DOCUMENTS_AGREE)
 
 
 def root_of_squares(values: Array) -> float:

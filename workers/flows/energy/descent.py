@@ -1,4 +1,4 @@
-"""How every block of consecutive layers changes the energies among the patterns of its layer."""
+"""How every block of consecutive layers changes the energies among the patterns of its layer, and of the others."""
 
 from __future__ import annotations
 
@@ -7,34 +7,31 @@ from functools import partial
 import numpy as np
 import torch
 
+from service.contracts.descent_report import DescentReport
 from service.contracts.energy import EnergySpec
-from service.contracts.energy_report import BlockReport, DescentReport
 from service.settings import Settings
 from workers.devices.device import choose_device
-from workers.energy.descent import measure_block, shuffled_layers
+from workers.energy.descent import measure_block
+from workers.energy.null_steps import other_rows
 from workers.energy.patterns import Patterns, prepare_patterns
-from workers.flows.energy.fields import block_report
+from workers.flows.energy.descent_fields import LayerDecreases, block_report, layer_pairs, overall_verdict
 from workers.flows.energy.sets import Layer, halves
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick, part_of
+from workers.statistics.documents import Documents
 
 Array = np.ndarray
-_NOTE = (
+ONE_DOCUMENT = "all rows are of one document, so no points have patterns of other documents"
+_NOTES = (
     "Eq. (6): patterns are activations after the block, of one half of the documents; points come from the other half. "
-    "A block that searches decreases g at more points than both nulls, along a positive cosine."
+    "A block that searches decreases g at more points than each of three nulls: all points move by the mean step, each "
+    "point moves by another's step, or in a random direction as far as by its own.",
+    "Errors are by the documents of the points, given the patterns and the steps. Verdicts are by the paired 95 % "
+    "intervals of single blocks and nulls, not corrected for their number; layer pairs do not enter them.",
 )
-
-
-def verdict(blocks: list[BlockReport]) -> str:
-    """Which blocks search, by the measure of `_NOTE`."""
-    found = [block.layer for block in blocks if _searches(block)]
-    named = ", ".join(str(layer) for layer in found)
-    return f"By this {len(found)} of {len(blocks)} blocks search" + (f": {named}." if found else ".")
-
-
-def _searches(block: BlockReport) -> bool:
-    nulls = [null.decrease_share for null in (block.shuffled, block.random) if null is not None]
-    return (block.block.cosine or 0.0) > 0 and block.block.decrease_share > max(nulls)
+_ROWS_ARE_DOCUMENTS = (
+    "The sets have no documents: each row counts as one, so errors are too small where rows are related."
+)
 
 
 def measure_descent(spec: EnergySpec, layers: list[Layer], settings: Settings, tick: Tick) -> DescentReport | None:
@@ -46,8 +43,8 @@ def measure_descent(spec: EnergySpec, layers: list[Layer], settings: Settings, t
     if not len(stored):
         return None
     queries = queries[: spec.sample]
-    device, blocks = choose_device(settings.device), len(layers) - 1
-    others: list[int] | list[None] = shuffled_layers(blocks, spec.seed) if blocks > 1 else [None]
+    documents = Documents.of(layers[0].folder.document_codes(), layers[0].summary.n).take(queries)
+    others, blocks, device = other_rows(documents.codes, spec.seed), len(layers) - 1, choose_device(settings.device)
 
     def patterns_of(layer: int) -> Patterns:
         return prepare_patterns(StoredRows(layers[layer].rows.take(torch.from_numpy(stored)).numpy()), device=device)
@@ -55,12 +52,20 @@ def measure_descent(spec: EnergySpec, layers: list[Layer], settings: Settings, t
     def points_of(layer: int) -> Array:
         return layers[layer].rows.take(torch.from_numpy(queries)).double().numpy()
 
-    reports, before = [], points_of(0)
-    for block in range(blocks):
-        after, other = points_of(block + 1), others[block]
-        shuffled = None if other is None else (other + 1, patterns_of(other + 1))
-        block_tick = partial(part_of, tick, block, blocks)
-        found = measure_block(before, after, patterns_of(block + 1), shuffled, seed=spec.seed, tick=block_tick)
-        reports.append(block_report(block + 1, layers[block + 1].summary.site, found))
-        before = after
-    return DescentReport(patterns=len(stored), points=len(queries), blocks=reports, notes=[_NOTE, verdict(reports)])
+    reports, decreases = [], []
+    for block in range(1, blocks + 1):
+        block_tick = partial(part_of, tick, block - 1, blocks)
+        found = measure_block(points_of, blocks, block, patterns_of(block), others, seed=spec.seed, tick=block_tick)
+        reports.append(block_report(block, layers[block].summary.site, found, documents))
+        decreases.append(LayerDecreases.of(found.places))
+    verdict = overall_verdict(reports)
+    return DescentReport(
+        patterns=len(stored),
+        points=len(queries),
+        documents=len(np.unique(documents.codes)),
+        rows_are_documents=not documents.known,
+        blocks=reports,
+        layer_pairs=layer_pairs(decreases, documents),
+        verdict=verdict,
+        notes=[*_NOTES, *([] if documents.known else [_ROWS_ARE_DOCUMENTS]), verdict],
+    )

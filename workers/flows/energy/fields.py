@@ -12,13 +12,11 @@ from scipy.special import logsumexp
 from service.contracts.energy import EnergyBounds
 from service.contracts.energy_report import (
     BasinTest,
-    BlockReport,
     Curvature,
     EnergiesAt,
     GlobalCorrected,
     GlobalEnergies,
     GlobalLiteral,
-    MoveReport,
     Spread,
     Storage,
 )
@@ -38,7 +36,6 @@ from service.theory.energy_global import (
 from service.theory.histograms import histogram_counts, histogram_edges
 from service.theory.partition import partition_of_radii
 from service.theory.storage import certified_radii
-from workers.energy.descent import BlockDescent, Move
 from workers.energy.query_block import Energies
 from workers.energy.retrieval import Basins
 from workers.energy.weights import Curvatures
@@ -171,30 +168,4 @@ def _printed_global(nearest_sq: Array, log_partitions: list[float | None]) -> Gl
         log_layer_energy=[None if part is None else distribution(part) for part in logs],
         energy_global=distribution(energies) if finite.all() else None,
         overflowing_share=float((~finite).mean()),
-    )
-
-
-def block_report(layer: int, site: str | None, found: BlockDescent) -> BlockReport:
-    """One block beside its null models."""
-    return BlockReport(
-        layer=layer,
-        site=site,
-        step_sq=distribution(found.step_sq),
-        g_before=float(found.block.g_before.mean()),
-        reachable=float(found.reachable.mean()),
-        block=_move_report(found.block),
-        shuffled=None if found.shuffled is None else _move_report(found.shuffled),
-        shuffled_layer=found.shuffled_layer,
-        random=_move_report(found.random),
-    )
-
-
-def _move_report(move: Move) -> MoveReport:
-    known = move.cosine[np.isfinite(move.cosine)]
-    return MoveReport(
-        decrease_share=float((move.g_after < move.g_before).mean()),
-        g_change=float((move.g_after - move.g_before).mean()),
-        energy_change=float((move.energy_after - move.energy_before).mean()),
-        cosine=float(known.mean()) if len(known) else None,
-        same_nearest_share=float((move.nearest_after == move.nearest_before).mean()),
     )

@@ -22,7 +22,7 @@ from service.theory.energy_bounds import ORIGIN_NOTE
 from workers.devices.device import choose_device, describe_device
 from workers.figures.energy import draw_energy_figure
 from workers.flows.energy.arguments import ENERGY, EnergyArguments, EnergyReported
-from workers.flows.energy.descent import measure_descent
+from workers.flows.energy.descent import ONE_DOCUMENT, measure_descent
 from workers.flows.energy.fields import global_report
 from workers.flows.energy.figure1 import write_figure1
 from workers.flows.energy.layers import MeasuredLayer, measure_layer
@@ -104,6 +104,7 @@ def _write_report(
         layers=[part.report for part in measured],
         energy_global=over_layers,
         descent=descent,
+        descent_reason=ONE_DOCUMENT if descends and descent is None else None,
         warnings=_warnings(measured, layers),
         notes=[ORIGIN_NOTE],
         timing={
