@@ -23,7 +23,7 @@ from workers.figures.style import figure_style, printable
 _WIDTH, _TOP, _BOTTOM, _DPI = 10, 5.4, 3.6, 120
 _ROW, _FREE_ROWS = 0.18, 5  # inches of each further row above the densities
 _BLANK = Line2D([], [], linestyle="none", label=" ")
-_TITLE_WIDTH = 110  # characters
+_TITLE_WIDTH = 75  # characters, of which the widest fit
 
 
 def draw_radius_figure(report: RadiusReport, stem: Path) -> list[Path]:
@@ -66,7 +66,7 @@ def _draw_distances(figure: Figure | SubFigure, panel: DistancePanel) -> Axes:
     data, others = legend_handles(panel, panel.data), legend_handles(panel, panel.nulls + panel.theory)
     title = "fraction: ● mean" + (" ± 95 %" if panel.has_intervals else "") + ", ◇ median"
     legends: list[tuple[list[Line2D], str, Any]] = [
-        (data, title, "outside lower left"), (others, "null models and theory", "outside lower right"),
+        (data, title, "outside lower left"), (others, "means of null models, and theory", "outside lower right"),
     ]  # fmt: skip
     for handles, name, place in legends:
         if handles:

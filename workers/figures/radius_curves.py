@@ -79,7 +79,7 @@ def null_curves(report: RadiusReport, unit: float) -> list[Curve]:
     if null is None:
         return []
     name, marker, style = _null_style("gaussian")
-    return [Curve("gaussian", f"{name}: mean {null.mean:.4g}", null.mean / unit, style, marker)]
+    return [Curve("gaussian", f"{name}: {null.mean:.4g}", null.mean / unit, style, marker)]
 
 
 def theory_curves(report: RadiusReport, unit: float) -> list[Curve]:
@@ -134,7 +134,7 @@ def _fraction_curve(fraction: FractionReport, style: dict[str, Any], unit: float
     interval = None if found.uncertainty is None else found.uncertainty.mean.interval
     mean = f"{found.mean:.4g}" if interval is None else with_error(found.mean, interval)
     zeros = f", {fraction.duplicates:,} at 0" if fraction.duplicates else ""
-    label = f"{100 * fraction.fraction:.3g} % (n = {fraction.n:,}): mean {mean}, median {found.median:.4g}{zeros}"
+    label = f"{100 * fraction.fraction:.3g} %, n = {fraction.n:,}: {mean}, median {found.median:.4g}{zeros}"
     first = histogram.counts[0]
     edges, heights = density(histogram, unit, first if whole_bin else min(first, fraction.duplicates))
     scaled = None if interval is None else (interval[0] / unit, interval[1] / unit)
@@ -151,7 +151,7 @@ def _shade(at: int, shown: int) -> dict[str, Any]:
 
 def _null_curve(null: NullDistances, mean: float, unit: float) -> Curve:
     name, marker, style = _null_style(null.kind)
-    label = f"{name}: mean {mean:.4g}"
+    label = f"{name}: {mean:.4g}"
     if null.observed_over_null is not None:
         ratio, interval = null.observed_over_null, null.interval
         label += f", data / null {ratio:.3f}" if interval is None else f", data / null {with_error(ratio, interval)}"

@@ -102,16 +102,12 @@ def draw_distances(axes: Axes, panel: DistancePanel) -> None:
 
 
 def legend_handles(panel: DistancePanel, curves: list[Curve]) -> list[Line2D]:
-    """Lines of the curves; the label says of a null model that is higher than the panel how high it is."""
+    """Lines of the curves; the label says whether a null model is higher than the panel."""
+    cut = {curve.name: ", cut off" if _height([curve]) > panel.tallest else "" for curve in curves}
     return [
-        Line2D([], [], markersize=4.5, label=curve.label + _cut(panel, curve), marker=curve.marker, **curve.style)
+        Line2D([], [], markersize=4.5, label=curve.label + cut[curve.name], marker=curve.marker, **curve.style)
         for curve in curves
     ]
-
-
-def _cut(panel: DistancePanel, curve: Curve) -> str:
-    height = _height([curve])
-    return f" (cut off, peak {height:.2g})" if height > panel.tallest else ""
 
 
 def _rows(panel: DistancePanel) -> Iterator[Callable[[Axes, float], None]]:

@@ -90,11 +90,11 @@ def _draw_points(axes: Axes, points: Sequence[Point], style: dict[str, Any]) -> 
     axes.plot([x for x, _, _ in points], [value for _, value, _ in points], **style, markersize=4, linewidth=1.2)
     for x, _, interval in points:
         if interval is not None:
-            axes.plot([x, x], interval, **plain | {"linestyle": "-", "marker": "_", "markersize": 6}, gid="interval")
+            axes.plot([x, x], interval, **plain | {"linestyle": "-", "marker": "_", "markersize": 6})
     bare = [(x, value) for x, value, interval in points if interval is None]
     if bare:
         hollow = {"marker": style["marker"], "markersize": 4, "markerfacecolor": "white"}
-        axes.plot(*zip(*bare, strict=True), **plain, **hollow, gid="without-interval")
+        axes.plot(*zip(*bare, strict=True), **plain, **hollow)
 
 
 def _draw_law(axes: Axes, found: SampleSize, unit: float) -> None:
