@@ -102,6 +102,12 @@ def legends(figure: Figure | SubFigure) -> list[Legend]:
     return [*figure.legends, *(legend for part in figure.subfigs for legend in legends(part))]
 
 
+@pytest.fixture(scope="module")
+def full() -> Figure:
+    """With all statistics; tests do not change it."""
+    return drawn(full_report(ROWS))
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_any_report_is_drawn_without_overlaps(name: str):
     """Within the canvas, all data within the axis, no text across another, no legend over a panel."""
@@ -121,24 +127,24 @@ def test_any_report_is_drawn_without_overlaps(name: str):
         assert low <= edges[0] < edges[-1] <= high or not gid.startswith("fraction")
 
 
-def test_all_text_has_one_size():
-    assert {text.get_fontsize() for text in texts(drawn(full_report(ROWS)))} == {FONT_SIZE}
+def test_all_text_has_one_size(full: Figure):
+    assert {text.get_fontsize() for text in texts(full)} == {FONT_SIZE}
 
 
-def test_means_stand_with_their_intervals_in_panel_and_legend():
-    axes = (figure := drawn(full_report(ROWS))).axes[0]
+def test_means_stand_with_their_intervals_in_panel_and_legend(full: Figure):
+    axes = full.axes[0]
     mean = ROWS.mean()
     assert points(line(axes, "interval-fraction-1"))[0] == pytest.approx([mean - 0.14, mean + 0.14])
     assert points(line(axes, "mean-fraction-1"))[0] == pytest.approx([mean])
     assert points(line(axes, "median-fraction-1"))[0] == pytest.approx([np.median(ROWS)])
     label = f"100 %, n = 400: {mean:.2f} ± 0.14, median {np.median(ROWS):.4g}"
-    assert label in {text.get_text() for text in texts(figure)}
+    assert label in {text.get_text() for text in texts(full)}
     rows = [points(line(axes, f"mean-{name}"))[1][0] for name in ("fraction-0.5", "fraction-1", *NULLS)]
     assert rows == sorted(set(rows), reverse=True)
 
 
-def test_densities_are_those_of_the_histograms():
-    found = steps(drawn(full_report(ROWS)).axes[0])
+def test_densities_are_those_of_the_histograms(full: Figure):
+    found = steps(full.axes[0])
     assert list(found) == [*NULLS, "fraction-0.5", "fraction-1"]
     for step in found.values():
         values, edges, _ = step.get_data()
@@ -154,8 +160,8 @@ def test_without_statistics_there_is_one_panel_and_the_gaussian_null_is_a_line()
     assert not any("±" in text.get_text() for text in texts(figure))
 
 
-def test_lines_differ_without_colour():
-    found = steps(drawn(full_report(ROWS)).axes[0])
+def test_lines_differ_without_colour(full: Figure):
+    found = steps(full.axes[0])
     assert len({str(each.get_linestyle()) for each in found.values()}) == len(found)
 
 
@@ -197,8 +203,8 @@ def test_a_null_model_much_higher_than_the_data_is_cut_off_and_says_so():
     assert any("cut off" in text.get_text() for text in texts(figure))
 
 
-def test_dimension_over_scale_has_intervals_and_marks_two_nn():
-    axes = drawn(full_report(ROWS)).axes[1]
+def test_dimension_over_scale_has_intervals_and_marks_two_nn(full: Figure):
+    axes = full.axes[1]
     gride = next(each for each in axes.lines if str(each.get_label()).startswith("Gride"))
     assert points(gride) == [[10, 20, 40], [9, 9, 9]]
     bars = [points(each) for each in axes.lines if each.get_marker() == "_"]
@@ -207,8 +213,8 @@ def test_dimension_over_scale_has_intervals_and_marks_two_nn():
     assert (axes.get_xscale(), axes.get_ylim()[0]) == ("log", 0)
 
 
-def test_the_law_goes_through_points_and_what_it_extrapolates_to():
-    axes = drawn(full_report(ROWS)).axes[2]
+def test_the_law_goes_through_points_and_what_it_extrapolates_to(full: Figure):
+    axes = full.axes[2]
     ends, means = points(line(axes, "law-beyond"))
     assert ends == pytest.approx([100, 10**6])
     assert means == pytest.approx([20 * 100**-0.1, 20 * 10**-0.6])

@@ -115,16 +115,17 @@ def density(histogram: Histogram, unit: float, left_out: int = 0) -> tuple[Array
     counts, edges = np.array(histogram.counts, dtype=np.float64), np.array(histogram.edges)
     total = max(1.0, counts.sum())
     counts[0] -= left_out
-    starts = np.arange(0, len(counts), _merged(total, int(np.count_nonzero(counts))))
+    starts = np.arange(0, len(counts), _merged(counts, total))
     chosen = np.append(edges[:-1][starts], edges[-1])
     with np.errstate(over="ignore", under="ignore"):
         widths = np.diff(chosen) / unit
         return chosen / unit, np.minimum(np.add.reduceat(counts, starts) / total / widths, 1e300)
 
 
-def _merged(total: float, occupied: int) -> int:
-    """How many bins are drawn as one, so that about 2∛n remain (Rice)."""
-    return max(1, round(occupied / (2 * total ** (1 / 3))))
+def _merged(counts: Array, total: float) -> int:
+    """How many bins are drawn as one, so that about 2∛n (Rice) hold all but a hundredth of the rows at either end."""
+    first, last = np.searchsorted(np.cumsum(counts), (0.01 * counts.sum(), 0.99 * counts.sum()))
+    return max(1, round((last + 1 - first) / (2 * total ** (1 / 3))))
 
 
 def _fraction_curve(fraction: FractionReport, style: dict[str, Any], unit: float, whole_bin: bool) -> Curve:

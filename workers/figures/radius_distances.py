@@ -18,7 +18,7 @@ from workers.figures.radius_curves import Curve, Spike, data_curves, null_curves
 from workers.figures.style import axis_unit, in_units
 
 _ROW = 0.052  # height of a row above the densities, as a share of the panel
-_MOST_ROOM = 3.0  # that null models get, over what the data need
+_MOST_ROOM = 3.0  # over what the data need
 _TAIL = 0.001
 
 
@@ -73,9 +73,9 @@ class DistancePanel:
 
     @property
     def tallest(self) -> float:
-        """Upper end of the densities: null models may be three times as high as the data."""
-        data, nulls = (_height(curves) for curves in (self.data, self.nulls))
-        found = min(max(data, nulls), _MOST_ROOM * data) if data > 0 else nulls
+        """Upper end of the densities: at most three times as high as that of the largest fraction."""
+        whole, highest = _height(self.data[-1:]), _height(self.data + self.nulls)
+        found = min(highest, _MOST_ROOM * whole) if whole > 0 else highest
         return 1.05 * found if found > 0 else 1.0
 
 
@@ -102,7 +102,7 @@ def draw_distances(axes: Axes, panel: DistancePanel) -> None:
 
 
 def legend_handles(panel: DistancePanel, curves: list[Curve]) -> list[Line2D]:
-    """Lines of the curves; the label says whether a null model is higher than the panel."""
+    """Lines of the curves; the label says whether a curve is higher than the panel."""
     cut = {curve.name: ", cut off" if _height([curve]) > panel.tallest else "" for curve in curves}
     return [
         Line2D([], [], markersize=4.5, label=curve.label + cut[curve.name], marker=curve.marker, **curve.style)

@@ -33,7 +33,7 @@ _TWO_NN: dict[str, Any] = {
     "linestyle": "none",
 }
 _ALL_ROWS: dict[str, Any] = {"color": BLUE, "marker": "D", "markerfacecolor": "none", "linestyle": "none"}
-_MOST_INTERVAL = 2.0  # how far above the largest value an axis follows an interval
+_MOST_INTERVAL, _MOST_RATIO = 2.0, 10.0  # how far beyond the values a linear and a logarithmic axis follow intervals
 
 
 def draw_dimension(axes: Axes, found: IntrinsicDimension) -> None:
@@ -139,18 +139,18 @@ def _number(value: float, interval: Interval | None) -> str:
     return f"{value:.3g}" if interval is None else with_error(value, interval)
 
 
-def _upper_end(points: Sequence[Point]) -> float:
+def _upper_end(points: Sequence[Point], most: float = _MOST_INTERVAL) -> float:
     """Above all values, and above the intervals that do not go far beyond them."""
     largest = max(value for _, value, _ in points)
     intervals = [interval[1] for _, _, interval in points if interval is not None]
-    return max(largest, min(max(intervals, default=largest), _MOST_INTERVAL * largest))
+    return max(largest, min(max(intervals, default=largest), most * largest))
 
 
 def _value_limits(points: Sequence[Point]) -> tuple[float, float]:
     """Around values and intervals on a logarithmic axis, whose intervals may reach far down, or below 0."""
     least = min(value for _, value, _ in points)
     lower = min((interval[0] for _, _, interval in points if interval is not None), default=least)
-    return min(least, max(lower, least / _MOST_INTERVAL)), _upper_end(points)
+    return min(least, max(lower, least / _MOST_RATIO)), _upper_end(points, _MOST_RATIO)
 
 
 def _legend_below(axes: Axes, title: str | None = None) -> None:
