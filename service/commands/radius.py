@@ -5,9 +5,10 @@ from __future__ import annotations
 from rich.table import Table
 
 from service.commands.output import console, say
-from service.commands.statistics import statistics_lines, with_error
+from service.commands.statistics import statistics_lines
 from service.contracts.partition import Partition
 from service.contracts.radius import RadiusReport
+from service.rounding import with_error
 
 
 def report_table(report: RadiusReport) -> Table:

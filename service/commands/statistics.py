@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from service.contracts.radius import RadiusReport
 from service.contracts.statistics import (
-    Interval,
     IntrinsicDimension,
     NeighborClasses,
     NullDistances,
     SampleSize,
     ScaleUnits,
 )
+from service.rounding import with_error
 
 _VERDICTS = {
     "nearer": "the data are nearer",
     "farther": "the data are farther apart",
     "not_distinguished": "the data cannot be told from it",
 }
-
-
-def with_error(value: float, interval: Interval) -> str:
-    """`11.75 ± 0.14`: the value and half of its interval, to two digits of the latter."""
-    half = (interval[1] - interval[0]) / 2
-    if not (half > 0 and math.isfinite(half)):
-        return f"{value:.4f} ± 0"
-    digits = max(0, 1 - math.floor(math.log10(half)))
-    if digits > 6 or half >= 1e6:
-        return f"{value:.6g} ± {half:.2g}"
-    return f"{value:.{digits}f} ± {half:.{digits}f}"
 
 
 def statistics_lines(report: RadiusReport) -> Iterator[tuple[str, str]]:

@@ -1,1 +1,13 @@
-"""Figures, which workers draw when they publish a result; the API serves them as files."""
+"""Figures, which workers draw when they publish a result; the API serves them as files.
+
+radius.py            of a radius report: the whole
+radius_curves.py     its curves of data, null models and theory
+radius_distances.py  its panel of densities, with means and intervals above them
+radius_panels.py     its panels of intrinsic dimension and size of the sample
+energy.py            of an energy report
+figure1.py           the paper's Fig. 1
+training.py          of a training run
+sweep.py             of a sweep
+style.py             font size, colours, units and ticks of figures for print
+saving.py            PNG, SVG and PDF of a figure
+"""

@@ -1,59 +1,83 @@
-"""The figure of a radius report, after the paper's Fig. 2 (top): distances of the nested fractions."""
+"""The figure of a radius report, after the paper's Fig. 2 (top): distances of the nested fractions, beside null models.
+
+With statistics there is a second row: intrinsic dimension over scale, and the law of the size of the sample.
+"""
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
 
-from service.contracts.radius import FractionReport, RadiusReport
-from service.theory.histograms import histogram_density
+from service.contracts.radius import RadiusReport
+from workers.figures.radius_distances import DistancePanel, draw_distances, legend_handles
+from workers.figures.radius_panels import draw_dimension, draw_sample_size
 from workers.figures.saving import save_figure
+from workers.figures.style import figure_style, printable
 
-_SHADES = ("0.72", "0.52", "0.32", "0.0")  # light to dark, so that they differ in print without colour
-_DASHES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), "-")
+_WIDTH, _TOP, _BOTTOM, _DPI = 10, 5.4, 3.6, 120
+_ROW, _FREE_ROWS = 0.18, 5  # inches of each further row above the densities
+_BLANK = Line2D([], [], linestyle="none", label=" ")
+_TITLE_WIDTH = 75  # characters, of which the widest fit
 
 
 def draw_radius_figure(report: RadiusReport, stem: Path) -> list[Path]:
     """Draw `report` and write it beside `stem` as PNG (1200 pixels wide), SVG and PDF; returns the paths."""
-    figure = Figure(figsize=(10, 5.4), dpi=120, layout="constrained")
+    with figure_style():
+        return save_figure(radius_figure(report), stem)
+
+
+def radius_figure(report: RadiusReport) -> Figure:
+    """The figure, not yet laid out; its text has the size of `figure_style` if drawn there too."""
+    panel = DistancePanel.of(report)
+    top_height = _TOP + _ROW * max(0, panel.rows - _FREE_ROWS)
+    two_rows = report.intrinsic_dimension is not None or report.sample_size is not None
+    figure = Figure(figsize=(_WIDTH, top_height + two_rows * _BOTTOM), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
+    figure.suptitle("\n".join(_title(report)), parse_math=False)
+    if two_rows:
+        top, bottom = figure.subfigures(2, 1, height_ratios=(top_height, _BOTTOM), squeeze=False)[:, 0]
+        _draw_distances(top, panel).set_title("(a) distances", loc="left")
+        _draw_statistics(bottom, report)
+    else:
+        _draw_distances(figure, panel)
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _title(report: RadiusReport) -> list[str]:
+    """Model and data by the name that they were given, then site and size."""
+    site = "" if report.site is None else f"{report.site}, "
+    size = f"{site}n = {report.n:,} patterns, d_model = {report.d_model:,}"
+    beside = "" if report.reference is None else f", distances to {report.reference}"
+    lines = [*textwrap.wrap(report.name, _TITLE_WIDTH), *textwrap.wrap(size + beside, _TITLE_WIDTH)]
+    return [printable(line) for line in lines]
+
+
+def _draw_distances(figure: Figure | SubFigure, panel: DistancePanel) -> Axes:
     axes = figure.add_subplot()
-    shown = [fraction for fraction in report.fractions if fraction.histogram is not None]
-    for position, fraction in enumerate(shown):
-        _draw_fraction(axes, fraction, position + len(_SHADES) - min(len(shown), len(_SHADES)))
-    _draw_lines(axes, report)
-    axes.set_xlabel("L2 distance to the nearest other activation (twice the radius)")
-    axes.set_ylabel("density")
-    axes.set_title(f"{report.name}: {report.n:,} patterns, d_model {report.d_model}", fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(framealpha=0.9, edgecolor="none", fontsize=9)
-    return save_figure(figure, stem)
+    draw_distances(axes, panel)
+    data, others = legend_handles(panel, panel.data), legend_handles(panel, panel.nulls + panel.theory)
+    title = "fraction: ● mean" + (" ± 95 %" if panel.has_intervals else "") + ", ◇ median"
+    legends: list[tuple[list[Line2D], str, Any]] = [
+        (data, title, "outside lower left"), (others, "means of null models, and theory", "outside lower right"),
+    ]  # fmt: skip
+    for handles, name, place in legends:
+        if handles:
+            lines = handles + [_BLANK] * (max(len(data), len(others)) - len(handles))  # so that both are as high
+            figure.legend(handles=lines, title=name, loc=place, alignment="left", frameon=False)
+    return axes
 
 
-def _draw_fraction(axes: Axes, fraction: FractionReport, position: int) -> None:
-    assert fraction.histogram is not None
-    assert fraction.nn_distance is not None
-    edges, counts = np.asarray(fraction.histogram.edges), np.asarray(fraction.histogram.counts)
-    density = histogram_density(counts, edges)
-    style = min(position, len(_SHADES) - 1)
-    mean, median = fraction.nn_distance.mean, fraction.nn_distance.median
-    label = f"{fraction.fraction:.0%} (n = {fraction.n:,}): mean {mean:.3g}, median {median:.3g}"
-    axes.stairs(density, edges, color=_SHADES[style], linestyle=_DASHES[style], linewidth=1.6, label=label)
-
-
-def _draw_lines(axes: Axes, report: RadiusReport) -> None:
-    whole = report.fractions[-1].nn_distance
-    theory = report.theory["paper_literal"]["nn_distance"]
-    null = report.null_model.fractions[-1].nn_distance if report.null_model is not None else None
-    lines = [(theory, ":", "C3", f"2√(n/2πe) = {theory:.3g}, n = d_model")]
-    if null is not None:
-        lines.append((null.mean, "-.", "C0", f"Gaussian null, mean {null.mean:.3g}"))
-    if whole is not None:
-        lines += [(whole.mean, "--", "k", "mean"), (whole.median, (0, (1, 1)), "k", "median")]
-    for value, dashes, colour, label in lines:
-        axes.axvline(value, linestyle=dashes, color=colour, linewidth=1.3, label=label)
+def _draw_statistics(figure: SubFigure, report: RadiusReport) -> None:
+    left, right = figure.subfigures(1, 2, squeeze=False)[0]
+    if report.intrinsic_dimension is not None:
+        draw_dimension(left.add_subplot(), report.intrinsic_dimension)
+    if report.sample_size is not None:
+        draw_sample_size(right.add_subplot(), report.sample_size, report.fractions[-1])

@@ -1,0 +1,76 @@
+"""What figures for print share: one font size, colours that colour-blind readers can tell apart, units, ticks."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axis import XAxis, YAxis
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import FT2Font
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter, NullLocator
+
+FONT_SIZE = 9
+# Okabe and Ito 2008. Lines of different colours have different dashes as well, for print without colour.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+_TEXT: dict[Any, Any] = dict.fromkeys(
+    ("font.size", "axes.labelsize", "axes.titlesize", "figure.titlesize", "legend.fontsize", "legend.title_fontsize",
+     "xtick.labelsize", "ytick.labelsize"), FONT_SIZE,
+)  # fmt: skip
+_LEAST_PLAIN, _LARGEST_PLAIN = 1e-3, 1e6
+_LEAST_EXPONENT = -307
+_MISSING = "\N{WHITE SQUARE}"
+
+
+def figure_style() -> AbstractContextManager[None]:
+    """Within the block all text is of one size; matplotlib makes ticks late, so that saving belongs into it too."""
+    return rc_context(_TEXT)
+
+
+def printable(text: str) -> str:
+    """The text with □ for each character that the figures' font lacks."""
+    return "".join(character if _font().get_char_index(ord(character)) else _MISSING for character in text)
+
+
+@cache
+def _font() -> FT2Font:
+    return get_font(findfont(FontProperties()))
+
+
+def axis_unit(largest: float) -> float:
+    """1, or the power of ten in which distances up to `largest` have a few digits."""
+    if _LEAST_PLAIN <= largest < _LARGEST_PLAIN or not largest > 0:
+        return 1.0
+    return 10.0 ** max(_LEAST_EXPONENT, math.floor(math.log10(largest)))
+
+
+def in_units(unit: float) -> str:
+    """What an axis label says of the unit."""
+    return "" if unit == 1 else f", in units of {unit:.0e}"
+
+
+def logarithmic(axis: XAxis | YAxis, low: float, high: float) -> None:
+    """Make the axis logarithmic around [low, high], 0 < low, with round ticks also within a decade."""
+    margin = max(1.02, (high / low) ** 0.06)
+    limits = {f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low / margin, high * margin)}
+    axis.axes.set(**limits)
+    if high / low < 20:
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+        axis.set_major_locator(_Round(low / margin, high * margin))
+        axis.set_major_formatter(FormatStrFormatter("%.4g"))
+
+
+class _Round(MaxNLocator):
+    """Round values, which lie closer together in the lower part of a logarithmic axis."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__(nbins=5)
+        self._ends = low, high
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        low, high = self._ends
+        return [float(tick) for tick in super().tick_values(low, high) if low <= tick <= high]
