@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from service.commands.output import console
-from service.commands.statistics import with_error
+from service.rounding import with_error
 from service.contracts.profile import Profile, ProfileSite
 from service.contracts.statistics import Estimated, NullKind
 

@@ -13,40 +13,40 @@ from matplotlib.figure import Figure
 from service.contracts.profile import Profile, ProfileSite
 from service.contracts.statistics import Estimated, NullKind
 from workers.figures.saving import save_figure
+from workers.figures.style import BLUE, GREEN, PURPLE, VERMILLION, figure_style, printable
 
 _NULLS: dict[NullKind, tuple[str, str, str]] = {
-    "gaussian": ("#0072B2", "o", "Gaussian"),
-    "permutation": ("#D55E00", "s", "permutation"),
-    "elliptical": ("#009E73", "^", "elliptical"),
-    "same_last_token": ("#CC79A7", "D", "same last token"),
+    "gaussian": (BLUE, "o", "Gaussian"),
+    "permutation": (VERMILLION, "s", "permutation"),
+    "elliptical": (GREEN, "^", "elliptical"),
+    "same_last_token": (PURPLE, "D", "same last token"),
 }
-_SIZE = 9  # points, of all text
 _NONE = Estimated(value=None, standard_error=None, interval=None)
 
 
 def draw_profile_figure(profile: Profile, stem: Path) -> list[Path]:
     """Draw `profile` and write it beside `stem` as PNG (1200 pixels wide), SVG and PDF; returns the paths."""
-    figure = Figure(figsize=(10, 8), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    distance, dimension, ratio = figure.subplots(3, 1, sharex=True)
-    depths = [site.depth for site in profile.sites]
-    _draw(distance, depths, [site.nn_distance for site in profile.sites], "0.0", "o", "mean")
-    distance.set_ylabel("distance to the\nnearest activation")
-    _draw(dimension, depths, [site.dimension for site in profile.sites], "0.0", "o", "data")
-    _draw(dimension, depths, [_of_null(site) for site in profile.sites], "#0072B2", "s", "Gaussian null")
-    dimension.set_ylabel("intrinsic dimension\n(TwoNN)")
-    for kind, (colour, marker, name) in _NULLS.items():
-        _draw(ratio, depths, [_ratio(site, kind) for site in profile.sites], colour, marker, name)
-    ratio.axhline(1.0, color="0.5", linewidth=0.8)
-    ratio.set_ylabel("observed over null")
-    ratio.set_xlabel("blocks passed")
-    ratio.set_xticks(depths, [_tick(site) for site in profile.sites])
-    for axes in (distance, dimension, ratio):
-        _finish(axes)
-    figure.suptitle(
-        f"{profile.name}: {profile.n:,} rows at {len(depths)} sites, d_model {profile.d_model}", fontsize=_SIZE + 1
-    )
-    return save_figure(figure, stem)
+    with figure_style():
+        figure = Figure(figsize=(10, 8), dpi=120, layout="constrained")
+        FigureCanvasAgg(figure)
+        distance, dimension, ratio = figure.subplots(3, 1, sharex=True)
+        depths = [site.depth for site in profile.sites]
+        _draw(distance, depths, [site.nn_distance for site in profile.sites], "0.0", "o", "mean")
+        distance.set_ylabel("distance to the\nnearest activation")
+        _draw(dimension, depths, [site.dimension for site in profile.sites], "0.0", "o", "data")
+        _draw(dimension, depths, [_of_null(site) for site in profile.sites], BLUE, "s", "Gaussian null")
+        dimension.set_ylabel("intrinsic dimension\n(TwoNN)")
+        for kind, (colour, marker, name) in _NULLS.items():
+            _draw(ratio, depths, [_ratio(site, kind) for site in profile.sites], colour, marker, name)
+        ratio.axhline(1.0, color="0.5", linewidth=0.8)
+        ratio.set_ylabel("observed over null")
+        ratio.set_xlabel("blocks passed")
+        ratio.set_xticks(depths, [_tick(site) for site in profile.sites])
+        for axes in (distance, dimension, ratio):
+            _finish(axes)
+        title = f"{profile.name}: {profile.n:,} rows at {len(depths)} sites, d_model {profile.d_model}"
+        figure.suptitle(printable(title))
+        return save_figure(figure, stem)
 
 
 def _draw(
@@ -77,9 +77,6 @@ def _tick(site: ProfileSite) -> str:
 
 
 def _finish(axes: Axes) -> None:
-    axes.tick_params(labelsize=_SIZE)
-    axes.xaxis.label.set_fontsize(_SIZE)
-    axes.yaxis.label.set_fontsize(_SIZE)
     axes.spines[["top", "right"]].set_visible(False)
     if len(axes.get_legend_handles_labels()[0]) > 1:
-        axes.legend(fontsize=_SIZE, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
