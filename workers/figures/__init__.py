@@ -4,6 +4,7 @@ radius.py            of a radius report: the whole
 radius_curves.py     its curves of data, null models and theory
 radius_distances.py  its panel of densities, with means and intervals above them
 radius_panels.py     its panels of intrinsic dimension and size of the sample
+profile.py           a profile: distance, dimension and null ratios over depth
 energy.py            of an energy report
 figure1.py           the paper's Fig. 1
 training.py          of a training run
