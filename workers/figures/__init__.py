@@ -6,6 +6,7 @@ radius_distances.py  its panel of densities, with means and intervals above them
 radius_panels.py     its panels of intrinsic dimension and size of the sample
 profile.py           a profile: distance, dimension and null ratios over depth
 energy.py            of an energy report
+descent.py           its panel of blocks as a search
 figure1.py           the paper's Fig. 1
 training.py          of a training run
 sweep.py             of a sweep
