@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 
 from service.commands.output import console, say
-from service.rounding import with_error
 from service.contracts.descent_report import BlockReport, DescentReport, MoveReport
 from service.contracts.statistics import Estimated
+from service.rounding import with_error
 
 
 def print_descent(descent: DescentReport) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 
 from service.commands.output import console
-from service.rounding import with_error
 from service.contracts.profile import Profile, ProfileSite
 from service.contracts.statistics import Estimated, NullKind
+from service.rounding import with_error
 
 _NULLS: tuple[NullKind, ...] = ("gaussian", "permutation", "elliptical", "same_last_token")
 

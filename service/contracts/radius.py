@@ -258,7 +258,8 @@ class RadiusReport(Contract):
     partition: Partition | None = None
     partition_reason: str | None = Field(default=None, description="why `partition` is null")
     statistics_reason: str | None = Field(
-        default=STATISTICS_OFF, description="why the following, up to `sample_size`, are null"
+        default=STATISTICS_OFF,
+        description="why dimension, neighbours and size of the sample are null; if off, null models too",
     )
     intrinsic_dimension: IntrinsicDimension | None = None
     null_models: list[NullDistances] | None = Field(default=None, description="of the largest fraction")

@@ -129,6 +129,10 @@ def test_held_out_rows(settings: Settings, catalog: Catalog):
     assert report.rank_auc is not None
     low, high = report.rank_auc.interval or (1, 0)
     assert low < 0.5 < high
+    nulls = {null.kind: null for null in report.null_models or []}
+    assert nulls["gaussian"].verdict == nulls["permutation"].verdict == "not_distinguished"
+    assert (nulls["gaussian"].n, nulls["gaussian"].queries) == (300, 200)
+    assert nulls["same_last_token"].reason == "the rows have no last token"
 
 
 def test_one_document_has_values_and_no_errors(settings: Settings, catalog: Catalog):

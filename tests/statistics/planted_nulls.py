@@ -13,7 +13,7 @@ import numpy as np
 
 from tests.statistics.sets import nearest_of
 from workers.statistics.mean_and_median import mean_estimate
-from workers.statistics.null_distances import NullDraws, null_distances
+from workers.statistics.null_distances import NullDraws, NullRows, null_distances
 from workers.statistics.null_models import EllipticalRows, GaussianRows, NullModel, PermutedCoordinates
 
 Array = np.ndarray
@@ -56,7 +56,7 @@ def ratios(design: Structureless, repetitions: int) -> tuple[Array, Array]:
     values, inside = np.empty(repetitions), np.empty(repetitions, dtype=bool)
     for seed in range(repetitions):
         rows = design.draw(np.random.default_rng(seed))
-        found = null_distances(design.fit(rows), None, NullDraws(4, len(rows), seed, 0))
+        found = null_distances(NullRows(design.fit(rows)), None, NullDraws(4, len(rows), seed, 0))
         ratio = found.unbiased_ratio(mean_estimate(*nearest_of(rows)))
         assert ratio.value is not None
         assert ratio.interval is not None

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from tests.statistics.sets import nearest_of, normal
 from workers.statistics.covariance import Covariance
 from workers.statistics.estimate import Estimate
 from workers.statistics.mean_and_median import mean_estimate
-from workers.statistics.null_distances import NullDistances, NullDraws, null_distances
+from workers.statistics.null_distances import NullDistances, NullDraws, NullRows, null_distances
 from workers.statistics.null_models import EllipticalRows, GaussianRows, NullModel, PermutedCoordinates, SameTokenRows
 
 Array = np.ndarray
@@ -36,7 +37,7 @@ def observed(rows: Array) -> Estimate:
 
 
 def distances(model: NullModel, n: int, draws: int = 4) -> NullDistances:
-    return null_distances(model, None, NullDraws(draws, n, 0, 0))
+    return null_distances(NullRows(model), None, NullDraws(draws, n, 0, 0))
 
 
 def plug_in(covariance: Covariance, rows: Array) -> Covariance:
@@ -147,8 +148,8 @@ def test_rows_of_a_document_are_not_compared_in_a_null_either():
     rows, codes = np.repeat(normal(0, 60, 4), 3, axis=0), np.repeat(np.arange(60), 3)
     model = PermutedCoordinates(rows)
     draws = NullDraws(2, 180, 0, 0)
-    of_all = null_distances(model, None, draws).mean
-    of_others = null_distances(model, codes, draws).mean
+    of_all = null_distances(NullRows(model), None, draws).mean
+    of_others = null_distances(NullRows(model, codes), None, draws).mean
     assert of_others > of_all
 
 
@@ -160,3 +161,14 @@ def test_the_interval_holds_both_errors():
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
     assert found.ratio(Estimate.alone(2.0, "of a test")).reason == "of a test"
     assert found.ratio(Estimate.missing("none")).value is None
+
+
+def test_queries_of_another_set_have_a_null_of_their_own():
+    rows, queries = normal(0, 600, 6) * np.arange(1, 7), normal(1, 200, 6) + 3
+    found = null_distances(NullRows(GaussianRows.of(rows)), NullRows(GaussianRows.of(queries)), NullDraws(4, 200, 0, 0))
+    apart = cdist(queries, rows).min(axis=1)
+    assert len(found.distances) == 4 * 200
+    assert found.mean == pytest.approx(apart.mean(), rel=0.1)  # the shrunk covariance is rounder than the rows
+    data = Estimate.of(float(apart.mean()), float(apart.std()) / 200**0.5, 200)
+    low, high = found.unbiased_ratio(data).interval or (0, 0)
+    assert low < 1 < high

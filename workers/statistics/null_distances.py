@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from workers.devices.seeding import seed_sequence
 from workers.neighbors.answers import Neighbors
@@ -101,9 +100,26 @@ class NullDistances:
         return Estimate(value, value * math.hypot(error, of_null), (value * math.exp(-half), value * math.exp(half)))
 
 
+@dataclass(frozen=True)
+class NullRows:
+    """A null model of one set, and what its rows are compared with.
+
+    Attributes:
+        codes: (N,) rows of equal code are not compared, as in the data's search; None: only a row with itself, and a
+            query with all rows of another set.
+    """
+
+    model: NullModel
+    codes: Array | None = None
+
+    def refitted(self, rows: Array) -> NullRows:
+        """The same kind of model, of a draw."""
+        return replace(self, model=self.model.refit(rows))
+
+
 def null_distances(
-    model: NullModel,
-    codes: Array | None,
+    database: NullRows,
+    asked: NullRows | None,
     draws: NullDraws,
     options: SearchOptions = SearchOptions(),
     tick: Callable[[float], None] = lambda share: None,
@@ -111,17 +127,21 @@ def null_distances(
     """Draw, search, fit the draw, draw of that and search again, `draws.draws` times.
 
     Args:
-        codes: (N,) rows of equal code are not compared, as in the data's search; None: only a row with itself.
+        asked: the queries, where they are of another set, which has a model of its own; None: the rows themselves.
         tick: called with the share that is done.
     """
     found = list[Array]()
     means, refitted = np.empty(draws.draws), np.empty(draws.draws)
     for draw in range(draws.draws):
-        rows = model.draw(draws.generator(draw, again=False))
-        distances = _nearest(rows, codes, draws.queries, options)
-        again = model.refit(rows).draw(draws.generator(draw, again=True))
+        first, again = (draws.generator(draw, again=second) for second in (False, True))
+        rows, queries = database.model.draw(first), None if asked is None else asked.model.draw(first)
+        distances = _nearest(rows, database.codes, queries, asked, draws.queries, options)
+        rows = database.refitted(rows).model.draw(again)
+        if asked is not None and queries is not None:
+            queries = asked.refitted(queries).model.draw(again)
         found.append(distances)
-        means[draw], refitted[draw] = distances.mean(), _nearest(again, codes, draws.queries, options).mean()
+        means[draw] = distances.mean()
+        refitted[draw] = _nearest(rows, database.codes, queries, asked, draws.queries, options).mean()
         tick((draw + 1) / draws.draws)
     return NullDistances(np.concatenate(found), means, refitted)
 
@@ -135,18 +155,27 @@ def lists_of_draw(
     return answer
 
 
-def _nearest(rows: Array, codes: Array | None, queries: int, options: SearchOptions) -> Array:
-    """The finite nearest-neighbour distances of some rows."""
+def _nearest(
+    rows: Array, codes: Array | None, queries: Array | None, asked: NullRows | None, most: int, options: SearchOptions
+) -> Array:
+    """The finite nearest-neighbour distances of `most` queries, or of rows among themselves, evenly spread."""
     stored = StoredRows(rows)
     question = Question.of_all_rows(stored, 1, codes)
-    if queries < len(rows):
-        chosen = np.linspace(0, len(rows), queries, endpoint=False).astype(np.int64)
+    if asked is not None and queries is not None:
+        chosen = _spread(len(queries), most)
+        own = None if asked.codes is None else asked.codes[chosen]
+        question = replace(question, queries=StoredRows(queries[chosen]), query_codes=own)
+    elif most < len(rows):
+        chosen = _spread(len(rows), most)
         own = np.arange(len(rows)) if codes is None else codes
-        few = StoredRows(stored.take(torch.from_numpy(chosen)).numpy())
-        question = Question(stored, np.arange(len(rows)), [len(rows)], 1, own, few, own[chosen])
+        question = replace(question, codes=own, queries=StoredRows(rows[chosen]), query_codes=own[chosen])
     (answer,), _ = exact_neighbors(question, options)
     distances = answer.distances[:, 0]
     return distances[np.isfinite(distances)]
+
+
+def _spread(rows: int, most: int) -> Array:
+    return np.linspace(0, rows, min(rows, most), endpoint=False).astype(np.int64)
 
 
 def _error(values: Array) -> float:

@@ -15,7 +15,7 @@ from workers.statistics.documents import Documents
 from workers.statistics.estimate import LEAST_ROWS, TOO_FEW_ROWS
 from workers.statistics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
 from workers.statistics.lists import NeighborLists
-from workers.statistics.null_distances import NullDistances, NullDraws, lists_of_draw, null_distances
+from workers.statistics.null_distances import NullDistances, NullDraws, NullRows, lists_of_draw, null_distances
 from workers.statistics.null_models import EllipticalRows, GaussianRows, NullModel, PermutedCoordinates, SameTokenRows
 
 Array = np.ndarray
@@ -51,10 +51,13 @@ class FittedRows:
     documents: Documents
 
     @classmethod
-    def of(cls, rows: Array, codes: Array | None, tokens: Array | None, documents: Documents) -> FittedRows:
-        """Of rows of any floating type and scale."""
+    def of(
+        cls, rows: Array, codes: Array | None, tokens: Array | None, documents: Documents, unit: float | None = None
+    ) -> FittedRows:
+        """Of rows of any floating type and scale, in that unit where one is given."""
         largest = float(np.abs(rows).max(initial=0.0))
-        unit = 1.0 if largest == 0 or _SMALL < largest < _LARGE else 2.0 ** math.frexp(largest)[1]
+        if unit is None:
+            unit = 1.0 if largest == 0 or _SMALL < largest < _LARGE else 2.0 ** math.frexp(largest)[1]
         return cls(rows if unit == 1.0 else rows.astype(np.float64) / unit, unit, codes, tokens, documents)
 
 
@@ -70,18 +73,29 @@ class MeasuredNull:
 
 
 def measure_nulls(
-    fitted: FittedRows, draws: int, queries: int, seed: int, options: SearchOptions, beat: Beat
+    fitted: FittedRows,
+    asked: FittedRows | None,
+    draws: int,
+    queries: int,
+    seed: int,
+    options: SearchOptions,
+    beat: Beat,
 ) -> Iterator[MeasuredNull]:
-    """The distances of each null model, one model after another."""
+    """The distances of each null model, one model after another.
+
+    Args:
+        asked: the queries, where they are of another set: its models are fitted to it.
+    """
     for stream, kind in enumerate(NULL_KINDS):
         beat()
-        reason = _why_none(kind, fitted)
+        reason = _why_none(kind, fitted) or (None if asked is None else _why_none(kind, asked))
         if reason is not None:
             yield MeasuredNull(kind, fitted.unit, reason=reason)
             continue
         model = _fit(kind, fitted)
+        theirs = None if asked is None else NullRows(_fit(kind, asked), asked.codes)
         how = NullDraws(draws, queries, seed, stream)
-        found = null_distances(model, fitted.codes, how, options, tick=lambda share: beat())
+        found = null_distances(NullRows(model, fitted.codes), theirs, how, options, tick=lambda share: beat())
         enough = bool(len(found.distances)) and min(found.means.min(), found.refitted.min()) > 0
         yield MeasuredNull(kind, fitted.unit, model, found if enough else None, None if enough else EQUAL_ROWS)
 

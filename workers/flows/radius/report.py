@@ -46,6 +46,7 @@ from workers.statistics.estimate import Estimate
 from workers.statistics.intrinsic_dimension import IntrinsicDimension
 from workers.statistics.scale import scale
 
+_IN_REFERENCE = "the rows are searched in another set"
 _PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
 
 
@@ -142,22 +143,21 @@ def _statistics_fields(
     d_model: int,
 ) -> dict[str, Any]:
     """What the report says besides distances: of the scale always, and the rest with the spec's `statistics`."""
-    spec, within = measured.sets.spec, measured.sets.within
-    whole = fractions[-1].nn_distance
-    fields: dict[str, Any] = {"statistics_reason": None if spec.statistics else STATISTICS_OFF}
-    if null is not None:
-        norm, share = statistics.norm_mean, statistics.top5_share
-        of_rows = scale(null.deviations, norm, share, d_model, None if whole is None else whole.mean)
-        fields["scale"] = scale_field(of_rows, measured.variants(), spec.fractions)
+    spec, whole = measured.sets.spec, fractions[-1].nn_distance
+    deviations = measured.deviations() if null is None else null.deviations
+    norm, share = statistics.norm_mean, statistics.top5_share
+    of_rows = scale(deviations, norm, share, d_model, None if whole is None else whole.mean)
+    fields: dict[str, Any] = {"scale": scale_field(of_rows, measured.variants(), spec.fractions)}
     if errors is None:
-        return fields
-    if not within:
-        covered, own, auc = coverage_fields(measured.coverage())
-        return fields | {"coverage": covered, "self": own, "rank_auc": auc}
+        return fields | {"statistics_reason": STATISTICS_OFF}
     nulls, of_null = _nulls(measured, errors.uncertainties[-1].mean)
+    fields["null_models"] = nulls
+    if not measured.sets.within:
+        covered, own, auc = coverage_fields(measured.coverage())
+        return fields | {"coverage": covered, "self": own, "rank_auc": auc, "statistics_reason": _IN_REFERENCE}
     return fields | {
+        "statistics_reason": None,
         "intrinsic_dimension": dimension_field(measured.dimension(), of_null),
-        "null_models": nulls,
         "neighbors": neighbors_field(measured.neighborhood()),
         "sample_size": sample_size_field(measured.sample_size()),
     }
@@ -165,11 +165,11 @@ def _statistics_fields(
 
 def _nulls(measured: SetStatistics, observed: Estimate) -> tuple[list[NullDistances], IntrinsicDimension | None]:
     """The null models beside the observed mean, and the dimension of a draw of the Gaussian one."""
-    settings, seed, fitted = measured.settings, measured.sets.spec.seed, measured.fitted()
+    settings, seed, (fitted, asked) = measured.settings, measured.sets.spec.seed, measured.fitted()
     draws, queries, n = settings.null_draws, settings.null_queries, len(fitted.rows)
-    drawn = measure_nulls(fitted, draws, queries, seed, measured.options, measured.beat)
-    fields = [null_field(null, observed, n, draws, queries) for null in drawn]
-    return fields, null_dimension(fitted, LISTED, seed, measured.options)
+    drawn = measure_nulls(fitted, asked, draws, queries, seed, measured.options, measured.beat)
+    fields = [null_field(null, observed, n, draws, min(queries, measured.sets.query_rows)) for null in drawn]
+    return fields, None if asked is not None else null_dimension(fitted, LISTED, seed, measured.options)
 
 
 def _warnings(
@@ -191,6 +191,7 @@ def _notices(described: dict[str, Any], statistics: ActivationStatistics, n: int
         found += dominating_row(statistics, n, described["scale"].total_variance)
     if described.get("null_models") is not None:
         found += null_notices(described["null_models"])
+    if described.get("neighbors") is not None:
         found += neighbor_notices(described["neighbors"], duplicates)
         found += extrapolation_notices(described["sample_size"])
     return found

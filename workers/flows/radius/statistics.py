@@ -130,11 +130,23 @@ class SetStatistics:
             asked.distances[:, 0], positions[asked.ids[:, 0]], documents, reference, self._documents(found.rows)
         )
 
-    def fitted(self) -> FittedRows:
-        """The rows of the largest fraction, for null models."""
-        rows, tokens = self._whole.rows, self.sets.database.last_tokens()
-        codes = None if self.question.codes is None else self.question.codes[rows]
-        return FittedRows.of(self._rows(), codes, None if tokens is None else tokens[rows], self._documents(rows))
+    def deviations(self) -> Array:
+        """Standard deviations of the set's rows along the axes of their covariance."""
+        rows = self.question.queries or self.question.database
+        return principal_deviations(rows, self.sets.queries.mean())
+
+    def fitted(self) -> tuple[FittedRows, FittedRows | None]:
+        """The rows of the largest fraction, for null models; and the queries, where they are of another set."""
+        order, tokens = self.question.order.numpy(), self.sets.database.last_tokens()
+        codes = None if self.question.codes is None else self.question.codes[order]
+        of_rows = None if tokens is None else tokens[order]
+        database = FittedRows.of(self._rows(), codes, of_rows, self._documents(order))
+        if self.question.queries is None:
+            return database, None
+        queries = self.question.queries.take(self.question.query_ids).numpy()
+        documents = Documents.of(self.sets.queries.document_codes(), len(queries))
+        given = self.question.query_codes, self.sets.queries.last_tokens(), documents
+        return database, FittedRows.of(queries, *given, unit=database.unit)
 
     def variants(self) -> list[Variant]:
         """The distances of transformed rows, searched among themselves."""
