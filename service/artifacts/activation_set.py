@@ -145,14 +145,14 @@ class ActivationSet(ArtifactFolder):
 
     def document_codes(self) -> Array | None:
         """(n,) int64: equal for rows of the same document; None for imported vectors."""
-        if not self._has_text:
+        if not self.has_text:
             return None
         codes = [load_file(self.file(rows_name(i)))["document"] for i in range(len(self.manifest["shard_rows"]))]
         return np.repeat(np.concatenate(codes), self.rows_per_chunk)
 
     def last_tokens(self) -> Array | None:
         """(n,) id of the token at each row's position, the last one that it has seen; None for imported vectors."""
-        if not self._has_text:
+        if not self.has_text:
             return None
         tokens = [load_file(self.file(rows_name(i)))["tokens"] for i in range(len(self.manifest["shard_rows"]))]
         position = self.manifest["position"]
@@ -162,7 +162,7 @@ class ActivationSet(ArtifactFolder):
 
     def document_ids(self) -> list[str] | None:
         """The document of each row; None for imported vectors."""
-        if not self._has_text:
+        if not self.has_text:
             return None
         found = []
         for index in range(len(self.manifest["shard_rows"])):
@@ -179,7 +179,7 @@ class ActivationSet(ArtifactFolder):
         for row in wanted:
             shard = int(np.searchsorted(ends, row, side="right"))
             local = row - (int(ends[shard - 1]) if shard else 0)
-            chunks = self._mapped(mapped, rows_name(shard)) if self._has_text else None
+            chunks = self._mapped(mapped, rows_name(shard)) if self.has_text else None
             values = self._mapped(mapped, shard_name(shard))["vectors"][local] if vectors else None
             names = self._mapped(mapped, NAMES) if self._has_names else {}
             found.append(self._row(row, local, chunks, values, names))
@@ -190,7 +190,8 @@ class ActivationSet(ArtifactFolder):
         return any(entry["name"] == NAMES for entry in self.manifest["files"])
 
     @property
-    def _has_text(self) -> bool:
+    def has_text(self) -> bool:
+        """Whether the rows come from chunks of documents; imported ones do not."""
         return any(entry["name"].startswith("rows-") for entry in self.manifest["files"])
 
     def _mapped(self, mapped: dict[str, dict[str, Array]], name: str) -> dict[str, Array]:

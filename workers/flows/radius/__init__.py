@@ -8,6 +8,7 @@ staged.py             the folders in which these segments stage what they comput
 merge.py              the answer of a large search, from its staged parts
 report.py             segment: report, neighbours and figure, published
 fields.py             fields of the report, from arrays
+description.py        its statistics as fields, and the warnings that follow from them
 statistics.py         its statistics, with what they search besides
 statistics_fields.py  fields of the report, from these
 nulls.py              null models fitted to the rows

@@ -15,7 +15,6 @@ from service.catalog.engine import Connection
 from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import Notice, now
 from service.contracts.radius import FractionReport, RadiusReport
-from service.contracts.statistics import STATISTICS_OFF, NullDistances
 from service.provenance import provenance
 from service.theory.radius import report_theory
 from workers.figures.radius import draw_radius_figure
@@ -24,29 +23,16 @@ from workers.flows.engine.segments import runs
 from workers.flows.precision import precision_notices
 from workers.flows.publishing import Change, Draft, publish
 from workers.flows.radius.arguments import RADIUS, RadiusReported, ReportArguments
+from workers.flows.radius.description import describe, notices_on
 from workers.flows.radius.fields import counts_report, fraction_reports, null_report, report_warnings
 from workers.flows.radius.merge import merge_parts, read_null
 from workers.flows.radius.neighbor_files import write_neighbor_files
-from workers.flows.radius.notices import dominating_row, extrapolation_notices, neighbor_notices, null_notices
-from workers.flows.radius.nulls import measure_nulls, null_dimension
 from workers.flows.radius.partition import partition_report
-from workers.flows.radius.search import LISTED, Found, SetSearch, open_search, search
-from workers.flows.radius.statistics import FractionErrors, SetStatistics
-from workers.flows.radius.statistics_fields import (
-    coverage_fields,
-    dimension_field,
-    neighbors_field,
-    null_field,
-    sample_size_field,
-    scale_field,
-)
+from workers.flows.radius.search import Found, SetSearch, open_search, search
+from workers.flows.radius.statistics import SetStatistics
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.null_model import GaussianNull, gaussian_null, principal_deviations
-from workers.statistics.estimate import Estimate
-from workers.statistics.intrinsic_dimension import IntrinsicDimension
-from workers.statistics.scale import scale
 
-_IN_REFERENCE = "the rows are searched in another set"
 _PACKAGES = ("numpy", "scipy", "faiss-cpu", "faiss-gpu", "matplotlib")
 
 
@@ -94,7 +80,7 @@ def _write_report(
     errors = measured.of_fractions() if spec.statistics else None
     sizes = list(question.sizes)
     fractions = fraction_reports(spec.fractions, found.parts, sizes, found.approximations, errors)
-    described = _statistics_fields(measured, errors, null, statistics, fractions, summary.d_model)
+    described = describe(measured, errors, null, statistics, fractions, summary.d_model)
     described_s = time.perf_counter() - drawn
     whole = found.parts[-1]
     codes = question.codes[whole.rows] if question.codes is not None and sets.within else None
@@ -125,51 +111,13 @@ def _write_report(
         partition=partition,
         partition_reason=no_partition,
         warnings=_warnings(sets, summary, statistics, fractions)
-        + _notices(described, statistics, summary.n, fractions[-1].duplicates),
+        + notices_on(described, statistics, summary.n, fractions[-1].duplicates),
         timing=_timing(found, began, searched, drawn, partition_s, loaded - began) | {"statistics_s": described_s},
         provenance=_provenance(sets, summary, found),
         created_at=now(),
         **described,
     )
     _write_files(folder, report, found.parts)
-
-
-def _statistics_fields(
-    measured: SetStatistics,
-    errors: FractionErrors | None,
-    null: GaussianNull | None,
-    statistics: ActivationStatistics,
-    fractions: list[FractionReport],
-    d_model: int,
-) -> dict[str, Any]:
-    """What the report says besides distances: of the scale always, and the rest with the spec's `statistics`."""
-    spec, whole = measured.sets.spec, fractions[-1].nn_distance
-    deviations = measured.deviations() if null is None else null.deviations
-    norm, share = statistics.norm_mean, statistics.top5_share
-    of_rows = scale(deviations, norm, share, d_model, None if whole is None else whole.mean)
-    fields: dict[str, Any] = {"scale": scale_field(of_rows, measured.variants(), spec.fractions)}
-    if errors is None:
-        return fields | {"statistics_reason": STATISTICS_OFF}
-    nulls, of_null = _nulls(measured, errors.uncertainties[-1].mean)
-    fields["null_models"] = nulls
-    if not measured.sets.within:
-        covered, own, auc = coverage_fields(measured.coverage())
-        return fields | {"coverage": covered, "self": own, "rank_auc": auc, "statistics_reason": _IN_REFERENCE}
-    return fields | {
-        "statistics_reason": None,
-        "intrinsic_dimension": dimension_field(measured.dimension(), of_null),
-        "neighbors": neighbors_field(measured.neighborhood()),
-        "sample_size": sample_size_field(measured.sample_size()),
-    }
-
-
-def _nulls(measured: SetStatistics, observed: Estimate) -> tuple[list[NullDistances], IntrinsicDimension | None]:
-    """The null models beside the observed mean, and the dimension of a draw of the Gaussian one."""
-    settings, seed, (fitted, asked) = measured.settings, measured.sets.spec.seed, measured.fitted()
-    draws, queries, n = settings.null_draws, settings.null_queries, len(fitted.rows)
-    drawn = measure_nulls(fitted, asked, draws, queries, seed, measured.options, measured.beat)
-    fields = [null_field(null, observed, n, draws, min(queries, measured.sets.query_rows)) for null in drawn]
-    return fields, None if asked is not None else null_dimension(fitted, LISTED, seed, measured.options)
 
 
 def _warnings(
@@ -182,19 +130,6 @@ def _warnings(
         [sets.queries] if sets.within else [sets.queries, sets.database],
     )
     return found + precision_notices([part.manifest for part in searched], 0.0 if distinct is None else distinct.median)
-
-
-def _notices(described: dict[str, Any], statistics: ActivationStatistics, n: int, duplicates: int) -> list[Notice]:
-    """Warnings about the statistics."""
-    found = list[Notice]()
-    if described.get("scale") is not None:
-        found += dominating_row(statistics, n, described["scale"].total_variance)
-    if described.get("null_models") is not None:
-        found += null_notices(described["null_models"])
-    if described.get("neighbors") is not None:
-        found += neighbor_notices(described["neighbors"], duplicates)
-        found += extrapolation_notices(described["sample_size"])
-    return found
 
 
 def _find(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner) -> Found:

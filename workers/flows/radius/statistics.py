@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -69,9 +70,16 @@ class SetStatistics:
     def __init__(self, sets: SetSearch, found: Found, settings: Settings, beat: Beat) -> None:
         self.sets, self.found, self.settings, self.beat = sets, found, settings, beat
         self.question, self.options = sets.question, sets.options(settings)
-        codes = sets.database.document_codes()
-        self.documents_known = codes is not None
-        self._codes = np.arange(len(self.question.database)) if codes is None else codes
+
+    @cached_property
+    def _codes(self) -> Array:
+        """(n,) document of each row of the database; each row is its own where the set has none."""
+        codes = self.sets.database.document_codes()
+        return np.arange(len(self.question.database)) if codes is None else codes
+
+    @property
+    def _documents_known(self) -> bool:
+        return self.sets.database.has_text
 
     @property
     def _whole(self) -> Neighbors:
@@ -93,7 +101,7 @@ class SetStatistics:
             paired_difference(part, at, nearest[-1], rows[-1], whole)
             for part, at in zip(nearest[:-1], rows[:-1], strict=True)
         ]
-        return FractionErrors(uncertainties, [*differences, None], self.documents_known, of_queries=False)
+        return FractionErrors(uncertainties, [*differences, None], self._documents_known, of_queries=False)
 
     def dimension(self) -> IntrinsicDimension:
         """Of the largest fraction."""
@@ -184,7 +192,7 @@ class SetStatistics:
 
     def _documents(self, rows: Array) -> Documents:
         """The documents of some of the database's rows, as `nearest_of_two_documents` numbers them."""
-        return Documents(self._codes[rows], int(self._codes.max(initial=-1)) + 1, self.documents_known)
+        return Documents(self._codes[rows], int(self._codes.max(initial=-1)) + 1, self._documents_known)
 
     def _lists(self, found: Neighbors) -> NeighborLists:
         return NeighborLists.of_answer(found.rows, found.distances, found.ids, self._documents(found.rows))
