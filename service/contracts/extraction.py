@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter
 
 from service.contracts.base import RequestContract, Seed, Text
 from service.contracts.sites import SITE_PATTERN
@@ -20,7 +20,19 @@ def distinct(sites: list[str]) -> list[str]:
     return sites
 
 
-Sites = Annotated[list[SiteName], Field(min_length=1, max_length=128), AfterValidator(distinct)] | Literal["all"]
+_NamedSites = Annotated[list[SiteName], Field(min_length=1, max_length=128), AfterValidator(distinct)]
+_LISTED = TypeAdapter(_NamedSites, config={"strict": True})
+
+
+def _listed_unless_all(sites: Any) -> Any:
+    """The word "all", or the list with one error for each fault; a union would give one for each alternative."""
+    return sites if sites == "all" else _LISTED.validate_python(sites)
+
+
+Sites = Annotated[
+    list[str] | Literal["all"],
+    BeforeValidator(_listed_unless_all, json_schema_input_type=_NamedSites | Literal["all"]),
+]
 
 
 class ExtractionSpec(RequestContract):

@@ -53,7 +53,8 @@ def stored(settings: Settings) -> dict[Path, tuple[Reader, str]]:
 
     def read_report() -> None:
         found = ReportFolder(root / made.report, radius_sha256)
-        _ = found.report(), found.distances(0), [found.file(f"figure.{ending}") for ending in ("png", "svg", "pdf")]
+        files = [f"figure.{ending}" for ending in ("png", "svg", "pdf")] + ["neighbors.npz", "neighbors.parquet"]
+        _ = found.report(), found.distances(0), [found.file(name) for name in files]
 
     def read_energy() -> None:
         found = EnergyFolder(root / energy_id, energy_sha256)
