@@ -1,4 +1,4 @@
-"""The figure of an energy report: distributions of g, β (E − g) and E_MCHN, or g over layers and the effect of blocks."""
+"""The figure of an energy report: distributions of g, β (E − g) and E_MCHN; of layers, g and what blocks do."""
 
 from __future__ import annotations
 

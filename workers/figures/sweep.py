@@ -26,7 +26,8 @@ Curves = Mapping[str, Sequence[MetricsRow]]
 _MOST_POINTS = 1_000  # of a curve: a panel has fewer pixels
 _DPI = 110
 _WIDTH, _COLUMN, _ROW, _ERRORS, _SEEDS, _LEGEND_LINE, _REST = 8.0, 2.6, 2.4, 3.6, 8.0, 0.19, 0.8  # inches
-_TITLE_WIDTH = 24  # characters above a panel
+_ONE_LINE, _TITLE_WIDTH = 20, 16  # characters above a panel: of model and D in one line, and of each line of several
+_SHORT = 40  # characters of labels that stand in two columns
 _TRAINING: dict[str, Any] = {"color": "0.6", "linestyle": "-", "linewidth": 0.7, "label": "training loss"}
 _VALIDATION: dict[str, Any] = {
     "color": "k", "linestyle": "-", "linewidth": 1.2, "marker": "|", "markersize": 3, "label": "validation loss",
@@ -69,11 +70,18 @@ def _grid(sweep: Sweep, curves: Curves) -> Figure:
             axes = figure.add_subplot(places[row, column], sharey=first)
             first = first or axes
             _draw_cell(axes, [run for run in sweep.runs if (run.model, run.tokens) == (model, size)], curves)
-            axes.set_title(wrapped(model if size is None else f"{model}, D = {size:,}", _TITLE_WIDTH), parse_math=False)
+            axes.set_title(_cell_title(model, size), parse_math=False)
     if errors:
         draw_errors(figure.add_subplot(places[-1, :]), sweep)
     _legend(figure, handles + errors)
     return figure
+
+
+def _cell_title(model: str, tokens: int | None) -> str:
+    size = "" if tokens is None else f"D = {tokens:,}"
+    if len(model + size) < _ONE_LINE:
+        return wrapped(f"{model}, {size}" if size else model, _ONE_LINE)
+    return f"{wrapped(model, _TITLE_WIDTH)}\n{size}".rstrip()
 
 
 def _seeds(sweep: Sweep, curves: Curves) -> Figure:
@@ -86,15 +94,19 @@ def _seeds(sweep: Sweep, curves: Curves) -> Figure:
 
 def _empty_figure(width: float, height: float, handles: list[Line2D]) -> Figure:
     lines = sum(1 + str(handle.get_label()).count("\n") for handle in handles)
-    size = (max(_WIDTH, width), _REST + height + _LEGEND_LINE * math.ceil(lines / 2))
+    size = (max(_WIDTH, width), _REST + height + _LEGEND_LINE * math.ceil(lines / _columns(handles)))
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
+def _columns(handles: list[Line2D]) -> int:
+    return 2 if max(len(str(handle.get_label())) for handle in handles) <= _SHORT else 1
+
+
 def _legend(figure: Figure, handles: list[Line2D]) -> None:
     """Below the panels, so that it covers no data."""
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=_columns(handles), frameon=False)
     for text in legend.get_texts():
         text.set_parse_math(False)
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import StrMethodFormatter
 
 from service.contracts.sweeps import StoppingCell, StoppingRow, Sweep
 from workers.figures.style import line_style, logarithmic, marker_of, wrapped
 
 _SIDES = ("before", "after")
 _SIGMA: dict[str, Any] = {"color": "k", "linestyle": "-", "linewidth": 0.8}
+_BAR: dict[str, Any] = {"color": "k", "linestyle": "-", "linewidth": 1.2, "marker": "|", "markersize": 7}
 _MOST_RATIO = 10.0  # how far beyond the MSE the axis follows its intervals
 _LEAST_MSE = 1e-12  # below it the axis is cut
 _CROSSING = 0.05  # height of the row of a D*, as a share of the panel
-_LABEL_WIDTH = 50
+_LABEL_WIDTH = 56
+_LABEL_ROOM = 0.12  # of the label of a D, as a share of the axis
 Curve = tuple[str, StoppingRow, dict[str, Any]]
 
 
@@ -25,7 +29,7 @@ def error_handles(sweep: Sweep) -> list[Line2D]:
     """Lines for the legend."""
     known = [Line2D([], [], label=_label(row, side), **style) for side, row, style in _curves(sweep)]
     sigma = Line2D([], [], label=f"σ² = {sweep.spec['sigma_sq']:g}", **_SIGMA)
-    bar = Line2D([], [], color="k", marker="|", markersize=7, linewidth=1.2, label="95 % interval of the MSE, and below of D*")
+    bar = Line2D([], [], label="95 % interval of the MSE; below: D*", **_BAR)
     return [*known, sigma, bar] if any(_has_interval(row) for _, row, _ in _curves(sweep)) else [*known, sigma]
 
 
@@ -61,7 +65,7 @@ def _draw_crossings(axes: Axes, curves: list[Curve]) -> None:
 
 
 def _bar(axes: Axes, x: list[float], y: list[float], marker: str, style: dict[str, Any], name: str) -> None:
-    axes.plot(x, y, color=style["color"], linewidth=1.2, marker=marker, markersize=7, gid=name)
+    axes.plot(x, y, gid=name, **_BAR | {"color": style["color"], "marker": marker})
 
 
 def _set_limits(axes: Axes, sweep: Sweep) -> None:
@@ -71,7 +75,20 @@ def _set_limits(axes: Axes, sweep: Sweep) -> None:
     values = [sweep.spec["sigma_sq"], *(max(cell.mse or 0.0, _LEAST_MSE) for cell in cells)]
     lows, highs = zip(*map(_followed, cells), strict=True) if cells else ((), ())
     logarithmic(axes.xaxis, min(tokens), max(tokens))
+    axes.set_xticks(_spread_out(tokens))
+    axes.set_xticks([], minor=True)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     logarithmic(axes.yaxis, min(values + list(lows)), max(values + list(highs)))
+
+
+def _spread_out(tokens: Sequence[int]) -> list[int]:
+    """The values of D whose labels have room beside each other."""
+    chosen: list[int] = []
+    room = _LABEL_ROOM * math.log(max(tokens) / min(tokens))
+    for each in sorted(set(tokens)):
+        if not chosen or math.log(each / chosen[-1]) >= room:
+            chosen.append(each)
+    return chosen
 
 
 def _followed(cell: StoppingCell) -> tuple[float, float]:

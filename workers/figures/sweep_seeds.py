@@ -21,7 +21,7 @@ _SHARES = {
 }
 _MOST_LINES = 8  # up to which each run has a line of its own; else each model
 _MARKS = 12  # of a line
-_LABEL_WIDTH = 50
+_LABEL_WIDTH = 56
 
 
 def draw_seeds(figure: Figure, sweep: Sweep, curves: Mapping[str, Sequence[MetricsRow]]) -> None:
