@@ -60,12 +60,12 @@ def curves(axes: Axes, start: str) -> dict[str, tuple[list[float], list[float]]]
 
 
 SWEEPS = {
-    "seeds of a grid": lambda: grid(3),
+    "seeds of a model": lambda: grid(2, ("S1",)),
     "one cell": lambda: sweep([run("S1", 1_000, seed, before=0.1) for seed in range(3)]),
     "no run has ended": lambda: sweep([run("S1", tokens, ended=False) for tokens in TOKENS]),
     "long names": lambda: grid(1, names={"S1": "W" * 60, "S2": "$\\frac$ 模型 $x_"}),
-    "an MSE of 0": lambda: grid(1).model_copy(
-        update={"tables": stopping_tables(sweep([run("S1", tokens, before=0.001) for tokens in TOKENS]))}
+    "an MSE that does not vary": lambda: grid(1, ("S1",)).model_copy(
+        update={"tables": stopping_tables(sweep([run("S1", tokens, before=0.04) for tokens in TOKENS]))}
     ),
     "questions": lambda: sweep([run("GPT", None, seed) for seed in range(3)], experiment="question_formation"),
     "many questions": lambda: sweep(
