@@ -28,6 +28,11 @@ class EnergiesAt(Contract):
     energy: Spread
     energy_mchn: Spread
     rounding: float = Field(description="bound on what rounding changed in any of the values of `energy`")
+    beta_energy_minus_g: Spread | None = Field(
+        default=None,
+        description="β (E − g), in equal bins from −log d to 0, the range that Prop. 1 allows; 0 where rounding of g "
+        "exceeds it; null in reports of older versions",
+    )
 
 
 class Curvature(Contract):

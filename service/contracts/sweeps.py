@@ -140,6 +140,11 @@ class StoppingCell(Contract):
     mse: float | None
     mean_gap_sq: float | None
     variance: float | None
+    interval: list[float] | None = Field(
+        default=None,
+        description="95 % interval of the MSE: with several runs by their spread, with one by the noise of its window; "
+        "null where that is unknown, and in tables of older versions",
+    )
     reason: str | None = Field(description="why runs were not measured")
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import stdtrit
 
 from service.theory.stopping import BLOCKS
 
@@ -41,17 +42,27 @@ class MeasuredCell:
 
     def draw(self, generator: np.random.Generator) -> Array:
         """(draws,) drawn MSE; NaN where the MSE or its error is not known."""
-        if self.mse is None:
-            return np.full(DRAWS, np.nan)
-        count, mean = len(self.errors_sq), max(self.mse, _LEAST_MSE)
-        if count > 1:
-            error, freedom = float(np.std(self.errors_sq, ddof=1)) / math.sqrt(count), count - 1
-        else:
-            error, freedom = self.standard_errors[0], BLOCKS - 1
+        mean, (error, freedom) = max(self.mse or 0.0, _LEAST_MSE), self._error()
         if error is None:
             return np.full(DRAWS, np.nan)
         exponent = error / mean * generator.standard_t(freedom, DRAWS)
         return mean * np.exp(np.clip(exponent, -_MOST_EXPONENT, _MOST_EXPONENT))
+
+    @property
+    def interval(self) -> list[float] | None:
+        """95 % interval of the MSE, that of the draws; None where the MSE or its error is not known."""
+        mean, (error, freedom) = max(self.mse or 0.0, _LEAST_MSE), self._error()
+        if error is None:
+            return None
+        exponent = min(_MOST_EXPONENT, error / mean * float(stdtrit(freedom, _INTERVAL[1] / 100)))
+        return [mean * math.exp(-exponent), mean * math.exp(exponent)]
+
+    def _error(self) -> tuple[float | None, int]:
+        """Standard error of the MSE and its degrees of freedom."""
+        count = len(self.errors_sq)
+        if count > 1:
+            return float(np.std(self.errors_sq, ddof=1)) / math.sqrt(count), count - 1
+        return (self.standard_errors[0] if count else None), BLOCKS - 1
 
 
 @dataclass(frozen=True)

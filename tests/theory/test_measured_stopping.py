@@ -177,3 +177,19 @@ def test_one_model_has_no_exponent():
 def test_a_curve_that_rises_again_crosses_where_it_first_falls():
     tokens, errors = np.array([1.0, 2.0, 4.0, 8.0]), np.array([[0.08, 0.02, 0.05, 0.01]])
     assert crossing(tokens, errors, 0.04)[0] == pytest.approx(2**0.5)
+
+
+@pytest.mark.parametrize(
+    ("errors_sq", "standard_errors"), [((0.05,), (0.004,)), ((0.04, 0.05, 0.07), (None,) * 3), ((0.0,), (0.0,))]
+)
+def test_the_interval_of_a_cell_is_that_of_its_draws(
+    errors_sq: tuple[float, ...], standard_errors: tuple[float | None, ...]
+):
+    cell = MeasuredCell(1e6, errors_sq, standard_errors)
+    drawn = cell.draw(np.random.Generator(np.random.PCG64(0)))
+    assert cell.interval == pytest.approx(np.percentile(drawn, (2.5, 97.5)).tolist(), rel=0.1)
+
+
+def test_a_cell_without_an_error_has_no_interval():
+    assert MeasuredCell(1e6, (), ()).interval is None
+    assert MeasuredCell(1e6, (0.05,), (None,)).interval is None

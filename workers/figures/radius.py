@@ -5,7 +5,6 @@ With statistics there is a second row: intrinsic dimension over scale, and the l
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,11 @@ from service.contracts.radius import RadiusReport
 from workers.figures.radius_distances import DistancePanel, draw_distances, legend_handles
 from workers.figures.radius_panels import draw_dimension, draw_sample_size
 from workers.figures.saving import save_figure
-from workers.figures.style import figure_style, printable
+from workers.figures.style import figure_style, title_of
 
 _WIDTH, _TOP, _BOTTOM, _DPI = 10, 5.4, 3.6, 120
 _ROW, _FREE_ROWS = 0.18, 5  # inches of each further row above the densities
 _BLANK = Line2D([], [], linestyle="none", label=" ")
-_TITLE_WIDTH = 75  # characters, of which the widest fit
 
 
 def draw_radius_figure(report: RadiusReport, stem: Path) -> list[Path]:
@@ -39,7 +37,7 @@ def radius_figure(report: RadiusReport) -> Figure:
     two_rows = report.intrinsic_dimension is not None or report.sample_size is not None
     figure = Figure(figsize=(_WIDTH, top_height + two_rows * _BOTTOM), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle("\n".join(_title(report)), parse_math=False)
+    figure.suptitle(_title(report), parse_math=False)
     if two_rows:
         top, bottom = figure.subfigures(2, 1, height_ratios=(top_height, _BOTTOM), squeeze=False)[:, 0]
         _draw_distances(top, panel).set_title("(a) distances", loc="left")
@@ -51,13 +49,12 @@ def radius_figure(report: RadiusReport) -> Figure:
     return figure
 
 
-def _title(report: RadiusReport) -> list[str]:
+def _title(report: RadiusReport) -> str:
     """Model and data by the name that they were given, then site and size."""
     site = "" if report.site is None else f"{report.site}, "
     size = f"{site}n = {report.n:,} patterns, d_model = {report.d_model:,}"
     beside = "" if report.reference is None else f", distances to {report.reference}"
-    lines = [*textwrap.wrap(report.name, _TITLE_WIDTH), *textwrap.wrap(size + beside, _TITLE_WIDTH)]
-    return [printable(line) for line in lines]
+    return title_of(report.name, size + beside)
 
 
 def _draw_distances(figure: Figure | SubFigure, panel: DistancePanel) -> Axes:

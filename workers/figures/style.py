@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
@@ -16,6 +17,13 @@ from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullFormatter, Nu
 FONT_SIZE = 9
 # Okabe and Ito 2008. Lines of different colours have different dashes as well, for print without colour.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
+_DASHES: tuple[Any, ...] = (
+    "-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 2, 1, 2)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 3)),
+    (0, (9, 2, 3, 2)),
+)  # fmt: skip
+_MARKERS = "osD^vPX*"
+_TITLE_WIDTH = 75  # characters, of which the widest fit
 _TEXT: dict[Any, Any] = dict.fromkeys(
     ("font.size", "axes.labelsize", "axes.titlesize", "figure.titlesize", "legend.fontsize", "legend.title_fontsize",
      "xtick.labelsize", "ytick.labelsize"), FONT_SIZE,
@@ -33,6 +41,26 @@ def figure_style() -> AbstractContextManager[None]:
 def printable(text: str) -> str:
     """The text with □ for each character that the figures' font lacks."""
     return "".join(character if _font().get_char_index(ord(character)) else _MISSING for character in text)
+
+
+def title_of(*parts: str) -> str:
+    """The parts below each other, each in lines that fit a figure 10 inches wide."""
+    return "\n".join(wrapped(part, _TITLE_WIDTH) for part in parts if part)
+
+
+def wrapped(text: str, width: int) -> str:
+    """The printable text in lines of at most `width` characters."""
+    return "\n".join(printable(line) for line in textwrap.wrap(text, width))
+
+
+def line_style(at: int) -> dict[str, Any]:
+    """Colour and dashes of a curve by its index; the first 8 differ in their dashes, the first 40 in one of both."""
+    return {"color": _COLOURS[at % len(_COLOURS)], "linestyle": _DASHES[at % len(_DASHES)]}
+
+
+def marker_of(at: int) -> str:
+    """The marker of a curve by its index; the first 8 differ."""
+    return _MARKERS[at % len(_MARKERS)]
 
 
 @cache
@@ -61,7 +89,7 @@ def logarithmic(axis: XAxis | YAxis, low: float, high: float) -> None:
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
         axis.set_major_locator(_Round(low / margin, high * margin))
-        axis.set_major_formatter(FormatStrFormatter("%.4g"))
+        axis.set_major_formatter(FormatStrFormatter("%.6g"))
 
 
 class _Round(MaxNLocator):

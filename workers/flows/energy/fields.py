@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -43,6 +44,7 @@ from workers.neighbors.statistics import summarise
 
 Array = np.ndarray
 _BINS = 60
+_ULPS = 8  # of g: E and g are rounded separately
 _ROUNDING = 1e-6  # relative, of energies from float32 products; far above what is seen
 
 
@@ -66,10 +68,22 @@ def energies_at(found: Energies, betas: Sequence[float]) -> list[EnergiesAt]:
             energy=spread(found.energy[at]),
             energy_mchn=spread(found.energy_mchn[at]),
             rounding=float(found.error[at].max()),
+            beta_energy_minus_g=_beta_energy_minus_g(found, at),
         )
         for at, beta in enumerate(found.betas)
         if beta in betas
     ]
+
+
+def _beta_energy_minus_g(found: Energies, at: int) -> Spread:
+    """β (E − g) at one β, by Prop. 1 within [−log d, 0]; a difference that rounding of g explains counts as 0."""
+    beta, log_d = found.betas[at], math.log(found.patterns[0])
+    gaps = found.energy[at] - found.g
+    gaps[np.abs(gaps) <= _ULPS * np.spacing(found.g)] = 0.0
+    values = np.clip(beta * gaps, -log_d, 0.0)
+    edges = np.linspace(-(log_d or 1.0), 0.0, _BINS + 1)
+    histogram = Histogram(edges=edges.tolist(), counts=histogram_counts(values, edges))
+    return Spread(distribution=distribution(values), histogram=histogram)
 
 
 def bounds_report(found: Energies) -> EnergyBounds:

@@ -54,6 +54,7 @@ def _cell(tokens: int, runs: Sequence[SweepRun], side: str) -> StoppingCell:
         mse=_mean([each.mse for each in windows]),
         mean_gap_sq=_mean([each.mean_gap**2 for each in windows]),
         variance=_mean([each.variance for each in windows]),
+        interval=_measured(tokens, runs, side).interval,
         reason="; ".join(counted) or None,
     )
 
