@@ -30,6 +30,7 @@ from service.settings import Settings
 from tests.api.products import evaluate, insert_job, measure
 from tests.api.support import client_of
 from tests.databases.migrated import sqlite_settings
+from tests.databases.soak import SOAK
 from workers.energy.energies import evaluate as energies_of
 from workers.energy.patterns import prepare_patterns
 from workers.flows.energy.fields import bounds_report, global_report, spread, storage_report
@@ -58,7 +59,7 @@ ROWS = {
     "float32, 1e37": (1e37 * np.arange(6)[:, None]).astype(np.float32),
     "float16": np.asarray([[6e-8], [65504], [-65504], [0]], dtype=np.float16),
 }
-TRANSFORMS = ["unit_norm", "standardize", "whiten"]
+STATISTICS: dict[str, Any] = {"transform": ["unit_norm", "standardize", "whiten"], "extrapolate_to": [10**9]}
 DRAWN = ("neighbouring numbers", "1e-149", "1e149")  # whose figures have the narrowest and the widest bins
 MAGNITUDES = [0.0, 5e-324, 1e-300, 1e-160, 1e-100, 1e-20, 1.0, 1e17, 1e77, 1e100, 1e149, 1e160, 1e300]
 ABOVE_ZERO = st.one_of(st.sampled_from(MAGNITUDES), st.floats(0, 1e300), st.floats(1, 1 + 2.0**-48))
@@ -115,8 +116,12 @@ def run_jobs(settings: Settings, catalog: Catalog, client: TestClient, rows: Arr
     kinds = {
         "radius": [
             partial(measure, set_id=first, radii=[0.0, 1.0, 1e300], k=2),
-            partial(measure, set_id=first, statistics=True, transform=TRANSFORMS, extrapolate_to=[10**9]),
-            partial(measure, set_id=first, reference=second, statistics=True),
+            *([partial(measure, set_id=first, reference=second, statistics=True)] if SOAK or drawn else []),
+            *(
+                [partial(measure, set_id=first, statistics=True, **STATISTICS)]
+                if SOAK or len(rows) < 6 or drawn
+                else []
+            ),
         ],
         "energy": [
             partial(evaluate, sets=[first], queries=second, beta=[1e-6, 1.0, 1e6]),

@@ -108,7 +108,21 @@ def full() -> Figure:
     return drawn(full_report(ROWS))
 
 
-@pytest.mark.parametrize("name", REPORTS)
+# The others are drawn in the long profile.
+_ALWAYS = (
+    "statistics",
+    "no null model",
+    "duplicates",
+    "one value",
+    "64 fractions",
+    "null models far away",
+    "1e149",
+    "1e-149",
+)
+_LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize("name", [name if name in _ALWAYS else pytest.param(name, marks=_LONG) for name in REPORTS])
 def test_any_report_is_drawn_without_overlaps(name: str):
     """Within the canvas, all data within the axis, no text across another, no legend over a panel."""
     figure = drawn(REPORTS[name]())

@@ -15,6 +15,7 @@ from service.contracts.profile import Profile, ProfileSite
 from service.contracts.sites import distinct_sites
 from service.settings import Settings
 from tests.api.products import publish_report, sample_vectors
+from tests.api.support import ONCE
 from workers.figures.profile import draw_profile_figure
 from workers.flows.profile.fields import depth_of, profile_site
 
@@ -36,6 +37,7 @@ def test_all_sites_are_those_after_each_block_and_the_final_norm():
     assert distinct_sites("all", 2) == ["blocks.0.hook_resid_post", "blocks.1.hook_resid_post", "final_norm_out"]
 
 
+@ONCE
 @pytest.mark.parametrize("statistics", [False, True])
 def test_a_site_says_what_its_report_says_and_is_drawn(settings: Settings, tmp_path: Path, statistics: bool):
     site = site_of(settings, statistics=statistics)
