@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 
-def with_error(value: float, interval: tuple[float, float]) -> str:
-    """`11.75 ± 0.14`: the value and half of its interval, to two digits of the latter."""
+def with_error(value: float, interval: tuple[float, float] | None, alone: str = ".4g") -> str:
+    """`11.75 ± 0.14`: the value and half of its interval, to two digits of that; without one in format `alone`."""
+    if interval is None:
+        return format(value, alone)
     half = (interval[1] - interval[0]) / 2
     if not (half > 0 and math.isfinite(half)):
         return f"{value:.4f} ± 0" if 1e-3 <= abs(value) < 1e6 else f"{value:.6g} ± 0"

@@ -147,18 +147,14 @@ class ActivationSet(ArtifactFolder):
         """(n,) int64: equal for rows of the same document; None for imported vectors."""
         if not self.has_text:
             return None
-        codes = [load_file(self.file(rows_name(i)))["document"] for i in range(len(self.manifest["shard_rows"]))]
-        return np.repeat(np.concatenate(codes), self.rows_per_chunk)
+        return np.repeat(np.concatenate(self._of_chunks("document")), self.rows_per_chunk)
 
     def last_tokens(self) -> Array | None:
         """(n,) id of the token at each row's position, the last one that it has seen; None for imported vectors."""
         if not self.has_text:
             return None
-        tokens = [load_file(self.file(rows_name(i)))["tokens"] for i in range(len(self.manifest["shard_rows"]))]
-        position = self.manifest["position"]
-        if position == "all":
-            return np.concatenate([part.ravel() for part in tokens])
-        return np.concatenate([part[:, -1 if position == "last" else position] for part in tokens])
+        tokens, position = np.concatenate(self._of_chunks("tokens")), self.manifest["position"]
+        return tokens.ravel() if position == "all" else tokens[:, -1 if position == "last" else position]
 
     def document_ids(self) -> list[str] | None:
         """The document of each row; None for imported vectors."""
@@ -193,6 +189,10 @@ class ActivationSet(ArtifactFolder):
     def has_text(self) -> bool:
         """Whether the rows come from chunks of documents; imported ones do not."""
         return any(entry["name"].startswith("rows-") for entry in self.manifest["files"])
+
+    def _of_chunks(self, name: str) -> list[Array]:
+        """One tensor of the chunks of each shard, memory-mapped: the texts beside it are not read."""
+        return [map_tensors(self.file(rows_name(i)))[name] for i in range(len(self.manifest["shard_rows"]))]
 
     def _mapped(self, mapped: dict[str, dict[str, Array]], name: str) -> dict[str, Array]:
         if name not in mapped:

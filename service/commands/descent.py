@@ -63,7 +63,7 @@ def _verdict_line(block: BlockReport) -> str:
 def _estimate(found: Estimated) -> str:
     if found.value is None:
         return "none"
-    return f"{found.value:.4f}" if found.interval is None else with_error(found.value, found.interval)
+    return with_error(found.value, found.interval, ".4f")
 
 
 def _signed(found: Estimated) -> str:

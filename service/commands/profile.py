@@ -51,4 +51,4 @@ def _cells(site: ProfileSite) -> list[str]:
 def _shown(found: Estimated | None) -> str:
     if found is None or found.value is None:
         return ""
-    return f"{found.value:.4g}" if found.interval is None else with_error(found.value, found.interval)
+    return with_error(found.value, found.interval)

@@ -24,7 +24,7 @@ def report_table(report: RadiusReport) -> Table:
         null_mean = "" if null is None or null.nn_distance is None else f"{null.nn_distance.mean:.4f}"
         distance, error = part.nn_distance, part.nn_distance.uncertainty
         interval = None if error is None else error.mean.interval
-        mean = f"{distance.mean:.4f}" if interval is None else with_error(distance.mean, interval)
+        mean = with_error(distance.mean, interval, ".4f")
         cells = (mean, f"{distance.median:.4f}", f"{part.radius.mean:.4f}", null_mean)
         table.add_row(f"{part.fraction:.0%}", f"{part.n:,}", *cells, f"{part.duplicates:,}")
     literal, corrected = report.theory["paper_literal"], report.theory["corrected"]

@@ -54,9 +54,7 @@ def _scale_line(found: ScaleUnits) -> str:
 
 def _dimension_line(found: IntrinsicDimension) -> str:
     two, null = found.two_nn, found.null
-    value = "none: " + (two.reason or "") if two.value is None else f"{two.value:.1f}"
-    if two.value is not None and two.interval is not None:
-        value = with_error(two.value, two.interval)
+    value = f"none: {two.reason or ''}" if two.value is None else with_error(two.value, two.interval, ".1f")
     scales = ", ".join(f"{each.value:.1f} at k = {each.k}" for each in found.gride if each.value is not None)
     beside = "" if null is None or null.two_nn.value is None else f"; Gaussian null {null.two_nn.value:.1f}"
     return f"TwoNN {value}{beside}" + (f"; Gride {scales}" if scales else "")
@@ -96,7 +94,7 @@ def _neighbors_line(found: NeighborClasses) -> str:
 def _sample_size_line(found: SampleSize) -> str:
     if found.dimension is None:
         return f"no law: {found.reason}"
-    m = f"{found.dimension:.1f}" if found.interval is None else with_error(found.dimension, found.interval)
+    m = with_error(found.dimension, found.interval, ".1f")
     further = "".join(
         f"; {each.mean:.4g} [{each.interval[0]:.4g}, {each.interval[1]:.4g}] at {each.n:,} rows"
         for each in found.extrapolated

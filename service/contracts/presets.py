@@ -11,6 +11,8 @@ DEMO_MODEL = "demo-gpt2"
 _SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
 _READING = '"activations of the last layer" is read both before and after the final norm: two sites'
 
+_DEPTH_STATED = ["the experiment of appendix F.1 is of the last layer"]
+_DEPTH = "the residual stream after every block, and the final norm"
 _DESCENT = "Does a block do a nearest-neighbour search (eq. 6)? All layers of the residual stream"
 
 PRESETS: tuple[Preset, ...] = (
@@ -89,8 +91,8 @@ PRESETS: tuple[Preset, ...] = (
             "chunks": 80_000,
             "radius": {"statistics": True},
         },
-        stated=["the experiment of appendix F.1 is of the last layer"],
-        assumed=["the residual stream after every block, and the final norm", "as paper/f1"],
+        stated=_DEPTH_STATED,
+        assumed=[_DEPTH, "as paper/f1"],
     ),
     Preset(
         id="small/profile",
@@ -105,8 +107,8 @@ PRESETS: tuple[Preset, ...] = (
             "chunks_per_document": "all",
             "radius": {"statistics": True},
         },
-        stated=["the experiment of appendix F.1 is of the last layer"],
-        assumed=["the residual stream after every block, and the final norm", "as small/f1"],
+        stated=_DEPTH_STATED,
+        assumed=[_DEPTH, "as small/f1"],
     ),
     Preset(
         id="smoke/profile",
@@ -121,7 +123,7 @@ PRESETS: tuple[Preset, ...] = (
             "chunks_per_document": "all",
             "radius": {"statistics": True},
         },
-        stated=["the experiment of appendix F.1 is of the last layer"],
+        stated=_DEPTH_STATED,
         assumed=["as small/profile, on a GPT-2 of a few million parameters trained on the corpus itself"],
     ),
     Preset(

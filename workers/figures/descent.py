@@ -38,7 +38,7 @@ def draw_shares(axes: Axes, descent: DescentReport) -> None:
 
 
 def _draw_intervals(axes: Axes, places: list[float], shares: list[Estimated]) -> None:
-    """Draw the interval of each share that has one, edged in white so that it is seen on dark bars too."""
+    """Draw the interval of each share that has one, with a white border, which shows it on dark bars."""
     for place, share in zip(places, shares, strict=True):
         if share.interval is not None:
             for colour, width in (("w", 3.2), ("k", 1.4)):

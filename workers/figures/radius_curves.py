@@ -133,7 +133,7 @@ def _fraction_curve(fraction: FractionReport, style: dict[str, Any], unit: float
     assert found is not None
     assert histogram is not None
     interval = None if found.uncertainty is None else found.uncertainty.mean.interval
-    mean = f"{found.mean:.4g}" if interval is None else with_error(found.mean, interval)
+    mean = with_error(found.mean, interval)
     zeros = f", {fraction.duplicates:,} at 0" if fraction.duplicates else ""
     label = f"{100 * fraction.fraction:.3g} %, n = {fraction.n:,}: {mean}, median {found.median:.4g}{zeros}"
     first = histogram.counts[0]
@@ -155,7 +155,7 @@ def _null_curve(null: NullDistances, mean: float, unit: float) -> Curve:
     label = f"{name}: {mean:.4g}"
     if null.observed_over_null is not None:
         ratio, interval = null.observed_over_null, null.interval
-        label += f", data / null {ratio:.3f}" if interval is None else f", data / null {with_error(ratio, interval)}"
+        label += f", data / null {with_error(ratio, interval, '.3f')}"
     edges, heights = (None, None) if null.histogram is None else density(null.histogram, unit)
     return Curve(null.kind, label, mean / unit, style, marker, edges=edges, heights=heights)
 

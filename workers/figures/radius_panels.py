@@ -136,7 +136,7 @@ def _around(value: float, error: float | None) -> Interval | None:
 
 
 def _number(value: float, interval: Interval | None) -> str:
-    return f"{value:.3g}" if interval is None else with_error(value, interval)
+    return with_error(value, interval, ".3g")
 
 
 def _upper_end(points: Sequence[Point], most: float = _MOST_INTERVAL) -> float:

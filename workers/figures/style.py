@@ -23,7 +23,7 @@ _DASHES: tuple[Any, ...] = (
     (0, (9, 2, 3, 2)),
 )  # fmt: skip
 _MARKERS = "osD^vPX*"
-_TITLE_WIDTH = 75  # characters, of which the widest fit
+_TITLE_WIDTH = 75  # characters of a line, however wide they are
 _TEXT: dict[Any, Any] = dict.fromkeys(
     ("font.size", "axes.labelsize", "axes.titlesize", "figure.titlesize", "legend.fontsize", "legend.title_fontsize",
      "xtick.labelsize", "ytick.labelsize"), FONT_SIZE,

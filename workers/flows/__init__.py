@@ -2,6 +2,7 @@
 
 engine/        what all share: process state, dispatching, waiting, segments, ownership, retention
 publishing.py  the one protocol: write aside → publish → record under the fence
+estimated.py   an estimate of the statistics as reports have it
 precision.py   the warning that the digits of a forward pass do not suffice for the distances
 control.py     imports all workflows, for the control worker
 compute.py     imports all segments, for compute workers and trainers

@@ -77,7 +77,11 @@ class EllipticalRows:
 
     @classmethod
     def of(cls, rows: Array) -> Self:
-        covariance = Covariance.of(rows)
+        return cls.about(Covariance.of(rows), rows)
+
+    @classmethod
+    def about(cls, covariance: Covariance, rows: Array) -> Self:
+        """Of rows whose covariance is known."""
         radii = covariance.radii(rows)
         return cls(covariance, radii * np.sqrt(covariance.d / (radii**2).mean()))
 

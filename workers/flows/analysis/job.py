@@ -20,15 +20,15 @@ def analysis(run: JobRun, spec: AnalysisSpec) -> None:
     """An extraction, then the radius of each of its sets, their energies, and with several sites their profile."""
     reports = sum(part is not None for part in (spec.radius, spec.energy))
     sets = extract(run, spec, reports=reports)
+    measured: list[str] = []
     if spec.radius is not None:
         for position, set_id in enumerate(sets):
-            measure(run, _radius_of(set_id, spec.radius), position=position)
+            measured.append(measure(run, _radius_of(set_id, spec.radius), position=position))
     if spec.energy is not None:
         for position, layers in enumerate(_layers(sets, spec.energy)):
             evaluate(run, _energies_of(layers, spec.energy), position=position)
     if spec.radius is not None and (spec.sites == "all" or len(sets) >= LEAST_SITES):
-        reports = [derived_id("radius", run.job_id, position) for position in range(len(sets))]
-        arguments = ProfileArguments(profile=derived_id("profile", run.job_id), reports=reports)
+        arguments = ProfileArguments(profile=derived_id("profile", run.job_id), reports=measured)
         run.run(PROFILE, "profile", arguments)
 
 

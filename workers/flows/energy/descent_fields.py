@@ -24,7 +24,7 @@ from service.contracts.statistics import Estimated
 from workers.energy.descent import BlockDescent, Move, Place
 from workers.energy.null_steps import NullKind
 from workers.flows.energy.fields import distribution
-from workers.flows.radius.statistics_fields import estimated
+from workers.flows.estimated import estimated
 from workers.statistics.documents import Documents
 from workers.statistics.estimate import Estimate, cluster_estimate, share_estimate
 

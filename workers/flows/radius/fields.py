@@ -24,8 +24,9 @@ from service.contracts.radius import (
 )
 from service.contracts.statistics import Histogram
 from service.theory.histograms import histogram_counts, histogram_edges
+from workers.flows.estimated import estimated
 from workers.flows.radius.statistics import FractionErrors
-from workers.flows.radius.statistics_fields import estimated, uncertainty_of, uncertainty_off
+from workers.flows.radius.statistics_fields import uncertainty_of, uncertainty_off
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation as Measured
 from workers.neighbors.null_model import GaussianNull

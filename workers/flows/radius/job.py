@@ -33,13 +33,14 @@ def radius(run: JobRun, spec: RadiusSpec) -> None:
     measure(run, spec, position=0, sets_total=True)
 
 
-def measure(run: JobRun, spec: RadiusSpec, *, position: int, sets_total: bool = False) -> None:
-    """Make the radius report at that position among the job's; `sets_total` as `PlanArguments`."""
+def measure(run: JobRun, spec: RadiusSpec, *, position: int, sets_total: bool = False) -> str:
+    """Make the radius report at that position among the job's and return its id; `sets_total` as `PlanArguments`."""
     report = derived_id("radius", run.job_id, position)
     arguments = ReportArguments(spec=spec, report=report, sets_total=sets_total)
     if _is_large(spec):
         arguments = _search_in_parts(run, arguments, position)
     run.run(RADIUS, f"radius-{position:02d}", arguments)
+    return report
 
 
 def _search_in_parts(run: JobRun, arguments: ReportArguments, position: int) -> ReportArguments:

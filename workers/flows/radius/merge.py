@@ -47,16 +47,15 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
     counts, count_s = _sum_counts(store, staged.count)
     options = sets.options(current.settings)
     lists = sets.lists(found, options)
-    parts = [part.first(sets.spec.k) for part in lists]
     account = asdict(replace(work, fused=any(about["fused"] for about in abouts)))
     account |= {"engine_asked": sets.spec.engine, "resident": options.resident}
     account |= {"on": describe_device(torch.device(abouts[0]["device"])), "parts": _account_of_parts(staged, abouts)}
     return Found(
-        parts=parts,
         lists=lists,
+        k=sets.spec.k,
         engine="exact",
         reason=reason_of(sets.spec),
-        approximations=[None] * len(parts),
+        approximations=[None] * len(lists),
         counts=counts,
         work=account,
         search_s=plan_facts["work_s"] + sum(about["work_s"] for about in abouts) + rescored - began,

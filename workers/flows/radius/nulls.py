@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from service.contracts.statistics import NullKind
 from workers.neighbors.options import SearchOptions
-from workers.statistics.covariance import MOST_DIMENSIONS
+from workers.statistics.covariance import MOST_DIMENSIONS, Covariance
 from workers.statistics.documents import Documents
 from workers.statistics.estimate import LEAST_ROWS, TOO_FEW_ROWS
 from workers.statistics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
@@ -25,11 +26,6 @@ NO_TOKENS = "the rows have no last token"
 NO_CLASS = "no two rows have the same last token"
 _SMALL, _LARGE = 1e-15, 1e15  # between them float32 holds all squares of draws
 NULL_KINDS: tuple[NullKind, ...] = ("gaussian", "permutation", "elliptical", "same_last_token")
-_FITS: dict[NullKind, Callable[[Array], NullModel]] = {
-    "gaussian": GaussianRows.of,
-    "permutation": PermutedCoordinates,
-    "elliptical": EllipticalRows.of,
-}
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,11 @@ class FittedRows:
     codes: Array | None
     tokens: Array | None
     documents: Documents
+
+    @cached_property
+    def covariance(self) -> Covariance:
+        """Of the rows; several models have it."""
+        return Covariance.of(self.rows)
 
     @classmethod
     def of(
@@ -110,10 +111,14 @@ def null_dimension(fitted: FittedRows, k: int, seed: int, options: SearchOptions
 
 
 def _fit(kind: NullKind, fitted: FittedRows) -> NullModel:
-    if kind == "same_last_token":
-        assert fitted.tokens is not None
-        return SameTokenRows.of(fitted.rows, fitted.tokens)
-    return _FITS[kind](fitted.rows)
+    if kind == "gaussian":
+        return GaussianRows(len(fitted.rows), fitted.covariance)
+    if kind == "permutation":
+        return PermutedCoordinates(fitted.rows)
+    if kind == "elliptical":
+        return EllipticalRows.about(fitted.covariance, fitted.rows)
+    assert fitted.tokens is not None
+    return SameTokenRows.of(fitted.rows, fitted.tokens)
 
 
 def _why_none(kind: NullKind, fitted: FittedRows) -> str | None:

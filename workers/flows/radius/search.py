@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -90,8 +91,8 @@ class Found:
     """Neighbours per fraction, and how they were found.
 
     Attributes:
-        parts: as many neighbours as the spec asks for.
-        lists: the same as long as they were searched.
+        lists: as long as they were searched.
+        k: neighbours that the spec asks for.
         engine, reason: which engine searched, and why.
         approximations: per fraction, of an approximate engine.
         counts: (n, radii) rows within each requested radius; None when none was requested.
@@ -102,8 +103,8 @@ class Found:
             None.
     """
 
-    parts: list[Neighbors]
     lists: list[Neighbors]
+    k: int
     engine: str
     reason: str
     approximations: list[Approximation | None]
@@ -112,6 +113,11 @@ class Found:
     search_s: float
     count_s: float
     wall_s: float | None = None
+
+    @cached_property
+    def parts(self) -> list[Neighbors]:
+        """The lists as long as the spec asks for."""
+        return [part.first(self.k) for part in self.lists]
 
 
 def open_search(spec: RadiusSpec, runtime: Runtime) -> SetSearch:
@@ -153,15 +159,14 @@ def search(sets: SetSearch, settings: Settings, tick: Tick) -> Found:
         found, work = faiss_neighbors(engine, sets.searched, index, tick=search_tick)
     search_s = time.perf_counter() - began
     lists = sets.lists(found, options)
-    parts = [part.first(spec.k) for part in lists]
     if engine in ("faiss-ivf", "faiss-hnsw"):
-        approximations = measure_approximation(question, parts, rows=settings.approximation_rows, options=options)
+        approximations = measure_approximation(question, lists, rows=settings.approximation_rows, options=options)
     counting, counts = time.perf_counter(), None
     if spec.radii is not None:
         counts = count_within(question, spec.radii, options, tick=lambda share: tick(0.5 + share / 2))
     return Found(
-        parts=parts,
         lists=lists,
+        k=sets.spec.k,
         engine=engine,
         reason=reason_of(spec),
         approximations=approximations,

@@ -12,7 +12,6 @@ from service.contracts.statistics import (
     STATISTICS_OFF,
     CoverageShare,
     DimensionEstimates,
-    Estimated,
     Extrapolated,
     GrideDimension,
     Histogram,
@@ -31,6 +30,7 @@ from service.contracts.statistics import (
     Uncertainty,
 )
 from service.theory.histograms import histogram_counts, histogram_edges
+from workers.flows.estimated import estimated
 from workers.flows.radius.nulls import MeasuredNull
 from workers.flows.radius.statistics import FractionErrors, Variant
 from workers.neighbors.statistics import nearest_statistics
@@ -45,11 +45,6 @@ from workers.statistics.sample_size import ShrinkLaw
 
 Array = np.ndarray
 _BINS = 60
-
-
-def estimated(found: Estimate) -> Estimated:
-    """An estimate as it is reported."""
-    return Estimated(**asdict(found))
 
 
 def uncertainty_of(errors: FractionErrors, at: int) -> Uncertainty:
