@@ -64,7 +64,7 @@ class StoredKey:
 
 
 def create_key(
-    path: Path, name: str, project: str = DEFAULT_PROJECT, scope: Scope = "admin", expires: str | None = None
+    path: Path, name: str, project: str = DEFAULT_PROJECT, scope: str = "admin", expires: str | None = None
 ) -> str:
     """Make a key, add its hash to the file at `path` (made with mode 600), and return it.
 
@@ -86,18 +86,19 @@ def create_key(
     return key
 
 
-def remove_key(path: Path, name: str) -> None:
-    """Remove the key of that name from the file; raises `NotFound` where there is none."""
+def remove_key(path: Path, name: str) -> StoredKey:
+    """Remove the key of that name from the file and return it; raises `NotFound` where there is none."""
     if not path.exists():
         raise NotFound("no key of that name")
     with _alone(path):
         stored = read_keys(path)
-        kept = [key for key in stored if key.name != name]
-        if len(kept) == len(stored):
+        removed = next((key for key in stored if key.name == name), None)
+        if removed is None:
             raise NotFound("no key of that name")
         with atomic_path(path) as temporary:
             temporary.touch(0o600)
-            temporary.write_text("".join(_line(key) for key in kept))
+            temporary.write_text("".join(_line(key) for key in stored if key.name != name))
+    return removed
 
 
 def read_keys(path: Path) -> list[StoredKey]:
@@ -169,15 +170,16 @@ def _trusted(path: Path) -> list[StoredKey]:
         return []
 
 
-def _checked(name: str, sha256: str, project: str, scope: Scope, expires: str | None) -> StoredKey:
+def _checked(name: str, sha256: str, project: str, scope: str, expires: str | None) -> StoredKey:
     if not _PROJECT.fullmatch(project):
         detail = "a project's name has at most 64 small letters, digits, '.', '_' and '-', a letter or digit first"
         raise InvalidInput(detail, field="project")
-    if scope not in SCOPES:
+    known = {one: one for one in SCOPES}.get(scope)
+    if known is None:
         raise InvalidInput(f"a scope is one of {', '.join(SCOPES)}", field="scope")
     if not name.strip() or len(name) > 128 or not name.isprintable():
         raise InvalidInput("a name has 1 to 128 printable characters", field="name")
-    return StoredKey(name, sha256, now().isoformat(), project, scope, expires)
+    return StoredKey(name, sha256, now().isoformat(), project, known, expires)
 
 
 def _moment_after(period: str) -> str:

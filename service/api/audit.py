@@ -21,6 +21,15 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NONE = "-"
 
 
+def write_to_standard_error() -> None:
+    """Write the lines to this process's log, unless logging was set up to take them."""
+    logger.setLevel(logging.INFO)
+    if not logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+        logger.addHandler(handler)
+
+
 class AuditMiddleware:
     """Logs requests with methods that change something, when their answer begins."""
 

@@ -1,8 +1,8 @@
 """Who may call an operation: every route needs a scope, by its method or as it declares, and sees one project.
 
-    401  no valid key (`ApiKeyMiddleware`)
-    403  the key's scope is too small (`ScopedRoute`)
-    404  the object is of another project, or of none (`service.catalog.ownership`)
+401  no valid key (`ApiKeyMiddleware`)
+403  the key's scope is too small (`ScopedRoute`)
+404  the object is of another project, or of none (`service.catalog.ownership`)
 """
 
 from __future__ import annotations

@@ -88,6 +88,12 @@ def delete(connection: sa.Connection, id_or_name: str) -> Corpus:
     return corpus
 
 
+def uploads(connection: sa.Connection) -> list[str]:
+    """Names of the files that were uploaded for corpora."""
+    sources = connection.execute(sa.select(corpora.c.source)).scalars()
+    return [source["upload"] for source in sources if source.get("upload")]
+
+
 def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list[Corpus], str | None]:
     """One page of corpora, newest first."""
     rows, following = page_rows(connection, corpora, limit, after)

@@ -116,7 +116,8 @@ def begin_anew(connection: sa.Connection, job_id: str) -> int | None:
 
 def _begin_again(connection: sa.Connection, job_id: str, states: tuple[str, ...]) -> int | None:
     those = (jobs.c.id == job_id) & jobs.c.state.in_(states)
-    again = {"state": "queued", "retries": jobs.c.retries + 1, "error": None, "started_at": None, "finished_at": None}
+    again = {"state": "queued", "retries": jobs.c.retries + 1, "error": None, "started_at": None}
+    again |= {"finished_at": None, "held": False}
     if not connection.execute(jobs.update().where(those).values(**again)).rowcount:
         return None
     segments_catalog.forget_owners(connection, job_id)

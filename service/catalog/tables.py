@@ -83,6 +83,7 @@ jobs = sa.Table(
     ),
     sa.Index("ix_jobs_project", "project", "id"),
     sa.Index("ix_jobs_project_state", "project", "state", "held"),
+    sa.Index("ix_jobs_held", "held", sqlite_where=sa.text("held = 1"), postgresql_where=sa.text("held")),
     sa.Index("uq_jobs_idempotency_key", "project", "idempotency_key", unique=True),
     sa.Index(
         "ix_jobs_inputs_recorded",
