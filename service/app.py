@@ -24,8 +24,12 @@ from service.api import (
     theory,
     training,
 )
+from service.api.audit import AuditMiddleware
+from service.api.authorisation import describe_security
 from service.api.guards import ApiKeyMiddleware, HostMiddleware, ProblemMiddleware, SameSiteMiddleware
+from service.api.response_headers import HeadersMiddleware
 from service.api.services import build_services
+from service.key_uses import KeyUses
 from service.keys import ApiKeys
 from service.settings import Settings
 
@@ -53,12 +57,15 @@ def create_app(settings: Settings) -> FastAPI:
     for part in (corpora, activations):
         app.include_router(part.router, max_body_size=settings.max_upload_bytes)
     problems.install(app)
-    app.openapi = lambda: problems.describe(app)
+    app.openapi = lambda: describe_security(problems.describe(app))
     # Pages of other sites must not reach a server on loopback, neither by DNS rebinding nor by a cross-site form.
     app.add_middleware(SameSiteMiddleware)
     # With a keys file in the settings, or on a public address, a key is required even if the file is missing.
-    if settings.api_keys_file is not None or not is_loopback(settings.host):
-        app.add_middleware(ApiKeyMiddleware, keys=ApiKeys(settings.api_keys_file))
+    guarded = settings.api_keys_file is not None or not is_loopback(settings.host)
+    keys = ApiKeys(settings.api_keys_file, KeyUses(settings.key_uses)) if guarded else None
+    app.add_middleware(ApiKeyMiddleware, keys=keys)
+    app.add_middleware(AuditMiddleware)
     app.add_middleware(HostMiddleware, patterns=settings.request_hosts)
     app.add_middleware(ProblemMiddleware)
+    app.add_middleware(HeadersMiddleware)
     return app

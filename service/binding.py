@@ -8,6 +8,7 @@ import socket
 from service.addresses import is_loopback, url_at
 from service.errors import InvalidInput
 from service.keys import read_keys
+from service.permissions import others_may_write
 from service.settings import Settings
 
 _FIRST_FREE = 3  # descriptors 0 to 2 are standard streams, which a child process has of its own
@@ -17,11 +18,14 @@ def bind(settings: Settings) -> socket.socket:
     """A listening socket on the settings' host and port.
 
     Raises:
-        InvalidInput: an address that is not loopback, and no API key.
+        InvalidInput: an address that is not loopback, and no API key; a keys file that other users may write.
         OSError: the port is taken.
     """
     host = settings.host
-    if not is_loopback(host) and (settings.api_keys_file is None or not read_keys(settings.api_keys_file)):
+    file = settings.api_keys_file
+    if file is not None and file.exists() and others_may_write(file):
+        raise InvalidInput("other users may write the keys file; chmod 600 repairs it", field="api_keys_file")
+    if not is_loopback(host) and (file is None or not read_keys(file)):
         detail = "without API keys the service binds loopback addresses only; `radius keys create` makes one"
         raise InvalidInput(detail, field="host")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -32,6 +32,7 @@ from service.contracts.specs import merge
 from service.contracts.sweeps import Sweep
 from service.contracts.training import TrainingRun
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
+from service.permissions import access_warnings, keep_files_private
 from service.processes import module_command, open_standard_streams
 from service.settings import Settings
 
@@ -60,12 +61,14 @@ def up(
 
     given = {"host": host, "port": port, "data_dir": data_dir}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore
+    keep_files_private()
     supervisor = Supervisor(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.request_stop())
     try:
         supervisor.start()
         say(f"{supervisor.url} (docs at /docs), data in {settings.data_dir}")
+        _warn_of_access(settings)
         supervisor.wait()
     finally:
         supervisor.stop()
@@ -77,8 +80,11 @@ def api() -> None:
     from service.binding import bind
     from service.server import serve
 
+    keep_files_private()
     settings = Settings()
-    serve(settings, bind(settings))
+    listening = bind(settings)
+    _warn_of_access(settings)
+    serve(settings, listening)
 
 
 @app.command()
@@ -93,6 +99,7 @@ def worker(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N; default: RADIUS_DEVICE")] = None,
 ) -> None:
     """Run one worker process in the foreground, on the database and data directory of the environment."""
+    keep_files_private()
     Settings()  # what is wrong with them is said here, in a sentence
     command = module_command("workers.main", "--role", role)
     given = {} if device is None else {"RADIUS_DEVICE": device}
@@ -351,6 +358,11 @@ def _json_of_failed(as_json: bool) -> Iterator[None]:
         if as_json and error.job is not None:
             print_json(error.job.model_dump(mode="json"))
         raise
+
+
+def _warn_of_access(settings: Settings) -> None:
+    for warning in access_warnings(settings):
+        say(warning, "note", "yellow", to=errors)
 
 
 def _client(url: str, **options: Any) -> Client:

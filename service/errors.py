@@ -8,12 +8,15 @@
     │   └── NotAvailable        422
     ├── NotFound                404
     ├── TooLarge                413
+    ├── Forbidden               403
+    ├── TooMany                 429
     ├── Conflict                409
     │   ├── Cancelled           409
     │   └── Superseded          409
     ├── CorruptArtifact         500
     ├── UnsupportedSpec         500
     ├── StorageFull             507
+    │   └── QuotaFull           507
     ├── OutOfMemory             500
     ├── PoisonSegment           500
     ├── StartFailed             500
@@ -94,6 +97,21 @@ class TooLarge(RadiusError):
     status = 413
 
 
+class Forbidden(RadiusError):
+    """The key's scope does not include this operation."""
+
+    code = "forbidden"
+    status = 403
+
+
+class TooMany(RadiusError):
+    """As much of this is under way as the limits allow; try again, after `retry_after_s`."""
+
+    code = "too_many_requests"
+    status = 429
+    retry_after_s: float | None = 2.0
+
+
 class Conflict(RadiusError):
     """The object's state does not allow this request."""
 
@@ -139,6 +157,12 @@ class StorageFull(RadiusError):
 
     code = "storage_full"
     status = 507
+
+
+class QuotaFull(StorageFull):
+    """The files of the project reach its limit; deleting some of its jobs makes room."""
+
+    code = "quota_full"
 
 
 class OutOfMemory(RadiusError, MemoryError):

@@ -8,7 +8,9 @@ import tempfile
 
 import uvicorn
 
+from service.api import audit
 from service.app import create_app
+from service.permissions import keep_files_private
 from service.processes import open_standard_streams
 from service.serving import serve_until_stopped
 from service.settings import Settings
@@ -17,6 +19,7 @@ from service.settings import Settings
 def main() -> None:
     """Serve on an inherited socket until SIGTERM."""
     open_standard_streams()
+    keep_files_private()
     parser = argparse.ArgumentParser(prog="radius api")
     parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited")
     serve(Settings(), socket.socket(fileno=parser.parse_args().fd))
@@ -25,6 +28,7 @@ def main() -> None:
 def serve(settings: Settings, listening: socket.socket) -> None:
     """Serve on `listening` until SIGTERM."""
     settings.make_folders()
+    audit.write_to_standard_error()
     # Uploads are spooled in the data directory, because /tmp may be too small.
     tempfile.tempdir = str(settings.uploads_root)
     config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5)

@@ -66,6 +66,21 @@ class Settings(BaseSettings):
     corpora_dir: Path | None = Field(
         default=None, description="folder of text that may be registered; default: DATA_DIR/corpora"
     )
+    project_queued_jobs: int = Field(
+        default=10_000, ge=1, description="jobs of one project that may wait; the next is answered with 429"
+    )
+    project_running_jobs: int = Field(
+        default=48,
+        ge=1,
+        description="jobs of one project that run at once, trainings and sweeps counted apart; others of it wait, so "
+        "that it takes at most half of the places of trainings and a quarter of the rest",
+    )
+    project_stored_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="files of one project: its products and uploads; what would add to more is answered with 507; "
+        "0: no limit beside the disk's",
+    )
     device: str = Field(default="auto", description="device of a compute worker: auto, cpu or cuda:N")
     worker_name: str = Field(
         default="local",
@@ -326,6 +341,11 @@ class Settings(BaseSettings):
         return self.data_dir / "cache" / "indices"
 
     @property
+    def key_uses(self) -> Path:
+        """When each API key was last used."""
+        return self.data_dir / "key-uses"
+
+    @property
     def locks(self) -> Path:
         return self.data_dir / "locks"
 
@@ -353,7 +373,7 @@ class Settings(BaseSettings):
                 self.artifacts_root,
                 self.index_cache,
             ):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.run_folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:

@@ -40,6 +40,7 @@ from service.jobs.polling import POLL_S, QueuePolling
 from service.jobs.reconciler import JobReconciler
 from service.jobs.retention import Retention
 from service.jobs.submission import Submission
+from service.permissions import keep_files_private
 from service.processes import NOT_YET, open_standard_streams
 from service.settings import Settings
 from workers.flows.engine.runtime import Runtime, set_runtime
@@ -64,6 +65,7 @@ def main() -> None:
     still has the name.
     """
     open_standard_streams()
+    keep_files_private()
     try:
         _run()
     except RadiusError as error:

@@ -6,8 +6,9 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
+from service.api.authorisation import ScopedRoute
 from service.api.problems import RESPONSES
-from service.api.services import ServicesDep
+from service.api.services import OpenServicesDep, ServicesDep
 from service.artifacts.model_folders import ModelFolder, list_model_folders
 from service.contracts.base import Contract, Page
 from service.contracts.jobs import Preset
@@ -15,7 +16,7 @@ from service.contracts.model_config import parse_config
 from service.contracts.presets import PRESETS
 from service.errors import UnsupportedModel
 
-router = APIRouter(tags=["about"], responses={503: RESPONSES[503]})
+router = APIRouter(tags=["about"], route_class=ScopedRoute, responses={503: RESPONSES[503]})
 _LONGEST_NAME = 64  # of a family that a config.json names
 
 
@@ -61,7 +62,7 @@ async def get_health() -> Health:
 
 
 @router.get("/readyz")
-async def get_readiness(services: ServicesDep) -> Health:
+async def get_readiness(services: OpenServicesDep) -> Health:
     """200 while jobs can be accepted; 503 with the cause otherwise, within a second."""
     await services.readiness.check()
     return Health(status="ready")

@@ -41,6 +41,7 @@ def import_activations(
     labels: Annotated[UploadFile | None, File(description="UTF-8 text: a label for each row, one a line")] = None,
 ) -> ActivationSummary:
     """Import a user's own vectors: checked, hashed and stored in their dtype."""
+    services.submission.check_storage(sum(part.size or 0 for part in (file, ids, labels) if part))
     set_id = new_id("act")
     staging = services.settings.staging_root / set_id
     folder = services.settings.artifacts_root / set_id

@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from service.api.authorisation import ScopedRoute
 from service.artifacts.atomic import storage_errors
 from service.errors import InvalidInput, TooLarge
 
@@ -22,7 +22,7 @@ class StrictRequest(Request):
         return parse_json(await self.body())
 
 
-class StrictRoute(APIRoute):
+class StrictRoute(ScopedRoute):
     """A route that reads its JSON strictly, and answers 507 when no space is left for its body."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -92,6 +92,7 @@ async def _upload(request: Request, services: Services) -> str:
         if file.size == 0:
             raise InvalidInput("the file is empty", field="file")
         body = read_contract(UploadFields, {key: _value(key, given) for key, given in form.items() if key != "file"})
+        await run_in_threadpool(services.submission.check_storage, file.size or 0)
         corpus_id = new_id("corpus")
         target = services.settings.uploads_root / f"{corpus_id}{ending}"
         await run_in_threadpool(save_upload, file, target)

@@ -8,6 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
+from service.api.authorisation import requires
 from service.api.bodies import StrictRoute
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
 from service.api.problems import RESPONSES
@@ -26,7 +27,7 @@ from service.theory.histograms import histogram_counts, histogram_edges
 router = APIRouter(prefix="/v1/energy", tags=["energy"], route_class=StrictRoute, responses=RESPONSES)
 
 
-@router.post("/evaluate")
+@router.post("/evaluate", dependencies=[requires("read")])
 def evaluate_energy(request: EvaluateRequest, services: ServicesDep) -> Evaluation:
     """Energies of a few points among a few patterns, in float64. For large sets submit an `energy` job."""
     patterns, queries = _rows("patterns", request.patterns), _rows("queries", request.queries)

@@ -10,36 +10,31 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.addresses import canonical
+from service.api.authorisation import OPEN_FOLDER, OPEN_PATHS, SAFE_METHODS
 from service.api.problems import http_problem, problem
 from service.keys import ApiKeys
+from service.principal import LOCAL, Principal
 
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_OPEN = ("/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect")
-_OPEN_FOLDER = "/static-offline-docs/"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
 
 class ApiKeyMiddleware:
-    """Answers 401 to a request without a valid API key; health checks and documentation need none."""
+    """Puts the principal of a request into its scope; answers 401 to one without a valid API key.
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
+    Health checks and documentation need none and have no principal. Without `keys` everyone is the local one.
+    """
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys | None) -> None:
         self.app, self.keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._may_pass(scope):
-            await http_problem(401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    def _may_pass(self, scope: Scope) -> bool:
-        path = scope["path"]
-        if path in _OPEN or path.startswith(_OPEN_FOLDER):
-            return True
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if len(given) != 1:
-            return False
-        scheme, _, token = given[0].partition(b" ")
-        return scheme.lower() == b"bearer" and self.keys.owner(token.strip()) is not None
+        if scope["type"] == "http":
+            principal = LOCAL if self.keys is None else _principal(scope, self.keys)
+            if principal is not None:
+                scope["principal"] = principal
+            elif scope["path"] not in OPEN_PATHS and not scope["path"].startswith(OPEN_FOLDER):
+                return await http_problem(401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+        await self.app(scope, receive, send)
 
 
 class HostMiddleware:
@@ -78,7 +73,7 @@ class SameSiteMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and _foreign(Headers(scope=scope)):
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and _foreign(Headers(scope=scope)):
             await http_problem(403)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -105,6 +100,14 @@ class ProblemMiddleware:
                 await send(message)
 
         await self.app(scope, receive, send_problem)
+
+
+def _principal(scope: Scope, keys: ApiKeys) -> Principal | None:
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(given) != 1:
+        return None
+    scheme, _, token = given[0].partition(b" ")
+    return keys.principal(token.strip()) if scheme.lower() == b"bearer" else None
 
 
 def _foreign(headers: Headers) -> bool:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from service.api.authorisation import requires
 from service.api.bodies import StrictRoute
 from service.api.event_stream import stream_events
 from service.api.problems import RESPONSES
@@ -38,7 +39,7 @@ def create_job(
     return job
 
 
-@router.post("/estimate")
+@router.post("/estimate", dependencies=[requires("read")])
 async def estimate_job(request: JobRequest, services: ServicesDep) -> Estimate:
     """What a job would take: segments, time, bytes, memory, and whether it fits. Nothing is submitted.
 

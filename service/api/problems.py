@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from service.api.response_headers import SAFE_HEADERS
 from service.contracts.base import Problem
 from service.contracts.reading import describe_errors
 from service.errors import FieldErrors, InvalidInput, RadiusError
@@ -29,7 +30,7 @@ RETRY_AFTER_S = "2"
 _MEDIA = "application/problem+json"
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": HTTPStatus(status).phrase}
-    for status in (400, 401, 404, 405, 409, 413, 422, 500, 503, 507)
+    for status in (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507)
 }
 
 
@@ -57,7 +58,8 @@ def problem(
 ) -> JSONResponse:
     """A problem response."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, errors=errors)
-    sent = dict(headers or {}) | ({"Retry-After": RETRY_AFTER_S} if status == 503 else {})
+    sent = SAFE_HEADERS | {"Cache-Control": "no-store"} | (headers or {})
+    sent |= {"Retry-After": RETRY_AFTER_S} if status in (429, 503) else {}
     return JSONResponse(body.model_dump(exclude_none=True), status, headers=sent, media_type=_MEDIA)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from service.api.authorisation import requires
 from service.api.bodies import StrictRoute
 from service.api.figures import FIGURE_RESPONSES, MEDIA, Ending
 from service.api.problems import RESPONSES
@@ -16,7 +17,12 @@ from service.settings import Settings
 router = APIRouter(prefix="/v1", route_class=StrictRoute, responses=RESPONSES)
 
 
-@router.post("/activations/{set_id}/query", tags=["activations"], response_model=QueryAnswer)
+@router.post(
+    "/activations/{set_id}/query",
+    tags=["activations"],
+    response_model=QueryAnswer,
+    dependencies=[requires("read")],
+)
 def query_activations(set_id: Identifier, request: QueryRequest, services: ServicesDep) -> Response:
     """Distances, energies, percentile and the nearest rows of texts or vectors among all rows of the set.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator
 
+from service.api.authorisation import PrincipalDep
 from service.api.event_feed import EventPoller
 from service.api.query_proxy import QueryProxy
 from service.api.readiness import Readiness
@@ -40,6 +41,18 @@ class Services:
     events: EventPoller
     digests: FileDigests = field(default_factory=FileDigests)
     pair_orders: PairOrders = field(default_factory=pair_orders)
+    _of_projects: dict[str, Services] = field(default_factory=dict)
+
+    def of(self, project: str) -> Services:
+        """The same services, which see and change what belongs to one project only."""
+        if project not in self._of_projects:
+            catalog, engine = self.catalog.of(project), self.submission.engine
+            submission = Submission(catalog, engine, self.settings)
+            control = JobControl(catalog, engine, self.settings)
+            self._of_projects[project] = replace(
+                self, catalog=catalog, submission=submission, estimation=submission.estimation, control=control
+            )
+        return self._of_projects[project]
 
     def stored_set(self, set_id: str) -> tuple[ActivationSummary, ActivationStatistics, ActivationSet]:
         """A published activation set: its row, its statistics, its folder; raises `NotFound`."""
@@ -72,11 +85,17 @@ def build_services(settings: Settings) -> Services:
     )
 
 
-async def _services(request: Request) -> Services:
+async def _services(request: Request, principal: PrincipalDep) -> Services:
+    return request.app.state.services.of(principal.project)
+
+
+async def _open_services(request: Request) -> Services:
     return request.app.state.services
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
+# For operations that no project owns; they read none of its objects.
+OpenServicesDep = Annotated[Services, Depends(_open_services)]
 
 
 _DEFAULT_PAGE = 50

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from service.catalog.ownership import with_owner
 from service.catalog.rows import Row, chunks, get_row, page_rows, put
 from service.catalog.tables import activations
 from service.contracts.activations import ActivationStatistics, ActivationSummary
@@ -13,7 +14,7 @@ from service.errors import NotFound
 
 def publish(connection: sa.Connection, row: Row) -> None:
     """Make a written set visible; repeating it changes nothing, and a set that was made again is described again."""
-    put(connection, activations, row | {"created_at": now()}, keep="created_at")
+    put(connection, activations, with_owner(row) | {"created_at": now()}, keep="created_at")
 
 
 def published(connection: sa.Connection, ids: list[str]) -> dict[str, str]:

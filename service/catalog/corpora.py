@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from service.catalog.ownership import restrict_to_job
 from service.catalog.rows import Row, get_row, insert_once, page_rows
-from service.catalog.tables import corpora, jobs
+from service.catalog.tables import SHARED, corpora, jobs
 from service.contracts.base import now
 from service.contracts.corpora import BUILTINS, Corpus, CorpusCounts, CorpusSource
 from service.contracts.jobs import FINAL_STATES
@@ -37,9 +38,8 @@ def register_builtins(connection: sa.Connection) -> list[str]:
     """Add the built-in corpora that are missing; returns those that were never counted."""
     for name in BUILTINS:
         source = CorpusSource(builtin="python-docs").model_dump(exclude_defaults=True)
-        insert_once(
-            connection, corpora, {"id": name, "name": name, "state": "scanning", "source": source, "created_at": now()}
-        )
+        row = {"id": name, "name": name, "state": "scanning", "source": source, "created_at": now()}
+        insert_once(connection, corpora, row | {"project": SHARED})
     return [corpus_id for corpus_id in scanning(connection) if corpus_id in BUILTINS]
 
 
@@ -54,6 +54,12 @@ def find(connection: sa.Connection, id_or_name: str) -> Corpus:
     if row is None:
         raise NotFound("no such corpus", field="corpus")
     return _corpus(row)
+
+
+def find_for_job(connection: sa.Connection, job_id: str, id_or_name: str) -> Corpus:
+    """The corpus that the spec of a job means by an id or a name; raises `NotFound`."""
+    restrict_to_job(connection, job_id)
+    return find(connection, id_or_name)
 
 
 def hold(connection: sa.Connection, id_or_name: str) -> None:
@@ -80,6 +86,12 @@ def delete(connection: sa.Connection, id_or_name: str) -> Corpus:
         raise Conflict(f"{job} reads this corpus; cancel it first, or wait for its end")
     connection.execute(corpora.delete().where(corpora.c.id == corpus.id))
     return corpus
+
+
+def uploads(connection: sa.Connection) -> list[str]:
+    """Names of the files that were uploaded for corpora."""
+    sources = connection.execute(sa.select(corpora.c.source)).scalars()
+    return [source["upload"] for source in sources if source.get("upload")]
 
 
 def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list[Corpus], str | None]:

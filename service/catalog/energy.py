@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from service.catalog import inputs
+from service.catalog.ownership import with_owner
 from service.catalog.rows import Row, get_row, page_rows, put
 from service.catalog.tables import energy_reports
 from service.contracts.energy_report import EnergySummary
@@ -13,7 +14,7 @@ from service.errors import NotFound
 
 def publish(connection: sa.Connection, row: Row) -> None:
     """Make a written report visible; repeating it changes nothing, and one that was made again is described again."""
-    put(connection, energy_reports, row)
+    put(connection, energy_reports, with_owner(row))
     sets = [*row["activations"], row["queries"]] if row["queries"] else row["activations"]
     inputs.record(connection, row["job"], sets)
 

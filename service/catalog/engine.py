@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
+from service.catalog import ownership
 from service.errors import Unavailable
 
 Connection = sa.Connection
@@ -39,6 +41,12 @@ class Catalog:
 
     def __init__(self, url: str, answer_s: float | None = None) -> None:
         self.engine = make_engine(url, answer_s)
+
+    def of(self, project: str) -> Catalog:
+        """The same database, of which every statement uses the rows of one project only."""
+        restricted = copy(self)
+        restricted.engine = self.engine.execution_options(**ownership.options_of(project))
+        return restricted
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
@@ -87,9 +95,10 @@ def _is_wrong_statement(cause: BaseException) -> bool:
 def make_engine(url: str, answer_s: float | None = None) -> sa.Engine:
     """An engine for `url`; on SQLite in WAL mode, with writing transactions that take the lock at once."""
     parsed = sa.make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        return _postgresql(parsed.set(drivername="postgresql+psycopg"), answer_s)
-    return _sqlite(parsed)
+    is_server = parsed.get_backend_name() == "postgresql"
+    engine = _postgresql(parsed.set(drivername="postgresql+psycopg"), answer_s) if is_server else _sqlite(parsed)
+    ownership.install(engine)
+    return engine
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.catalog.ownership import OF_ALL
 from service.catalog.rows import insert_missing
 from service.catalog.tables import energy_reports, job_inputs, jobs
 from service.contracts.jobs import FINAL_STATES
@@ -30,10 +31,11 @@ def record(connection: sa.Connection, job_id: str, products: Iterable[str]) -> N
 def record_missing(connection: sa.Connection, limit: int) -> int:
     """Note the inputs of up to `limit` jobs that have none noted yet; returns how many jobs these were."""
     unrecorded = sa.select(jobs.c.id, jobs.c.spec).where(~jobs.c.inputs_recorded).order_by(jobs.c.id).limit(limit)
-    found = connection.execute(unrecorded.with_for_update(key_share=True)).all()
+    found = connection.execute(unrecorded.with_for_update(key_share=True).execution_options(**OF_ALL)).all()
     for job_id, spec in found:
         record(connection, job_id, named_products(spec))
-        connection.execute(jobs.update().where(jobs.c.id == job_id).values(inputs_recorded=True))
+        noted = jobs.update().where(jobs.c.id == job_id).values(inputs_recorded=True)
+        connection.execute(noted.execution_options(**OF_ALL))
     return len(found)
 
 
@@ -48,7 +50,8 @@ def are_read(connection: sa.Connection, job_id: str, products: sa.Select[tuple[s
     is_open = sa.exists().where(jobs.c.id == job_inputs.c.job, jobs.c.state.not_in(FINAL_STATES))
     reported = sa.exists().where(energy_reports.c.job == job_inputs.c.job)
     others = job_inputs.c.product.in_(products) & (job_inputs.c.job != job_id) & (is_open | reported)
-    return connection.execute(sa.select(job_inputs.c.job).where(others).limit(1)).first() is not None
+    query = sa.select(job_inputs.c.job).where(others).limit(1).execution_options(**OF_ALL)
+    return connection.execute(query).first() is not None
 
 
 def named_steps(connection: sa.Connection, run_id: str) -> set[int]:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from service.catalog import events, inputs
 from service.catalog import segments as segments_catalog
 from service.catalog.clock import moment
+from service.catalog.ownership import OF_ALL
 from service.catalog.rows import Row, get_row, page_rows
 from service.catalog.segments import Stage
 from service.catalog.tables import job_results, jobs
@@ -20,9 +21,11 @@ from service.contracts.jobs import FINAL_STATES, OPEN_STATES, Job, JobResult, Pr
 from service.errors import Conflict, NotFound
 
 # How PostgreSQL and SQLite name the constraint.
-_KEY_TAKEN = re.compile(r'unique constraint "uq_jobs_idempotency_key"|UNIQUE constraint failed: jobs\.idempotency_key$')
+_KEY_TAKEN = re.compile(
+    r'unique constraint "uq_jobs_idempotency_key"|UNIQUE constraint failed: jobs\.project, jobs\.idempotency_key$'
+)
 _HIDDEN = {
-    "spec_sha256", "owner", "total", "unit", "idempotency_key", "request_sha256", "inputs_recorded",
+    "spec_sha256", "owner", "total", "unit", "idempotency_key", "request_sha256", "inputs_recorded", "held",
 }  # fmt: skip
 _HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")}
 _HREF |= {kind: f"/v1/{kind}s/" for kind in ("profile", "sweep")}
@@ -64,8 +67,9 @@ def page(
 
 
 def count_open(connection: sa.Connection) -> int:
-    """Number of the jobs that have not ended."""
-    return connection.execute(sa.select(sa.func.count()).where(jobs.c.state.in_(OPEN_STATES))).scalar_one()
+    """Number of the jobs of all projects that have not ended: a job waits for them whoever submitted them."""
+    query = sa.select(sa.func.count()).where(jobs.c.state.in_(OPEN_STATES))
+    return connection.execute(query.execution_options(**OF_ALL)).scalar_one()
 
 
 def start(connection: sa.Connection, job_id: str) -> None:
@@ -112,7 +116,8 @@ def begin_anew(connection: sa.Connection, job_id: str) -> int | None:
 
 def _begin_again(connection: sa.Connection, job_id: str, states: tuple[str, ...]) -> int | None:
     those = (jobs.c.id == job_id) & jobs.c.state.in_(states)
-    again = {"state": "queued", "retries": jobs.c.retries + 1, "error": None, "started_at": None, "finished_at": None}
+    again = {"state": "queued", "retries": jobs.c.retries + 1, "error": None, "started_at": None}
+    again |= {"finished_at": None, "held": False}
     if not connection.execute(jobs.update().where(those).values(**again)).rowcount:
         return None
     segments_catalog.forget_owners(connection, job_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from service.catalog.ownership import with_owner
 from service.catalog.rows import Row, get_row, page_rows, put
 from service.catalog.tables import profiles
 from service.contracts.profile import ProfileSummary
@@ -12,7 +13,7 @@ from service.errors import NotFound
 
 def publish(connection: sa.Connection, row: Row) -> None:
     """Make a written profile visible; repeating it changes nothing, and one that was made again is described again."""
-    put(connection, profiles, row)
+    put(connection, profiles, with_owner(row))
 
 
 def get(connection: sa.Connection, profile_id: str) -> tuple[ProfileSummary, str]:

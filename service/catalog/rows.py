@@ -12,9 +12,14 @@ Row = dict[str, Any]
 MOST_VARIABLES = 10_000  # of one statement; SQLite takes 32,766 in its default build, PostgreSQL 65,535
 
 
+def _shown(table: sa.Table) -> sa.Select[Any]:
+    """All of a table but the project, which conditions alone are about."""
+    return sa.select(*(column for column in table.c if column.name != "project"))
+
+
 def get_row(connection: sa.Connection, table: sa.Table, row_id: str) -> Row | None:
     """The row of that id, or None."""
-    found = connection.execute(sa.select(table).where(table.c.id == row_id)).mappings().first()
+    found = connection.execute(_shown(table).where(table.c.id == row_id)).mappings().first()
     return None if found is None else dict(found)
 
 
@@ -29,7 +34,7 @@ def page_rows(
     Args:
         equal: values that columns must have; None allows any.
     """
-    query = sa.select(table).order_by(table.c.id.desc()).limit(limit + 1)
+    query = _shown(table).order_by(table.c.id.desc()).limit(limit + 1)
     for column, value in equal.items():
         if value is not None:
             query = query.where(table.c[column] == value)

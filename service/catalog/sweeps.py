@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.catalog.ownership import with_owner
 from service.catalog.rows import Row, get_row, insert_once, page_rows
 from service.catalog.run_states import RunJob, jobs_of, outcome
 from service.catalog.tables import sweeps, training_metrics, training_runs
@@ -17,7 +18,7 @@ _HIDDEN = {"cells", "view_step", "view_sha256"}
 
 def register(connection: sa.Connection, row: Row) -> None:
     """Make a prepared sweep visible; repeating it changes nothing. `cells`: `{"run", "model", "tokens", "seed"}`."""
-    insert_once(connection, sweeps, row)
+    insert_once(connection, sweeps, with_owner(row))
 
 
 def record(connection: sa.Connection, sweep_id: str, **changes: Any) -> None:

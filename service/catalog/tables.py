@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from service.principal import DEFAULT_PROJECT
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -27,17 +29,28 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 
+SHARED = ""  # the project of the built-in corpora, which every project may read
+
+
+def _project() -> sa.Column[str]:
+    """Whose row it is; a process of the version before writes rows without it."""
+    return sa.Column("project", sa.String(64), nullable=False, server_default=DEFAULT_PROJECT)
+
+
 corpora = sa.Table(
     "corpora",
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(128), nullable=False, unique=True),
+    sa.Column("name", sa.String(128), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("source", sa.JSON, nullable=False),
     sa.Column("counts", sa.JSON),
     sa.Column("error", sa.JSON),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    _project(),
     sa.CheckConstraint("state IN ('scanning', 'ready', 'failed')", name="state"),
+    sa.Index("ix_corpora_project", "project", "id"),
+    sa.Index("uq_corpora_name", "project", "name", unique=True),
 )
 
 jobs = sa.Table(
@@ -63,10 +76,15 @@ jobs = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime, index=True),
+    _project(),
+    sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()),  # queued here, not yet in the engine
     sa.CheckConstraint(
         "state IN ('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled')", name="state"
     ),
-    sa.Index("uq_jobs_idempotency_key", "idempotency_key", unique=True),
+    sa.Index("ix_jobs_project", "project", "id"),
+    sa.Index("ix_jobs_project_state", "project", "state", "held"),
+    sa.Index("ix_jobs_held", "held", sqlite_where=sa.text("held = 1"), postgresql_where=sa.text("held")),
+    sa.Index("uq_jobs_idempotency_key", "project", "idempotency_key", unique=True),
     sa.Index(
         "ix_jobs_inputs_recorded",
         "inputs_recorded",
@@ -157,6 +175,8 @@ activations = sa.Table(
     sa.Column("statistics", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("reuse_key", sa.String(64), index=True),
+    _project(),
+    sa.Index("ix_activations_project", "project", "id"),
 )
 
 radius_reports = sa.Table(
@@ -172,6 +192,8 @@ radius_reports = sa.Table(
     sa.Column("nn_distance", sa.JSON),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    _project(),
+    sa.Index("ix_radius_reports_project", "project", "id"),
 )
 
 energy_reports = sa.Table(
@@ -187,6 +209,8 @@ energy_reports = sa.Table(
     sa.Column("mean", sa.JSON),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    _project(),
+    sa.Index("ix_energy_reports_project", "project", "id"),
 )
 
 profiles = sa.Table(
@@ -200,6 +224,8 @@ profiles = sa.Table(
     sa.Column("sites", sa.Integer, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    _project(),
+    sa.Index("ix_profiles_project", "project", "id"),
 )
 
 training_runs = sa.Table(
@@ -230,6 +256,8 @@ training_runs = sa.Table(
     sa.Column("error", sa.JSON),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
+    _project(),
+    sa.Index("ix_training_runs_project", "project", "id"),
 )
 
 sweeps = sa.Table(
@@ -247,6 +275,8 @@ sweeps = sa.Table(
     sa.Column("view_sha256", sa.String(64)),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
+    _project(),
+    sa.Index("ix_sweeps_project", "project", "id"),
 )
 
 training_metrics = sa.Table(

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.catalog import inputs
+from service.catalog.ownership import with_owner
 from service.catalog.rows import Row, get_row, insert_once, page_rows, put
 from service.catalog.run_states import jobs_of, outcome
 from service.catalog.tables import training_checkpoints, training_metrics, training_runs
@@ -19,7 +20,7 @@ _HIDDEN = {"view_step", "view_sha256", "state_file", "state_sha256", "error"}
 
 def register(connection: sa.Connection, row: Row) -> None:
     """Make a prepared run visible; repeating it changes nothing."""
-    insert_once(connection, training_runs, row)
+    insert_once(connection, training_runs, with_owner(row))
 
 
 def record(connection: sa.Connection, run_id: str, rows: list[MetricsRow], **changes: Any) -> None:

@@ -10,9 +10,11 @@ import typer
 
 from service.addresses import reachable, url_at
 from service.api.query_proxy import query_client
-from service.commands.output import say
+from service.commands.output import errors, say
 from service.errors import InvalidInput, Unavailable
-from service.keys import create_key, read_keys, remove_key
+from service.key_uses import KeyUses
+from service.keys import StoredKey, create_key, read_keys, remove_key
+from service.permissions import keep_files_private
 from service.settings import Settings
 
 db_app = typer.Typer(help="The metadata database.", no_args_is_help=True)
@@ -26,6 +28,7 @@ def upgrade() -> None:
     from service.catalog.migrate import migrate
     from service.jobs.engine import migrate_engine
 
+    keep_files_private()
     settings = Settings()
     settings.make_folders()
     migrate(settings.resolved_database_url)
@@ -34,22 +37,42 @@ def upgrade() -> None:
 
 
 @keys_app.command("create")
-def create(name: Annotated[str, typer.Option(help="name of the key")]) -> None:
-    """Create a key and print it; only its hash is stored, so it cannot be shown again."""
-    print(create_key(_keys_file(), name))
+def create(
+    name: Annotated[str, typer.Option(help="name of the key")],
+    project: Annotated[
+        str, typer.Option(help="project whose objects it reaches, and that owns what it makes")
+    ] = "default",
+    scope: Annotated[str, typer.Option(help="read, write or admin")] = "write",
+    expires: Annotated[str | None, typer.Option(help="period of validity: 90d or 12h; default: no end")] = None,
+) -> None:
+    """Create a key and print it alone on standard output; only its hash is stored, so it cannot be shown again."""
+    keep_files_private()
+    file = _keys_file()
+    key = create_key(file, name, project, scope, expires)
+    stored = next(one for one in read_keys(file) if one.name == name)
+    say(f"{_described(stored)}; its hash is in {file}, the key itself is shown here alone", to=errors)
+    print(key)
 
 
 @keys_app.command("list")
 def list_keys() -> None:
-    """List the names of the keys and their times of creation."""
+    """List the keys with project, scope, time of creation, end and last use, to the minute."""
+    uses = KeyUses(Settings().key_uses)
     for stored in read_keys(_keys_file()):
-        say(f"{stored.name}  {stored.created_at}")
+        last = uses.last(stored.sha256)
+        say(f"{_described(stored)}, created {stored.created_at}, last used {last.isoformat() if last else 'never'}")
 
 
 @keys_app.command("revoke")
 def revoke(name: str) -> None:
     """Remove a key; a running service refuses it at once."""
-    remove_key(_keys_file(), name)
+    removed = remove_key(_keys_file(), name)
+    KeyUses(Settings().key_uses).forget(removed.sha256)
+
+
+def _described(stored: StoredKey) -> str:
+    end = "no end" if stored.expires is None else f"{'expired' if stored.is_expired else 'expires'} {stored.expires}"
+    return f"{stored.name}: project {stored.project}, scope {stored.scope}, {end}"
 
 
 def check_health(role: str | None, settings: Settings) -> None:

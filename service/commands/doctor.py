@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from service.permissions import access_warnings, others_may_read, others_may_write
 from service.processes import module_command
 from service.settings import GIB, Settings
 from service.sizes import shown_bytes
@@ -33,7 +34,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """All checks; those that may hang or crash (importing, searching) run in a separate process with a timeout."""
-    return [_python(), *_installed(), _faiss_choice(), *_compute(), _data_dir(settings)]
+    return [_python(), *_installed(), _faiss_choice(), *_compute(), _data_dir(settings), _access(settings)]
 
 
 def as_json(findings: list[Finding]) -> list[dict[str, object]]:
@@ -76,6 +77,17 @@ def _compute() -> list[Finding]:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit {done.returncode}"]
         return [Finding("search", False, last[0][:200], advice)]
     return [Finding(**found) for found in json.loads(done.stdout)]
+
+
+def _access(settings: Settings) -> Finding:
+    """Who else on this machine may use the service or change its keys; what only deserves a warning is no failure."""
+    keys = settings.api_keys_file
+    if keys is not None and keys.exists() and others_may_write(keys):
+        return Finding("access", False, "other users may write the keys file", "chmod 600 the file")
+    warnings = access_warnings(settings)
+    if settings.data_dir.exists() and others_may_read(settings.data_dir):
+        warnings.append("other users of this machine can read the data directory; chmod 700 keeps it private")
+    return Finding("access", True, "; ".join(warnings) or "keys, and files that are this user's alone")
 
 
 def _data_dir(settings: Settings) -> Finding:

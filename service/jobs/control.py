@@ -7,7 +7,9 @@ from pathlib import Path
 
 from service.catalog import jobs, products, segments
 from service.catalog.engine import Catalog
+from service.catalog.quotas import HeldJob
 from service.contracts.jobs import Job
+from service.jobs.admission import Admission
 from service.jobs.engine import JobEngine, run_id
 from service.jobs.liveness import Liveness
 from service.settings import Settings
@@ -22,6 +24,7 @@ class JobControl:
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
         self._liveness = Liveness(catalog, engine, settings)
+        self._admission = Admission(engine, settings)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job: at once if no worker runs one of its segments, else at their next progress write.
@@ -42,11 +45,13 @@ class JobControl:
         Raises:
             NotFound: no such job.
             Conflict: it is in another state.
+            TooMany: as many jobs of the project wait as may.
         """
         with self.catalog.begin() as connection:
+            self._admission.check_queue(connection)
             retry = jobs.requeue(connection, job_id)
             job = jobs.get(connection, job_id)
-            self.engine.enqueue(connection, job.kind, run_id(job_id, retry), job.priority, job_id)
+            self._admission.enqueue(connection, HeldJob(job_id, job.kind, job.priority, retry))
         return job
 
     def delete(self, job_id: str) -> None:

@@ -24,7 +24,7 @@ SCAN_WORKFLOW = "scan"
 CALIBRATE_WORKFLOW = "calibrate"
 SEGMENT_WORKFLOW = "segment"
 RUN_WORKFLOW = "run"
-_LONG = ("training", "sweep")
+LONG_KINDS = ("training", "sweep")
 
 
 def migrate_engine(url: str) -> None:
@@ -92,7 +92,7 @@ class JobEngine:
     @database_errors()
     def enqueue(self, connection: sa.Connection, workflow: str, workflow_id: str, priority: int, *args: Any) -> None:
         """Enqueue on a queue of the control worker; it starts if and when `connection`'s transaction commits."""
-        queue = TRAININGS_QUEUE if workflow in _LONG else CONTROL_QUEUE
+        queue = TRAININGS_QUEUE if workflow in LONG_KINDS else CONTROL_QUEUE
         options = options_for(workflow, queue, workflow_id, priority)
         self._client.enqueue_in_transaction(connection, options, *args)
 

@@ -17,6 +17,7 @@ from service.errors import DoesNotFit
 from service.estimates.pricing import price
 from service.jobs.engine import CALIBRATE_WORKFLOW, JobEngine
 from service.jobs.references import check_references, name_step
+from service.jobs.storage_quota import StorageQuota
 from service.jobs.workload import Workload, WorkloadModel
 from service.settings import Settings
 from service.sizes import shown_apart, shown_bytes
@@ -30,6 +31,7 @@ class Estimation:
 
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
+        self.storage = StorageQuota(settings)
         self._model = WorkloadModel(settings)
 
     def estimate(self, request: JobRequest) -> Estimate:
@@ -78,11 +80,18 @@ class Estimation:
             self.engine.enqueue(connection, CALIBRATE_WORKFLOW, name, _CALIBRATION_PRIORITY, name)
 
     def refuse_unfit(self, connection: sa.Connection, spec: JobSpec) -> None:
-        """Raise `DoesNotFit`, with the numbers, for a job that needs more disk or memory than there is."""
+        """Refuse a job that is too large, with the numbers.
+
+        Raises:
+            DoesNotFit: it needs more disk or memory than there is.
+            QuotaFull: it would store more than the project may.
+        """
         found = workers.devices(connection, "compute-", self.settings.lease_s)
-        reason = self._reason(self._model.of(connection, spec), found)
+        workload = self._model.of(connection, spec)
+        reason = self._reason(workload, found)
         if reason is not None:
             raise DoesNotFit(reason, field="spec")
+        self.storage.check(connection, sum(work.written_bytes for work in workload.stages))
 
     def _reason(self, workload: Workload, found: list[Device]) -> str | None:
         """Why a job cannot fit; None if it fits, or if its corpus has not been counted yet."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from service.catalog import corpora, jobs, workers, workflows
 from service.catalog.engine import Catalog, Connection
+from service.jobs.admission import Admission
 from service.jobs.control import finish_cancelled
 from service.jobs.engine import COMPUTE_QUEUE, TRAIN_QUEUE, JobEngine, run_id, scan_run_id
 from service.jobs.liveness import Liveness
@@ -26,12 +27,19 @@ class JobReconciler:
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings, at_start: Sequence[Step] = ()) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
         self._liveness = Liveness(catalog, engine, settings)
+        self._admission = Admission(engine, settings)
         self._at_start = [self.reconcile_versions, *at_start]
 
     def reconcile(self) -> None:
         """Run every step; a failure is logged, does not stop the other steps, and is tried again by the next call."""
         self._at_start = [step for step in self._at_start if not _succeeds(step)]
-        steps = (self.reconcile_lost, self.reconcile_overdue, self.reconcile_untaken, self.reconcile_cancelled)
+        steps = (
+            self.reconcile_lost,
+            self.reconcile_overdue,
+            self.reconcile_untaken,
+            self.reconcile_cancelled,
+            self.reconcile_held,
+        )
         for step in steps:
             _succeeds(step)
 
@@ -41,6 +49,10 @@ class JobReconciler:
             cancelling = jobs.in_state(connection, "cancelling")
         for job_id, retry in cancelling:
             finish_cancelled(self.catalog, self.engine, self._liveness, job_id, retry)
+
+    def reconcile_held(self) -> None:
+        """Enqueue the jobs that waited for others of their project, as far as its quota of running jobs allows."""
+        self._admission.release_held(self.catalog)
 
     def reconcile_untaken(self) -> None:
         """Move the segments that wait for a trainer to the compute workers' queue while no trainer lives."""

@@ -9,11 +9,13 @@ import sqlalchemy as sa
 
 from service.catalog import corpora, jobs
 from service.catalog.engine import Catalog
+from service.catalog.quotas import HeldJob
 from service.contracts.corpora import CorpusSource
 from service.contracts.jobs import Job, JobRequest, JobSpec
 from service.contracts.specs import read_spec
 from service.errors import Conflict, InvalidInput, Unavailable
 from service.ids import new_id
+from service.jobs.admission import Admission
 from service.jobs.engine import SCAN_WORKFLOW, JobEngine, scan_run_id
 from service.jobs.estimation import Estimation
 from service.jobs.references import check_references, name_step
@@ -28,6 +30,7 @@ class Submission:
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
         self.estimation = Estimation(catalog, engine, settings)
+        self._admission = Admission(engine, settings)
 
     def submit(self, request: JobRequest, key: str | None = None) -> Job:
         """Accept a job; a second one under the same idempotency key is the first.
@@ -36,6 +39,7 @@ class Submission:
             InvalidInput, NotAvailable: the request is invalid; nothing was stored.
             DoesNotFit: it needs more disk or memory than there is.
             TooLarge: it has more chunks than the limit.
+            TooMany, QuotaFull: the project has as many jobs, or as many bytes, as it may.
             Conflict: the key was used for another request.
         """
         asked = (
@@ -77,12 +81,18 @@ class Submission:
             "request_sha256": asked,
         }
         with self.catalog.read() as connection:  # files and other specs are read here, without the write lock
+            self._admission.check_queue(connection)
             check_references(connection, spec, self.settings)
             self.estimation.refuse_unfit(connection, spec)
         with self.catalog.begin() as connection:
             check_references(connection, spec, self.settings)  # again: what it names may have been deleted since
             jobs.insert(connection, row)
-            self.engine.enqueue(connection, request.kind, job_id, request.priority, job_id)
+            self._admission.enqueue(connection, HeldJob(job_id, request.kind, request.priority, retries=0))
+
+    def check_storage(self, more: int) -> None:
+        """Raise `QuotaFull` where the project may not store so many bytes more."""
+        with self.catalog.read() as connection:
+            self.estimation.storage.check(connection, more)
 
     def register_corpus(self, name: str | None, source: CorpusSource, corpus_id: str | None = None) -> str:
         """Register a corpus and enqueue its count; a hub data set is counted only as far as jobs read it."""

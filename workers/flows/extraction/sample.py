@@ -80,7 +80,7 @@ def read_sample_note(folder: Path) -> dict[str, Any]:
 
 def _stage_sample(spec: ExtractionSpec, folder: Path, model: CheckedModel, owner: SegmentOwner) -> None:
     current = owner.runtime
-    corpus = current.read(lambda connection: corpora.find(connection, spec.corpus))
+    corpus = current.read(lambda connection: corpora.find_for_job(connection, owner.job_id, spec.corpus))
     sample = _draw(spec, read_documents(corpus.source, current.settings), model.tokenizer, owner)
     check_ids(max(int(chunk.tokens.max()) for chunk in sample.chunks), model.sizes.d_vocab, model.tokenizer)
     shards = _write_chunks(sample.chunks, folder, current.settings.shard_tokens // spec.chunk_tokens or 1)

@@ -14,11 +14,9 @@ from service.contracts.training import BYTES, QuestionFormationSpec, TrainingSpe
 from workers.corpora.sources import read_documents
 from workers.flows.engine.memory import memory_returned
 from workers.flows.engine.ownership import SegmentOwner
-from workers.flows.engine.runtime import Runtime
 from workers.flows.training.parts import publish_part
 from workers.models.loading import load_tokenizer, tokenizer_hashes
 from workers.training import windows
-from workers.training.data import Tick
 from workers.training.sentences import SentenceTask, describe_sentences, notes_on_sentences, prepare_sentences
 from workers.training.windows import WindowTask, describe_windows, prepare_windows
 
@@ -30,19 +28,20 @@ def prepare_data(spec: TrainingSpec, product: str, owner: SegmentOwner) -> None:
 
     def write(folder: Path) -> None:
         with memory_returned():
-            _make_data(spec, folder, owner.runtime, lambda: owner.progress(0))
+            _make_data(spec, folder, owner)
         files = [describe_file(path) for path in sorted(folder.iterdir())]
         write_manifest(folder, {"kind": "training data", "files": files})
 
     publish_part(product, _DATA, owner, write)
 
 
-def _make_data(spec: TrainingSpec, folder: Path, current: Runtime, tick: Tick) -> None:
+def _make_data(spec: TrainingSpec, folder: Path, owner: SegmentOwner) -> None:
+    current, tick = owner.runtime, lambda: owner.progress(0)
     if isinstance(spec, QuestionFormationSpec):
         prepare_sentences(spec, folder, current.settings.corpora_root, tick)
     else:
         name = spec.data.corpus
-        corpus = current.read(lambda connection: corpora.find(connection, name))
+        corpus = current.read(lambda connection: corpora.find_for_job(connection, owner.job_id, name))
         texts = (document.text for document in read_documents(corpus.source, current.settings))
         named = spec.data.tokenizer
         place = (named, None, current.settings.models_root)

@@ -1,0 +1,126 @@
+"""Which rows a connection may use: those of one project, or those of all for the service's own processes.
+
+A request works with a catalog of its project (`Catalog.of`). Every statement on a connection of such a catalog gets
+the condition that its rows are of the project, whichever function wrote it, so none can forget it. A statement whose
+subqueries name owned tables cannot be restricted so: it is refused, unless it says that it is `OF_ALL`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.sql import visitors
+
+from service.catalog.rows import Row
+from service.catalog.tables import (
+    SHARED,
+    activations,
+    corpora,
+    events,
+    job_results,
+    jobs,
+    metadata,
+    training_checkpoints,
+    training_metrics,
+    training_runs,
+)
+from service.errors import NotFound
+
+_OPTION = "project"
+OF_ALL: dict[str, Any] = {_OPTION: None}  # execution options of a statement that needs the rows of all projects
+_OWNED = {table for table in metadata.sorted_tables if "project" in table.c}
+# Rows that belong to a row of another table, which a client may name.
+_PARTS = {
+    events: (events.c.job, jobs),
+    training_metrics: (training_metrics.c.run, training_runs),
+    training_checkpoints: (training_checkpoints.c.run, training_runs),
+}
+_Filtered = sa.Select[Any] | sa.Update | sa.Delete
+
+
+def options_of(project: str) -> dict[str, Any]:
+    """The execution options of connections that may use the rows of `project` only."""
+    return {_OPTION: project}
+
+
+def restrict_to_job(connection: sa.Connection, job_id: str) -> None:
+    """Let `connection` use only rows of the project that a job belongs to: the names in its spec are of that project.
+
+    Raises:
+        NotFound: no such job.
+    """
+    project = connection.execute(sa.select(jobs.c.project).where(jobs.c.id == job_id)).scalar()
+    if project is None:
+        raise NotFound("no such job")
+    connection.execution_options(**options_of(project))
+
+
+def with_owner(row: Row) -> Row:
+    """`row` of a product, in the project of its job; a product without a job is in the connection's project."""
+    if row.get("job") is None:
+        return row
+    return row | {"project": sa.select(jobs.c.project).where(jobs.c.id == row["job"]).scalar_subquery()}
+
+
+def install(engine: sa.Engine) -> None:
+    """Restrict the statements of connections that have a project."""
+    event.listen(engine, "before_execute", _restrict, retval=True)
+
+
+def _restrict(
+    _connection: sa.Connection, statement: Any, several: Any, parameters: Any, options: Any
+) -> tuple[Any, Any, Any]:
+    project = options.get(_OPTION)
+    if project is not None:
+        if isinstance(statement, sa.Insert):
+            if statement.table in _OWNED:
+                statement = statement.values(project=project)
+        elif isinstance(statement, sa.Select | sa.Update | sa.Delete | sa.CompoundSelect):
+            statement = _of_project(statement, project)
+    return statement, several, parameters
+
+
+def _of_project(statement: _Filtered | sa.CompoundSelect[Any], project: str) -> Any:
+    inner = [part for part in visitors.iterate(statement) if isinstance(part, sa.SelectBase) and part is not statement]
+    if isinstance(statement, sa.CompoundSelect) or any(list(_restrictable(part)) for part in inner):
+        raise AssertionError("rows of a project are read by statements without subqueries of owned tables")
+    is_read = isinstance(statement, sa.Select)
+    for table in list(_restrictable(statement)):
+        statement = statement.where(_readable(table, project) if is_read else _is_own(table, project))
+    return statement
+
+
+def _restrictable(statement: Any) -> Iterator[sa.Table]:
+    """The tables that a statement itself reads or changes and that have an owner."""
+    named = statement.get_final_froms() if isinstance(statement, sa.Select) else [getattr(statement, "table", None)]
+    for source in named:
+        yield from (table for table in _tables(source) if table in _OWNED or table in _PARTS)
+
+
+def _tables(source: Any) -> Iterator[sa.Table]:
+    if isinstance(source, sa.Join):
+        yield from _tables(source.left)
+        yield from _tables(source.right)
+    elif isinstance(source, sa.Table):
+        yield source
+
+
+def _is_own(table: sa.Table, project: str) -> sa.ColumnElement[bool]:
+    if table in _OWNED:
+        return table.c.project == project
+    owner, parents = _PARTS[table]
+    return sa.exists().where(parents.c.id == owner, parents.c.project == project)
+
+
+def _readable(table: sa.Table, project: str) -> sa.ColumnElement[bool]:
+    """Own rows; the built-in corpora; sets of theirs that a job of another project made and one of this uses."""
+    if table is corpora:
+        return corpora.c.project.in_((project, SHARED))
+    if table is activations:
+        used = sa.select(sa.literal(1)).select_from(job_results.join(jobs, jobs.c.id == job_results.c.job))
+        used = used.where(job_results.c.product == activations.c.id, jobs.c.project == project)
+        return _is_own(activations, project) | used.exists()
+    return _is_own(table, project)

@@ -1,0 +1,66 @@
+"""The quotas of a project for jobs: how many may wait, and how many the job engine has at once.
+
+The engine has as many places as its control worker has threads, and gives them out in the order of enqueueing. A
+project with ten thousand jobs would fill them all, and jobs of others would wait for days. So the engine gets only as
+many jobs of a project as may run; the control worker hands on the next ones as those end.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import sqlalchemy as sa
+
+from service.catalog import quotas
+from service.catalog.engine import Catalog
+from service.contracts.jobs import JobKind
+from service.errors import TooMany
+from service.jobs.engine import LONG_KINDS, JobEngine, run_id
+from service.settings import Settings
+
+_SHORT_KINDS = tuple(kind for kind in get_args(JobKind) if kind not in LONG_KINDS)
+
+
+class Admission:
+    """Enqueues the jobs of a project, or holds them. Requests at the same moment may exceed a quota by their number."""
+
+    def __init__(self, engine: JobEngine, settings: Settings) -> None:
+        self.engine, self.settings = engine, settings
+
+    def check_queue(self, connection: sa.Connection) -> None:
+        """Raise `TooMany` where as many jobs of the project wait as may."""
+        most = self.settings.project_queued_jobs
+        if quotas.waiting(connection) >= most:
+            raise TooMany(f"{most} jobs of this project wait already (project_queued_jobs)")
+
+    def enqueue(self, connection: sa.Connection, job: quotas.HeldJob) -> None:
+        """Enqueue a queued job in the caller's transaction, or hold it while as many run as may, or others wait."""
+        kinds = _kinds_beside(job.kind)
+        running = quotas.started(connection, kinds) - 1  # this one is not held yet
+        if running >= self.settings.project_running_jobs or quotas.held(connection, kinds, 1):
+            quotas.hold(connection, job.id)
+        else:
+            self._enqueue(connection, job)
+
+    def release_held(self, catalog: Catalog) -> None:
+        """Enqueue the held jobs of every project that may run now; `catalog` is of all projects."""
+        with catalog.read() as connection:
+            projects = quotas.projects_with_held(connection)
+        for project in projects:
+            for kinds in (_SHORT_KINDS, LONG_KINDS):
+                self._release(catalog.of(project), kinds)
+
+    def _release(self, catalog: Catalog, kinds: tuple[str, ...]) -> None:
+        with catalog.begin() as connection:
+            free = self.settings.project_running_jobs - quotas.started(connection, kinds)
+            for job in quotas.held(connection, kinds, max(0, free)):
+                if quotas.release(connection, job.id):
+                    self._enqueue(connection, job)
+
+    def _enqueue(self, connection: sa.Connection, job: quotas.HeldJob) -> None:
+        self.engine.enqueue(connection, job.kind, run_id(job.id, job.retries), job.priority, job.id)
+
+
+def _kinds_beside(kind: str) -> tuple[str, ...]:
+    """The kinds that share the places of `kind`."""
+    return LONG_KINDS if kind in LONG_KINDS else _SHORT_KINDS
