@@ -16,6 +16,7 @@ from service.api import (
     corpora,
     energy,
     jobs,
+    operations,
     problems,
     profiles,
     queries,
@@ -24,9 +25,12 @@ from service.api import (
     theory,
     training,
 )
+from service.api.conditional import BodilessMiddleware
 from service.api.guards import ApiKeyMiddleware, HostMiddleware, ProblemMiddleware, SameSiteMiddleware
+from service.api.proxies import ForwardedMiddleware, RootPathMiddleware
 from service.api.services import build_services
 from service.keys import ApiKeys
+from service.logs.requests import RequestLog
 from service.settings import Settings
 
 
@@ -38,6 +42,9 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         app.state.services.close()
 
+    def observe(method: str, route: str, status: int, seconds: float) -> None:
+        app.state.services.metrics.requests.observe(method, route, status, seconds)
+
     app = FastAPIOffline(  # its documentation pages load nothing from another host
         title="Radius",
         version=__version__,
@@ -46,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = build_services(settings)
-    for part in (jobs, radius, profiles, theory, training, sweeps, about):
+    for part in (jobs, radius, profiles, theory, training, sweeps, about, operations):
         app.include_router(part.router, max_body_size=settings.max_json_bytes)
     for part in (energy, queries):
         app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)
@@ -60,5 +67,11 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.api_keys_file is not None or not is_loopback(settings.host):
         app.add_middleware(ApiKeyMiddleware, keys=ApiKeys(settings.api_keys_file))
     app.add_middleware(HostMiddleware, patterns=settings.request_hosts)
+    app.add_middleware(BodilessMiddleware)
     app.add_middleware(ProblemMiddleware)
+    if settings.root_path:
+        app.add_middleware(RootPathMiddleware, root_path=settings.root_path)
+    if settings.proxies:
+        app.add_middleware(ForwardedMiddleware, proxies=settings.proxies)
+    app.add_middleware(RequestLog, observe=observe)
     return app

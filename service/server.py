@@ -9,6 +9,7 @@ import tempfile
 import uvicorn
 
 from service.app import create_app
+from service.logs.setup import begin_logging
 from service.processes import open_standard_streams
 from service.serving import serve_until_stopped
 from service.settings import Settings
@@ -24,10 +25,13 @@ def main() -> None:
 
 def serve(settings: Settings, listening: socket.socket) -> None:
     """Serve on `listening` until SIGTERM."""
+    begin_logging(settings, "api")
     settings.make_folders()
     # Uploads are spooled in the data directory, because /tmp may be too small.
     tempfile.tempdir = str(settings.uploads_root)
-    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=5
+    )
     serve_until_stopped(config, [listening])
 
 
