@@ -16,6 +16,7 @@ from service.api import (
     corpora,
     energy,
     jobs,
+    operations,
     problems,
     profiles,
     queries,
@@ -26,11 +27,14 @@ from service.api import (
 )
 from service.api.audit import AuditMiddleware
 from service.api.authorisation import describe_security
+from service.api.conditional import BodilessMiddleware
 from service.api.guards import ApiKeyMiddleware, HostMiddleware, ProblemMiddleware, SameSiteMiddleware
+from service.api.proxies import ForwardedMiddleware, RootPathMiddleware
 from service.api.response_headers import HeadersMiddleware
 from service.api.services import build_services
 from service.key_uses import KeyUses
 from service.keys import ApiKeys
+from service.logs.requests import RequestLog
 from service.settings import Settings
 
 
@@ -42,6 +46,9 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         app.state.services.close()
 
+    def observe(method: str, route: str, status: int, seconds: float) -> None:
+        app.state.services.metrics.requests.observe(method, route, status, seconds)
+
     app = FastAPIOffline(  # its documentation pages load nothing from another host
         title="Radius",
         version=__version__,
@@ -50,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = build_services(settings)
-    for part in (jobs, radius, profiles, theory, training, sweeps, about):
+    for part in (jobs, radius, profiles, theory, training, sweeps, about, operations):
         app.include_router(part.router, max_body_size=settings.max_json_bytes)
     for part in (energy, queries):
         app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)
@@ -66,6 +73,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ApiKeyMiddleware, keys=keys)
     app.add_middleware(AuditMiddleware)
     app.add_middleware(HostMiddleware, patterns=settings.request_hosts)
+    app.add_middleware(BodilessMiddleware)
     app.add_middleware(ProblemMiddleware)
     app.add_middleware(HeadersMiddleware)
+    if settings.root_path:
+        app.add_middleware(RootPathMiddleware, root_path=settings.root_path)
+    if settings.proxies:
+        app.add_middleware(ForwardedMiddleware, proxies=settings.proxies)
+    app.add_middleware(RequestLog, observe=observe)
     return app

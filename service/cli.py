@@ -19,7 +19,7 @@ from service.commands.administration import check_health, db_app, keys_app
 from service.commands.energies import print_energy_report, print_query
 from service.commands.estimates import print_estimate
 from service.commands.metrics import write_tensorboard
-from service.commands.output import console, errors, jobs_table, print_json, say, wait_with_bar
+from service.commands.output import console, errors, jobs_table, print_json, say, wait_with_bar, workers_table
 from service.commands.profile import print_profile
 from service.commands.radius import print_report
 from service.commands.reading import read_array
@@ -57,11 +57,13 @@ def up(
     data_dir: Annotated[Path | None, typer.Option(help="folder of the database and of all files")] = None,
 ) -> None:
     """Start the API and the workers on this machine; Ctrl-C stops them."""
+    from service.logs.setup import begin_supervisor_logging
     from service.supervisor import Supervisor
 
     given = {"host": host, "port": port, "data_dir": data_dir}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore
     keep_files_private()
+    begin_supervisor_logging(settings)
     supervisor = Supervisor(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.request_stop())
@@ -171,6 +173,17 @@ def jobs(limit: int = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) -> No
         print_json([job.model_dump(mode="json") for job in found])
     else:
         console.print(jobs_table(found))
+
+
+@app.command()
+def workers(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the worker processes: role, device, when each was last seen, what it does now."""
+    with _client(url) as client:
+        found = client.workers()
+    if as_json:
+        print_json([worker.model_dump(mode="json") for worker in found])
+    else:
+        console.print(workers_table(found))
 
 
 @app.command()

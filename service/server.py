@@ -10,6 +10,7 @@ import uvicorn
 
 from service.api import audit
 from service.app import create_app
+from service.logs.setup import begin_logging
 from service.permissions import keep_files_private
 from service.processes import open_standard_streams
 from service.serving import serve_until_stopped
@@ -27,11 +28,14 @@ def main() -> None:
 
 def serve(settings: Settings, listening: socket.socket) -> None:
     """Serve on `listening` until SIGTERM."""
+    begin_logging(settings, "api")
     settings.make_folders()
     audit.write_to_standard_error()
     # Uploads are spooled in the data directory, because /tmp may be too small.
     tempfile.tempdir = str(settings.uploads_root)
-    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=5
+    )
     serve_until_stopped(config, [listening])
 
 

@@ -6,11 +6,16 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
 
 import uvicorn
 
+logger = logging.getLogger("radius.serving")
 
-def serve_until_stopped(config: uvicorn.Config, sockets: list[socket.socket] | None = None) -> None:
+
+def serve_until_stopped(
+    config: uvicorn.Config, sockets: list[socket.socket] | None = None, at_end: Callable[[], None] = lambda: None
+) -> None:
     """Serve until SIGTERM: open requests are answered within the server's time limit, and the exit code is 0.
 
     uvicorn raises the signal again once it has stopped. The process then ends at once, because a thread that still
@@ -18,6 +23,8 @@ def serve_until_stopped(config: uvicorn.Config, sockets: list[socket.socket] | N
     """
 
     def end(*_: object) -> None:
+        at_end()
+        logger.info("stopped")
         logging.shutdown()
         os._exit(0)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -88,6 +90,32 @@ class Settings(BaseSettings):
         description="name of this machine's workers; restarted under it, they continue their jobs",
     )
     torch_threads: int = Field(default=0, ge=0, description="threads of a compute worker; 0: all cores")
+
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="path below which a reverse proxy serves the API; links in answers begin with it",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses or networks, separated by commas, of reverse proxies whose X-Forwarded-For, -Proto and "
+        "-Host are believed; anybody else can write such headers too",
+    )
+    log_format: Literal["text", "json"] = Field(default="text", description="lines for people, or for programs")
+    log_file: Path | None = Field(
+        default=None, description="file of a process's log; default: standard error, which a container engine keeps"
+    )
+    log_bytes: int = Field(
+        default=16 * MIB,
+        ge=4096,
+        description="a larger log file is renamed to NAME.1, so a process's log takes twice this at most",
+    )
+    log_repeats: int = Field(
+        default=10, ge=1, description="equal log lines in a minute; one fault must not fill the disk"
+    )
+    metrics_cache_s: float = Field(
+        default=5.0, ge=0, description="how long /metrics repeats what it read, so that scraping costs little"
+    )
 
     max_json_bytes: int = Field(
         default=8 * MIB, ge=1024, description="largest JSON body; a spec is a few hundred bytes"
@@ -255,7 +283,14 @@ class Settings(BaseSettings):
                     raise ValueError(f"{host!r} is no host: give names or addresses, without scheme and port") from None
         return hosts
 
-    @field_validator("data_dir", "models_dir", "corpora_dir", "database_password_file", "api_keys_file")
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: str) -> str:
+        for proxy in _listed(proxies):
+            ip_network(proxy)
+        return proxies
+
+    @field_validator("data_dir", "models_dir", "corpora_dir", "database_password_file", "api_keys_file", "log_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         if path is None:
@@ -271,6 +306,11 @@ class Settings(BaseSettings):
         """What a request may call the service: canonical hosts, `*.domain`, or `*` for any."""
         given = [host.lower() if host.startswith("*") else canonical(host) for host in _listed(self.allowed_hosts)]
         return [*_LOOPBACK_HOSTS, self.host, *given]
+
+    @property
+    def proxies(self) -> list[str]:
+        """Addresses and networks of the trusted reverse proxies."""
+        return _listed(self.trusted_proxies)
 
     @property
     def resolved_database_url(self) -> str:

@@ -46,6 +46,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     started: float = 0.0
+    reported: bool = False
 
 
 @dataclass
@@ -109,6 +110,7 @@ class Supervisor:
         """Send SIGTERM to all children, and SIGKILL to those that still run after 8 seconds."""
         with self._starting:
             self._stopping.set()
+        logger.info("stopping all processes")
         living = [child.process for child in self.children if child.process is not None]
         for process in living:
             process.terminate()  # no effect on one that has ended
@@ -117,8 +119,10 @@ class Supervisor:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
+                logger.warning("process %d did not end within %g s and is killed", process.pid, _STOP_S)
                 process.kill()
                 process.wait()
+        logger.info("all processes have stopped")
         self._ended.set()
         if self._watcher is not None:
             self._watcher.join()
@@ -143,13 +147,14 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment(self.settings),
+                env=environment(self.settings.model_copy(update={"log_file": child.log})),
                 pass_fds=child.descriptors,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which then stops them
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
             )
         child.starts += 1
-        child.started = time.monotonic()
+        child.started, child.reported = time.monotonic(), False
+        logger.info("%s started, process %d", child.name, child.process.pid)
 
     def _watch(self) -> None:
         while not self._stopping.wait(self.settings.restart_delay_s):
@@ -167,8 +172,12 @@ class Supervisor:
             self.failure = StartFailed("\n".join([detail, *_last_lines(child)]))
             self._stopping.set()
             return
-        if time.monotonic() - child.started > _STEADY_S:
+        if time.monotonic() - child.started > _STEADY_S and not child.reported:
             child.starts = 1
+        if not child.reported:
+            child.reported = True
+            after_s = time.monotonic() - child.started
+            logger.warning("%s %s after %.1f s; it is started again", child.name, ending(code), after_s)
         if time.monotonic() - child.started < self._pause(child):
             return
         try:
@@ -187,6 +196,20 @@ class Supervisor:
         return min(_LONGEST_PAUSE_S, self.settings.restart_delay_s * 2 ** min(child.starts - 1, 16))
 
 
+_MEANINGS = {
+    REPLACED: "ended, because another worker has its name",
+    STUCK: "ended, because its segment hung after the end of the job",
+    NOT_YET: "could not start yet: the database is away, or another worker has its name",
+}
+
+
+def ending(code: int) -> str:
+    """How a process ended, in words, by its exit code; a negative one is a signal."""
+    if code < 0:
+        return f"was killed by signal {-code} ({signal.strsignal(-code)})"
+    return _MEANINGS.get(code, "ended" if code == 0 else f"failed with exit code {code}")
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of a child, which gives it the settings of this process, also those from the command line."""
     given = {f"RADIUS_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
@@ -197,7 +220,8 @@ def environment(settings: Settings) -> dict[str, str]:
 def _last_lines(child: Child) -> list[str]:
     """The end of what a child wrote to its log."""
     with child.log.open("rb") as log:
-        log.seek(max(child.log_start, log.seek(0, os.SEEK_END) - _SHOWN_BYTES))
+        end = log.seek(0, os.SEEK_END)
+        log.seek(max(child.log_start if child.log_start <= end else 0, end - _SHOWN_BYTES))  # it may have been renamed
         return log.read().decode(errors="replace").splitlines()[-_SHOWN_LINES:]
 
 

@@ -7,6 +7,8 @@ import logging
 from dbos import PortableWorkflowError
 
 from service.errors import RadiusError
+from service.logs import setup
+from service.settings import Settings
 
 
 class KnownErrors(logging.Filter):
@@ -17,7 +19,7 @@ class KnownErrors(logging.Filter):
         return not isinstance(error, PortableWorkflowError | RadiusError)
 
 
-def begin_logging(role: str) -> None:
-    """Log to standard error, each line with its time and the worker's role."""
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {role} %(levelname)s %(message)s")
+def begin_logging(settings: Settings, role: str) -> None:
+    """Log as every process does, each line with the worker's role."""
+    setup.begin_logging(settings, role)
     logging.getLogger("dbos").addFilter(KnownErrors())

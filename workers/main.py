@@ -13,7 +13,9 @@ import os
 import signal
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import partial
 
 from dbos import DBOS
 from dbos import error as dbos_error
@@ -45,7 +47,8 @@ from service.processes import NOT_YET, open_standard_streams
 from service.settings import Settings
 from workers.flows.engine.runtime import Runtime, set_runtime
 from workers.logs import begin_logging
-from workers.watching import keep_lock, keep_noticing, keep_recovering, only_one
+from workers.reporting import reporter
+from workers.watching import keep_lock, keep_noticing, keep_recovering, keep_seen, only_one
 
 logger = logging.getLogger("radius.worker")
 # Of each queue: workflows at once, and poll intervals between two polls. A job's workflow only waits, in a thread;
@@ -77,19 +80,21 @@ def _run() -> None:
     parser = argparse.ArgumentParser(prog="radius worker")
     parser.add_argument("--role", choices=["control", "compute", "train", "query"], required=True)
     role = parser.parse_args().role
-    begin_logging(role)
     settings = Settings()
+    begin_logging(settings, role)
     settings.make_folders()
     _check_tables(settings)
     name = f"{role}-{settings.worker_name}"
     if role == "train" and _is_other_rank(Runtime(settings, Catalog(settings.resolved_database_url), name, role)):
         return
     lock = only_one(settings, name)
-    threading.Thread(target=keep_lock, args=(lock, settings), name="lock", daemon=True).start()
+    _begin_thread("lock", keep_lock, lock, settings)
     if role == "query":
         from workers.query.server import serve
 
-        serve(settings, Catalog(settings.resolved_database_url))
+        catalog = Catalog(settings.resolved_database_url)
+        _begin_thread("heartbeat", keep_seen, catalog, settings, name, reporter(settings.device, {}))
+        serve(settings, catalog, at_end=partial(_leave, catalog, name))
         return
     stop, at_once = threading.Event(), threading.Event()
 
@@ -141,20 +146,22 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
         DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL_S, on_conflict="always_update")
     logger.info("ready")
     engine = JobEngine(settings.resolved_database_url)
-    recovering = (Liveness(catalog, engine, settings), name, runtime.is_executing)
-    threading.Thread(target=keep_recovering, args=recovering, name="takeover", daemon=True).start()
-    stuck = (catalog, name, settings.stuck_s)
-    threading.Thread(target=keep_noticing, args=stuck, name="stuck", daemon=True).start()
+    report = reporter(settings.device, runtime.ended)
+    _begin_thread("takeover", keep_recovering, Liveness(catalog, engine, settings), name, runtime.is_executing, report)
+    _begin_thread("stuck", keep_noticing, catalog, name, settings.stuck_s)
     if role == "control":
         retention = Retention(JobControl(catalog, engine, settings), settings)
-        threading.Thread(target=_keep_cleaning_up, args=(retention, stop), name="cleanup", daemon=True).start()
+        _begin_thread("cleanup", _keep_cleaning_up, retention, stop)
         at_start = [Submission(catalog, engine, settings).scan_builtins]
         _keep_reconciling(JobReconciler(catalog, engine, settings, at_start), stop)
     stop.wait()
+    logger.info("stopping: the running segment may end, for %g s at most", settings.drain_s)
     runtime.draining.set()
     if role != "control":
         _drain(settings.drain_s, hurry)
     _release(catalog, name)
+    _leave(catalog, name)
+    logger.info("stopped")
     # Another worker runs an unfinished segment again, from its last finished shard.
     logging.shutdown()
     os._exit(0)
@@ -170,7 +177,7 @@ def _launch(settings: Settings, role: str, name: str) -> None:
             "executor_id": name,
             "application_version": APP_VERSION,
             "run_migrations": False,
-            "console_log_level": "WARNING",
+            "log_level": "WARNING",
             "notification_listener_polling_interval_sec": 1.0,
         }
     )
@@ -215,6 +222,17 @@ def _release(catalog: Catalog, name: str) -> None:
             background_tasks.release(connection, name)
     except Unavailable:
         logger.warning("the database is away; the stop will count as a death")
+
+
+def _leave(catalog: Catalog, name: str) -> None:
+    """Let the service know at once that this worker is gone, instead of after its lease."""
+    with suppress(Unavailable), catalog.begin() as connection:
+        workers.leave(connection, name)
+
+
+def _begin_thread(name: str, target: Callable[..., None], *arguments: object) -> None:
+    """Start a thread that lasts as long as the process."""
+    threading.Thread(target=target, args=arguments, name=name, daemon=True).start()
 
 
 def _keep_reconciling(reconciler: JobReconciler, stop: threading.Event) -> None:

@@ -6,10 +6,12 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from service.catalog import segments
+from service.catalog import segments, workers
 from service.catalog.engine import Catalog
 from service.catalog.locks import WorkerLock
+from service.contracts.workers import WorkerReport
 from service.errors import Conflict, Unavailable
 from service.jobs.liveness import Liveness
 from service.processes import REPLACED, STUCK
@@ -45,11 +47,21 @@ def keep_lock(lock: WorkerLock, settings: Settings) -> None:
             os._exit(REPLACED)
 
 
-def keep_recovering(liveness: Liveness, name: str, is_at: Callable[[str], bool]) -> None:
+def keep_seen(catalog: Catalog, settings: Settings, name: str, report: Callable[[], WorkerReport]) -> None:
+    """Record that this worker is alive, until the process ends, for one that takes part in no recovery."""
+    while True:
+        with suppress(Unavailable), catalog.begin() as connection:
+            workers.seen(connection, name, report())
+        time.sleep(settings.takeover_interval_s)
+
+
+def keep_recovering(
+    liveness: Liveness, name: str, is_at: Callable[[str], bool], report: Callable[[], WorkerReport]
+) -> None:
     """Recover the work of dead workers until the process ends: a draining worker still counts as alive."""
     while True:
         try:
-            liveness.recover_dead_workers(name)
+            liveness.recover_dead_workers(name, report())
             liveness.return_lost(name, is_at)
         except Exception:
             logger.exception("looking for dead workers failed; it is tried again")

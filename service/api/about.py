@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Literal
 
 from fastapi import APIRouter
 
@@ -10,7 +11,7 @@ from service.api.authorisation import ScopedRoute
 from service.api.problems import RESPONSES
 from service.api.services import OpenServicesDep, ServicesDep
 from service.artifacts.model_folders import ModelFolder, list_model_folders
-from service.contracts.base import Contract, Page
+from service.contracts.base import Contract, Page, WorkerRole
 from service.contracts.jobs import Preset
 from service.contracts.model_config import parse_config
 from service.contracts.presets import PRESETS
@@ -34,6 +35,13 @@ class Health(Contract):
     """Answer of a health check."""
 
     status: str
+
+
+class ReadinessAnswer(Contract):
+    """Whether jobs are accepted, and which roles of workers have none that lives, so that their jobs wait."""
+
+    status: Literal["ready", "degraded"]
+    missing: list[WorkerRole] = []
 
 
 @router.get("/v1/presets")
@@ -61,11 +69,14 @@ async def get_health() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz")
-async def get_readiness(services: OpenServicesDep) -> Health:
-    """200 while jobs can be accepted; 503 with the cause otherwise, within a second."""
-    await services.readiness.check()
-    return Health(status="ready")
+@router.get("/readyz", response_model_exclude_defaults=True)
+async def get_readiness(services: OpenServicesDep) -> ReadinessAnswer:
+    """200 while jobs can be accepted; 503 with the cause otherwise, within a second.
+
+    `degraded` names the roles of workers of which none lives: jobs that need one are accepted and wait.
+    """
+    missing = await services.readiness.check()
+    return ReadinessAnswer(status="degraded" if missing else "ready", missing=missing)
 
 
 def _model(folder: ModelFolder) -> Model:

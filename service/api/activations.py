@@ -9,6 +9,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from service.api.bodies import StrictRoute
+from service.api.files import file_response, tag_report
 from service.api.problems import RESPONSES
 from service.api.services import LimitDep, PageDep, ServicesDep
 from service.api.uploads import save_upload
@@ -19,6 +20,8 @@ from service.catalog import activations
 from service.contracts.activations import ActivationDetail, ActivationRow, ActivationSummary
 from service.contracts.base import Identifier, Name, Page, Problem, Text
 from service.ids import new_id
+from service.jobs.imports import delete_import
+from service.links import link
 from service.provenance import provenance
 
 router = APIRouter(prefix="/v1/activations", tags=["activations"], route_class=StrictRoute, responses=RESPONSES)
@@ -66,7 +69,7 @@ def import_activations(
         for target in given.values():
             target.unlink(missing_ok=True)
         shutil.rmtree(staging, ignore_errors=True)
-    response.headers["Location"] = f"/v1/activations/{set_id}"
+    response.headers["Location"] = link(f"/v1/activations/{set_id}")
     return services.stored_set(set_id)[0]
 
 
@@ -79,9 +82,10 @@ def list_activations(services: ServicesDep, page: PageDep) -> Page[ActivationSum
 
 
 @router.get("/{set_id}")
-def get_activations(set_id: Identifier, services: ServicesDep) -> ActivationDetail:
+def get_activations(set_id: Identifier, response: Response, services: ServicesDep) -> ActivationDetail:
     """Manifest and statistics."""
     summary, statistics, stored = services.stored_set(set_id)
+    tag_report(response, stored)
     return ActivationDetail(**summary.model_dump(), statistics=statistics, manifest=stored.manifest)
 
 
@@ -105,4 +109,13 @@ def list_rows(
 def get_file(set_id: Identifier, name: Identifier, services: ServicesDep) -> FileResponse:
     """A file of the set, whole or by `Range`; its SHA-256 is checked first."""
     _, _, stored = services.stored_set(set_id)
-    return FileResponse(stored.file(name), media_type=_BINARY, filename=name)
+    return file_response(stored, name, _BINARY, filename=name)
+
+
+@router.delete("/{set_id}", status_code=204)
+def delete_activations(set_id: Identifier, services: ServicesDep) -> None:
+    """Remove an imported set and its files.
+
+    409 while a job reads it or has a report of it, and for a set that a job made, which goes with its job.
+    """
+    delete_import(services.catalog, services.settings, set_id)

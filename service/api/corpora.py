@@ -21,6 +21,7 @@ from service.contracts.reading import read_contract
 from service.errors import InvalidInput
 from service.ids import new_id
 from service.jobs.corpora import delete_corpus as delete
+from service.links import link
 from service.paths import leaves_root
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"], route_class=StrictRoute, responses=RESPONSES)
@@ -53,7 +54,7 @@ async def create_corpus(request: Request, response: Response, services: Services
         await run_in_threadpool(_check_path, services, source)
         corpus_id = await run_in_threadpool(services.submission.register_corpus, body.name, source)
     corpus = await _when_counted(services, corpus_id)
-    response.headers["Location"] = f"/v1/corpora/{corpus.id}"
+    response.headers["Location"] = link(f"/v1/corpora/{corpus.id}")
     return corpus
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
 from service.api.authorisation import requires
 from service.api.bodies import StrictRoute
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
+from service.api.files import tag_report
 from service.api.problems import RESPONSES
 from service.api.services import PageDep, Services, ServicesDep
 from service.artifacts.report import EnergyFolder
@@ -44,9 +45,11 @@ def list_energy_reports(services: ServicesDep, page: PageDep) -> Page[EnergySumm
 
 
 @router.get("/{report_id}")
-def get_energy_report(report_id: Identifier, services: ServicesDep) -> EnergyReport:
+def get_energy_report(report_id: Identifier, response: Response, services: ServicesDep) -> EnergyReport:
     """Distributions of g, E and E_MCHN, the bounds checked on them, E_global and the descent over layers."""
-    return _folder(services, report_id).report()
+    folder = _folder(services, report_id)
+    tag_report(response, folder)
+    return folder.report()
 
 
 @router.get("/{report_id}/histogram")

@@ -106,6 +106,11 @@ class EventPoller:
                 del self._feeds[job_id]
 
     @property
+    def streams(self) -> int:
+        """Number of open streams."""
+        return sum(feed.streams for feed in list(self._feeds.values()))
+
+    @property
     def polling(self) -> bool:
         """Whether the poller runs, as it does while there are streams."""
         return self._task is not None and not self._task.done()

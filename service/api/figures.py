@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from fastapi.responses import FileResponse
 
+from service.api.files import file_response
 from service.artifacts.manifest import ArtifactFolder
 
 MEDIA: dict[str, str] = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
@@ -17,4 +18,4 @@ Ending = Literal["png", "svg", "pdf"]
 
 def figure_response(folder: ArtifactFolder, ending: Ending) -> FileResponse:
     """The report's figure; its SHA-256 is checked first."""
-    return FileResponse(folder.file(f"figure.{ending}"), media_type=MEDIA[ending])
+    return file_response(folder, f"figure.{ending}", MEDIA[ending])

@@ -19,9 +19,12 @@ from service.catalog import events, jobs
 from service.contracts.base import Identifier, Page
 from service.contracts.estimates import Estimate
 from service.contracts.jobs import Job, JobEvent, JobKind, JobRequest, JobState
+from service.jobs.waiting import with_waiting
+from service.links import link
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute, responses=RESPONSES)
 _POLL_S = 0.25
+_UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # a reverse proxy passes each event on at once
 
 
 @router.post("", status_code=202)
@@ -35,8 +38,9 @@ def create_job(
 ) -> Job:
     """Submit a job. Once answered with 202 it is stored and will run."""
     job = services.submission.submit(request, idempotency_key)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return job
+    response.headers["Location"] = link(f"/v1/jobs/{job.id}")
+    with services.catalog.read() as connection:
+        return with_waiting(connection, [job], services.settings.lease_s)[0]
 
 
 @router.post("/estimate", dependencies=[requires("read")])
@@ -65,14 +69,14 @@ def list_jobs(
     """Jobs, newest first."""
     with services.catalog.read() as connection:
         data, following = jobs.page(connection, page.limit, page.after, kind=kind, state=state)
-    return Page(data=data, next=following)
+        return Page(data=with_waiting(connection, data, services.settings.lease_s), next=following)
 
 
 @router.get("/{job_id}")
 def get_job(job_id: Identifier, services: ServicesDep) -> Job:
     """State, progress, products and, if it failed, why."""
     with services.catalog.read() as connection:
-        return jobs.get(connection, job_id)
+        return with_waiting(connection, [jobs.get(connection, job_id)], services.settings.lease_s)[0]
 
 
 @router.post("/{job_id}/cancel", status_code=202)
@@ -93,7 +97,11 @@ def delete_job(job_id: Identifier, services: ServicesDep) -> None:
     services.control.delete(job_id)
 
 
-@router.get("/{job_id}/events", response_model=Page[JobEvent])
+@router.get(
+    "/{job_id}/events",
+    response_model=Page[JobEvent],
+    responses={204: {"description": "a stream was asked for, and no event can follow the one that is known"}},
+)
 def list_job_events(
     job_id: Identifier,
     request: Request,
@@ -107,7 +115,9 @@ def list_job_events(
         jobs.get(connection, job_id)
         if "text/event-stream" in request.headers.get("accept", ""):
             known = max(after, int(last_event_id or 0))
+            if events.has_ended(connection, job_id, known):
+                return Response(status_code=204)  # an EventSource connects again after any other end
             stream = stream_events(services.catalog, services.events, job_id, known)
-            return StreamingResponse(stream, media_type="text/event-stream")
+            return StreamingResponse(stream, media_type="text/event-stream", headers=_UNBUFFERED)
         data, following = events.page(connection, job_id, limit, after)
     return Page(data=data, next=following)

@@ -15,6 +15,8 @@ from service.api.response_headers import SAFE_HEADERS
 from service.contracts.base import Problem
 from service.contracts.reading import describe_errors
 from service.errors import FieldErrors, InvalidInput, RadiusError
+from service.logs.requests import HEADER, REQUEST_ID
+from service.logs.setup import LOGGED
 
 logger = logging.getLogger(__name__)
 _HTTP_CODES = {
@@ -89,4 +91,9 @@ def _http_error(_request: Request, error: Exception) -> JSONResponse:
 
 def _unexpected(_request: Request, error: Exception) -> JSONResponse:
     logger.error("unexpected error", exc_info=error)
-    return problem(500, "internal", "an unexpected error; the server's log has the trace")
+    setattr(error, LOGGED, True)
+    request_id = REQUEST_ID.get()
+    detail = "an unexpected error; the server's log has the trace"
+    body = Problem(title=HTTPStatus(500).phrase, status=500, code="internal", detail=detail, request_id=request_id)
+    headers = {} if request_id is None else {HEADER: request_id}  # this answer is outside of the middleware
+    return JSONResponse(body.model_dump(exclude_none=True), 500, headers=headers, media_type=_MEDIA)

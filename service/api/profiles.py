@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
 from service.api.bodies import StrictRoute
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
+from service.api.files import tag_report
 from service.api.problems import RESPONSES
 from service.api.services import PageDep, Services, ServicesDep
 from service.artifacts.report import ProfileFolder
@@ -26,9 +27,11 @@ def list_profiles(services: ServicesDep, page: PageDep) -> Page[ProfileSummary]:
 
 
 @router.get("/{profile_id}")
-def get_profile(profile_id: Identifier, services: ServicesDep) -> Profile:
+def get_profile(profile_id: Identifier, response: Response, services: ServicesDep) -> Profile:
     """Norms, distances, dimension, null models and hubs of every site of an analysis, by depth."""
-    return _folder(services, profile_id).profile()
+    folder = _folder(services, profile_id)
+    tag_report(response, folder)
+    return folder.profile()
 
 
 @router.get("/{profile_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)

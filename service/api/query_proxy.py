@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx2
 
 from service.errors import RadiusError, Unavailable, error_from_dict
+from service.logs.requests import HEADER, REQUEST_ID
 from service.settings import Settings
 from service.unix_sockets import check_owner, socket_name
 
@@ -25,15 +27,20 @@ def query_client(settings: Settings, timeout_s: float) -> Iterator[httpx2.Client
     check_owner(settings.query_socket)
     with socket_name(settings.query_socket) as name:
         transport = httpx2.HTTPTransport(uds=name, verify=_NO_CERTIFICATES)
-        with httpx2.Client(transport=transport, base_url="http://query", timeout=timeout_s) as client:
+        headers = {} if (request_id := REQUEST_ID.get()) is None else {HEADER: request_id}
+        with httpx2.Client(transport=transport, base_url="http://query", timeout=timeout_s, headers=headers) as client:
             yield client
 
 
 class QueryProxy:
-    """Forwards requests to the worker, each over a connection of its own."""
+    """Forwards requests to the worker, each over a connection of its own.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    Args:
+        observe: called with the outcome of each, "answered" or "failed", and its seconds.
+    """
+
+    def __init__(self, settings: Settings, observe: Callable[[str, float], None] = lambda *_: None) -> None:
+        self._settings, self._observe = settings, observe
 
     def send(self, method: str, path: str, body: str | None = None) -> httpx2.Response:
         """The worker's answer.
@@ -42,13 +49,17 @@ class QueryProxy:
             Unavailable: it does not run, or takes longer than `query_timeout_s`.
             RadiusError: the error that the worker answered.
         """
+        began, outcome = time.perf_counter(), "failed"
         try:
             with query_client(self._settings, self._settings.query_timeout_s) as client:
                 response = client.request(method, path, content=body)
+            outcome = "answered"
         except httpx2.TimeoutException as error:
             raise Unavailable("the query worker did not answer in time; the set may still be loading") from error
         except httpx2.TransportError as error:
             raise Unavailable("the query worker cannot be reached") from error
+        finally:
+            self._observe(outcome, time.perf_counter() - began)
         if not response.is_success:
             raise _error(response)
         return response

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
 from service.api.bodies import StrictRoute
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
+from service.api.files import file_response, tag_report
 from service.api.problems import RESPONSES
 from service.api.services import LimitDep, PageDep, Probabilities, Services, ServicesDep
 from service.artifacts.report import NEIGHBORS, ReportFolder
@@ -65,9 +66,11 @@ def list_radius_reports(
 
 
 @router.get("/{report_id}")
-def get_radius_report(report_id: Identifier, services: ServicesDep) -> RadiusReport:
+def get_radius_report(report_id: Identifier, response: Response, services: ServicesDep) -> RadiusReport:
     """Nearest-neighbour distances per fraction, beside the paper's formula, the correct one and the null model."""
-    return _folder(services, report_id).report()
+    folder = _folder(services, report_id)
+    tag_report(response, folder)
+    return folder.report()
 
 
 @router.get("/{report_id}/histogram")
@@ -153,7 +156,7 @@ def get_radius_neighbors_file(
     name = f"{NEIGHBORS}.{ending}"
     if name not in {entry["name"] for entry in folder.manifest["files"]}:
         raise NotFound("the report is of a version that wrote no such file; a new radius job does")
-    return FileResponse(folder.file(name), media_type=_FILES[ending])
+    return file_response(folder, name, _FILES[ending])
 
 
 @router.get("/{report_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)

@@ -16,7 +16,7 @@ from service.artifacts.activation_set import ActivationSet
 from service.artifacts.file_digests import FileDigests
 from service.artifacts.report import PairOrders, pair_orders
 from service.catalog import activations
-from service.catalog.engine import Catalog
+from service.catalog.engine import Catalog, on_statement
 from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import Identifier
 from service.errors import InvalidInput
@@ -24,6 +24,7 @@ from service.jobs.control import JobControl
 from service.jobs.engine import JobEngine
 from service.jobs.estimation import Estimation
 from service.jobs.submission import Submission
+from service.metrics.service import Metrics
 from service.settings import Settings
 
 
@@ -39,6 +40,7 @@ class Services:
     queries: QueryProxy
     readiness: Readiness
     events: EventPoller
+    metrics: Metrics
     digests: FileDigests = field(default_factory=FileDigests)
     pair_orders: PairOrders = field(default_factory=pair_orders)
     _of_projects: dict[str, Services] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Services:
 
     def close(self) -> None:
         self.events.close()
+        self.metrics.close()
         self.readiness.close()
         self.submission.engine.close()
         self.catalog.close()
@@ -73,15 +76,19 @@ def build_services(settings: Settings) -> Services:
     catalog = Catalog(settings.resolved_database_url, settings.database_answer_s)
     engine = JobEngine(settings.resolved_database_url, settings.database_answer_s)
     submission = Submission(catalog, engine, settings)
+    events = EventPoller(catalog)
+    metrics = Metrics(settings, lambda: events.streams)
+    on_statement(catalog.engine, metrics.requests.observe_statement)
     return Services(
         settings,
         catalog,
         submission,
         submission.estimation,
         JobControl(catalog, engine, settings),
-        QueryProxy(settings),
-        Readiness(settings.resolved_database_url),
-        EventPoller(catalog),
+        QueryProxy(settings, metrics.requests.observe_query),
+        Readiness(settings.resolved_database_url, settings.lease_s),
+        events,
+        metrics,
     )
 
 

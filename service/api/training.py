@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 
 from service.api.bodies import StrictRoute
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
+from service.api.files import file_response
 from service.api.problems import RESPONSES
 from service.api.services import LimitDep, PageDep, Services, ServicesDep
 from service.artifacts.manifest import ArtifactFolder
@@ -74,7 +75,7 @@ def get_training_metrics_csv(run_id: Identifier, services: ServicesDep) -> Respo
 )
 def get_training_metrics_parquet(run_id: Identifier, services: ServicesDep) -> FileResponse:
     """The steps logged by the end of the last segment as Parquet."""
-    return FileResponse(_view(run_id, services).file(METRICS), media_type=_PARQUET)
+    return file_response(_view(run_id, services), METRICS, _PARQUET)
 
 
 @router.get("/{run_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)

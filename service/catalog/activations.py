@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from service.catalog import inputs
 from service.catalog.ownership import with_owner
 from service.catalog.rows import Row, chunks, get_row, page_rows, put
 from service.catalog.tables import activations
 from service.contracts.activations import ActivationStatistics, ActivationSummary
 from service.contracts.base import now
-from service.errors import NotFound
+from service.errors import Conflict, NotFound
+
+_NAMED = 3  # jobs that a refusal names
 
 
 def publish(connection: sa.Connection, row: Row) -> None:
@@ -28,6 +31,25 @@ def hold(connection: sa.Connection, ids: list[str]) -> None:
     """Keep these sets from being deleted until the transaction ends."""
     these = sa.select(activations.c.id).where(activations.c.id.in_(ids)).order_by(activations.c.id)
     connection.execute(these.with_for_update(read=True, key_share=True))
+
+
+def delete_import(connection: sa.Connection, set_id: str) -> None:
+    """Delete the row of an imported set.
+
+    Raises:
+        NotFound: no such set.
+        Conflict: a job made it, or jobs read it or have reports of it; the message names them.
+    """
+    here = activations.c.id == set_id
+    locked = connection.execute(sa.select(activations.c.job).where(here).with_for_update()).first()
+    if locked is None:
+        raise NotFound("no such activation set", field="activations")
+    if locked.job is not None:
+        raise Conflict(f"{locked.job} made this set; deleting the job deletes it")
+    inputs.record_all_missing(connection)
+    if users := inputs.users(connection, set_id, _NAMED):
+        raise Conflict(f"{', '.join(users)} read this set or have reports of it; delete those jobs first")
+    connection.execute(activations.delete().where(here))
 
 
 def get(connection: sa.Connection, set_id: str) -> tuple[ActivationSummary, ActivationStatistics]:

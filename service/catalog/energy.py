@@ -10,6 +10,7 @@ from service.catalog.rows import Row, get_row, page_rows, put
 from service.catalog.tables import energy_reports
 from service.contracts.energy_report import EnergySummary
 from service.errors import NotFound
+from service.links import link
 
 
 def publish(connection: sa.Connection, row: Row) -> None:
@@ -35,5 +36,5 @@ def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list
 
 def _summary(row: Row) -> EnergySummary:
     return EnergySummary(
-        **{key: value for key, value in row.items() if key != "sha256"}, href=f"/v1/energy/{row['id']}"
+        **{key: value for key, value in row.items() if key != "sha256"}, href=link(f"/v1/energy/{row['id']}")
     )

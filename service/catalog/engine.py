@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import Any
@@ -67,6 +68,19 @@ class Catalog:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def on_statement(engine: sa.Engine, observe: Callable[[float], None]) -> None:
+    """Call `observe` with the seconds of each statement of an engine."""
+
+    def begin(*arguments: Any) -> None:
+        arguments[4]._began = time.perf_counter()  # the statement's execution context
+
+    def end(*arguments: Any) -> None:
+        observe(time.perf_counter() - arguments[4]._began)
+
+    event.listen(engine, "before_cursor_execute", begin)
+    event.listen(engine, "after_cursor_execute", end)
 
 
 @contextmanager

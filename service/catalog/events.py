@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service.catalog.tables import events, jobs
 from service.contracts.base import now
-from service.contracts.jobs import JobEvent
+from service.contracts.jobs import FINAL_STATES, JobEvent
 
 
 def record(connection: sa.Connection, job_id: str, kind: str, data: dict[str, Any] | None = None) -> None:
@@ -24,6 +24,12 @@ def page(connection: sa.Connection, job_id: str, limit: int, after: int) -> tupl
     query = sa.select(events).where(events.c.job == job_id, events.c.id > after).order_by(events.c.id).limit(limit + 1)
     rows = [JobEvent(**row) for row in connection.execute(query).mappings()]
     return rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None
+
+
+def has_ended(connection: sa.Connection, job_id: str, known: int) -> bool:
+    """Whether no event can follow the one of id `known`: the job is final, or deleted, and has no later event."""
+    found = newest_of(connection, [job_id]).get(job_id)
+    return found is None or (found[0] in FINAL_STATES and found[1] <= known)
 
 
 def newest_of(connection: sa.Connection, job_ids: list[str]) -> dict[str, tuple[str, int]]:

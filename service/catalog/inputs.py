@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from service.catalog.ownership import OF_ALL
 from service.catalog.rows import insert_missing
-from service.catalog.tables import energy_reports, job_inputs, jobs
+from service.catalog.tables import energy_reports, job_inputs, jobs, radius_reports
 from service.contracts.jobs import FINAL_STATES
 from service.contracts.run_models import RunModel, parse_run_model
 from service.errors import InvalidInput
@@ -52,6 +52,15 @@ def are_read(connection: sa.Connection, job_id: str, products: sa.Select[tuple[s
     others = job_inputs.c.product.in_(products) & (job_inputs.c.job != job_id) & (is_open | reported)
     query = sa.select(job_inputs.c.job).where(others).limit(1).execution_options(**OF_ALL)
     return connection.execute(query).first() is not None
+
+
+def users(connection: sa.Connection, product: str, limit: int) -> list[str]:
+    """Ids of up to `limit` jobs that read a product and have not ended, or have a report."""
+    is_open = sa.exists().where(jobs.c.id == job_inputs.c.job, jobs.c.state.not_in(FINAL_STATES))
+    reported = [sa.exists().where(table.c.job == job_inputs.c.job) for table in (energy_reports, radius_reports)]
+    readers = (job_inputs.c.product == product) & sa.or_(is_open, *reported)
+    query = sa.select(job_inputs.c.job).where(readers).order_by(job_inputs.c.job).limit(limit)
+    return list(connection.execute(query).scalars())
 
 
 def named_steps(connection: sa.Connection, run_id: str) -> set[int]:

@@ -19,6 +19,7 @@ from service.catalog.tables import job_results, jobs
 from service.contracts.base import Notice
 from service.contracts.jobs import FINAL_STATES, OPEN_STATES, Job, JobResult, Progress
 from service.errors import Conflict, NotFound
+from service.links import link
 
 # How PostgreSQL and SQLite name the constraint.
 _KEY_TAKEN = re.compile(
@@ -233,7 +234,7 @@ def _jobs(connection: sa.Connection, rows: list[Row]) -> list[Job]:
                 type=found["type"],
                 site=found["site"],
                 id=found["product"],
-                href=_HREF[found["type"]] + found["product"],
+                href=link(_HREF[found["type"]] + found["product"]),
             )
         )
     stages = segments_catalog.stages(connection, ids)

@@ -9,6 +9,7 @@ from service.catalog.rows import Row, get_row, page_rows, put
 from service.catalog.tables import profiles
 from service.contracts.profile import ProfileSummary
 from service.errors import NotFound
+from service.links import link
 
 
 def publish(connection: sa.Connection, row: Row) -> None:
@@ -32,5 +33,5 @@ def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list
 
 def _summary(row: Row) -> ProfileSummary:
     return ProfileSummary(
-        **{key: value for key, value in row.items() if key != "sha256"}, href=f"/v1/profiles/{row['id']}"
+        **{key: value for key, value in row.items() if key != "sha256"}, href=link(f"/v1/profiles/{row['id']}")
     )

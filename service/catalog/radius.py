@@ -9,6 +9,7 @@ from service.catalog.rows import Row, get_row, page_rows, put
 from service.catalog.tables import radius_reports
 from service.contracts.radius import RadiusSummary
 from service.errors import NotFound
+from service.links import link
 
 
 def publish(connection: sa.Connection, row: Row) -> None:
@@ -34,5 +35,5 @@ def page(
 
 def _summary(row: Row) -> RadiusSummary:
     return RadiusSummary(
-        **{key: value for key, value in row.items() if key != "sha256"}, href=f"/v1/radius/{row['id']}"
+        **{key: value for key, value in row.items() if key != "sha256"}, href=link(f"/v1/radius/{row['id']}")
     )

@@ -12,6 +12,7 @@ from service.catalog.run_states import RunJob, jobs_of, outcome
 from service.catalog.tables import sweeps, training_metrics, training_runs
 from service.contracts.sweeps import GENERALISED, SHARES, SeedAccuracies, Stopping, Sweep, SweepRun, SweepSummary
 from service.errors import NotFound
+from service.links import link
 
 _HIDDEN = {"cells", "view_step", "view_sha256"}
 
@@ -50,7 +51,7 @@ def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list
     """One page of sweeps, newest first."""
     rows, following = page_rows(connection, sweeps, limit, after)
     names = set(SweepSummary.model_fields) - {"href"}
-    found = [SweepSummary(**{name: row[name] for name in names}, href=f"/v1/sweeps/{row['id']}") for row in rows]
+    found = [SweepSummary(**{name: row[name] for name in names}, href=link(f"/v1/sweeps/{row['id']}")) for row in rows]
     return found, following
 
 
@@ -66,7 +67,7 @@ def _run(cell: dict[str, Any], run: sa.RowMapping, job: RunJob | None) -> SweepR
         parameters=run["parameters"]["without_embeddings"],
         losses=run["losses"],
         stopping=None if stopping is None else Stopping.model_validate(stopping),
-        href=f"/v1/training/{cell['run']}",
+        href=link(f"/v1/training/{cell['run']}"),
     )
 
 

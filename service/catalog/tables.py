@@ -85,6 +85,7 @@ jobs = sa.Table(
     sa.Index("ix_jobs_project_state", "project", "state", "held"),
     sa.Index("ix_jobs_held", "held", sqlite_where=sa.text("held = 1"), postgresql_where=sa.text("held")),
     sa.Index("uq_jobs_idempotency_key", "project", "idempotency_key", unique=True),
+    sa.Index("ix_jobs_kind", "kind", "state", "created_at"),  # all that the counts of the metrics read
     sa.Index(
         "ix_jobs_inputs_recorded",
         "inputs_recorded",
@@ -107,6 +108,9 @@ segments = sa.Table(
     sa.Column("done_before", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Index(
+        "ix_segments_running", "running", sqlite_where=sa.text("running = 1"), postgresql_where=sa.text("running")
+    ),
     sa.Index("ix_segments_job", "job", "stage", "done", "updated_at"),  # all that a job's progress is computed from
 )
 
@@ -126,6 +130,7 @@ workers = sa.Table(
     sa.Column("name", sa.String(128), primary_key=True),
     sa.Column("seen_at", UtcDateTime, nullable=False),
     sa.Column("device", sa.JSON),
+    sa.Column("report", sa.JSON),
 )
 
 background_tasks = sa.Table(

@@ -14,6 +14,7 @@ from service.catalog.run_states import jobs_of, outcome
 from service.catalog.tables import training_checkpoints, training_metrics, training_runs
 from service.contracts.training import Checkpoint, MetricsRow, TrainingRun, TrainingSummary, TrajectoryPoint
 from service.errors import NotFound
+from service.links import link
 
 _HIDDEN = {"view_step", "view_sha256", "state_file", "state_sha256", "error"}
 
@@ -120,7 +121,7 @@ def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list
         TrainingSummary(
             **{name: row[name] for name in names},
             state=outcome(row, found.get(row["job"]))[0],
-            href=f"/v1/training/{row['id']}",
+            href=link(f"/v1/training/{row['id']}"),
         )
         for row in rows
     ], following

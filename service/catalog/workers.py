@@ -1,4 +1,4 @@
-"""When each worker was last seen: a frozen worker keeps its lock but is no longer seen."""
+"""When each worker was last seen, and what it reports: a frozen worker keeps its lock but is no longer seen."""
 
 from __future__ import annotations
 
@@ -8,19 +8,59 @@ import sqlalchemy as sa
 
 from service.catalog.clock import moment
 from service.catalog.rows import put
-from service.catalog.tables import workers
+from service.catalog.tables import segments, workers
+from service.contracts.base import WorkerRole
 from service.contracts.estimates import Device
+from service.contracts.workers import NEEDED_ROLES, Activity, Worker, WorkerReport
+
+_LISTED_S = 86_400.0  # a lost worker is no longer listed afterwards
 
 
-def seen(connection: sa.Connection, name: str) -> None:
+def seen(connection: sa.Connection, name: str, report: WorkerReport | None = None) -> None:
     """Record that this worker is alive now."""
-    put(connection, workers, {"name": name, "seen_at": moment(connection)})
+    told = {} if report is None else {"report": report.model_dump(mode="json")}
+    put(connection, workers, {"name": name, "seen_at": moment(connection), **told})
 
 
 def introduce(connection: sa.Connection, name: str, device: Device) -> None:
     """Record that this worker is alive now and computes on that device."""
     seen(connection, name)
     connection.execute(workers.update().where(workers.c.name == name).values(device=device.model_dump(mode="json")))
+
+
+def leave(connection: sa.Connection, name: str) -> None:
+    """Record that this worker stops in order: it is neither alive nor lost."""
+    connection.execute(workers.delete().where(workers.c.name == name))
+
+
+def listed(connection: sa.Connection, lease_s: float) -> list[Worker]:
+    """The workers that were seen within a day, by name, each with the segment that it runs."""
+    at = moment(connection)
+    running = {row.worker: row for row in connection.execute(sa.select(segments).where(segments.c.running))}
+    recent = sa.select(workers).where(workers.c.seen_at >= at - timedelta(seconds=_LISTED_S)).order_by(workers.c.name)
+    found = []
+    for row in connection.execute(recent):
+        age_s, now = max(0.0, (at - row.seen_at).total_seconds()), running.get(row.name)
+        found.append(
+            Worker(
+                name=row.name,
+                role=row.name.partition("-")[0],
+                state="alive" if age_s <= lease_s else "lost",
+                seen_at=row.seen_at,
+                seen_s=age_s,
+                device=row.device and Device(**row.device),
+                now=now and Activity(job=now.job, segment=now.name, stage=now.stage, since=now.started_at),
+                report=row.report and WorkerReport(**row.report),
+            )
+        )
+    return found
+
+
+def missing_roles(connection: sa.Connection, lease_s: float) -> list[WorkerRole]:
+    """The roles that every service needs and of which no worker was seen within the lease."""
+    names = connection.execute(sa.select(workers.c.name).where(_within(connection, lease_s))).scalars()
+    alive = {name.partition("-")[0] for name in names}
+    return [role for role in NEEDED_ROLES if role not in alive]
 
 
 def devices(connection: sa.Connection, prefix: str, lease_s: float) -> list[Device]:
@@ -53,7 +93,11 @@ def is_missing(connection: sa.Connection, name: str, lease_s: float) -> bool:
 
 
 def _recent(connection: sa.Connection, prefix: str, lease_s: float) -> sa.ColumnElement[bool]:
-    return workers.c.name.startswith(prefix) & (workers.c.seen_at >= moment(connection) - timedelta(seconds=lease_s))
+    return workers.c.name.startswith(prefix) & _within(connection, lease_s)
+
+
+def _within(connection: sa.Connection, lease_s: float) -> sa.ColumnElement[bool]:
+    return workers.c.seen_at >= moment(connection) - timedelta(seconds=lease_s)
 
 
 def _age(connection: sa.Connection, which: sa.ColumnElement[bool]) -> timedelta | None:

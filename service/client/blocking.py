@@ -28,6 +28,7 @@ from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
+from service.contracts.workers import Worker
 from service.errors import Unavailable
 
 _POLL_S = 0.25
@@ -159,6 +160,15 @@ class Session:
         names = shard_files(self.activations(set_id))
         parts = [load_safetensors(self._send(Calls.file(set_id, name)))["vectors"] for name in names]
         return np.concatenate(parts)
+
+    def delete_activations(self, set_id: str) -> None:
+        """Delete an imported set that no job reads and no report is of."""
+        self._send(Calls.delete_activations(set_id))
+
+    def workers(self) -> list[Worker]:
+        """The workers that are alive, and those that were lost within a day, with what each does now."""
+        found, _ = self._send(Calls.workers())
+        return found
 
     def radius(self, report_id: str) -> RadiusReport:
         """A radius report."""

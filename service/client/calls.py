@@ -21,6 +21,7 @@ from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
+from service.contracts.workers import Worker
 from service.errors import InvalidInput, RadiusError, Unavailable, error_from_dict
 
 Answer = TypeVar("Answer")
@@ -157,6 +158,14 @@ class Calls:
     def figure(report_id: str, ending: str) -> Call[bytes]:
         noun = _NOUNS.get(report_id.split("-", 1)[0], "radius")
         return Call("GET", f"/v1/{noun}/{report_id}/figure.{ending}", lambda response: response.content, {})
+
+    @staticmethod
+    def delete_activations(set_id: str) -> Call[None]:
+        return Call("DELETE", f"/v1/activations/{set_id}", lambda response: None, {})
+
+    @staticmethod
+    def workers() -> Call[tuple[list[Worker], str | None]]:
+        return Call("GET", "/v1/workers", _page(Worker), {})
 
     @staticmethod
     def ready() -> Call[None]:

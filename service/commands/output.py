@@ -14,6 +14,7 @@ from rich.text import Text
 
 from service.client import Finished, Handle
 from service.contracts.jobs import Job
+from service.contracts.workers import Worker
 
 # Names, paths and texts of users are printed as they are: nothing is read as markup or as an emoji.
 console = Console(markup=False, emoji=False, highlight=False)
@@ -40,6 +41,19 @@ def jobs_table(jobs: list[Job]) -> Table:
         total = "?" if job.progress.total is None else f"{job.progress.total:,}"
         created = job.created_at.strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(job.id, job.kind, job.state, f"{job.progress.done:,}/{total} {job.progress.unit}", created)
+    return table
+
+
+def workers_table(workers: list[Worker]) -> Table:
+    """A line per worker."""
+    table = Table(box=None)
+    for name in ("name", "state", "seen", "device", "now", "version"):
+        table.add_column(name)
+    for worker in workers:
+        now = "" if worker.now is None else f"{worker.now.job} {worker.now.segment}"
+        version = "" if worker.report is None else worker.report.versions.get("radius", "")
+        device = "" if worker.device is None else worker.device.device
+        table.add_row(worker.name, worker.state, f"{worker.seen_s:.0f} s ago", device, now, version)
     return table
 
 

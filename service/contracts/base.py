@@ -34,6 +34,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterVali
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Labels = Annotated[dict[Name, Text], Field(max_length=32)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+WorkerRole = Literal["control", "compute", "train", "query"]
 JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
 
 
@@ -60,6 +61,7 @@ class Problem(Contract):
     code: str
     detail: str
     errors: list[dict[str, str]] | None = None
+    request_id: str | None = Field(default=None, description="of an unexpected error: the log's lines have it too")
 
 
 def now() -> datetime:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.contracts.base import Contract, Identifier, JobState, Labels, Notice, RequestContract, Text
+from service.contracts.base import Contract, Identifier, JobState, Labels, Notice, RequestContract, Text, WorkerRole
 from service.contracts.energy import AnalysisEnergy, EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions, RadiusSpec
@@ -77,6 +77,9 @@ class Job(Contract):
     result: JobResult | None = Field(description="the first product")
     results: list[JobResult]
     retries: int = Field(default=0, description="how often it was continued by `retry`")
+    waiting_for: WorkerRole | None = Field(
+        default=None, description="role of workers that the job needs and of which none lives; it goes on with one"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -10,6 +10,7 @@ from typing import Literal
 from service.catalog import workers
 from service.catalog.engine import Catalog
 from service.catalog.locks import worker_lock
+from service.contracts.workers import WorkerReport
 from service.jobs.engine import JobEngine
 from service.settings import Settings
 
@@ -32,8 +33,8 @@ class Liveness:
         """Whether a worker holds its lock and was seen within the lease."""
         return self._state(worker) == "alive"
 
-    def recover_dead_workers(self, worker: str) -> None:
-        """Record that `worker` is alive, and requeue the workflows of dead and frozen workers.
+    def recover_dead_workers(self, worker: str, report: WorkerReport | None = None) -> None:
+        """Record that `worker` is alive and what it reports, and requeue the workflows of dead and frozen workers.
 
         A worker without its lock is dead at the second check, at least half an interval later: a restarted database
         server loses all locks, and their owners take them again before that. A worker that has its lock but was not
@@ -43,7 +44,7 @@ class Liveness:
         before, self._suspected = self._suspected, set()
         watching_since, self._watching_since = self._watching_since, float("inf")
         with self.catalog.begin() as connection:
-            workers.seen(connection, worker)
+            workers.seen(connection, worker, report)
         states = {other: self._state(other) for other in self.engine.held_by_others(worker)}
         dead = {other for other, state in states.items() if state == "dead"}
         now = time.monotonic()

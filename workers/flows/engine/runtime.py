@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Runtime:
     Attributes:
         draining: set when the process takes no further work.
         busy: set while a segment runs; the process has room for one.
+        ended: number of segments that were done, failed or stopped since the process began.
     """
 
     settings: Settings
@@ -38,6 +40,7 @@ class Runtime:
     role: str = "compute"
     draining: threading.Event = field(default_factory=threading.Event)
     busy: threading.Event = field(default_factory=threading.Event)
+    ended: Counter[str] = field(default_factory=Counter)
     _executing: set[tuple[str | None, int]] = field(default_factory=set)
 
     @contextmanager

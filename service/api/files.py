@@ -1,0 +1,30 @@
+"""Files and reports of published folders, with an ETag from the SHA-256 of what they contain."""
+
+from __future__ import annotations
+
+from fastapi import Response
+from fastapi.responses import FileResponse
+
+from service import __version__
+from service.artifacts.manifest import ArtifactFolder
+
+_REVALIDATED = "private, no-cache"  # kept by the client, which asks whether it is still the same
+
+
+def file_response(folder: ArtifactFolder, name: str, media_type: str, filename: str | None = None) -> FileResponse:
+    """A file of the folder; its SHA-256 is checked first.
+
+    Raises:
+        NotFound: the manifest has no such file.
+        CorruptArtifact: it is not the file that was recorded.
+    """
+    path = folder.file(name)
+    sha256 = next(entry["sha256"] for entry in folder.manifest["files"] if entry["name"] == name)
+    headers = {"ETag": f'"{sha256}"', "Cache-Control": _REVALIDATED}
+    return FileResponse(path, media_type=media_type, filename=filename, headers=headers)
+
+
+def tag_report(response: Response, folder: ArtifactFolder) -> None:
+    """Give an answer made from a folder an ETag: of the folder, and of the version that makes the answer from it."""
+    response.headers["ETag"] = f'"{folder.sha256}-{__version__}"'
+    response.headers["Cache-Control"] = _REVALIDATED

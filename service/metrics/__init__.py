@@ -1,0 +1,7 @@
+"""What `/metrics` shows, in the format of Prometheus.
+
+service.py   the registry, and its text
+requests.py  what this process measures: requests, queries, statements of the database
+stored.py    what the database knows: jobs, work, workers
+disk.py      bytes of the data directory's folders
+"""
