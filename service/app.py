@@ -55,9 +55,10 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.openapi = lambda: problems.describe(app)
     # Pages of other sites must not reach a server on loopback, neither by DNS rebinding nor by a cross-site form.
-    app.add_middleware(SameSiteMiddleware)
     # With a keys file in the settings, or on a public address, a key is required even if the file is missing.
-    if settings.api_keys_file is not None or not is_loopback(settings.host):
+    keyless = settings.api_keys_file is None and is_loopback(settings.host)
+    app.add_middleware(SameSiteMiddleware, keyless=keyless)
+    if not keyless:
         app.add_middleware(ApiKeyMiddleware, keys=ApiKeys(settings.api_keys_file))
     app.add_middleware(HostMiddleware, patterns=settings.request_hosts)
     app.add_middleware(ProblemMiddleware)

@@ -8,6 +8,8 @@
     │   └── NotAvailable        422
     ├── NotFound                404
     ├── TooLarge                413
+    ├── WrongMedia              415
+    ├── TooMany                 429
     ├── Conflict                409
     │   ├── Cancelled           409
     │   └── Superseded          409
@@ -92,6 +94,21 @@ class TooLarge(RadiusError):
 
     code = "too_large"
     status = 413
+
+
+class WrongMedia(RadiusError):
+    """The body has another media type, charset or encoding than the route reads."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class TooMany(RadiusError):
+    """As much of this is under way as the limits allow; try again, after `retry_after_s`."""
+
+    code = "too_many_requests"
+    status = 429
+    retry_after_s: float | None = 2.0
 
 
 class Conflict(RadiusError):

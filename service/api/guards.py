@@ -33,7 +33,7 @@ class ApiKeyMiddleware:
 
     def _may_pass(self, scope: Scope) -> bool:
         path = scope["path"]
-        if path in _OPEN or path.startswith(_OPEN_FOLDER):
+        if _is_open(path):
             return True
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         if len(given) != 1:
@@ -72,16 +72,29 @@ class HostMiddleware:
 
 
 class SameSiteMiddleware:
-    """Answers 403 to a request that changes state and that a browser sends for a page of another origin."""
+    """Answers 403 to a request that changes state and that a browser sends for a page of another origin.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    A service without keys refuses what else such a page asks for too, as it costs work: an image, a script, a frame.
+    Health checks, documentation and links that a person follows stay open.
+    """
+
+    def __init__(self, app: ASGIApp, *, keyless: bool) -> None:
+        self.app, self.keyless = app, keyless
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and _foreign(Headers(scope=scope)):
+        if scope["type"] == "http" and self._is_refused(scope):
             await http_problem(403)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def _is_refused(self, scope: Scope) -> bool:
+        headers = Headers(scope=scope)
+        if not _foreign(headers):
+            return False
+        if scope["method"] not in _SAFE_METHODS:
+            return True
+        followed = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        return self.keyless and not followed and not _is_open(scope["path"])
 
 
 class ProblemMiddleware:
@@ -107,8 +120,15 @@ class ProblemMiddleware:
         await self.app(scope, receive, send_problem)
 
 
+def _is_open(path: str) -> bool:
+    return path in _OPEN or path.startswith(_OPEN_FOLDER)
+
+
 def _foreign(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    except ValueError:  # no URL
+        return True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import httpx2
@@ -29,29 +30,66 @@ def query_client(settings: Settings, timeout_s: float) -> Iterator[httpx2.Client
             yield client
 
 
+Gone = Callable[[], Awaitable[bool]]
+_LOOK_S = 0.25  # between two looks whether the asker is still there
+
+
 class QueryProxy:
     """Forwards requests to the worker, each over a connection of its own."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def send(self, method: str, path: str, body: str | None = None) -> httpx2.Response:
+    def get(self, path: str) -> httpx2.Response:
         """The worker's answer.
 
         Raises:
             Unavailable: it does not run, or takes longer than `query_timeout_s`.
             RadiusError: the error that the worker answered.
         """
+        with _transport_errors(), query_client(self._settings, self._settings.query_timeout_s) as client:
+            return _checked(client.get(path))
+
+    async def ask(self, path: str, question: bytes, gone: Gone) -> httpx2.Response:
+        """The worker's answer to a question; when `gone` says that nobody waits for it, the worker is told to stop.
+
+        Raises:
+            Unavailable: as `get`; also where the asker is gone.
+            RadiusError: the error that the worker answered.
+        """
+        asking = asyncio.create_task(self._post(path, question))
         try:
-            with query_client(self._settings, self._settings.query_timeout_s) as client:
-                response = client.request(method, path, content=body)
-        except httpx2.TimeoutException as error:
-            raise Unavailable("the query worker did not answer in time; the set may still be loading") from error
-        except httpx2.TransportError as error:
-            raise Unavailable("the query worker cannot be reached") from error
-        if not response.is_success:
-            raise _error(response)
-        return response
+            while not (await asyncio.wait((asking,), timeout=_LOOK_S))[0]:
+                if await gone():
+                    raise Unavailable("the asker is gone")
+            return asking.result()
+        finally:
+            asking.cancel()  # closes its connection, by which the worker learns of it
+
+    async def _post(self, path: str, body: bytes) -> httpx2.Response:
+        socket = self._settings.query_socket
+        check_owner(socket)
+        with _transport_errors(), socket_name(socket) as name:
+            transport = httpx2.AsyncHTTPTransport(uds=name, verify=_NO_CERTIFICATES)
+            timeout_s = self._settings.query_timeout_s
+            async with httpx2.AsyncClient(transport=transport, base_url="http://query", timeout=timeout_s) as client:
+                return _checked(await client.post(path, content=body))
+
+
+@contextmanager
+def _transport_errors() -> Iterator[None]:
+    try:
+        yield
+    except httpx2.TimeoutException as error:
+        raise Unavailable("the query worker did not answer in time; the set may still be loading") from error
+    except httpx2.TransportError as error:
+        raise Unavailable("the query worker cannot be reached") from error
+
+
+def _checked(response: httpx2.Response) -> httpx2.Response:
+    if not response.is_success:
+        raise _error(response)
+    return response
 
 
 def _error(response: httpx2.Response) -> RadiusError:

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator
 
+from service.api.body_limits import BodyMemory
+from service.api.evaluations import Evaluations
 from service.api.event_feed import EventPoller
 from service.api.query_proxy import QueryProxy
 from service.api.readiness import Readiness
@@ -38,6 +40,9 @@ class Services:
     queries: QueryProxy
     readiness: Readiness
     events: EventPoller
+    bodies: BodyMemory
+    evaluations: Evaluations
+    figure1: dict[str, bytes] = field(default_factory=dict)
     digests: FileDigests = field(default_factory=FileDigests)
     pair_orders: PairOrders = field(default_factory=pair_orders)
 
@@ -69,6 +74,8 @@ def build_services(settings: Settings) -> Services:
         QueryProxy(settings),
         Readiness(settings.resolved_database_url),
         EventPoller(catalog),
+        BodyMemory(settings),
+        Evaluations(settings),
     )
 
 

@@ -17,7 +17,7 @@ from service.catalog.segments import Stage
 from service.catalog.tables import job_results, jobs
 from service.contracts.base import Notice
 from service.contracts.jobs import FINAL_STATES, OPEN_STATES, Job, JobResult, Progress
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, NotFound, TooMany
 
 # How PostgreSQL and SQLite name the constraint.
 _KEY_TAKEN = re.compile(r'unique constraint "uq_jobs_idempotency_key"|UNIQUE constraint failed: jobs\.idempotency_key$')
@@ -66,6 +66,16 @@ def page(
 def count_open(connection: sa.Connection) -> int:
     """Number of the jobs that have not ended."""
     return connection.execute(sa.select(sa.func.count()).where(jobs.c.state.in_(OPEN_STATES))).scalar_one()
+
+
+def check_queue(connection: sa.Connection, most: int) -> None:
+    """Raise `TooMany` where `most` jobs wait, of whomever.
+
+    It counts no further than `most`; requests that are answered at the same moment may exceed it by one each.
+    """
+    waiting = sa.select(jobs.c.id).where(jobs.c.state == "queued").limit(most).subquery()
+    if connection.execute(sa.select(sa.func.count()).select_from(waiting)).scalar_one() >= most:
+        raise TooMany(f"{most} jobs wait already, as many as may (max_queued_jobs)")
 
 
 def start(connection: sa.Connection, job_id: str) -> None:

@@ -37,6 +37,7 @@ class Submission:
             DoesNotFit: it needs more disk or memory than there is.
             TooLarge: it has more chunks than the limit.
             Conflict: the key was used for another request.
+            TooMany: as many jobs wait as may.
         """
         asked = (
             None if key is None else _received(request)
@@ -44,6 +45,8 @@ class Submission:
         if key is not None and (found := self._submitted(key, asked)) is not None:
             return found
         spec = name_step(self.catalog, read_spec(request.kind, request.spec))
+        with self.catalog.read() as connection:  # before any work for a job that is not accepted
+            jobs.check_queue(connection, self.settings.max_queued_jobs)
         job_id = new_id("job")
         try:
             self._insert(request, spec, job_id, key, asked)
