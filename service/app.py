@@ -65,10 +65,10 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router, max_body_size=settings.max_upload_bytes)
     problems.install(app)
     app.openapi = lambda: describe_security(problems.describe(app))
-    # Pages of other sites must not reach a server on loopback, neither by DNS rebinding nor by a cross-site form.
-    app.add_middleware(SameSiteMiddleware)
     # With a keys file in the settings, or on a public address, a key is required even if the file is missing.
     guarded = settings.api_keys_file is not None or not is_loopback(settings.host)
+    # Pages of other sites must not reach a server on loopback, neither by DNS rebinding nor by a cross-site form.
+    app.add_middleware(SameSiteMiddleware, keyless=not guarded)
     keys = ApiKeys(settings.api_keys_file, KeyUses(settings.key_uses)) if guarded else None
     app.add_middleware(ApiKeyMiddleware, keys=keys)
     app.add_middleware(AuditMiddleware)

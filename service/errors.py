@@ -9,6 +9,7 @@
     ├── NotFound                404
     ├── TooLarge                413
     ├── Forbidden               403
+    ├── WrongMedia              415
     ├── TooMany                 429
     ├── Conflict                409
     │   ├── Cancelled           409
@@ -102,6 +103,13 @@ class Forbidden(RadiusError):
 
     code = "forbidden"
     status = 403
+
+
+class WrongMedia(RadiusError):
+    """The body has another media type, charset or encoding than the route reads."""
+
+    code = "unsupported_media_type"
+    status = 415
 
 
 class TooMany(RadiusError):

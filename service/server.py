@@ -7,14 +7,18 @@ import socket
 import tempfile
 
 import uvicorn
+from fastapi import FastAPI
 
 from service.api import audit
 from service.app import create_app
+from service.connections import bounded_by, raise_descriptor_limit
 from service.logs.setup import begin_logging
 from service.permissions import keep_files_private
 from service.processes import open_standard_streams
 from service.serving import serve_until_stopped
 from service.settings import Settings
+
+_BACKLOG = 128
 
 
 def main() -> None:
@@ -33,10 +37,23 @@ def serve(settings: Settings, listening: socket.socket) -> None:
     audit.write_to_standard_error()
     # Uploads are spooled in the data directory, because /tmp may be too small.
     tempfile.tempdir = str(settings.uploads_root)
-    config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=5
+    raise_descriptor_limit(settings)
+    serve_until_stopped(server_config(settings, create_app(settings)), [listening])
+
+
+def server_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    """How `app` is served: connections are bounded, and of those that wait few are accepted at a time."""
+    http = bounded_by(settings)
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+        http=http,
+        ws="none",
+        backlog=_BACKLOG,
     )
-    serve_until_stopped(config, [listening])
 
 
 if __name__ == "__main__":

@@ -117,12 +117,41 @@ class Settings(BaseSettings):
         default=5.0, ge=0, description="how long /metrics repeats what it read, so that scraping costs little"
     )
 
+    max_connections: int = Field(
+        default=1_000, ge=8, description="open connections; the next one is answered 503. An event stream holds one"
+    )
+    head_s: float = Field(
+        default=15.0, gt=0, description="time from the first byte of a request to the end of its head; then it is cut"
+    )
+    body_bytes_per_s: float = Field(
+        default=1_000.0, ge=0, description="slowest body: one that brings less over HEAD_S, while it is read, is cut"
+    )
+    max_queued_jobs: int = Field(
+        default=20_000, ge=1, description="jobs of all projects that may wait; the next is answered with 429"
+    )
     max_json_bytes: int = Field(
         default=8 * MIB, ge=1024, description="largest JSON body; a spec is a few hundred bytes"
+    )
+    max_json_values: int = Field(
+        default=20_000, ge=100, description="values in a JSON body, of which evaluations and queries may have more"
+    )
+    json_body_s: float = Field(
+        default=60.0, gt=0, description="time in which a JSON body must arrive, so that slow ones do not hold memory"
+    )
+    body_memory_bytes: int = Field(
+        default=64 * MIB,
+        ge=MIB,
+        description="memory of JSON bodies above 64 kB that are being read; one that finds none gets 429",
     )
     max_upload_bytes: int = Field(default=8 * GIB, ge=1024, description="largest uploaded file; it is streamed to disk")
     max_chunks: int = Field(
         default=20_000_000, ge=1, description="largest sample of one extraction; a row is 4 d_model bytes"
+    )
+    max_d_model: int = Field(
+        default=65_536, ge=1, description="longest row of an import; a page of longer ones is many megabytes"
+    )
+    max_page_bytes: int = Field(
+        default=4 * MIB, ge=1024, description="about the longest page with vectors, which then has fewer rows"
     )
     max_page: int = Field(default=200, ge=1, description="longest page of a listing")
     max_document_bytes: int = Field(
@@ -189,6 +218,16 @@ class Settings(BaseSettings):
     )
     max_evaluate_bytes: int = Field(
         default=32 * MIB, ge=1024, description="JSON body of an evaluation or a query; a number is up to 25 bytes"
+    )
+    evaluation_slots: int = Field(
+        default=2, ge=1, description="evaluations at once, and large bodies of queries that are read at once"
+    )
+    evaluation_queue: int = Field(
+        default=64, ge=0, description="small evaluations that may wait for a slot; others get 429 at once"
+    )
+    evaluation_s: float = Field(default=60.0, gt=0, description="longest evaluation of a large body")
+    max_query_characters: int = Field(
+        default=100_000, ge=1, description="characters of a text in a query; a context of 1,024 tokens has about 5,000"
     )
     query_memory_bytes: int = Field(
         default=8 * GIB,
@@ -426,7 +465,7 @@ class Settings(BaseSettings):
         names = (
             "max_json_bytes", "max_upload_bytes", "max_chunks", "max_page", "max_document_bytes", "max_expansion",
             "tokenising_memory_bytes", "max_evaluate_numbers", "max_evaluate_products", "max_evaluate_bytes",
-            "max_queries",
+            "max_queries", "max_json_values", "max_d_model", "max_query_characters",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

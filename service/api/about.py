@@ -7,7 +7,7 @@ from typing import Literal
 
 from fastapi import APIRouter
 
-from service.api.authorisation import ScopedRoute
+from service.api.bodies import StrictRoute
 from service.api.problems import RESPONSES
 from service.api.services import OpenServicesDep, ServicesDep
 from service.artifacts.model_folders import ModelFolder, list_model_folders
@@ -17,7 +17,7 @@ from service.contracts.model_config import parse_config
 from service.contracts.presets import PRESETS
 from service.errors import UnsupportedModel
 
-router = APIRouter(tags=["about"], route_class=ScopedRoute, responses={503: RESPONSES[503]})
+router = APIRouter(tags=["about"], route_class=StrictRoute, responses={503: RESPONSES[503]})
 _LONGEST_NAME = 64  # of a family that a config.json names
 
 

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import shutil
-from typing import Annotated, Any, cast
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 
 from service.api.bodies import StrictRoute
 from service.api.files import file_response, tag_report
 from service.api.problems import RESPONSES
-from service.api.services import LimitDep, PageDep, ServicesDep
-from service.api.uploads import save_upload
+from service.api.services import LimitDep, PageDep, Services, ServicesDep
+from service.api.uploads import UploadedFile, check_space, received_form
 from service.artifacts.activation_set import catalog_row
 from service.artifacts.atomic import publish_folder
 from service.artifacts.importing import import_vectors
 from service.catalog import activations
-from service.contracts.activations import ActivationDetail, ActivationRow, ActivationSummary
-from service.contracts.base import Identifier, Name, Page, Problem, Text
+from service.contracts.activations import ActivationDetail, ActivationRow, ActivationSummary, ImportFields
+from service.contracts.base import Identifier, Page, Problem
+from service.contracts.reading import read_contract
+from service.errors import InvalidInput
 from service.ids import new_id
 from service.jobs.imports import delete_import
 from service.links import link
 from service.provenance import provenance
 
 router = APIRouter(prefix="/v1/activations", tags=["activations"], route_class=StrictRoute, responses=RESPONSES)
+_NUMBER_BYTES = 20  # of a number in JSON
 _BINARY = "application/octet-stream"
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {_BINARY: {}}, "description": "the file"},
@@ -33,44 +38,29 @@ _FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("", status_code=201)
-def import_activations(
-    services: ServicesDep,
-    response: Response,
-    file: Annotated[UploadFile, File(description="2-D floats, .npy or .safetensors (where bfloat16 is widened)")],
-    name: Annotated[Name, Form()] = "imported",
-    tensor: Annotated[Text | None, Form(description="name of the tensor in a .safetensors file of several")] = None,
-    ids: Annotated[UploadFile | None, File(description="UTF-8 text: an id for each row, one a line")] = None,
-    labels: Annotated[UploadFile | None, File(description="UTF-8 text: a label for each row, one a line")] = None,
-) -> ActivationSummary:
+_FILES = {
+    "file": "2-D floats, .npy or .safetensors (where bfloat16 is widened)",
+    "ids": "UTF-8 text: an id for each row, one a line",
+    "labels": "UTF-8 text: a label for each row, one a line",
+}
+_FORM = ImportFields.model_json_schema()
+_FORM["properties"] |= {
+    name: {"type": "string", "format": "binary", "description": text} for name, text in _FILES.items()
+}
+_FORM["required"] = ["file"]
+_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}}
+
+
+@router.post("", status_code=201, openapi_extra=_BODY)
+async def import_activations(request: Request, services: ServicesDep, response: Response) -> ActivationSummary:
     """Import a user's own vectors: checked, hashed and stored in their dtype."""
-    services.submission.check_storage(sum(part.size or 0 for part in (file, ids, labels) if part))
-    set_id = new_id("act")
-    staging = services.settings.staging_root / set_id
-    folder = services.settings.artifacts_root / set_id
-    uploads = {"upload": file, "ids": ids, "labels": labels}
-    given = {kind: services.settings.uploads_root / f"{set_id}.{kind}" for kind, part in uploads.items() if part}
-    recorded = False
-    try:
-        for kind, target in given.items():
-            save_upload(cast(UploadFile, uploads[kind]), target)
-        about = {"id": set_id, "name": name, "provenance": provenance(("numpy", "safetensors"))}
-        names = {"ids": given.get("ids"), "labels": given.get("labels")}
-        import_vectors(given["upload"], staging, about, tensor=tensor, **names)
-        publish_folder(staging, folder)
-        with services.catalog.begin() as connection:
-            activations.publish(connection, catalog_row(folder))
-            recorded = True
-    except BaseException:
-        if not recorded:  # else the row may have been committed; clean-up deletes a folder that no row names
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    finally:
-        for target in given.values():
-            target.unlink(missing_ok=True)
-        shutil.rmtree(staging, ignore_errors=True)
-    response.headers["Location"] = link(f"/v1/activations/{set_id}")
-    return services.stored_set(set_id)[0]
+    async with received_form(request, services.settings, files=_FILES, fields=ImportFields.model_fields) as form:
+        if "file" not in form.files:
+            raise InvalidInput("the form has no file", field="file")
+        fields = read_contract(ImportFields, form.fields)
+        stored = await run_in_threadpool(_import, services, form.files, fields)
+    response.headers["Location"] = link(f"/v1/activations/{stored.id}")
+    return stored
 
 
 @router.get("")
@@ -97,9 +87,11 @@ def list_rows(
     after: Annotated[int | None, Query(ge=-1, le=2**53, description="the row before the page's first")] = None,
     vectors: Annotated[bool, Query(description="include the vectors")] = False,
 ) -> Page[ActivationRow]:
-    """Rows with their document, offset, token and text."""
+    """Rows with their document, offset, token and text; a page with vectors may be shorter than `limit`."""
     _, _, stored = services.stored_set(set_id)
     start = 0 if after is None else after + 1
+    if vectors:
+        limit = min(limit, max(1, services.settings.max_page_bytes // (_NUMBER_BYTES * stored.d_model)))
     wanted = list(range(start, min(start + limit, stored.n)))
     following = str(wanted[-1]) if wanted and wanted[-1] + 1 < stored.n else None
     return Page(data=stored.rows(wanted, vectors=vectors), next=following)
@@ -119,3 +111,27 @@ def delete_activations(set_id: Identifier, services: ServicesDep) -> None:
     409 while a job reads it or has a report of it, and for a set that a job made, which goes with its job.
     """
     delete_import(services.catalog, services.settings, set_id)
+
+
+def _import(services: Services, files: Mapping[str, UploadedFile], fields: ImportFields) -> ActivationSummary:
+    set_id, settings = new_id("act"), services.settings
+    staging, folder = settings.staging_root / set_id, settings.artifacts_root / set_id
+    check_space(settings, files["file"].size)  # the set is written beside the upload
+    services.submission.check_storage(sum(file.size for file in files.values()))
+    recorded = False
+    try:
+        about = {"id": set_id, "name": fields.name, "provenance": provenance(("numpy", "safetensors"))}
+        names = {name: files[name].path for name in ("ids", "labels") if name in files}
+        most = settings.max_d_model
+        import_vectors(files["file"].path, staging, about, tensor=fields.tensor, most_d_model=most, **names)
+        publish_folder(staging, folder)
+        with services.catalog.begin() as connection:
+            activations.publish(connection, catalog_row(folder))
+            recorded = True
+    except BaseException:
+        if not recorded:  # else the row may have been committed; clean-up deletes a folder that no row names
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return services.stored_set(set_id)[0]

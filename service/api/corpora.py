@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
-from service.api.bodies import StrictRoute, read_json
+from service.api.bodies import StrictRequest, StrictRoute
+from service.api.json_reading import parse_json
 from service.api.problems import RESPONSES
 from service.api.services import PageDep, Services, ServicesDep
-from service.api.uploads import save_upload
+from service.api.uploads import is_multipart, received_form
+from service.artifacts.atomic import publish_file
 from service.catalog import corpora
 from service.contracts.base import Identifier, Page
 from service.contracts.corpora import ENDINGS, Corpus, CorpusRequest, CorpusSource, UploadFields, known_ending
@@ -23,6 +25,7 @@ from service.ids import new_id
 from service.jobs.corpora import delete_corpus as delete
 from service.links import link
 from service.paths import leaves_root
+from service.settings import Settings
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"], route_class=StrictRoute, responses=RESPONSES)
 _UPLOAD = UploadFields.model_json_schema()
@@ -40,16 +43,16 @@ _BODY: dict[str, Any] = {
 
 
 @router.post("", status_code=201, openapi_extra=_BODY)
-async def create_corpus(request: Request, response: Response, services: ServicesDep) -> Corpus:
+async def create_corpus(request: StrictRequest, response: Response, services: ServicesDep) -> Corpus:
     """Register text under the corpora root, a hub data set or a built-in, as JSON; or upload a file, as multipart.
 
     A worker counts documents and bytes and computes the SHA-256; a small corpus is counted when this answers, a large
     one is `scanning` for a while. Jobs may name it at once.
     """
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    if is_multipart(request):
         corpus_id = await _upload(request, services)
     else:
-        body = read_contract(CorpusRequest, await read_json(request, services.settings.max_json_bytes))
+        body = read_contract(CorpusRequest, await _json(request, services.settings))
         source = CorpusSource(**body.model_dump(exclude={"name"}))
         await run_in_threadpool(_check_path, services, source)
         corpus_id = await run_in_threadpool(services.submission.register_corpus, body.name, source)
@@ -82,21 +85,31 @@ def delete_corpus(corpus_id: Identifier, services: ServicesDep) -> None:
     delete(services.catalog, services.control.engine, services.settings, corpus_id)
 
 
+async def _json(request: StrictRequest, settings: Settings) -> Any:
+    """The body, within the limit of JSON, as the route's own limit is that of uploads."""
+    body = await request.read_json(settings.max_json_values, settings.max_json_bytes)
+    try:
+        return parse_json(body)
+    except json.JSONDecodeError as error:
+        raise InvalidInput("the body is not JSON", field="body") from error
+
+
 async def _upload(request: Request, services: Services) -> str:
-    async with request.form(max_files=1, max_fields=10) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
+    form_of = {"files": ["file"], "fields": list(UploadFields.model_fields)}
+    async with received_form(request, services.settings, **form_of) as form:
+        file = form.files.get("file")
+        if file is None:
             raise InvalidInput("the form has no file", field="file")
-        ending = known_ending(file.filename or "")
+        ending = known_ending(file.client_name)
         if ending is None:
             raise InvalidInput("the file's name must end in " + ", ".join(ENDINGS), field="file")
         if file.size == 0:
             raise InvalidInput("the file is empty", field="file")
-        body = read_contract(UploadFields, {key: _value(key, given) for key, given in form.items() if key != "file"})
-        await run_in_threadpool(services.submission.check_storage, file.size or 0)
+        body = read_contract(UploadFields, {key: _value(key, given) for key, given in form.fields.items()})
+        await run_in_threadpool(services.submission.check_storage, file.size)
         corpus_id = new_id("corpus")
         target = services.settings.uploads_root / f"{corpus_id}{ending}"
-        await run_in_threadpool(save_upload, file, target)
+        await run_in_threadpool(publish_file, file.path, target)
     source = CorpusSource(**body.model_dump(exclude={"name"}), upload=target.name)
     try:
         return await run_in_threadpool(services.submission.register_corpus, body.name, source, corpus_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import numpy as np
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
 from service.api.authorisation import requires
-from service.api.bodies import StrictRoute
+from service.api.bodies import StrictRequest, StrictRoute
+from service.api.evaluations import BESIDE_NUMBERS, json_body, spooled_response
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
 from service.api.files import tag_report
 from service.api.problems import RESPONSES
@@ -20,20 +20,24 @@ from service.contracts.base import Identifier, Page
 from service.contracts.energy import EvaluateRequest, Evaluation
 from service.contracts.energy_report import EnergyReport, EnergySummary
 from service.contracts.radius import Histogram
-from service.errors import InvalidInput, TooLarge
-from service.settings import Settings
-from service.theory.evaluation import evaluate_queries
 from service.theory.histograms import histogram_counts, histogram_edges
 
 router = APIRouter(prefix="/v1/energy", tags=["energy"], route_class=StrictRoute, responses=RESPONSES)
 
 
-@router.post("/evaluate", dependencies=[requires("read")])
-def evaluate_energy(request: EvaluateRequest, services: ServicesDep) -> Evaluation:
-    """Energies of a few points among a few patterns, in float64. For large sets submit an `energy` job."""
-    patterns, queries = _rows("patterns", request.patterns), _rows("queries", request.queries)
-    _check_size(patterns, queries, services.settings)
-    return Evaluation.model_validate(evaluate_queries(patterns, queries, request.beta))
+@router.post(
+    "/evaluate",
+    response_model=Evaluation,
+    dependencies=[requires("read")],
+    openapi_extra=json_body(EvaluateRequest),
+)
+async def evaluate_energy(request: StrictRequest, services: ServicesDep) -> Response:
+    """Energies of a few points among a few patterns, in float64. For large sets submit an `energy` job.
+
+    429 with `Retry-After` while as many evaluations are computed as there are slots.
+    """
+    body = await request.read_json(services.settings.max_evaluate_numbers + BESIDE_NUMBERS)
+    return spooled_response(await services.evaluations.compute("evaluate", body))
 
 
 @router.get("")
@@ -78,17 +82,3 @@ def _folder(services: Services, report_id: str) -> EnergyFolder:
     with services.catalog.read() as connection:
         _, sha256 = catalog.get(connection, report_id)
     return EnergyFolder(services.settings.artifacts_root / report_id, sha256, services.digests)
-
-
-def _rows(field: str, rows: list[list[float]]) -> np.ndarray:
-    if len({len(row) for row in rows}) > 1:
-        raise InvalidInput("all rows must have the same length", field=field)
-    return np.asarray(rows, dtype=np.float64)
-
-
-def _check_size(patterns: np.ndarray, queries: np.ndarray, settings: Settings) -> None:
-    if patterns.size + queries.size > settings.max_evaluate_numbers:
-        raise TooLarge(f"at most {settings.max_evaluate_numbers} numbers (max_evaluate_numbers)", field="patterns")
-    if len(queries) * patterns.size > settings.max_evaluate_products:
-        most = settings.max_evaluate_products
-        raise TooLarge(f"queries × patterns × dimension is at most {most} (max_evaluate_products)", field="queries")

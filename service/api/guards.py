@@ -32,7 +32,7 @@ class ApiKeyMiddleware:
             principal = LOCAL if self.keys is None else _principal(scope, self.keys)
             if principal is not None:
                 scope["principal"] = principal
-            elif scope["path"] not in OPEN_PATHS and not scope["path"].startswith(OPEN_FOLDER):
+            elif not _is_open(scope["path"]):
                 return await http_problem(401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
         await self.app(scope, receive, send)
 
@@ -67,16 +67,29 @@ class HostMiddleware:
 
 
 class SameSiteMiddleware:
-    """Answers 403 to a request that changes state and that a browser sends for a page of another origin."""
+    """Answers 403 to a request that changes state and that a browser sends for a page of another origin.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    A service without keys refuses what else such a page asks for too, as it costs work: an image, a script, a frame.
+    Health checks, documentation and links that a person follows stay open.
+    """
+
+    def __init__(self, app: ASGIApp, *, keyless: bool) -> None:
+        self.app, self.keyless = app, keyless
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and _foreign(Headers(scope=scope)):
+        if scope["type"] == "http" and self._is_refused(scope):
             await http_problem(403)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def _is_refused(self, scope: Scope) -> bool:
+        headers = Headers(scope=scope)
+        if not _foreign(headers):
+            return False
+        if scope["method"] not in SAFE_METHODS:
+            return True
+        followed = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        return self.keyless and not followed and not _is_open(scope["path"])
 
 
 class ProblemMiddleware:
@@ -110,8 +123,15 @@ def _principal(scope: Scope, keys: ApiKeys) -> Principal | None:
     return keys.principal(token.strip()) if scheme.lower() == b"bearer" else None
 
 
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+
+
 def _foreign(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    except ValueError:  # no URL
+        return True

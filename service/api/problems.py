@@ -10,10 +10,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from service.api.response_headers import SAFE_HEADERS
 from service.contracts.base import Problem
-from service.contracts.reading import describe_errors
+from service.contracts.reading import INVALID, describe_errors
 from service.errors import FieldErrors, InvalidInput, RadiusError
 from service.logs.requests import HEADER, REQUEST_ID
 from service.logs.setup import LOGGED
@@ -26,13 +27,15 @@ _HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
+    415: "unsupported_media_type",
     416: "range_not_satisfiable",
+    429: "too_many_requests",
 }
 RETRY_AFTER_S = "2"
 _MEDIA = "application/problem+json"
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": HTTPStatus(status).phrase}
-    for status in (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507)
+    for status in (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503, 507)
 }
 
 
@@ -80,13 +83,23 @@ def _radius_error(_request: Request, error: Exception) -> JSONResponse:
 
 def _request_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return problem(422, InvalidInput.code, "the request is not valid", describe_errors(error.errors()))
+    return problem(422, InvalidInput.code, INVALID, describe_errors(error.errors()))
 
 
-def _http_error(_request: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    headers = {"Allow": ", ".join(_methods(request))} if error.status_code == 405 else None
     return http_problem(error.status_code, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods of the request's path; the framework names those of one of its routes."""
+    found = set[str]()
+    for template, operations in request.app.openapi()["paths"].items():
+        if compile_path(template)[0].match(request.scope["path"]):
+            found |= {method.upper() for method in operations}
+    found |= {"HEAD"} if "GET" in found else set()
+    return sorted(found)
 
 
 def _unexpected(_request: Request, error: Exception) -> JSONResponse:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
 
 from service.api.authorisation import requires
-from service.api.bodies import StrictRoute
-from service.api.figures import FIGURE_RESPONSES, MEDIA, Ending
+from service.api.bodies import StrictRequest, StrictRoute
+from service.api.evaluations import BESIDE_NUMBERS, json_body
+from service.api.figures import FIGURE_RESPONSES, Ending, drawn_response
 from service.api.problems import RESPONSES
 from service.api.services import ServicesDep
 from service.contracts.base import Identifier
 from service.contracts.query import QueryAnswer, QueryRequest
-from service.errors import InvalidInput, TooLarge
-from service.settings import Settings
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, responses=RESPONSES)
 
@@ -22,29 +22,27 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, responses=RESPONSES)
     tags=["activations"],
     response_model=QueryAnswer,
     dependencies=[requires("read")],
+    openapi_extra=json_body(QueryRequest),
 )
-def query_activations(set_id: Identifier, request: QueryRequest, services: ServicesDep) -> Response:
+async def query_activations(set_id: Identifier, request: StrictRequest, services: ServicesDep) -> Response:
     """Distances, energies, percentile and the nearest rows of texts or vectors among all rows of the set.
 
     The neighbours are exact: every one that a rounding bound leaves possible is measured in float64. 503 with
     `Retry-After` while the query worker is not available.
     """
-    summary, _, _ = services.stored_set(set_id)
-    _check_size(request, summary.d_model, services.settings)
-    answer = services.queries.send("POST", f"/activations/{set_id}/query", request.model_dump_json())
+    summary, _, _ = await run_in_threadpool(services.stored_set, set_id)
+    most = min(services.settings.max_evaluate_numbers, services.settings.max_queries * summary.d_model)
+    body = await request.read_json(max(most, services.settings.max_json_values) + BESIDE_NUMBERS)
+    with await services.evaluations.compute("query", body, d_model=summary.d_model) as checked:
+        question = checked.read()
+    answer = await services.queries.ask(f"/activations/{set_id}/query", question, request.is_disconnected)
     return Response(answer.content, media_type="application/json")  # the worker validated and serialised it
 
 
 @router.get("/theory/figure1.{ending}", tags=["theory"], response_class=Response, responses=FIGURE_RESPONSES)
 def get_theory_figure1_drawn(ending: Ending, services: ServicesDep) -> Response:
     """The paper's Fig. 1, redrawn from our own functions, with the attractors marked."""
-    return Response(services.queries.send("GET", f"/figure1.{ending}").content, media_type=MEDIA[ending])
-
-
-def _check_size(request: QueryRequest, d_model: int, settings: Settings) -> None:
-    rows = request.vectors if request.vectors is not None else request.texts or []
-    field = "texts" if request.vectors is None else "vectors"
-    if len(rows) > settings.max_queries:
-        raise TooLarge(f"at most {settings.max_queries} queries at once (max_queries)", field=field)
-    if request.vectors is not None and any(len(row) != d_model for row in request.vectors):
-        raise InvalidInput(f"every vector must have {d_model} numbers, the set's d_model", field="vectors")
+    drawn = services.figure1.get(ending) or services.figure1.setdefault(
+        ending, services.queries.get(f"/figure1.{ending}").content
+    )
+    return drawn_response(drawn, ending)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import httpx2
@@ -27,9 +28,14 @@ def query_client(settings: Settings, timeout_s: float) -> Iterator[httpx2.Client
     check_owner(settings.query_socket)
     with socket_name(settings.query_socket) as name:
         transport = httpx2.HTTPTransport(uds=name, verify=_NO_CERTIFICATES)
-        headers = {} if (request_id := REQUEST_ID.get()) is None else {HEADER: request_id}
-        with httpx2.Client(transport=transport, base_url="http://query", timeout=timeout_s, headers=headers) as client:
+        with httpx2.Client(
+            transport=transport, base_url="http://query", timeout=timeout_s, headers=_request_id()
+        ) as client:
             yield client
+
+
+Gone = Callable[[], Awaitable[bool]]
+_LOOK_S = 0.25  # between two looks whether the asker is still there
 
 
 class QueryProxy:
@@ -42,17 +48,49 @@ class QueryProxy:
     def __init__(self, settings: Settings, observe: Callable[[str, float], None] = lambda *_: None) -> None:
         self._settings, self._observe = settings, observe
 
-    def send(self, method: str, path: str, body: str | None = None) -> httpx2.Response:
+    def get(self, path: str) -> httpx2.Response:
         """The worker's answer.
 
         Raises:
             Unavailable: it does not run, or takes longer than `query_timeout_s`.
             RadiusError: the error that the worker answered.
         """
+        with self._observed(), query_client(self._settings, self._settings.query_timeout_s) as client:
+            return _checked(client.get(path))
+
+    async def ask(self, path: str, question: bytes, gone: Gone) -> httpx2.Response:
+        """The worker's answer to a question; when `gone` says that nobody waits for it, the worker is told to stop.
+
+        Raises:
+            Unavailable: as `get`; also where the asker is gone.
+            RadiusError: the error that the worker answered.
+        """
+        asking = asyncio.create_task(self._post(path, question))
+        try:
+            while not (await asyncio.wait((asking,), timeout=_LOOK_S))[0]:
+                if await gone():
+                    raise Unavailable("the asker is gone")
+            return asking.result()
+        finally:
+            asking.cancel()  # closes its connection, by which the worker learns of it
+
+    async def _post(self, path: str, body: bytes) -> httpx2.Response:
+        socket = self._settings.query_socket
+        check_owner(socket)
+        with self._observed(), socket_name(socket) as name:
+            transport = httpx2.AsyncHTTPTransport(uds=name, verify=_NO_CERTIFICATES)
+            timeout_s = self._settings.query_timeout_s
+            async with httpx2.AsyncClient(
+                transport=transport, base_url="http://query", timeout=timeout_s, headers=_request_id()
+            ) as client:
+                return _checked(await client.post(path, content=body))
+
+    @contextmanager
+    def _observed(self) -> Iterator[None]:
+        """Failures of the transport as errors of ours; how each question ended is observed."""
         began, outcome = time.perf_counter(), "failed"
         try:
-            with query_client(self._settings, self._settings.query_timeout_s) as client:
-                response = client.request(method, path, content=body)
+            yield
             outcome = "answered"
         except httpx2.TimeoutException as error:
             raise Unavailable("the query worker did not answer in time; the set may still be loading") from error
@@ -60,9 +98,17 @@ class QueryProxy:
             raise Unavailable("the query worker cannot be reached") from error
         finally:
             self._observe(outcome, time.perf_counter() - began)
-        if not response.is_success:
-            raise _error(response)
-        return response
+
+
+def _request_id() -> dict[str, str]:
+    """The header by which the worker's log has the same request id."""
+    return {} if (request_id := REQUEST_ID.get()) is None else {HEADER: request_id}
+
+
+def _checked(response: httpx2.Response) -> httpx2.Response:
+    if not response.is_success:
+        raise _error(response)
+    return response
 
 
 def _error(response: httpx2.Response) -> RadiusError:

@@ -9,6 +9,8 @@ from fastapi import Depends, Query, Request
 from pydantic import AfterValidator
 
 from service.api.authorisation import PrincipalDep
+from service.api.body_limits import BodyMemory
+from service.api.evaluations import Evaluations
 from service.api.event_feed import EventPoller
 from service.api.query_proxy import QueryProxy
 from service.api.readiness import Readiness
@@ -41,6 +43,9 @@ class Services:
     readiness: Readiness
     events: EventPoller
     metrics: Metrics
+    bodies: BodyMemory
+    evaluations: Evaluations
+    figure1: dict[str, bytes] = field(default_factory=dict)
     digests: FileDigests = field(default_factory=FileDigests)
     pair_orders: PairOrders = field(default_factory=pair_orders)
     _of_projects: dict[str, Services] = field(default_factory=dict)
@@ -89,6 +94,8 @@ def build_services(settings: Settings) -> Services:
         Readiness(settings.resolved_database_url, settings.lease_s),
         events,
         metrics,
+        BodyMemory(settings),
+        Evaluations(settings),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from service.api.authorisation import ScopedRoute
+from service.api.bodies import StrictRoute
 from service.api.problems import RESPONSES
 from service.contracts.base import Text
 from service.contracts.figure1 import Figure1Theory
@@ -37,7 +37,7 @@ from service.theory.stopping_table import PRINTED_THRESHOLD, stopping_table_theo
 from service.theory.transformer_size import Gpt2Config, gpt2_size_theory, transformer_size_theory
 from service.theory.unit_partition import unit_partition_theory
 
-router = APIRouter(prefix="/v1/theory", tags=["theory"], route_class=ScopedRoute, responses={422: RESPONSES[422]})
+router = APIRouter(prefix="/v1/theory", tags=["theory"], route_class=StrictRoute, responses={422: RESPONSES[422]})
 _MAX_N = 2**24  # a sequence of 2^14 tokens of 2^10 numbers; beyond it a sum near r² = n/2 takes seconds
 
 Dimension = Annotated[int, Query(ge=1, le=_MAX_N, description="dimension")]

@@ -56,6 +56,18 @@ def write_bytes(target: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def publish_file(written: Path, target: Path) -> None:
+    """Fsync a finished file and rename it to `target`.
+
+    Raises:
+        StorageFull: no space left on the device, or it is read-only.
+    """
+    with storage_errors():
+        sync_file(written)
+        os.replace(written, target)
+        sync_folder(target.parent)
+
+
 def publish_folder(staged: Path, target: Path) -> None:
     """Rename a finished folder into place; where `target` exists already, `staged` is removed.
 

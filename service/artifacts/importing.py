@@ -10,6 +10,7 @@ from service.artifacts.atomic import sha256_file
 from service.artifacts.row_names import NAMES, read_names
 from service.artifacts.statistics import RunningStatistics
 from service.artifacts.vector_files import open_vectors
+from service.errors import TooLarge
 
 
 def import_vectors(
@@ -20,19 +21,24 @@ def import_vectors(
     tensor: str | None = None,
     ids: Path | None = None,
     labels: Path | None = None,
+    most_d_model: int = 2**16,
 ) -> None:
     """Write the vectors of `source` as a finished set in `folder`; the dtype is kept, bfloat16 widened to float32.
 
     Args:
         tensor: name of the tensor in a `.safetensors` file of several.
         ids, labels: text files with a line for each row.
+        most_d_model: longest row; of longer ones a single row is many megabytes, and statistics several times that.
 
     Raises:
+        TooLarge: rows are longer than `most_d_model`.
         InvalidInput: not such a file, not one 2-D float array, sizes that do not fit the file, or lines that do not fit
             the rows.
         NonFiniteData: naming the first row with a NaN or an infinity, or whose norm overflows a double.
     """
     opened = open_vectors(source, tensor)
+    if opened.shape[1] > most_d_model:
+        raise TooLarge(f"d_model is at most {most_d_model} (max_d_model)", field="file")
     names = read_names(ids, labels, opened.shape[0])
     check = RunningStatistics(opened.shape[1])
     for index, block in enumerate(opened.blocks()):

@@ -18,7 +18,7 @@ from service.catalog.segments import Stage
 from service.catalog.tables import job_results, jobs
 from service.contracts.base import Notice
 from service.contracts.jobs import FINAL_STATES, OPEN_STATES, Job, JobResult, Progress
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, NotFound, TooMany
 from service.links import link
 
 # How PostgreSQL and SQLite name the constraint.
@@ -71,6 +71,17 @@ def count_open(connection: sa.Connection) -> int:
     """Number of the jobs of all projects that have not ended: a job waits for them whoever submitted them."""
     query = sa.select(sa.func.count()).where(jobs.c.state.in_(OPEN_STATES))
     return connection.execute(query.execution_options(**OF_ALL)).scalar_one()
+
+
+def check_queue(connection: sa.Connection, most: int) -> None:
+    """Raise `TooMany` where `most` jobs wait, of whomever.
+
+    It counts no further than `most`; requests that are answered at the same moment may exceed it by one each.
+    """
+    waiting = sa.select(jobs.c.id).where(jobs.c.state == "queued").limit(most).subquery()
+    count = sa.select(sa.func.count()).select_from(waiting).execution_options(**OF_ALL)
+    if connection.execute(count).scalar_one() >= most:
+        raise TooMany(f"{most} jobs wait already, as many as may (max_queued_jobs)")
 
 
 def start(connection: sa.Connection, job_id: str) -> None:

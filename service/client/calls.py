@@ -22,7 +22,7 @@ from service.contracts.radius import NeighborPair, RadiusReport
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.contracts.workers import Worker
-from service.errors import InvalidInput, RadiusError, Unavailable, error_from_dict
+from service.errors import InvalidInput, RadiusError, TooMany, Unavailable, error_from_dict
 
 Answer = TypeVar("Answer")
 
@@ -188,7 +188,7 @@ def read_answer(call: Call[Answer], response: httpx2.Response) -> Answer:
 def _with_pause(error: RadiusError, response: httpx2.Response) -> RadiusError:
     """The error, with the seconds after which its answer says to try again."""
     given = response.headers.get("Retry-After", "")
-    if isinstance(error, Unavailable) and given.isascii() and given.isdigit():
+    if isinstance(error, Unavailable | TooMany) and given.isascii() and given.isdigit():
         error.retry_after_s = float(given)
     return error
 

@@ -12,7 +12,7 @@ import httpx2
 from tenacity import RetryCallState, retry_if_exception_type, stop_before_delay
 
 from service.addresses import is_loopback
-from service.errors import InvalidInput, Unavailable
+from service.errors import InvalidInput, TooMany, Unavailable
 
 logger = logging.getLogger("radius.client")
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading them for plain HTTP would take 50 ms
@@ -46,12 +46,12 @@ def proxy_errors() -> Iterator[None]:
 
 
 def retrying(limit_s: float) -> dict[str, Any]:
-    """Options of tenacity: try again while the service is `Unavailable`, for `limit_s`, then raise its last error.
+    """Options of tenacity: try again after `Unavailable` and `TooMany`, for `limit_s`, then raise the last error.
 
     The pauses double from 0.25 to 5 s, and are at least the `Retry-After` of the answer.
     """
     return {
-        "retry": retry_if_exception_type(Unavailable),
+        "retry": retry_if_exception_type((Unavailable, TooMany)),
         "stop": stop_before_delay(limit_s),
         "wait": _pause_s,
         "before_sleep": lambda state: _announce(state, limit_s),

@@ -7,7 +7,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from service.contracts.base import Contract, Identifier
+from service.contracts.base import Contract, Identifier, Name, RequestContract, Text
+
+
+class ImportFields(RequestContract):
+    """The form fields of an import, beside its files."""
+
+    name: Name = "imported"
+    tensor: Text | None = Field(default=None, description="name of the tensor in a .safetensors file of several")
 
 
 class ActivationStatistics(Contract):

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 from service.contracts.base import Contract, Identifier, RequestContract, Seed, Text
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Rows = Annotated[list[Annotated[list[Number], Field(min_length=1)]], Field(min_length=1)]
+# Of millions of wrong numbers the first is named: an error of each would need a gigabyte.
+Row = Annotated[list[Number], Field(min_length=1, fail_fast=True)]
+Rows = Annotated[list[Row], Field(min_length=1, fail_fast=True)]
 Beta = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 

@@ -12,6 +12,7 @@ from service.contracts.base import Contract
 from service.errors import FieldErrors, InvalidInput
 
 Model = TypeVar("Model", bound=Contract)
+INVALID = "the request is not valid"
 _FORM_FIELDS = frozenset({"file", "name"})
 _LONGEST_NAME = 64  # of an unknown field, in an error
 _UNKNOWN = "is not a field of this version"
@@ -56,7 +57,7 @@ def describe_errors(
 
 
 def _known(location: Sequence[int | str]) -> list[str]:
-    if location and location[0] in ("query", "path"):
+    if location and location[0] in ("query", "path", "header"):
         return [str(location[1])] if len(location) > 1 else []
     inner = location[1:] if location and location[0] == "body" else location
     return [str(part) for part in inner if isinstance(part, str) and part in field_names()] + (

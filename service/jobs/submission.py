@@ -41,6 +41,7 @@ class Submission:
             TooLarge: it has more chunks than the limit.
             TooMany, QuotaFull: the project has as many jobs, or as many bytes, as it may.
             Conflict: the key was used for another request.
+            TooMany: as many jobs wait as may.
         """
         asked = (
             None if key is None else _received(request)
@@ -48,6 +49,8 @@ class Submission:
         if key is not None and (found := self._submitted(key, asked)) is not None:
             return found
         spec = name_step(self.catalog, read_spec(request.kind, request.spec))
+        with self.catalog.read() as connection:  # before any work for a job that is not accepted
+            jobs.check_queue(connection, self.settings.max_queued_jobs)
         job_id = new_id("job")
         try:
             self._insert(request, spec, job_id, key, asked)

@@ -23,8 +23,18 @@ from service.theory.softmax_weights import heights, weights_entropy
 _BLOCK_NUMBERS = 2**20  # 8 MiB
 
 
+POINT = ("g", "energy", "energy_mchn", "nearest", "weights_entropy", "weights_entropy_rounding")
+
+
 def evaluate_queries(patterns: Array, queries: Array, beta: float) -> dict[str, Any]:
-    """Energies at each query and Props. 1 to 3 over all of them.
+    """Energies at each query and Props. 1 to 3 over all of them; takes and raises what `evaluate_columns` does."""
+    found, bounds = evaluate_columns(patterns, queries, beta)
+    rows = zip(*(column.tolist() for column in found.values()), strict=True)
+    return {"beta": beta, "results": [dict(zip(POINT, row, strict=True)) for row in rows], "bounds": bounds}
+
+
+def evaluate_columns(patterns: Array, queries: Array, beta: float) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Each of `POINT` as a (q,) array, and Props. 1 to 3 over all queries.
 
     Args:
         patterns, queries: (d, n) and (q, n) float64; a query equal to a pattern is not excluded.
@@ -41,14 +51,8 @@ def evaluate_queries(patterns: Array, queries: Array, beta: float) -> dict[str, 
         for name, values in _columns(patterns, queries, slice(start, start + step), lifted, beta).items():
             columns.setdefault(name, []).append(values)
     found = {name: np.concatenate(parts) for name, parts in columns.items()}
-    names = ("g", "energy", "energy_mchn", "nearest", "weights_entropy", "weights_entropy_rounding")
-    rows = zip(*(found[name].tolist() for name in names), strict=True)
     bounds = energy_bounds(found["g"], found["energy_1"], found["mchn_2"], len(patterns), float(lifted.max()))
-    return {
-        "beta": beta,
-        "results": [dict(zip(names, row, strict=True)) for row in rows],
-        "bounds": bounds_theory(bounds),
-    }
+    return {name: found[name] for name in POINT}, bounds_theory(bounds)
 
 
 def _columns(patterns: Array, queries: Array, part: slice, lifted: Array, beta: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import uvicorn
 
 from service.app import create_app
 from service.catalog.engine import Catalog
+from service.server import server_config
 from service.settings import Settings
 from tests.api.products import Published
 
@@ -38,7 +39,9 @@ def serve(settings: Settings, published: Published) -> Iterator[Server]:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2))
+    config = server_config(settings, app)
+    config.timeout_graceful_shutdown = 2
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from service.catalog.engine import Catalog
 from service.errors import Unavailable
 from service.settings import Settings
-from tests.api.support import CANARY, files_below, import_array, import_file, npy_bytes, problem_of
+from tests.api.support import CANARY, fields_of, files_below, import_array, import_file, npy_bytes, problem_of
 
 VECTORS = np.arange(60, dtype=np.float32).reshape(20, 3)
 
@@ -163,9 +163,15 @@ def test_a_wrong_name_is_refused_and_nothing_kept(refusing: TestClient, refusing
     assert kept(refusing_settings) == before
 
 
-@pytest.mark.parametrize("form", [{"data": {"name": "x"}}, {"data": {"file": "x"}}, {"json": {"file": "x"}}])
-def test_a_request_without_a_file_is_refused(refusing: TestClient, form: dict[str, Any]):
-    problem_of(refusing.post("/v1/activations", **form), 422, "invalid_input")
+@pytest.mark.parametrize("form", [{"data": {"name": "x"}}, {"data": {"file": "x"}}, {"json": {"file": "x"}}, {}])
+def test_a_request_that_is_no_form_with_files_is_refused(refusing: TestClient, form: dict[str, Any]):
+    problem_of(refusing.post("/v1/activations", **form), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("files", [{"name": (None, b"x")}, {"file": (None, b"x")}, {"ids": ("a", b"1")}])
+def test_a_form_without_a_file_is_refused(refusing: TestClient, files: dict[str, Any]):
+    problem = problem_of(refusing.post("/v1/activations", files=files), 422, "invalid_input")
+    assert fields_of(problem) == ["file"]
 
 
 @pytest.mark.parametrize("step", ["import_vectors", "publish_folder", "activations.publish"])

@@ -11,6 +11,7 @@ from service.settings import Settings
 from workers.energy.energies import evaluate
 from workers.energy.query_block import Energies
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.ticking import Tick
 from workers.query.embedding import embed
 from workers.query.resident import ResidentSet
 
@@ -18,21 +19,23 @@ Array = np.ndarray
 _NO_REPORT = "percentile is null: no exact radius report of the whole set was found; a radius job makes one"
 
 
-def answer(resident: ResidentSet, request: QueryRequest, settings: Settings) -> QueryAnswer:
-    """Distances, energies and nearest rows of every text or vector.
+def answer(
+    resident: ResidentSet, request: QueryRequest, settings: Settings, tick: Tick = lambda share: None
+) -> QueryAnswer:
+    """Distances, energies and nearest rows of every text or vector; an exception that `tick` raises ends the work.
 
     Raises:
         InvalidInput: a text or vector does not fit this set, or a double does not hold its squared distances.
     """
     lengths: list[int | None]
     if request.texts is not None:
-        vectors, found = embed(resident.folder, request.texts, settings)
+        vectors, found = embed(resident.folder, request.texts, settings, tick)
         lengths = list(found)
     else:
         vectors = np.asarray(request.vectors, dtype=np.float64)
         lengths = [None] * len(vectors)
     try:
-        energies = evaluate(resident.patterns, StoredRows(vectors), [request.beta], k=request.k)
+        energies = evaluate(resident.patterns, StoredRows(vectors), [request.beta], k=request.k, tick=tick)
     except InvalidInput as error:
         raise type(error)(error.detail, field="texts" if request.vectors is None else "vectors") from error
     rows = _rows(resident, energies)

@@ -17,16 +17,20 @@ from workers.devices.device import choose_device, default_batch_tokens
 from workers.models.interface import HookedModel
 from workers.models.loading import LoadedModel
 from workers.models.tokenizer import check_ids
+from workers.neighbors.ticking import Tick
 from workers.training.checkpoints import MODEL
 from workers.training.named_models import load_named_model
 
 Array = np.ndarray
 
 
-def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[Array, list[int]]:
+def embed(
+    stored: ActivationSet, texts: list[str], settings: Settings, tick: Tick = lambda share: None
+) -> tuple[Array, list[int]]:
     """(texts, d_model) vectors and the lengths in tokens.
 
-    A text is read where the set's rows are: at its last token, or at the set's fixed position.
+    A text is read where the set's rows are: at its last token, or at the set's fixed position. `tick` is called with
+    the share of the texts that have been read, once before each forward pass.
 
     Raises:
         InvalidInput: the set was imported; a text is empty, too long or too short.
@@ -46,10 +50,17 @@ def embed(stored: ActivationSet, texts: list[str], settings: Settings) -> tuple[
         raise Conflict("the model's tokenizer has changed since the set was extracted", field="texts")
     position = spec.position if isinstance(spec.position, int) else "last"
     tokenizer = TextTokenizer(loaded.tokenizer, settings.tokenising_memory_bytes)
-    sequences = [encode_tokens(tokenizer, text, position, loaded.model.sizes.n_ctx) for text in texts]
+    sequences = []
+    for text in texts:
+        tick(0.0)
+        sequences.append(encode_tokens(tokenizer, text, position, loaded.model.sizes.n_ctx))
     _check_ids(sequences, loaded)
     site = parse_site(stored.manifest["site"], loaded.model.sizes.n_layers)
-    found = extract(loaded.model, sequences, [site], position, default_batch_tokens(device))
+
+    def check(done: int) -> None:
+        tick(done / len(texts))
+
+    found = extract(loaded.model, sequences, [site], position, default_batch_tokens(device), check)
     vectors = found.vectors[site].astype(np.float64)
     if not np.isfinite(vectors).all():
         raise InvalidInput("the model gives numbers that are not finite for a text", field="texts")

@@ -1,7 +1,11 @@
-"""HTTP on a Unix socket that only this user can open. One query is computed at a time, because it uses all cores."""
+"""HTTP on a Unix socket that only this user can open. One query is computed at a time, because it uses all cores.
+
+A figure is drawn beside it, once: it is the same for everyone. A query whose connection was closed is not continued.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import tempfile
 import threading
@@ -19,7 +23,7 @@ from starlette.routing import Route
 
 from service.catalog.engine import Catalog
 from service.contracts.query import QueryRequest
-from service.errors import NotFound, RadiusError
+from service.errors import Cancelled, NotFound, RadiusError
 from service.logs.requests import RequestLog
 from service.serving import serve_until_stopped
 from service.settings import Settings
@@ -29,6 +33,7 @@ from workers.query.answering import answer
 from workers.query.resident import ResidentSets
 
 logger = logging.getLogger("radius.query")
+_LOOK_S = 0.25  # between two looks whether the asker is still there
 
 
 class QueryServer:
@@ -36,7 +41,8 @@ class QueryServer:
 
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
         self.settings, self.sets = settings, ResidentSets(settings, catalog)
-        self._busy = threading.Lock()
+        self._busy, self._drawing = threading.Lock(), threading.Lock()
+        self._drawn: dict[str, bytes] = {}
 
     def app(self) -> Starlette:
         routes = [
@@ -53,7 +59,12 @@ class QueryServer:
             query = QueryRequest.model_validate_json(await request.body())
         except ValidationError as error:
             raise NotFound("the body is not one that the API sends") from error
-        return await run_in_threadpool(self._answer, request.path_params["set_id"], query)
+        gone = threading.Event()
+        watching = asyncio.create_task(_watch(request, gone))
+        try:
+            return await run_in_threadpool(self._answer, request.path_params["set_id"], query, gone)
+        finally:
+            watching.cancel()
 
     async def figure1(self, request: Request) -> Response:
         """Fig. 1 in one format."""
@@ -63,19 +74,27 @@ class QueryServer:
         """200 while the process serves."""
         return JSONResponse({"status": "ok"})
 
-    def _answer(self, set_id: str, query: QueryRequest) -> Response:
+    def _answer(self, set_id: str, query: QueryRequest, gone: threading.Event) -> Response:
+        def check(_share: float = 0.0) -> None:
+            if gone.is_set():
+                raise Cancelled("the asker is gone")
+
         with self._busy:
-            found = answer(self.sets.get(set_id), query, self.settings)
+            check()
+            found = answer(self.sets.get(set_id), query, self.settings, check)
         return Response(found.model_dump_json(), media_type="application/json")
 
     def _draw(self, ending: str) -> Response:
         from workers.figures.figure1 import draw_figure1  # matplotlib, which few requests need
 
-        with self._busy, tempfile.TemporaryDirectory() as folder:
-            drawn = {path.suffix: path.read_bytes() for path in draw_figure1(Path(folder) / "figure1")}
-        if f".{ending}" not in drawn:
+        with self._drawing:
+            if not self._drawn:
+                with tempfile.TemporaryDirectory() as folder:
+                    paths = draw_figure1(Path(folder) / "figure1")
+                    self._drawn = {path.suffix: path.read_bytes() for path in paths}
+        if f".{ending}" not in self._drawn:
             raise NotFound("no such format")
-        return Response(drawn[f".{ending}"])
+        return Response(self._drawn[f".{ending}"])
 
 
 def serve(settings: Settings, catalog: Catalog, at_end: Callable[[], None] = lambda: None) -> None:
@@ -84,6 +103,13 @@ def serve(settings: Settings, catalog: Catalog, at_end: Callable[[], None] = lam
     app = QueryServer(settings, catalog).app()
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     serve_until_stopped(config, [listen(settings.query_socket)], at_end)  # this process holds the worker's lock
+
+
+async def _watch(request: Request, gone: threading.Event) -> None:
+    """Set `gone` when the connection is closed."""
+    while not await request.is_disconnected():
+        await asyncio.sleep(_LOOK_S)
+    gone.set()
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

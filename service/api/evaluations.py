@@ -1,0 +1,137 @@
+"""The slots in which evaluations and large bodies are computed: threads for small bodies, processes for large ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import IO, Any
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from service.api.body_limits import SMALL_BODY
+from service.api.evaluating import TASKS
+from service.contracts.base import Contract
+from service.errors import InvalidInput, TooMany, Unavailable, error_from_dict
+from service.processes import module_command
+from service.settings import Settings
+
+BESIDE_NUMBERS = 64  # values of such a body that are not numbers of a row
+_KEPT = 2**20  # bytes of an answer in memory; what is longer is spooled
+
+
+class Evaluations:
+    """Computes tasks of `evaluating`, `evaluation_slots` at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._limits = {name: limit for name, limit in settings.limits().items() if name.startswith("max_")}
+        self._slots = settings.evaluation_slots
+        self._free = anyio.Condition()
+        self._running = self._waiting = 0
+
+    async def compute(self, name: str, body: bytes, **limits: int) -> IO[bytes]:
+        """The answer of a task, as a file at its beginning.
+
+        Raises:
+            TooMany: no slot is free; a small body may wait for one, in a queue of limited length.
+            Unavailable: the process of a large body took too long, or died.
+            RadiusError: what the task raised.
+        """
+        large, given = len(body) > SMALL_BODY, self._limits | limits
+        async with self._slot(may_wait=not large):
+            return await run_in_threadpool(self._in_process if large else _in_thread, name, body, given)
+
+    @asynccontextmanager
+    async def _slot(self, *, may_wait: bool) -> AsyncIterator[None]:
+        full = self._running >= self._slots
+        if full and (not may_wait or self._waiting >= self._settings.evaluation_queue):
+            raise TooMany(f"{self._slots} evaluations are being computed (evaluation_slots)")
+        async with self._free:
+            self._waiting += 1
+            try:
+                while self._running >= self._slots:
+                    await self._free.wait()
+            finally:
+                self._waiting -= 1
+            self._running += 1
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                async with self._free:
+                    self._running -= 1
+                    self._free.notify()
+
+    def _in_process(self, name: str, body: bytes, limits: dict[str, int]) -> IO[bytes]:
+        task = json.dumps({"name": name, "limits": limits}).encode() + b"\n"
+        command = module_command("service.api.evaluating")
+        with ExitStack() as kept:
+            answer = kept.enter_context(tempfile.TemporaryFile())
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=answer) as process:
+                try:
+                    _write(process, task, body)
+                    code = process.wait(self._settings.evaluation_s)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise Unavailable("reading the body took too long (evaluation_s)") from None
+            if code:
+                raise Unavailable("the process that reads large bodies died; its memory may be too small")
+            answer.seek(0)
+            if error := json.loads(answer.readline()):
+                raise _raised(error)
+            kept.pop_all()
+        return answer
+
+
+def _in_thread(name: str, body: bytes, limits: dict[str, int]) -> IO[bytes]:
+    with ExitStack() as kept:
+        answer = kept.enter_context(tempfile.SpooledTemporaryFile(_KEPT))
+        answer.writelines(TASKS[name](body, limits))
+        answer.seek(0)
+        kept.pop_all()
+    return answer
+
+
+def _write(process: subprocess.Popen[bytes], task: bytes, body: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(task)
+        process.stdin.write(body)
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it died, as its exit code says
+
+
+def _raised(error: dict[str, Any]) -> Exception:
+    errors = error.pop("errors", None)
+    found = error_from_dict(error)
+    if errors is not None and isinstance(found, InvalidInput):
+        found.errors = errors
+    return found
+
+
+def json_body(contract: type[Contract]) -> dict[str, Any]:
+    """What the OpenAPI document says of a body that the route reads itself."""
+    schema = {"application/json": {"schema": contract.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": schema}}
+
+
+def spooled_response(answer: IO[bytes]) -> Response:
+    """The answer of a task, which is closed when it has been sent."""
+    first = answer.read(_KEPT)
+    if len(first) < _KEPT:
+        answer.close()
+        return Response(first, media_type="application/json")
+    return StreamingResponse(_pieces(first, answer), media_type="application/json")
+
+
+def _pieces(first: bytes, rest: IO[bytes]) -> Iterator[bytes]:
+    with rest:
+        yield first
+        while piece := rest.read(_KEPT):
+            yield piece
