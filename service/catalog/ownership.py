@@ -73,7 +73,9 @@ def install(engine: sa.Engine) -> None:
 def _restrict(
     _connection: sa.Connection, statement: Any, several: Any, parameters: Any, options: Any
 ) -> tuple[Any, Any, Any]:
-    project = options.get(_OPTION)
+    # The options of a connection override those of a statement, and `OF_ALL` is a statement's.
+    own = statement.get_execution_options() if isinstance(statement, sa.Executable) else {}
+    project = own.get(_OPTION, options.get(_OPTION))
     if project is not None:
         if isinstance(statement, sa.Insert):
             if statement.table in _OWNED:
