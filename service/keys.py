@@ -174,7 +174,7 @@ def _checked(name: str, sha256: str, project: str, scope: str, expires: str | No
     if not _PROJECT.fullmatch(project):
         detail = "a project's name has at most 64 small letters, digits, '.', '_' and '-', a letter or digit first"
         raise InvalidInput(detail, field="project")
-    known = {one: one for one in SCOPES}.get(scope)
+    known = next((one for one in SCOPES if one == scope), None)
     if known is None:
         raise InvalidInput(f"a scope is one of {', '.join(SCOPES)}", field="scope")
     if not name.strip() or len(name) > 128 or not name.isprintable():

@@ -30,7 +30,7 @@ from service.catalog.tables import (
 from service.errors import NotFound
 
 _OPTION = "project"
-OF_ALL: dict[str, Any] = {_OPTION: None}  # execution options of a statement that needs the rows of all projects
+OF_ALL = {"of_all_projects": True}  # execution options of a statement that needs the rows of all projects
 _OWNED = {table for table in metadata.sorted_tables if "project" in table.c}
 # Rows that belong to a row of another table, which a client may name.
 _PARTS = {
@@ -73,10 +73,8 @@ def install(engine: sa.Engine) -> None:
 def _restrict(
     _connection: sa.Connection, statement: Any, several: Any, parameters: Any, options: Any
 ) -> tuple[Any, Any, Any]:
-    # The options of a connection override those of a statement, and `OF_ALL` is a statement's.
-    own = statement.get_execution_options() if isinstance(statement, sa.Executable) else {}
-    project = own.get(_OPTION, options.get(_OPTION))
-    if project is not None:
+    project = options.get(_OPTION)
+    if project is not None and not options.keys() & OF_ALL.keys():
         if isinstance(statement, sa.Insert):
             if statement.table in _OWNED:
                 statement = statement.values(project=project)

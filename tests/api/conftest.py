@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from service.settings import Settings
 from tests.api.products import Published, publish_report
+from tests.api.projects import Projects, two_projects
 from tests.api.serving import Server, free_port, serve
 from tests.api.support import client_of
 from tests.databases.migrated import DATABASES, Databases, sqlite_settings
@@ -51,8 +53,13 @@ class Shared:
         settings = self._settings("serving")
         return self._stack.enter_context(serve(settings, publish_report(settings)))
 
-    def _settings(self, name: str) -> Settings:
-        made = self._databases.settings(self._kind, self._folder / f"{name}-{self._kind}" / "data")
+    @cached_property
+    def projects(self) -> Projects:
+        keys = self._folder / f"keys-{self._kind}"
+        return self._stack.enter_context(two_projects(self._settings("projects", api_keys_file=keys), keys))
+
+    def _settings(self, name: str, **options: Any) -> Settings:
+        made = self._databases.settings(self._kind, self._folder / f"{name}-{self._kind}" / "data", **options)
         return self._stack.enter_context(made)
 
 
@@ -67,6 +74,12 @@ def shared_by_kind(databases: Databases, tmp_path_factory: pytest.TempPathFactor
 def shared(request: pytest.FixtureRequest, shared_by_kind: dict[str, Shared]) -> Shared:
     """What is shared on each kind of database in turn."""
     return shared_by_kind[request.param]
+
+
+@pytest.fixture(scope="module")
+def projects(shared: Shared) -> Projects:
+    """A service with keys, where one project has an object of every kind and another has none of them."""
+    return shared.projects
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,13 @@ def upgrade() -> None:
         op.create_index(op.f(f"ix_{table}_project"), table, ["project", "id"])
     op.add_column("jobs", sa.Column("held", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_index(op.f("ix_jobs_project_state"), "jobs", ["project", "state", "held"])
-    is_held = {"sqlite_where": sa.text("held = 1"), "postgresql_where": sa.text("held")}
-    op.create_index(op.f("ix_jobs_held"), "jobs", ["held"], **is_held)
+    op.create_index(
+        op.f("ix_jobs_held"),
+        "jobs",
+        ["held"],
+        sqlite_where=sa.text("held = 1"),
+        postgresql_where=sa.text("held"),
+    )
     op.drop_index(op.f("uq_jobs_idempotency_key"), table_name="jobs")
     op.create_index(op.f("uq_jobs_idempotency_key"), "jobs", ["project", "idempotency_key"], unique=True)
 
