@@ -13,6 +13,7 @@ from service.contracts.partition import Partition
 from service.contracts.statistics import (
     STATISTICS_OFF,
     CoverageShare,
+    DocumentSplit,
     Estimated,
     Histogram,
     IntrinsicDimension,
@@ -75,6 +76,10 @@ class RadiusOptions(RequestContract):
         default=False,
         description="errors, intrinsic dimension, null models, classes of neighbours, size of the sample",
     )
+    split: Literal["documents"] | None = Field(
+        default=None,
+        description="measure too how far the rows of half of the documents are from those of the other half",
+    )
     transform: Transforms = Field(default=["none"], description="measure the distances of transformed rows too")
     extrapolate_to: Sizes = Field(
         default=[], description="numbers of rows at which the mean distance is extrapolated; with `statistics`"
@@ -106,6 +111,12 @@ class RadiusSpec(RadiusOptions):
     def _transformed_rows_are_searched_among_themselves(self) -> Self:
         if self.transforms and self.reference not in (None, self.activations):
             raise ValueError("transform has no meaning with a reference: it depends on the rows of one set")
+        return self
+
+    @model_validator(mode="after")
+    def _one_set_is_split(self) -> Self:
+        if self.split is not None and self.reference not in (None, self.activations):
+            raise ValueError("split has no meaning with a reference: the queries are of another set already")
         return self
 
 
@@ -265,6 +276,7 @@ class RadiusReport(Contract):
     null_models: list[NullDistances] | None = Field(default=None, description="of the largest fraction")
     neighbors: NeighborClasses | None = None
     sample_size: SampleSize | None = None
+    split: DocumentSplit | None = Field(default=None, description="null where the spec has no `split`")
     scale: Scale | None = Field(default=None, description="null in reports of earlier versions")
     coverage: CoverageShare | None = Field(default=None, description="of queries in a reference")
     self: SelfDistance | None = Field(default=None, description="of the reference")

@@ -61,6 +61,23 @@ class Estimated(Contract):
     reason: str | None = None
 
 
+class DocumentSplit(Contract):
+    """Distances of the rows of half of the documents to those of the other half, in the largest fraction.
+
+    They are independent between documents, given the rows that answer, which the errors are for; the mean is of half as
+    many rows as the fraction has, and so larger than its own.
+    """
+
+    queries: int = Field(description="rows that ask")
+    query_documents: int
+    database: int = Field(description="rows that answer")
+    database_documents: int
+    mean: Estimated
+    median: Estimated = Field(description="the interval by order statistics; it comes from no standard error")
+    row_standard_error: float | None = Field(description="as if rows were independent; too small, for comparison")
+    rows_are_documents: bool = Field(description="the set has no documents, so each row counts as one")
+
+
 class TwoNNDimension(Estimated):
     """Facco et al. 2017: (N − 1)/Σ log(T₂/T₁)."""
 

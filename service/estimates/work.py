@@ -21,6 +21,7 @@ _CHUNK_BYTES = 300  # of a chunk's ids, ends and Python objects, beside tokens a
 _FORWARD_VECTORS = 24  # of d_model numbers: most that a token of a batch has within a block
 _TRAINING_VECTORS = 34  # the same, kept for the backward pass in every block
 _REPORT_BYTES = MIB  # of a report: arrays per row are counted, figures are small
+_STORED_BYTES = 4  # of a number of a row
 _ENCODED_BYTES = 2  # of a number in the filter's format
 _LONG_LISTS = 3.5  # a search of 64 neighbours over one of the nearest in four fractions
 _NULL_KINDS, _NULL_PASSES = 3, 3  # of a draw: its covariance, and the two drawings
@@ -84,6 +85,7 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
     searching = products * (_LONG_LISTS if options.statistics else 1.0)
     statistics = _statistics(rows, d, options, settings) if same else {}
     memory = search_bytes(queries, database, settings) + (_LIST_BYTES * queries.n if options.statistics else 0)
+    memory += 0 if options.split is None else _STORED_BYTES * ceil(rows / 2) * d  # the rows that ask
     report = {"storing": 32.0 * queries.n * len(options.fractions), "reports": 1.0}
     written = _REPORT_BYTES + 8 * queries.n * (len(options.fractions) + _FILED * options.k)
     if options.engine not in ("auto", "exact") or products < settings.search_split_work:
@@ -103,11 +105,11 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
 def _statistics(rows: float, d: int, options: RadiusOptions, settings: Settings) -> dict[str, float]:
     """Amounts of the statistics after the search, and of transformed rows.
 
-    Each draw of a null model is made, fitted and drawn again, and some of its rows are searched; then the dimension of
+    A split searches a quarter of all pairs, each once. Each draw of a null model is made, fitted and drawn again, and some of its rows are searched; then the dimension of
     one draw is measured.
     """
     whole = rows**2 / 2 * d
-    amounts = {"searching": len(options.transforms) * whole}
+    amounts = {"searching": len(options.transforms) * whole + (options.split is not None) * whole / 2}
     if not options.statistics:
         return amounts
     draws = _NULL_KINDS * settings.null_draws

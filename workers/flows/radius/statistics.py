@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import torch
 
 from service.artifacts.statistics import RunningStatistics
 from service.settings import Settings
@@ -28,6 +29,7 @@ from workers.statistics.nearest_documents import nearest_of_two_documents
 from workers.statistics.neighborhood import Neighborhood, SameClass, neighborhood
 from workers.statistics.sample_size import ShrinkLaw, Subsample, disjoint_subsamples, shrink_law
 from workers.statistics.scale import Scale, scale
+from workers.statistics.split import halves_of_documents
 from workers.statistics.transforms import transform
 
 Array = np.ndarray
@@ -58,6 +60,27 @@ class Variant:
     d: int
     parts: list[Neighbors]
     scale: Scale
+
+
+@dataclass(frozen=True)
+class Split:
+    """Distances of half of the documents to the other half.
+
+    Attributes:
+        uncertainty: of the rows that ask; it has their number and that of their documents.
+    """
+
+    uncertainty: Uncertainty
+    queries: int
+    database: int
+    database_documents: int
+    documents_known: bool
+
+    @classmethod
+    def missing(cls, reason: str, documents_known: bool) -> Split:
+        """No halves, for this reason."""
+        nothing = Estimate.missing(reason)
+        return cls(Uncertainty(nothing, nothing, None, 0, 0), 0, 0, 0, documents_known)
 
 
 class SetStatistics:
@@ -155,6 +178,26 @@ class SetStatistics:
         documents = Documents.of(self.sets.queries.document_codes(), len(queries))
         given = self.question.query_codes, self.sets.queries.last_tokens(), documents
         return database, FittedRows.of(queries, *given, unit=database.unit)
+
+    def split(self) -> Split:
+        """Half of the largest fraction's documents among the other half; None of both where there are no halves."""
+        rows = self._whole.rows
+        documents = self._documents(rows)
+        halves = halves_of_documents(documents, self.sets.spec.seed)
+        if isinstance(halves, str):
+            return Split.missing(halves, self._documents_known)
+        asking, answering = (np.sort(rows[half]) for half in halves)
+        asked = Question(
+            self.question.database,
+            answering,
+            [len(answering)],
+            queries=StoredRows(self.question.database.take(torch.from_numpy(asking)).numpy()),
+        )
+        (found,), _ = exact_neighbors(asked, self.options, tick=lambda share: self.beat())
+        of_queries = self._documents(asking)
+        error = uncertainty_of_queries(found.distances[:, 0], of_queries)
+        answerers = np.unique(self._codes[answering])
+        return Split(error, len(asking), len(answering), len(answerers), self._documents_known)
 
     def variants(self) -> list[Variant]:
         """The distances of transformed rows, searched among themselves."""

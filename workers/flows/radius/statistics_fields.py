@@ -12,6 +12,7 @@ from service.contracts.statistics import (
     STATISTICS_OFF,
     CoverageShare,
     DimensionEstimates,
+    DocumentSplit,
     Extrapolated,
     GrideDimension,
     Histogram,
@@ -32,7 +33,7 @@ from service.contracts.statistics import (
 from service.theory.histograms import histogram_counts, histogram_edges
 from workers.flows.estimated import estimated
 from workers.flows.radius.nulls import MeasuredNull
-from workers.flows.radius.statistics import FractionErrors, Variant
+from workers.flows.radius.statistics import FractionErrors, Split, Variant
 from workers.neighbors.statistics import nearest_statistics
 from workers.statistics import intrinsic_dimension as dimension
 from workers.statistics import scale
@@ -77,6 +78,21 @@ def uncertainty_off(distances: Array) -> Uncertainty:
         row_standard_error=row_error(distances[np.isfinite(distances)]),
         documents=None,
         rows_are_documents=None,
+    )
+
+
+def split_field(found: Split) -> DocumentSplit:
+    """Half of the documents among the other half."""
+    error = found.uncertainty
+    return DocumentSplit(
+        queries=found.queries,
+        query_documents=error.documents,
+        database=found.database,
+        database_documents=found.database_documents,
+        mean=estimated(error.mean),
+        median=estimated(error.median),
+        row_standard_error=error.row_standard_error,
+        rows_are_documents=not found.documents_known,
     )
 
 
