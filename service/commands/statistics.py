@@ -8,6 +8,7 @@ from service.contracts.radius import RadiusReport
 from service.contracts.statistics import (
     DocumentSplit,
     IntrinsicDimension,
+    LossByDistance,
     NeighborClasses,
     NullDistances,
     SampleSize,
@@ -38,6 +39,8 @@ def statistics_lines(report: RadiusReport) -> Iterator[tuple[str, str]]:
         yield "neighbours", _neighbors_line(report.neighbors)
     if report.sample_size is not None:
         yield "sample size", _sample_size_line(report.sample_size)
+    if report.loss is not None and report.loss.n:
+        yield "loss", _loss_line(report.loss)
     if report.split is not None:
         yield "split", _split_line(report.split)
     if report.coverage is not None:
@@ -104,6 +107,18 @@ def _sample_size_line(found: SampleSize) -> str:
         if each.mean is not None and each.interval is not None
     )
     return f"mean ∝ n^(−1/m), m = {m}{further}"
+
+
+def _loss_line(found: LossByDistance) -> str:
+    correlation = found.spearman
+    line = f"none: {correlation.reason}"
+    if correlation.value is not None:
+        ends = "" if correlation.interval is None else " [{:.3f}, {:.3f}]".format(*correlation.interval)
+        line = f"Spearman's correlation with NN distance {correlation.value:.3f}{ends}"
+    if found.deciles is None:
+        return line
+    nearest, farthest = found.deciles[0], found.deciles[-1]
+    return f"{line}; mean {nearest:.3f} nats per token in the nearest tenth, {farthest:.3f} in the farthest"
 
 
 def _split_line(found: DocumentSplit) -> str:

@@ -17,6 +17,7 @@ from service.contracts.statistics import (
     Estimated,
     Histogram,
     IntrinsicDimension,
+    LossByDistance,
     NeighborClasses,
     NullDistances,
     RankAUC,
@@ -270,12 +271,13 @@ class RadiusReport(Contract):
     partition_reason: str | None = Field(default=None, description="why `partition` is null")
     statistics_reason: str | None = Field(
         default=STATISTICS_OFF,
-        description="why dimension, neighbours and size of the sample are null; if off, null models too",
+        description="why dimension, neighbours, size of the sample and loss are null; if off, null models too",
     )
     intrinsic_dimension: IntrinsicDimension | None = None
     null_models: list[NullDistances] | None = Field(default=None, description="of the largest fraction")
     neighbors: NeighborClasses | None = None
     sample_size: SampleSize | None = None
+    loss: LossByDistance | None = None
     split: DocumentSplit | None = Field(default=None, description="null where the spec has no `split`")
     scale: Scale | None = Field(default=None, description="null in reports of earlier versions")
     coverage: CoverageShare | None = Field(default=None, description="of queries in a reference")

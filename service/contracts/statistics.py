@@ -78,6 +78,17 @@ class DocumentSplit(Contract):
     rows_are_documents: bool = Field(description="the set has no documents, so each row counts as one")
 
 
+class LossByDistance(Contract):
+    """The loss of rows' chunks beside the rows' distances, in the largest fraction."""
+
+    spearman: Estimated = Field(description="rank correlation of nn_distance and loss, with an interval by documents")
+    deciles: list[float] | None = Field(
+        description="mean loss of each tenth of the rows by nn_distance, nearest first, in nats per token"
+    )
+    n: int = Field(description="rows that have a neighbour and a loss")
+    reason: str | None = Field(default=None, description="why there are no deciles")
+
+
 class TwoNNDimension(Estimated):
     """Facco et al. 2017: (N − 1)/Σ log(T₂/T₁)."""
 

@@ -21,6 +21,7 @@ _CHUNK_BYTES = 300  # of a chunk's ids, ends and Python objects, beside tokens a
 _FORWARD_VECTORS = 24  # of d_model numbers: most that a token of a batch has within a block
 _TRAINING_VECTORS = 34  # the same, kept for the backward pass in every block
 _REPORT_BYTES = MIB  # of a report: arrays per row are counted, figures are small
+_LOGITS_BYTES = 128 * MIB  # of the positions whose loss is computed at once, on a CPU
 _STORED_BYTES = 4  # of a number of a row
 _ENCODED_BYTES = 2  # of a number in the filter's format
 _LONG_LISTS = 3.5  # a search of 64 neighbours over one of the nearest in four fractions
@@ -41,8 +42,12 @@ class SetShape:
 
 def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape, settings: Settings) -> list[Work]:
     """Sample → shards → published sets."""
-    context = spec.position + 1 if isinstance(spec.position, int) else spec.chunk_tokens
-    depth = depth_of(spec.named_sites, len(model.layers))
+    whole = spec.loss or not isinstance(spec.position, int)
+    context = spec.chunk_tokens if whole else int(spec.position) + 1
+    depth = len(model.layers) if spec.loss else depth_of(spec.named_sites, len(model.layers))
+    forward = model.forward_flops(sample.chunks * context, context, depth)
+    forward += model.output_flops(sample.chunks * (context - 1)) if spec.loss else 0.0
+    logits = _LOGITS_BYTES if spec.loss else 0
     number = 2 if spec.dtype == "float16" else 4  # bfloat16 is stored as float32
     vectors = sample.rows * model.d_model * number * len(spec.named_sites)
     chunk = 4 * spec.chunk_tokens + 4 * spec.chunk_tokens + _CHUNK_BYTES
@@ -59,12 +64,12 @@ def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape
         ),
         Work(
             "extract",
-            {"forward": model.forward_flops(sample.chunks * context, context, depth), "storing": vectors},
+            {"forward": forward, "storing": vectors},
             width=model.d_model,
             segments=shards,
             spread=True,
             written_bytes=vectors,
-            memory_bytes=PROCESS_BYTES + weights + batch + 2 * shard,
+            memory_bytes=PROCESS_BYTES + weights + batch + logits + 2 * shard,
         ),
         Work("publish", {"storing": vectors}, memory_bytes=PROCESS_BYTES + weights + 2 * shard),
     ]
@@ -105,8 +110,8 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
 def _statistics(rows: float, d: int, options: RadiusOptions, settings: Settings) -> dict[str, float]:
     """Amounts of the statistics after the search, and of transformed rows.
 
-    A split searches a quarter of all pairs, each once. Each draw of a null model is made, fitted and drawn again, and some of its rows are searched; then the dimension of
-    one draw is measured.
+    A split searches a quarter of all pairs, each once. Each draw of a null model is made, fitted and drawn again, and
+    some of its rows are searched; then the dimension of one draw is measured.
     """
     whole = rows**2 / 2 * d
     amounts = {"searching": len(options.transforms) * whole + (options.split is not None) * whole / 2}

@@ -15,6 +15,7 @@ from workers.flows.radius.statistics import FractionErrors, SetStatistics
 from workers.flows.radius.statistics_fields import (
     coverage_fields,
     dimension_field,
+    loss_field,
     neighbors_field,
     null_field,
     sample_size_field,
@@ -56,6 +57,7 @@ def describe(
         "statistics_reason": None,
         "intrinsic_dimension": dimension_field(measured.dimension(), of_null),
         "neighbors": neighbors_field(measured.neighborhood()),
+        "loss": loss_field(measured.loss()),
         "sample_size": sample_size_field(measured.sample_size()),
     }
 

@@ -24,6 +24,7 @@ from workers.statistics.documents import Documents
 from workers.statistics.estimate import Estimate
 from workers.statistics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
 from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
+from workers.statistics.loss import LossByDistance, loss_by_distance
 from workers.statistics.mean_and_median import Uncertainty, nn_uncertainty, paired_difference, uncertainty_of_queries
 from workers.statistics.nearest_documents import nearest_of_two_documents
 from workers.statistics.neighborhood import Neighborhood, SameClass, neighborhood
@@ -33,6 +34,7 @@ from workers.statistics.split import halves_of_documents
 from workers.statistics.transforms import transform
 
 Array = np.ndarray
+NO_LOSSES = "the set was extracted without loss: true"
 EXCLUDED = "rows of the same document are excluded"
 Beat = Callable[[], None]
 
@@ -116,7 +118,7 @@ class SetStatistics:
             documents = Documents.of(codes, self.sets.query_rows)
             found = [uncertainty_of_queries(part.distances[:, 0], documents) for part in self.found.parts]
             return FractionErrors(found, [None] * len(found), codes is not None, of_queries=True)
-        nearest = self._nearest_of_fractions()
+        nearest = self._nearest_of_fractions
         sizes, whole = self.question.sizes, self._documents(self._whole.rows)
         rows = [np.arange(size) for size in sizes]
         uncertainties = [nn_uncertainty(part, whole.take(at)) for part, at in zip(nearest, rows, strict=True)]
@@ -146,6 +148,13 @@ class SetStatistics:
             self.beat()
             subsamples.append(self._subsample(rows[at]))
         return shrink_law(subsamples, self.sets.spec.extrapolate_to)
+
+    def loss(self) -> LossByDistance:
+        """The losses of the largest fraction's rows beside their distances; a reason where the set has none."""
+        losses, rows = self.sets.database.losses(), self._whole.rows
+        if losses is None:
+            return LossByDistance(Estimate.missing(NO_LOSSES), None, 0, NO_LOSSES)
+        return loss_by_distance(self._nearest_of_fractions[-1], losses[rows], self._documents(rows))
 
     def coverage(self) -> Coverage:
         """Of the queries in the reference's largest fraction, beside its own rows."""
@@ -217,6 +226,7 @@ class SetStatistics:
         found = scale(deviations, measured.norm_mean, measured.top5_share, d, _finite_mean(parts[-1]))
         return Variant(name, d, parts, found)
 
+    @cached_property
     def _nearest_of_fractions(self) -> list[NearestOfTwoDocuments]:
         nearest = []
         for size, lists in zip(self.question.sizes, self.found.lists, strict=True):

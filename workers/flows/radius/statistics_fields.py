@@ -18,6 +18,7 @@ from service.contracts.statistics import (
     Histogram,
     IntrinsicDimension,
     LikelihoodDimension,
+    LossByDistance,
     MeanUncertainty,
     MedianUncertainty,
     NeighborClasses,
@@ -36,7 +37,7 @@ from workers.flows.radius.nulls import MeasuredNull
 from workers.flows.radius.statistics import FractionErrors, Split, Variant
 from workers.neighbors.statistics import nearest_statistics
 from workers.statistics import intrinsic_dimension as dimension
-from workers.statistics import scale
+from workers.statistics import loss, scale
 from workers.statistics.coverage import Coverage
 from workers.statistics.estimate import Estimate
 from workers.statistics.mean_and_median import row_error
@@ -208,6 +209,12 @@ def sample_size_field(found: ShrinkLaw) -> SampleSize:
         ],
         reason=m.reason,
     )
+
+
+def loss_field(found: loss.LossByDistance) -> LossByDistance:
+    """Losses by distance."""
+    deciles = None if found.deciles is None else list(found.deciles)
+    return LossByDistance(spearman=estimated(found.spearman), deciles=deciles, n=found.n, reason=found.reason)
 
 
 def coverage_fields(found: Coverage) -> tuple[CoverageShare, SelfDistance, RankAUC]:
