@@ -18,6 +18,7 @@ from service.contracts.statistics import (
     Histogram,
     IntrinsicDimension,
     LossByDistance,
+    MedianDifference,
     NeighborClasses,
     NullDistances,
     RankAUC,
@@ -162,6 +163,9 @@ class FractionReport(Contract):
     nn_distance: NearestDistribution | None = Field(description="L2 distance to the nearest other row, zeros included")
     minus_largest: Estimated | None = Field(
         default=None, description="mean nn_distance less that of the largest fraction, paired by documents"
+    )
+    median_minus_largest: MedianDifference | None = Field(
+        default=None, description="the same of the median, by shares; null as `minus_largest` is"
     )
     nn_distance_distinct: Distribution | None = Field(description="the same without rows at distance 0")
     radius: Centre | None = Field(description="half of nn_distance")

@@ -61,6 +61,17 @@ class Estimated(Contract):
     reason: str | None = None
 
 
+class MedianDifference(Contract):
+    """Two nested sets' medians, compared by the share of each set's rows up to the median of both together."""
+
+    value: float | None = Field(description="median nn_distance less that of the largest fraction")
+    pooled_median: float | None
+    shares: Estimated = Field(
+        description="share of rows at most the pooled median away, less that of the largest fraction, paired by "
+        "documents: the medians differ where its interval excludes 0"
+    )
+
+
 class DocumentSplit(Contract):
     """Distances of the rows of half of the documents to those of the other half, in the largest fraction.
 

@@ -25,7 +25,14 @@ from workers.statistics.estimate import Estimate
 from workers.statistics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
 from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
 from workers.statistics.loss import LossByDistance, loss_by_distance
-from workers.statistics.mean_and_median import Uncertainty, nn_uncertainty, paired_difference, uncertainty_of_queries
+from workers.statistics.mean_and_median import (
+    MedianDifference,
+    Uncertainty,
+    median_difference,
+    nn_uncertainty,
+    paired_difference,
+    uncertainty_of_queries,
+)
 from workers.statistics.nearest_documents import nearest_of_two_documents
 from workers.statistics.neighborhood import Neighborhood, SameClass, neighborhood
 from workers.statistics.sample_size import ShrinkLaw, Subsample, disjoint_subsamples, shrink_law
@@ -41,7 +48,7 @@ Beat = Callable[[], None]
 
 @dataclass(frozen=True)
 class FractionErrors:
-    """Errors of each fraction's mean and median, and the difference of its mean to that of the largest.
+    """Errors of each fraction's mean and median, and the differences of both to those of the largest.
 
     Attributes:
         documents_known: False where each row counts as a document.
@@ -50,6 +57,7 @@ class FractionErrors:
 
     uncertainties: list[Uncertainty]
     differences: list[Estimate | None]
+    median_differences: list[MedianDifference | None]
     documents_known: bool
     of_queries: bool
 
@@ -117,16 +125,15 @@ class SetStatistics:
             codes = self.sets.queries.document_codes()
             documents = Documents.of(codes, self.sets.query_rows)
             found = [uncertainty_of_queries(part.distances[:, 0], documents) for part in self.found.parts]
-            return FractionErrors(found, [None] * len(found), codes is not None, of_queries=True)
+            none = [None] * len(found)
+            return FractionErrors(found, none, none, codes is not None, of_queries=True)
         nearest = self._nearest_of_fractions
         sizes, whole = self.question.sizes, self._documents(self._whole.rows)
         rows = [np.arange(size) for size in sizes]
         uncertainties = [nn_uncertainty(part, whole.take(at)) for part, at in zip(nearest, rows, strict=True)]
-        differences = [
-            paired_difference(part, at, nearest[-1], rows[-1], whole)
-            for part, at in zip(nearest[:-1], rows[:-1], strict=True)
-        ]
-        return FractionErrors(uncertainties, [*differences, None], self._documents_known, of_queries=False)
+        pairs = [(part, at, nearest[-1], rows[-1], whole) for part, at in zip(nearest[:-1], rows[:-1], strict=True)]
+        means, medians = ([of_pair(*pair) for pair in pairs] for of_pair in (paired_difference, median_difference))
+        return FractionErrors(uncertainties, [*means, None], [*medians, None], self._documents_known, of_queries=False)
 
     def dimension(self) -> IntrinsicDimension:
         """Of the largest fraction."""

@@ -20,6 +20,7 @@ from service.contracts.statistics import (
     LikelihoodDimension,
     LossByDistance,
     MeanUncertainty,
+    MedianDifference,
     MedianUncertainty,
     NeighborClasses,
     NullDistances,
@@ -37,7 +38,7 @@ from workers.flows.radius.nulls import MeasuredNull
 from workers.flows.radius.statistics import FractionErrors, Split, Variant
 from workers.neighbors.statistics import nearest_statistics
 from workers.statistics import intrinsic_dimension as dimension
-from workers.statistics import loss, scale
+from workers.statistics import loss, mean_and_median, scale
 from workers.statistics.coverage import Coverage
 from workers.statistics.estimate import Estimate
 from workers.statistics.mean_and_median import row_error
@@ -80,6 +81,11 @@ def uncertainty_off(distances: Array) -> Uncertainty:
         documents=None,
         rows_are_documents=None,
     )
+
+
+def median_difference_field(found: mean_and_median.MedianDifference) -> MedianDifference:
+    """How a fraction's median differs from that of the largest."""
+    return MedianDifference(value=found.value, pooled_median=found.pooled, shares=estimated(found.shares))
 
 
 def split_field(found: Split) -> DocumentSplit:
