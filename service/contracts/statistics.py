@@ -17,7 +17,7 @@ NullKind = Literal["gaussian", "permutation", "elliptical", "same_last_token"]
 
 
 class Histogram(Contract):
-    """`counts[i]` distances lie in [edges[i], edges[i+1]); the last bin is closed."""
+    """`counts[i]` distances lie in [edges[i], edges[i+1]); the last bin is closed, and wide where some are far off."""
 
     edges: list[float]
     counts: list[int]

@@ -23,7 +23,7 @@ from service.contracts.radius import (
     RadiusSpec,
 )
 from service.contracts.statistics import Histogram
-from service.theory.histograms import histogram_counts, histogram_edges
+from service.theory.histograms import histogram_counts, tailed_edges
 from workers.flows.estimated import estimated
 from workers.flows.radius.statistics import FractionErrors
 from workers.flows.radius.statistics_fields import median_difference_field, uncertainty_of, uncertainty_off
@@ -45,14 +45,14 @@ def fraction_reports(
     measured: list[Measured | None],
     errors: FractionErrors | None,
 ) -> list[FractionReport]:
-    """One report per fraction, with histograms over the same edges.
+    """One report per fraction, with histograms over the same edges; distances far above the others are in one bin.
 
     Args:
         sizes: rows of each fraction.
         errors: None where no statistics were asked for.
     """
     samples = [part.distances[:, 0] for part in found]
-    edges = histogram_edges(samples, _BINS)
+    edges = tailed_edges(samples, _BINS)
     parts = zip(fractions, samples, sizes, measured, strict=True)
     return [_fraction_report(at, *part, edges, errors) for at, part in enumerate(parts)]
 

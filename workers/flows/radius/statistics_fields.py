@@ -32,7 +32,7 @@ from service.contracts.statistics import (
     TwoNNDimension,
     Uncertainty,
 )
-from service.theory.histograms import histogram_counts, histogram_edges
+from service.theory.histograms import histogram_counts, tailed_edges
 from workers.flows.estimated import estimated
 from workers.flows.radius.nulls import MeasuredNull
 from workers.flows.radius.statistics import FractionErrors, Split, Variant
@@ -134,7 +134,7 @@ def null_field(null: MeasuredNull, observed: Estimate, n: int, draws: int, queri
     scaled = _over(observed, null.unit)
     ratio, unbiased = found.ratio(scaled), found.unbiased_ratio(scaled)
     distances = found.distances * null.unit
-    edges = histogram_edges([distances], _BINS)
+    edges = tailed_edges([distances], _BINS)
     summary = nearest_statistics(distances, []).all
     return NullDistances(
         kind=null.kind,
