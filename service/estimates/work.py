@@ -26,9 +26,11 @@ _STORED_BYTES = 4  # of a number of a row
 _ENCODED_BYTES = 2  # of a number in the filter's format
 _LONG_LISTS = 3.5  # a search of 64 neighbours over one of the nearest in four fractions
 _NULL_KINDS, _NULL_PASSES = 3, 3  # of a draw: its covariance, and the two drawings
+_NULL_COPIES = 3  # of the rows in memory: they, a draw of a null model, and a draw of that; or transformed rows
 _FILED = 6  # numbers of 8 bytes for each neighbour: distance and id, in three formats
 _LIST_BYTES = 64 * (8 + 8) * 3  # of a row's list: distances and ids, while the report is made
 _POWER_ITERATIONS, _BASIN_STARTS, _RETRIEVAL_STEPS = 32, 11, 4  # the last as seen on activations
+_DESCENT_NULLS, _DESCENT_VECTORS = 3, 6  # float64 vectors of a point: before, after, its steps and directions
 _BATCH_TOKENS = 16_384  # of a forward pass on a GPU; fewer on a CPU
 
 
@@ -90,12 +92,13 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
     searching = products * (_LONG_LISTS if options.statistics else 1.0)
     statistics = _statistics(rows, d, options, settings) if same else {}
     memory = search_bytes(queries, database, settings) + (_LIST_BYTES * queries.n if options.statistics else 0)
-    memory += 0 if options.split is None else _STORED_BYTES * ceil(rows / 2) * d  # the rows that ask
+    copies = _NULL_COPIES if options.statistics or options.transforms else (options.split is not None) / 2
+    reporting = memory + ceil(copies * _STORED_BYTES * (rows if same else rows + queries.n) * d)
     report = {"storing": 32.0 * queries.n * len(options.fractions), "reports": 1.0}
     written = _REPORT_BYTES + 8 * queries.n * (len(options.fractions) + _FILED * options.k)
     if options.engine not in ("auto", "exact") or products < settings.search_split_work:
         amounts = {"searching": searching, "counting": counting, "drawing": draws, **report}
-        return [Work("radius", _added(amounts, statistics), written_bytes=written, memory_bytes=memory)]
+        return [Work("radius", _added(amounts, statistics), written_bytes=written, memory_bytes=reporting)]
     parts = {"search": {"searching": searching}, "count": {"counting": counting}}
     stages = [Work("split", {"storing": rows * d * _ENCODED_BYTES}, memory_bytes=memory)]
     stages += [Work("null", {"drawing": draws}, memory_bytes=memory)] if same else []
@@ -104,7 +107,7 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
         for stage, amounts in parts.items()
         if any(amounts.values())
     ]
-    return [*stages, Work("radius", _added(report, statistics), written_bytes=written, memory_bytes=memory)]
+    return [*stages, Work("radius", _added(report, statistics), written_bytes=written, memory_bytes=reporting)]
 
 
 def _statistics(rows: float, d: int, options: RadiusOptions, settings: Settings) -> dict[str, float]:
@@ -133,22 +136,43 @@ def search_bytes(queries: SetShape, database: SetShape, settings: Settings) -> i
     return PROCESS_BYTES + encoded + 8 * _ROW_NUMBERS * rows
 
 
-def energy_work(layers: list[SetShape], points: int, options: EnergyOptions, settings: Settings) -> Work:
+def energy_work(
+    layers: list[SetShape], points: int, options: EnergyOptions, settings: Settings, *, within: bool = True
+) -> Work:
     """Every point among the patterns of every layer; the inverse temperatures share one pass.
 
     Then each pattern's nearest other, curvatures (both energies, at points and half-way to their nearest pattern, by
-    power iteration) and basins (starting points in two directions, and the patterns themselves).
+    power iteration) and basins (starting points in two directions, and the patterns themselves). Of several layers the
+    descent comes last, unless the queries are of another set (`within` is false).
     """
     points = min(points, options.sample or points)
     curvature = settings.energy_curvature_rows * 4 * len(options.beta) * _POWER_ITERATIONS
     basins = settings.energy_basin_rows * _BASIN_STARTS * _RETRIEVAL_STEPS
     asked = points + 2 * (curvature + basins)  # a step of either is two products
-    products = sum(asked * layer.n * layer.d_model for layer in layers)
+    products = sum(asked * layer.n * layer.d_model for layer in layers) + _descent(layers, options) * within
     searched = sum(layer.n**2 / 2 * layer.d_model for layer in layers)
-    held = max(layer.n * (4 * layer.d_model + 8 * _ROW_NUMBERS) for layer in layers)
+    held = max(layer.n * (_STORED_BYTES * layer.d_model + 8 * _ROW_NUMBERS) for layer in layers)
+    if within and len(layers) > 1:
+        held += 8 * _DESCENT_VECTORS * _descending(layers[0], options) * layers[0].d_model
     written = _REPORT_BYTES + 8 * points * len(layers) * 4 * len(options.beta)
     amounts = {"energies": float(products), "searching": searched, "storing": float(written), "reports": 1.0}
     return Work("energy", amounts, written_bytes=written, memory_bytes=PROCESS_BYTES + held)
+
+
+def _descent(layers: list[SetShape], options: EnergyOptions) -> float:
+    """Multiplications of the descent: for each of b blocks, half of the rows at b + 1 layers and after three nulls.
+
+    They are evaluated among the other half after the block.
+    """
+    blocks, first = len(layers) - 1, layers[0]
+    evaluations = blocks * (blocks + 1 + _DESCENT_NULLS)
+    return float(evaluations * _descending(first, options) * (first.n // 2) * first.d_model)
+
+
+def _descending(layer: SetShape, options: EnergyOptions) -> int:
+    """Points of the descent."""
+    points = layer.n - layer.n // 2
+    return min(points, options.sample or points)
 
 
 def training_work(
