@@ -1,7 +1,8 @@
 """The folder of one activation set, and reading it.
 
     manifest.json                what it is; SHA-256 of every file
-    shard-00000.safetensors      vectors (rows, d_model), in the stored dtype
+    shard-00000.safetensors      vectors (rows, d_model), in the stored dtype; where it was asked for loss (m), float64,
+                                 the mean next-token loss of each chunk in nats per token
     rows-00000.safetensors       the chunks of that shard: tokens (m, T), document (m) a code, offset (m) in
                                  characters, and packed document_ids and texts; none for imported vectors
     names.safetensors            packed ids and labels of imported rows, where they were given
@@ -77,11 +78,12 @@ def finish_set(folder: Path, about: dict[str, Any]) -> None:
     """
     shards = [folder / shard_name(index) for index in range(len(list(folder.glob("shard-*.safetensors"))))]
     first = load_tensors(shards[0])["vectors"]
-    running, counts = RunningStatistics(first.shape[1]), []
+    running, counts, losses = RunningStatistics(first.shape[1]), [], list[Array]()
     for path in shards:
-        vectors = load_tensors(path)["vectors"]
-        running.add(vectors)
-        counts.append(len(vectors))
+        tensors = load_tensors(path)
+        running.add(tensors["vectors"])
+        counts.append(len(tensors["vectors"]))
+        losses += [tensors["loss"]] if "loss" in tensors else []
     moments = {"mean": running.mean, "variance": running.variance}
     save_tensors(folder / "moments.safetensors", {name: part for name, part in moments.items() if part is not None})
     names = [*shards, *sorted(folder.glob("rows-*.safetensors")), *sorted(folder.glob(NAMES))]
@@ -95,6 +97,8 @@ def finish_set(folder: Path, about: dict[str, Any]) -> None:
         "statistics": running.summary().model_dump(),
         "files": [describe_file(path) for path in names],
     }
+    if losses:
+        about["loss"] = {"unit": "nats per token", "mean": float(np.concatenate(losses).mean())}
     write_manifest(folder, about)
 
 
@@ -156,6 +160,14 @@ class ActivationSet(ArtifactFolder):
         tokens, position = np.concatenate(self._of_chunks("tokens")), self.manifest["position"]
         return tokens.ravel() if position == "all" else tokens[:, -1 if position == "last" else position]
 
+    def losses(self) -> Array | None:
+        """(n,) mean next-token loss of each row's chunk, in nats per token; None where it was not asked for."""
+        if "loss" not in self.manifest:
+            return None
+        shards = range(len(self.manifest["shard_rows"]))
+        of_chunks = [map_tensors(self.file(shard_name(i)))["loss"] for i in shards]
+        return np.repeat(np.concatenate(of_chunks), self.rows_per_chunk)
+
     def document_ids(self) -> list[str] | None:
         """The document of each row; None for imported vectors."""
         if not self.has_text:
@@ -178,7 +190,11 @@ class ActivationSet(ArtifactFolder):
             chunks = self._mapped(mapped, rows_name(shard)) if self.has_text else None
             values = self._mapped(mapped, shard_name(shard))["vectors"][local] if vectors else None
             names = self._mapped(mapped, NAMES) if self._has_names else {}
-            found.append(self._row(row, local, chunks, values, names))
+            made = self._row(row, local, chunks, values, names)
+            if "loss" in self.manifest:
+                loss = self._mapped(mapped, shard_name(shard))["loss"][local // self.rows_per_chunk]
+                made = made.model_copy(update={"loss": float(loss)})
+            found.append(made)
         return found
 
     @property

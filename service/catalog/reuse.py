@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,18 +19,18 @@ _NEWEST = 1_000  # sets whose jobs are compared with a spec
 Found = list[tuple[str, str]]
 
 
-def find(connection: sa.Connection, job_id: str, key: str | None, sites: list[str], *, others: bool) -> list[Found]:
+def find(connection: sa.Connection, job_id: str, keys: Sequence[str], sites: list[str]) -> list[Found]:
     """(id, manifest's SHA-256) of a finished set for each of `sites`, in their order; one such list per maker.
 
     Sets that are results of the job already are the only choice, whatever their key, so that a retry does not mix
-    makers. Else those of other jobs that have the key, where `others` may be used, newest first: of the same project,
-    or of a built-in corpus.
+    makers. Else those of other jobs that have one of the keys, newest first: of the same project, or of a built-in
+    corpus.
     """
     there = sa.select(activations).where(activations.c.site.in_(sites)).order_by(activations.c.id.desc())
     held = sa.select(job_results.c.product).where(job_results.c.job == job_id)
     rows = connection.execute(there.where(activations.c.id.in_(held))).mappings().all()
-    if not rows and others and key is not None:
-        equal = there.where(activations.c.reuse_key == key, _may_be_used(connection, job_id))
+    if not rows and keys:
+        equal = there.where(activations.c.reuse_key.in_(keys), _may_be_used(connection, job_id))
         rows = connection.execute(equal).mappings().all()
     made: dict[str, dict[str, tuple[str, str]]] = {}
     for row in rows:
@@ -59,7 +60,7 @@ def made_before(connection: sa.Connection, spec: ExtractionSpec) -> tuple[str, l
     )
     wanted, made = _extraction(spec.model_dump(mode="json")), dict[str, dict[str, str]]()
     for row in connection.execute(query.order_by(activations.c.id.desc()).limit(_NEWEST)):
-        if _extraction(row.spec) == wanted:
+        if _extraction(row.spec) == wanted and spec.is_served_with(loss=row.spec.get("loss", False)):
             made.setdefault(row.id, {})[row.site] = row.made
     whole = (item for item in made.items() if len(item[1]) == len(spec.named_sites))
     return next(((job_id, [sets[site] for site in spec.named_sites]) for job_id, sets in whole), None)

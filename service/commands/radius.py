@@ -90,6 +90,8 @@ def _partition_lines(partition: Partition) -> list[str]:
 def print_report(report: RadiusReport, *, radii: bool = False) -> None:
     """Print a report: its table, partition function, warnings and, with `radii`, the counts within them."""
     console.print(report_table(report))
+    if (plane := report.theory.get("plane")) is not None:  # none in reports of earlier versions
+        say(plane["note"], "theory", "cyan")
     for word, line in statistics_lines(report):
         say(line, word, "green")
     for line in _approximation_lines(report):

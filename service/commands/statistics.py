@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from service.contracts.radius import RadiusReport
 from service.contracts.statistics import (
+    DocumentSplit,
     IntrinsicDimension,
+    LossByDistance,
     NeighborClasses,
     NullDistances,
     SampleSize,
@@ -37,6 +39,10 @@ def statistics_lines(report: RadiusReport) -> Iterator[tuple[str, str]]:
         yield "neighbours", _neighbors_line(report.neighbors)
     if report.sample_size is not None:
         yield "sample size", _sample_size_line(report.sample_size)
+    if report.loss is not None and report.loss.n:
+        yield "loss", _loss_line(report.loss)
+    if report.split is not None:
+        yield "split", _split_line(report.split)
     if report.coverage is not None:
         yield "held out", _held_out_line(report)
 
@@ -101,6 +107,28 @@ def _sample_size_line(found: SampleSize) -> str:
         if each.mean is not None and each.interval is not None
     )
     return f"mean ∝ n^(−1/m), m = {m}{further}"
+
+
+def _loss_line(found: LossByDistance) -> str:
+    correlation = found.spearman
+    line = f"none: {correlation.reason}"
+    if correlation.value is not None:
+        ends = "" if correlation.interval is None else " [{:.3f}, {:.3f}]".format(*correlation.interval)
+        line = f"Spearman's correlation with NN distance {correlation.value:.3f}{ends}"
+    if found.deciles is None:
+        return line
+    nearest, farthest = found.deciles[0], found.deciles[-1]
+    return f"{line}; mean {nearest:.3f} nats per token in the nearest tenth, {farthest:.3f} in the farthest"
+
+
+def _split_line(found: DocumentSplit) -> str:
+    if found.mean.value is None:
+        return f"none: {found.mean.reason}"
+    unit = "rows, each taken as a document" if found.rows_are_documents else "documents"
+    return (
+        f"mean {with_error(found.mean.value, found.mean.interval, '.4f')} of {found.queries:,} rows "
+        f"({found.query_documents:,} {unit}) to {found.database:,} rows of {found.database_documents:,} others"
+    )
 
 
 def _held_out_line(report: RadiusReport) -> str:

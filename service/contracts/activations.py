@@ -61,4 +61,5 @@ class ActivationRow(Contract):
     position: int | None = None
     token_id: int | None = None
     text: str | None = None
+    loss: float | None = Field(default=None, description="mean next-token loss of the chunk, in nats per token")
     vector: list[float] | None = None

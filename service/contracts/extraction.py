@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter, model_validator
 
 from service.contracts.base import RequestContract, Seed, Text
 from service.contracts.sites import SITE_PATTERN
 
 SiteName = Annotated[str, StringConstraints(pattern=SITE_PATTERN, max_length=64)]
-NOT_IN_VECTORS = {"sites", "preset", "reuse"}  # fields that do not change the vectors of a site
+NOT_IN_VECTORS = {"sites", "preset", "reuse", "loss"}  # fields that do not change the vectors of a site
 
 
 def distinct(sites: list[str]) -> list[str]:
@@ -51,10 +51,28 @@ class ExtractionSpec(RequestContract):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="data type of the forward pass"
     )
+    loss: bool = Field(
+        default=False,
+        description="store each chunk's mean next-token loss too; every block and the output map are then computed",
+    )
     reuse: bool = Field(
         default=True,
         description="reuse finished sets of the same model, chunks and settings; false: compute them again",
     )
+
+    @model_validator(mode="after")
+    def _a_next_token(self) -> Self:
+        if self.loss and self.chunk_tokens < 2:
+            raise ValueError("loss needs chunks of two tokens or more: the first one is not predicted")
+        return self
+
+    def is_served_with(self, *, loss: bool) -> bool:
+        """Whether sets of the same extraction, made with that `loss`, have what this spec asks for.
+
+        With a loss the whole chunk is read, so that vectors at a fixed position come from other batches and may differ
+        in their last bits.
+        """
+        return self.loss == loss or (loss and not isinstance(self.position, int))
 
     @property
     def named_sites(self) -> list[str]:

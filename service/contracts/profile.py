@@ -37,6 +37,9 @@ class ProfileSite(Contract):
     null_dimension: float | None = Field(description="the same of a draw of the Gaussian null")
     null_ratios: list[ProfileRatio]
     hub_skewness: float | None
+    loss_correlation: Estimated | None = Field(
+        default=None, description="Spearman's, of nn_distance and loss; null in profiles of earlier versions"
+    )
 
 
 class Profile(Contract):

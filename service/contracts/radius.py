@@ -13,9 +13,12 @@ from service.contracts.partition import Partition
 from service.contracts.statistics import (
     STATISTICS_OFF,
     CoverageShare,
+    DocumentSplit,
     Estimated,
     Histogram,
     IntrinsicDimension,
+    LossByDistance,
+    MedianDifference,
     NeighborClasses,
     NullDistances,
     RankAUC,
@@ -75,6 +78,10 @@ class RadiusOptions(RequestContract):
         default=False,
         description="errors, intrinsic dimension, null models, classes of neighbours, size of the sample",
     )
+    split: Literal["documents"] | None = Field(
+        default=None,
+        description="measure too how far the rows of half of the documents are from those of the other half",
+    )
     transform: Transforms = Field(default=["none"], description="measure the distances of transformed rows too")
     extrapolate_to: Sizes = Field(
         default=[], description="numbers of rows at which the mean distance is extrapolated; with `statistics`"
@@ -106,6 +113,12 @@ class RadiusSpec(RadiusOptions):
     def _transformed_rows_are_searched_among_themselves(self) -> Self:
         if self.transforms and self.reference not in (None, self.activations):
             raise ValueError("transform has no meaning with a reference: it depends on the rows of one set")
+        return self
+
+    @model_validator(mode="after")
+    def _one_set_is_split(self) -> Self:
+        if self.split is not None and self.reference not in (None, self.activations):
+            raise ValueError("split has no meaning with a reference: the queries are of another set already")
         return self
 
 
@@ -150,6 +163,9 @@ class FractionReport(Contract):
     nn_distance: NearestDistribution | None = Field(description="L2 distance to the nearest other row, zeros included")
     minus_largest: Estimated | None = Field(
         default=None, description="mean nn_distance less that of the largest fraction, paired by documents"
+    )
+    median_minus_largest: MedianDifference | None = Field(
+        default=None, description="the same of the median, by shares; null as `minus_largest` is"
     )
     nn_distance_distinct: Distribution | None = Field(description="the same without rows at distance 0")
     radius: Centre | None = Field(description="half of nn_distance")
@@ -259,12 +275,14 @@ class RadiusReport(Contract):
     partition_reason: str | None = Field(default=None, description="why `partition` is null")
     statistics_reason: str | None = Field(
         default=STATISTICS_OFF,
-        description="why dimension, neighbours and size of the sample are null; if off, null models too",
+        description="why dimension, neighbours, size of the sample and loss are null; if off, null models too",
     )
     intrinsic_dimension: IntrinsicDimension | None = None
     null_models: list[NullDistances] | None = Field(default=None, description="of the largest fraction")
     neighbors: NeighborClasses | None = None
     sample_size: SampleSize | None = None
+    loss: LossByDistance | None = None
+    split: DocumentSplit | None = Field(default=None, description="null where the spec has no `split`")
     scale: Scale | None = Field(default=None, description="null in reports of earlier versions")
     coverage: CoverageShare | None = Field(default=None, description="of queries in a reference")
     self: SelfDistance | None = Field(default=None, description="of the reference")

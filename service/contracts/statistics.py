@@ -17,7 +17,7 @@ NullKind = Literal["gaussian", "permutation", "elliptical", "same_last_token"]
 
 
 class Histogram(Contract):
-    """`counts[i]` distances lie in [edges[i], edges[i+1]); the last bin is closed."""
+    """`counts[i]` distances lie in [edges[i], edges[i+1]); the last bin is closed, and wide where some are far off."""
 
     edges: list[float]
     counts: list[int]
@@ -59,6 +59,45 @@ class Estimated(Contract):
     standard_error: float | None
     interval: Interval | None
     reason: str | None = None
+
+
+class MedianDifference(Contract):
+    """Two nested sets' medians, compared by the share of each set's rows up to the median of both together."""
+
+    value: float | None = Field(description="median nn_distance less that of the largest fraction")
+    pooled_median: float | None
+    shares: Estimated = Field(
+        description="share of rows at most the pooled median away, less that of the largest fraction, paired by "
+        "documents: the medians differ where its interval excludes 0"
+    )
+
+
+class DocumentSplit(Contract):
+    """Distances of the rows of half of the documents to those of the other half, in the largest fraction.
+
+    They are independent between documents, given the rows that answer, which the errors are for; the mean is of half as
+    many rows as the fraction has, and so larger than its own.
+    """
+
+    queries: int = Field(description="rows that ask")
+    query_documents: int
+    database: int = Field(description="rows that answer")
+    database_documents: int
+    mean: Estimated
+    median: Estimated = Field(description="the interval by order statistics; it comes from no standard error")
+    row_standard_error: float | None = Field(description="as if rows were independent; too small, for comparison")
+    rows_are_documents: bool = Field(description="the set has no documents, so each row counts as one")
+
+
+class LossByDistance(Contract):
+    """The loss of rows' chunks beside the rows' distances, in the largest fraction."""
+
+    spearman: Estimated = Field(description="rank correlation of nn_distance and loss, with an interval by documents")
+    deciles: list[float] | None = Field(
+        description="mean loss of each tenth of the rows by nn_distance, nearest first, in nats per token"
+    )
+    n: int = Field(description="rows that have a neighbour and a loss")
+    reason: str | None = Field(default=None, description="why there are no deciles")
 
 
 class TwoNNDimension(Estimated):

@@ -51,7 +51,11 @@ class ModelShape:
 
     def training_flops(self, tokens: float, context: int) -> float:
         """FLOP of three forward passes with the output map; the backward pass counts as two."""
-        return 3 * (self.forward_flops(tokens, context) + tokens * 2 * self.d_vocab * self.d_model)
+        return 3 * (self.forward_flops(tokens, context) + self.output_flops(tokens))
+
+    def output_flops(self, tokens: float) -> float:
+        """FLOP of the output map."""
+        return tokens * 2 * self.d_vocab * self.d_model
 
 
 @dataclass(frozen=True)

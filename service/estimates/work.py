@@ -21,12 +21,16 @@ _CHUNK_BYTES = 300  # of a chunk's ids, ends and Python objects, beside tokens a
 _FORWARD_VECTORS = 24  # of d_model numbers: most that a token of a batch has within a block
 _TRAINING_VECTORS = 34  # the same, kept for the backward pass in every block
 _REPORT_BYTES = MIB  # of a report: arrays per row are counted, figures are small
+_LOGITS_BYTES = 128 * MIB  # of the positions whose loss is computed at once, on a CPU
+_STORED_BYTES = 4  # of a number of a row
 _ENCODED_BYTES = 2  # of a number in the filter's format
 _LONG_LISTS = 3.5  # a search of 64 neighbours over one of the nearest in four fractions
 _NULL_KINDS, _NULL_PASSES = 3, 3  # of a draw: its covariance, and the two drawings
+_NULL_COPIES = 3  # of the rows in memory: they, a draw of a null model, and a draw of that; or transformed rows
 _FILED = 6  # numbers of 8 bytes for each neighbour: distance and id, in three formats
 _LIST_BYTES = 64 * (8 + 8) * 3  # of a row's list: distances and ids, while the report is made
 _POWER_ITERATIONS, _BASIN_STARTS, _RETRIEVAL_STEPS = 32, 11, 4  # the last as seen on activations
+_DESCENT_NULLS, _DESCENT_VECTORS = 3, 6  # float64 vectors of a point: before, after, its steps and directions
 _BATCH_TOKENS = 16_384  # of a forward pass on a GPU; fewer on a CPU
 
 
@@ -40,8 +44,12 @@ class SetShape:
 
 def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape, settings: Settings) -> list[Work]:
     """Sample → shards → published sets."""
-    context = spec.position + 1 if isinstance(spec.position, int) else spec.chunk_tokens
-    depth = depth_of(spec.named_sites, len(model.layers))
+    whole = spec.loss or not isinstance(spec.position, int)
+    context = spec.chunk_tokens if whole else int(spec.position) + 1
+    depth = len(model.layers) if spec.loss else depth_of(spec.named_sites, len(model.layers))
+    forward = model.forward_flops(sample.chunks * context, context, depth)
+    forward += model.output_flops(sample.chunks * (context - 1)) if spec.loss else 0.0
+    logits = _LOGITS_BYTES if spec.loss else 0
     number = 2 if spec.dtype == "float16" else 4  # bfloat16 is stored as float32
     vectors = sample.rows * model.d_model * number * len(spec.named_sites)
     chunk = 4 * spec.chunk_tokens + 4 * spec.chunk_tokens + _CHUNK_BYTES
@@ -58,12 +66,12 @@ def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape
         ),
         Work(
             "extract",
-            {"forward": model.forward_flops(sample.chunks * context, context, depth), "storing": vectors},
+            {"forward": forward, "storing": vectors},
             width=model.d_model,
             segments=shards,
             spread=True,
             written_bytes=vectors,
-            memory_bytes=PROCESS_BYTES + weights + batch + 2 * shard,
+            memory_bytes=PROCESS_BYTES + weights + batch + logits + 2 * shard,
         ),
         Work("publish", {"storing": vectors}, memory_bytes=PROCESS_BYTES + weights + 2 * shard),
     ]
@@ -84,11 +92,13 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
     searching = products * (_LONG_LISTS if options.statistics else 1.0)
     statistics = _statistics(rows, d, options, settings) if same else {}
     memory = search_bytes(queries, database, settings) + (_LIST_BYTES * queries.n if options.statistics else 0)
+    copies = _NULL_COPIES if options.statistics or options.transforms else (options.split is not None) / 2
+    reporting = memory + ceil(copies * _STORED_BYTES * (rows if same else rows + queries.n) * d)
     report = {"storing": 32.0 * queries.n * len(options.fractions), "reports": 1.0}
     written = _REPORT_BYTES + 8 * queries.n * (len(options.fractions) + _FILED * options.k)
     if options.engine not in ("auto", "exact") or products < settings.search_split_work:
         amounts = {"searching": searching, "counting": counting, "drawing": draws, **report}
-        return [Work("radius", _added(amounts, statistics), written_bytes=written, memory_bytes=memory)]
+        return [Work("radius", _added(amounts, statistics), written_bytes=written, memory_bytes=reporting)]
     parts = {"search": {"searching": searching}, "count": {"counting": counting}}
     stages = [Work("split", {"storing": rows * d * _ENCODED_BYTES}, memory_bytes=memory)]
     stages += [Work("null", {"drawing": draws}, memory_bytes=memory)] if same else []
@@ -97,17 +107,17 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
         for stage, amounts in parts.items()
         if any(amounts.values())
     ]
-    return [*stages, Work("radius", _added(report, statistics), written_bytes=written, memory_bytes=memory)]
+    return [*stages, Work("radius", _added(report, statistics), written_bytes=written, memory_bytes=reporting)]
 
 
 def _statistics(rows: float, d: int, options: RadiusOptions, settings: Settings) -> dict[str, float]:
     """Amounts of the statistics after the search, and of transformed rows.
 
-    Each draw of a null model is made, fitted and drawn again, and some of its rows are searched; then the dimension of
-    one draw is measured.
+    A split searches a quarter of all pairs, each once. Each draw of a null model is made, fitted and drawn again, and
+    some of its rows are searched; then the dimension of one draw is measured.
     """
     whole = rows**2 / 2 * d
-    amounts = {"searching": len(options.transforms) * whole}
+    amounts = {"searching": len(options.transforms) * whole + (options.split is not None) * whole / 2}
     if not options.statistics:
         return amounts
     draws = _NULL_KINDS * settings.null_draws
@@ -126,22 +136,43 @@ def search_bytes(queries: SetShape, database: SetShape, settings: Settings) -> i
     return PROCESS_BYTES + encoded + 8 * _ROW_NUMBERS * rows
 
 
-def energy_work(layers: list[SetShape], points: int, options: EnergyOptions, settings: Settings) -> Work:
+def energy_work(
+    layers: list[SetShape], points: int, options: EnergyOptions, settings: Settings, *, within: bool = True
+) -> Work:
     """Every point among the patterns of every layer; the inverse temperatures share one pass.
 
     Then each pattern's nearest other, curvatures (both energies, at points and half-way to their nearest pattern, by
-    power iteration) and basins (starting points in two directions, and the patterns themselves).
+    power iteration) and basins (starting points in two directions, and the patterns themselves). Of several layers the
+    descent comes last, unless the queries are of another set (`within` is false).
     """
     points = min(points, options.sample or points)
     curvature = settings.energy_curvature_rows * 4 * len(options.beta) * _POWER_ITERATIONS
     basins = settings.energy_basin_rows * _BASIN_STARTS * _RETRIEVAL_STEPS
     asked = points + 2 * (curvature + basins)  # a step of either is two products
-    products = sum(asked * layer.n * layer.d_model for layer in layers)
+    products = sum(asked * layer.n * layer.d_model for layer in layers) + _descent(layers, options) * within
     searched = sum(layer.n**2 / 2 * layer.d_model for layer in layers)
-    held = max(layer.n * (4 * layer.d_model + 8 * _ROW_NUMBERS) for layer in layers)
+    held = max(layer.n * (_STORED_BYTES * layer.d_model + 8 * _ROW_NUMBERS) for layer in layers)
+    if within and len(layers) > 1:
+        held += 8 * _DESCENT_VECTORS * _descending(layers[0], options) * layers[0].d_model
     written = _REPORT_BYTES + 8 * points * len(layers) * 4 * len(options.beta)
     amounts = {"energies": float(products), "searching": searched, "storing": float(written), "reports": 1.0}
     return Work("energy", amounts, written_bytes=written, memory_bytes=PROCESS_BYTES + held)
+
+
+def _descent(layers: list[SetShape], options: EnergyOptions) -> float:
+    """Multiplications of the descent: for each of b blocks, half of the rows at b + 1 layers and after three nulls.
+
+    They are evaluated among the other half after the block.
+    """
+    blocks, first = len(layers) - 1, layers[0]
+    evaluations = blocks * (blocks + 1 + _DESCENT_NULLS)
+    return float(evaluations * _descending(first, options) * (first.n // 2) * first.d_model)
+
+
+def _descending(layer: SetShape, options: EnergyOptions) -> int:
+    """Points of the descent."""
+    points = layer.n - layer.n // 2
+    return min(points, options.sample or points)
 
 
 def training_work(

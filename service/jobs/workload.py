@@ -87,7 +87,8 @@ class WorkloadModel:
             return Workload([Work("energy", {"reports": 1.0})], rows=0)
         layers = [_set(connection, set_id) for set_id in spec.activations]
         points = layers[-1].n if spec.queries is None else _set(connection, spec.queries).n
-        return Workload([energy_work(layers, points, spec, self.settings)], rows=points)
+        work = energy_work(layers, points, spec, self.settings, within=spec.queries is None)
+        return Workload([work], rows=points)
 
     def _of_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Workload:
         corpus = corpora.find(connection, spec.corpus)

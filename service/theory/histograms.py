@@ -1,4 +1,7 @@
-"""Histograms of distances and energies: equal bins whose edges increase strictly, whatever the values are."""
+"""Histograms of distances and energies: equal bins whose edges increase strictly, whatever the values are.
+
+Values far above the others would leave one bin for all the others; one wide bin at the end then holds them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+_FENCE = 6.0  # interquartile ranges above the upper quartile; a normal distribution ends there by 9 deviations
+_WORTH = 2.0  # times the range up to the fence: a shorter one is divided into equal bins
+_WIDE = 1.5  # times the first bin
 _LARGEST = float(np.finfo(np.float64).max)
 
 
@@ -22,6 +28,28 @@ def histogram_edges(samples: Sequence[Array], bins: int) -> Array:
     if (edges[1:] > edges[:-1]).all():
         return edges
     return _equal_bins(*_widened(float(edges[0]), float(edges[-1]), bins), bins)
+
+
+def tailed_edges(samples: Sequence[Array], bins: int) -> Array:
+    """The edges of `histogram_edges`, or of `bins` − 1 equal bins and a wide last one up to the largest value.
+
+    The equal bins then end at Q₃ + 6 (Q₃ − Q₁) of the positive values of all samples, where these reach more than twice
+    as far from the smallest value. Fewer than a quarter of the values can be in the last bin.
+    """
+    low, high = _range(samples)
+    values = np.concatenate(samples) if samples else np.empty(0)
+    positive = values[np.isfinite(values) & (values > 0)]
+    if len(positive) and low >= 0 and bins > 1:
+        first, third = np.quantile(positive, (0.25, 0.75))
+        fence = float(third + _FENCE * (third - first))
+        if third > first and high - low > _WORTH * (fence - low):
+            return np.append(histogram_edges([np.array([low, fence])], bins - 1), high)
+    return histogram_edges(samples, bins)
+
+
+def wide_last_bin(edges: Sequence[float]) -> bool:
+    """Whether the last bin is the wide one of `tailed_edges`."""
+    return len(edges) > 2 and (edges[-1] - edges[-2]) / _WIDE > edges[1] - edges[0]
 
 
 def histogram_counts(values: Array, edges: Array) -> list[int]:

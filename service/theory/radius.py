@@ -26,15 +26,30 @@ def radius_theory(n: int, d: int) -> dict[str, Any]:
     return {"n": n, "d": d, "paper_literal": _literal(n), "corrected": _corrected(n, d), "notes": _NOTES}
 
 
-def report_theory(d_model: int, patterns: int, chunk_tokens: int | None) -> dict[str, Any]:
-    """The `theory` block of a radius report, for n = d_model and, where text is known, n = chunk_tokens · d_model."""
+def report_theory(d_model: int, patterns: int, chunk_tokens: int | None, *, layer_norm: bool = False) -> dict[str, Any]:
+    """The `theory` block of a radius report, for n = d_model and, where text is known, n = chunk_tokens · d_model.
+
+    Args:
+        layer_norm: whether the patterns are outputs of a LayerNorm; `plane` then says where they lie.
+    """
     literal, corrected = {"n": d_model} | _literal(d_model), {"n": d_model} | _with_distance(d_model, patterns)
     if chunk_tokens is not None:
         n = chunk_tokens * d_model
         literal["sequence"] = {"n": n} | _literal(n)
         corrected["sequence"] = {"n": n} | _with_distance(n, patterns)
     notes = [*_NOTES, _DIMENSION_NOTE] if chunk_tokens is not None else _NOTES
-    return {"patterns": patterns, "paper_literal": literal, "corrected": corrected, "notes": notes}
+    plane = _plane(d_model) if layer_norm else None
+    return {"patterns": patterns, "paper_literal": literal, "corrected": corrected, "notes": notes, "plane": plane}
+
+
+def _plane(d_model: int) -> dict[str, Any]:
+    """LayerNorm gives γ ⊙ z + β with Σ z = 0 and ‖z‖² = n·var/(var + ε)."""
+    note = (
+        f"The patterns are outputs of a LayerNorm, γ ⊙ z + β with Σ z = 0 and ‖z‖ ≤ √n: they lie in a hyperplane of "
+        f"{d_model - 1:,} dimensions, near an ellipsoid, whose volume in R^{d_model} is 0. Balls of R^n, of which the "
+        "theory is, lie outside of it almost everywhere."
+    )
+    return {"dimension": d_model - 1, "note": note}
 
 
 def _literal(n: int) -> dict[str, Any]:

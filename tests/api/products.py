@@ -58,19 +58,22 @@ def publish_texts(
     job_id: str,
     documents: Sequence[int] | None = None,
     position: int = 0,
+    losses: np.ndarray | None = None,
 ) -> str:
     """An activation set of two shards, as an extraction publishes it; row r reads "text r" of document "doc r".
 
     Args:
         documents: number of each row's document, where they are others.
         position: of the set among the job's products.
+        losses: of the rows' chunks, where the set has them.
     """
     documents = range(len(vectors)) if documents is None else documents
     set_id = derived_id("act", job_id, position)
     staging = settings.artifacts_root / ".staging" / set_id
     half = len(vectors) // 2
     for index, part in enumerate((range(half), range(half, len(vectors)))):
-        save_tensors(staging / shard_name(index), {"vectors": vectors[part.start : part.stop]})
+        of_chunks = {} if losses is None else {"loss": losses[part.start : part.stop]}
+        save_tensors(staging / shard_name(index), {"vectors": vectors[part.start : part.stop]} | of_chunks)
         tokens = np.arange(len(part) * CHUNK_TOKENS, dtype=np.int32).reshape(-1, CHUNK_TOKENS)
         numbers = np.asarray([documents[row] for row in part], dtype=np.int64)
         names, texts = [f"doc {number}" for number in numbers], [f"text {row}" for row in part]

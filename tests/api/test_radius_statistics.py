@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from pyarrow import parquet
+from scipy.spatial.distance import cdist
+from scipy.stats import spearmanr
 
 from service.artifacts.report import ReportFolder
 from service.catalog import radius as radius_catalog
@@ -17,7 +19,11 @@ from service.settings import Settings
 from tests.api.products import insert_job, measure, publish_texts
 from tests.api.support import ONCE, client_of
 from tests.api.test_degenerate_reports import import_rows
-from tests.statistics.sets import in_documents, normal
+from tests.statistics.sets import in_documents, nearest_of, normal
+from workers.statistics.documents import Documents
+from workers.statistics.estimate import cluster_error
+from workers.statistics.loss import loss_by_distance
+from workers.statistics.split import halves_of_documents
 
 pytestmark = ONCE
 
@@ -26,14 +32,19 @@ ROWS, CODES = normal(0, 500, 5), np.arange(500) // 10
 
 
 def report_of(
-    settings: Settings, catalog: Catalog, rows: Array, codes: Array | None = None, **options: Any
+    settings: Settings,
+    catalog: Catalog,
+    rows: Array,
+    codes: Array | None = None,
+    losses: Array | None = None,
+    **options: Any,
 ) -> RadiusReport:
     """The report of a set with documents, or of an import."""
     job = insert_job(catalog, {})
     if codes is None:
         made = import_rows(settings, catalog, rows)
     else:
-        made = publish_texts(settings, catalog, rows, job, [int(code) for code in codes])
+        made = publish_texts(settings, catalog, rows, job, [int(code) for code in codes], losses=losses)
     report_id = measure(settings, catalog, job, made, **{"statistics": True} | options)
     with catalog.read() as connection:
         _, sha256 = radius_catalog.get(connection, report_id)
@@ -133,6 +144,49 @@ def test_held_out_rows(settings: Settings, catalog: Catalog):
     assert nulls["gaussian"].verdict == nulls["permutation"].verdict == "not_distinguished"
     assert (nulls["gaussian"].n, nulls["gaussian"].queries) == (300, 200)
     assert nulls["same_last_token"].reason == "the rows have no last token"
+
+
+def test_losses_beside_distances(settings: Settings, catalog: Catalog):
+    """Of rows in another order than their set's."""
+    nearest, documents = nearest_of(ROWS, CODES)
+    losses = np.log(nearest.first) + normal(8, 500)
+    report = report_of(settings, catalog, ROWS, CODES, losses, fractions=[0.5, 1.0])
+    expected = loss_by_distance(nearest, losses, documents)
+    assert report.loss is not None
+    assert report.loss.spearman.value == pytest.approx(spearmanr(nearest.first, losses).statistic)
+    assert report.loss.spearman.interval == pytest.approx(expected.spearman.interval)
+    assert report.loss.deciles == pytest.approx(expected.deciles)
+    assert report.loss.n == 500
+    without = report_of(settings, catalog, ROWS, CODES, fractions=[1.0])
+    assert without.loss is not None
+    assert (without.loss.spearman.value, without.loss.deciles, without.loss.n) == (None, None, 0)
+    assert without.loss.reason == without.loss.spearman.reason == "the set was extracted without loss: true"
+
+
+def test_half_of_the_documents_among_the_other_half(settings: Settings, catalog: Catalog):
+    report = report_of(settings, catalog, ROWS, CODES, split="documents", statistics=False, fractions=[0.5, 1.0])
+    found, documents = report.split, Documents(CODES, 50)
+    assert found is not None
+    halves = halves_of_documents(documents.take(np.random.Generator(np.random.PCG64(0)).permutation(500)), 0)
+    order = np.random.Generator(np.random.PCG64(0)).permutation(500)
+    asking, answering = (np.sort(order[half]) for half in halves)
+    nearest = cdist(ROWS[asking], ROWS[answering]).min(axis=1)
+    assert found.mean.value == pytest.approx(nearest.mean())
+    assert found.mean.standard_error == pytest.approx(cluster_error(nearest, documents.take(asking)))
+    assert found.median.value == pytest.approx(np.median(nearest))
+    assert found.median.interval is not None
+    assert (found.queries, found.query_documents, found.database, found.database_documents) == (250, 25, 250, 25)
+    assert report.fractions[-1].nn_distance is not None
+    assert found.mean.value > report.fractions[-1].nn_distance.mean
+
+
+def test_one_document_cannot_be_split_and_rows_of_an_import_can(settings: Settings, catalog: Catalog):
+    alone = report_of(settings, catalog, ROWS[:40], np.zeros(40), split="documents", statistics=False).split
+    assert alone is not None
+    assert (alone.mean.value, alone.mean.reason, alone.queries) == (None, "all rows are of one document", 0)
+    imported = report_of(settings, catalog, ROWS[:90], split="documents", statistics=False).split
+    assert imported is not None
+    assert (imported.queries, imported.query_documents, imported.rows_are_documents) == (45, 45, True)
 
 
 def test_one_document_has_values_and_no_errors(settings: Settings, catalog: Catalog):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from service.catalog import jobs, reuse
 from service.catalog.engine import Catalog
 from service.catalog.tables import activations
@@ -22,11 +24,9 @@ def made(settings: Settings, catalog: Catalog, job_id: str, sites: list[str]) ->
     return sets
 
 
-def found(
-    catalog: Catalog, job_id: str, sites: list[str] = SITES, *, key: str = KEY, others: bool = True
-) -> list[list[str]]:
+def found(catalog: Catalog, job_id: str, sites: list[str] = SITES, *, keys: Sequence[str] = (KEY,)) -> list[list[str]]:
     with catalog.read() as connection:
-        return [[set_id for set_id, _ in sets] for sets in reuse.find(connection, job_id, key, sites, others=others)]
+        return [[set_id for set_id, _ in sets] for sets in reuse.find(connection, job_id, keys, sites)]
 
 
 def test_sets_of_all_sites_of_one_job_are_found_newest_first(settings: Settings, catalog: Catalog):
@@ -37,8 +37,9 @@ def test_sets_of_all_sites_of_one_job_are_found_newest_first(settings: Settings,
     assert found(catalog, asking, SITES[::-1]) == [sets[1][::-1], sets[0][::-1]]
     assert len(found(catalog, asking, SITES[:1])) == 3
     assert found(catalog, asking, [*SITES, "blocks.1.hook_mlp_out"]) == []
-    assert found(catalog, asking, key="b" * 64) == []
-    assert found(catalog, asking, others=False) == []
+    assert found(catalog, asking, keys=["b" * 64]) == []
+    assert found(catalog, asking, keys=["b" * 64, KEY]) == [sets[1], sets[0]]
+    assert found(catalog, asking, keys=[]) == []
 
 
 def test_a_job_taken_up_again_keeps_to_what_it_has(settings: Settings, catalog: Catalog):
@@ -50,7 +51,7 @@ def test_a_job_taken_up_again_keeps_to_what_it_has(settings: Settings, catalog: 
     own = made(settings, catalog, whole, SITES)
     assert found(catalog, user) == [sets]  # not the newer ones
     assert found(catalog, half) == []  # it publishes what is missing
-    assert found(catalog, whole) == found(catalog, whole, others=False) == [own]
+    assert found(catalog, whole) == found(catalog, whole, keys=[]) == [own]
 
 
 def test_linking_twice_says_it_once(settings: Settings, catalog: Catalog):

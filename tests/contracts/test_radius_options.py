@@ -17,6 +17,8 @@ from service.contracts.radius import RadiusSpec
         ({"transform": "log"}, "transform"),
         ({"transform": [], "statistics": True}, "transform"),
         ({"transform": "whiten", "reference": "act-2"}, "transform has no meaning with a reference"),
+        ({"split": "documents", "reference": "act-2"}, "split has no meaning with a reference"),
+        ({"split": "rows"}, "split"),
     ],
 )
 def test_a_spec_that_means_nothing_is_refused(spec: dict[str, Any], message: str):

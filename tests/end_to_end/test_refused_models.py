@@ -11,7 +11,7 @@ import pytest
 
 from service.client import JobFailed
 from tests.end_to_end.conftest import ANALYSIS, Running
-from tests.models.broken import drop, prefix_names
+from tests.models.broken import change_config, drop, prefix_names
 
 SPEC = ANALYSIS | {"chunks": 20, "sites": ["final_norm_out"]}
 
@@ -34,6 +34,14 @@ def test_a_missing_tensor_fails_the_job_with_its_name_in_one_line(service: Runni
     assert logged(service, "compute")[compute:] == []
     (line,) = logged(service, "control")[control:]
     assert line.endswith("failed: unsupported_model: the weights lack 'wpe.weight'")
+
+
+def test_a_loss_needs_an_output_map_and_the_model_without_one_is_named(service: Running):
+    folder = copied(service, "headless")
+    change_config(folder, tie_word_embeddings=False)
+    drop(folder, "lm_head")
+    with pytest.raises(JobFailed, match="'headless' has no output map"):
+        service.run("extraction", SPEC | {"model": "headless", "loss": True})
 
 
 @pytest.mark.long

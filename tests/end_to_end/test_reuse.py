@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from safetensors.numpy import load_file, save_file
@@ -120,6 +121,28 @@ def test_another_text_under_the_same_name_is_another_corpus(service: Running):
     after = extract(service, corpus=corpus.name)
     assert not set(after.activations) & set(before.activations)
     assert codes(after) == []
+
+
+def test_a_set_with_losses_serves_a_job_without_and_never_the_other_way(
+    service: Running, catalog: Catalog, first: Finished
+):
+    with_loss = service.run("analysis", SPEC | {"loss": True, "radius": {"statistics": True, "fractions": [1.0]}})
+    assert not set(with_loss.activations) & set(first.activations)
+    for one, other in zip(first.activations, with_loss.activations, strict=True):
+        assert (service.client.vectors(one) == service.client.vectors(other)).all()
+    manifest = service.client.activations(with_loss.activations[0]).manifest
+    assert 4 < manifest["loss"]["mean"] < 12
+    report = service.client.radius(with_loss.reports[0])
+    assert report.loss is not None
+    assert report.loss.spearman.interval is not None
+    assert len(report.loss.deciles or []) == 10
+    assert np.mean(report.loss.deciles or []) == pytest.approx(manifest["loss"]["mean"])
+    assert "reused" not in codes(with_loss)
+    assert extract(service, loss=True).activations == with_loss.activations
+    made = extract(service, seed=82, sites=["final_norm_out"], loss=True)
+    without = extract(service, seed=82, sites=["final_norm_out"])
+    assert without.activations == made.activations
+    assert stages(catalog, without) == {"sample"}
 
 
 def damage_by_a_byte(file: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -16,8 +17,11 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import Site, parse_site
 from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
-from service.estimates.shapes import ModelShape, depth_of, gpt2_shape, sample_shape, training_shape
+from service.estimates.shapes import ModelShape, SampleShape, depth_of, gpt2_shape, sample_shape, training_shape
+from service.estimates.work import extraction_work
+from service.settings import Settings
 from service.theory.transformer_size import GPT2, Gpt2Config
+from workers.activations.extraction import extract
 from workers.corpora.documents import Document
 from workers.corpora.sampling import SamplingRule, draw_sample
 from workers.models import gpt2
@@ -51,6 +55,28 @@ def test_a_forward_pass_of_gpt2_up_to_a_site(site: str):
     found = counted(lambda: model.read(tokens, [parse_site(site, LAYERS)]))
     attention = attention_flops(shape) * depth / LAYERS
     assert shape.forward_flops(BATCH * CONTEXT, CONTEXT, depth) - attention == pytest.approx(found, rel=1e-9)
+
+
+@pytest.mark.parametrize("position", ["last", 3])
+def test_a_loss_takes_every_block_and_the_output_map(position: str | int):
+    """Of a site in the first block: the work of the whole pass, and of the logits of all tokens but the first."""
+    config = GPT2Config(n_layer=LAYERS, n_embd=WIDTH, n_head=4, n_positions=CONTEXT, vocab_size=WORDS)
+    model, tokens = gpt2.GPT2(GPT2Model(config)), [np.arange(CONTEXT)] * BATCH
+    shape, settings = gpt2_shape(Gpt2Config(LAYERS, WIDTH, d_vocab=WORDS)), Settings()
+    site = "blocks.0.hook_resid_post"
+    spec = ExtractionSpec.model_validate(
+        SPEC | {"sites": [site], "chunk_tokens": CONTEXT, "position": position, "loss": True}
+    )
+    found = counted(
+        lambda: extract(model, tokens, [parse_site(site, LAYERS)], spec.position, BATCH * CONTEXT, loss=True)
+    )
+    sample = SampleShape(BATCH, BATCH, 0.0, 0.0, [])
+    (work,) = (work for work in extraction_work(spec, sample, shape, settings) if work.stage == "extract")
+    plain = spec.model_copy(update={"loss": False})
+    (less,) = (work for work in extraction_work(plain, sample, shape, settings) if work.stage == "extract")
+    assert work.amounts["forward"] - attention_flops(shape) == pytest.approx(found, rel=1e-9)
+    assert less.amounts["forward"] < work.amounts["forward"] / 2
+    assert less.memory_bytes < work.memory_bytes
 
 
 @pytest.mark.parametrize(

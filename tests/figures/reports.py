@@ -30,7 +30,7 @@ from service.contracts.statistics import (
     TwoNNDimension,
     Uncertainty,
 )
-from service.theory.histograms import histogram_counts, histogram_edges
+from service.theory.histograms import histogram_counts, tailed_edges
 from service.theory.radius import report_theory
 
 Array = np.ndarray
@@ -46,7 +46,7 @@ def report_of(distances: Array, fractions: tuple[float, ...] = (0.5, 1.0), **fie
     """A report without statistics; `fields` replace its own, `error` is that of the means."""
     n, error = len(distances), fields.pop("error", None)
     prefixes = [distances[: round(fraction * n)] for fraction in fractions]
-    edges = histogram_edges(prefixes, 60)
+    edges = tailed_edges(prefixes, 60)
     null = NullFraction(fraction=1, n=n, nn_distance=Centre(mean=12, median=12), observed_over_null=None)
     parts = {
         "id": "radius_1", "job": "job_1", "activations": "act_1", "site": "final_norm_out", "name": "a model, a corpus",
@@ -86,7 +86,7 @@ def null_of(kind: NullKind, distances: Array | None) -> NullDistances:
     """A null model; without distances one that has a mean of 11 and no histogram."""
     histogram, mean = None, 11.0
     if distances is not None:
-        edges = histogram_edges([distances], 60)
+        edges = tailed_edges([distances], 60)
         histogram = Histogram(edges=edges.tolist(), counts=histogram_counts(distances, edges))
         mean = float(distances.mean())
     unbiased = Estimated(value=0.9, standard_error=0.01, interval=(0.88, 0.92))

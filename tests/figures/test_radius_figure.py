@@ -25,6 +25,7 @@ ROWS = gamma(7, 400, 11.75)
 DUPLICATES = np.concatenate([np.zeros(300), ROWS])
 BACKWARDS = DUPLICATES[::-1]
 EMPTY = np.empty(0)
+FAR = np.where(np.arange(960) % 32 == 0, 300, 1) * gamma(7, 960, 11.75)  # as where some rows have 300 times the norm
 REPORTS: dict[str, Callable[[], RadiusReport]] = {
     "plain": lambda: report_of(ROWS),
     "statistics": lambda: full_report(ROWS),
@@ -55,6 +56,7 @@ REPORTS: dict[str, Callable[[], RadiusReport]] = {
     "64 fractions": lambda: full_report(ROWS, fractions=tuple((at + 1) / 64 for at in range(64))),
     "a name of 128 wide letters": lambda: report_of(ROWS, name="W" * 128),
     "a name that looks like a formula": lambda: report_of(ROWS, name=r"$\frac$ 模型 $x_"),
+    "rows far off": lambda: full_report(FAR, error=90),
     "reference": lambda: report_of(ROWS, reference="act_2", null_model=None),
 }
 
@@ -110,6 +112,7 @@ def full() -> Figure:
 
 # The others are drawn in the long profile.
 _ALWAYS = (
+    "rows far off",
     "statistics",
     "no null model",
     "duplicates",
@@ -208,6 +211,18 @@ def test_near_duplicates_do_not_flatten_the_others_either():
     figure = drawn(report_of(near, null_model=None))
     assert heights(figure)[0] == 0
     assert any("300 of 700 rows below" in text.get_text() for text in texts(figure))
+
+
+def test_rows_far_off_are_counted_and_do_not_flatten_the_others():
+    """One row in 32 at 300 times the distance of the others."""
+    figure = drawn(full_report(FAR, error=90))
+    near = FAR[np.arange(len(FAR)) % 32 > 0]
+    assert (heights(figure) > 0.1 * heights(figure).max()).sum() > 8
+    assert figure.axes[0].get_xlim()[1] < 5 * near.max()
+    assert any("30 beyond" in text.get_text() for text in texts(figure))
+    mean = line(figure.axes[0], "mean-fraction-1")
+    assert (mean.get_marker(), mean.get_transform()) == (">", figure.axes[0].transAxes)
+    assert FAR.mean() > figure.axes[0].get_xlim()[1]
 
 
 def test_a_null_model_much_higher_than_the_data_is_cut_off_and_says_so():

@@ -1,28 +1,33 @@
 """Planted truth: sets whose distribution is known, drawn again and again, and how often the intervals cover.
 
-The truth is the expectation at the design: documents and rows drawn anew. It is the mean over many draws, which the
+The truth is the expectation at the design: documents and rows drawn anew. It is the mean over all draws, which the
 repetitions are among; its own error is small beside an interval's width.
 
-    python -m tests.statistics.planted [REPETITIONS]    prints the table of all designs
+    python -m tests.statistics.planted [REPETITIONS]    the table of all designs, kept in tests/benchmarks/results
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from tests.statistics.sets import lists_of, nearest_of
+from tests.benchmarks.results import keep
+from tests.statistics.sets import lists_of
+from workers.statistics.coverage import coverage
 from workers.statistics.documents import Documents
 from workers.statistics.estimate import Estimate
 from workers.statistics.intrinsic_dimension import intrinsic_dimension
-from workers.statistics.lists import NearestOfTwoDocuments
+from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
 from workers.statistics.loss import loss_by_distance
 from workers.statistics.mean_and_median import nn_uncertainty
 
 Array = np.ndarray
+AMBIENT = 64  # dimensions that spheres are put into
+_LISTED = 60
+_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,9 @@ class Design:
         spread: standard deviation within a document, that of the documents' centres being 1.
         uneven_spread: standard deviation of the logarithm of a document's own factor of the spread, which makes the
             distances within a document alike.
-        sphere: rows over their norm, on the unit sphere of d + 1 dimensions.
+        sphere: rows over their norm, on the unit sphere of d + 1 dimensions, turned into 64.
+        noise: standard deviation of normal noise in each of these 64, times √64.
+        duplicates: probability of each row to be a copy of another row, mostly of another document.
     """
 
     name: str
@@ -46,17 +53,31 @@ class Design:
     uneven: bool = False
     uneven_spread: float = 0.0
     sphere: bool = False
+    noise: float = 0.0
+    duplicates: float = 0.0
 
 
+DIMENSIONS = (2, 5, 10, 20)
+SPHERES = tuple(
+    design
+    for d in DIMENSIONS
+    for design in (
+        Design(f"sphere {d}, noise", d, 60, 4, 1.0, sphere=True, noise=0.1),
+        Design(f"sphere {d}, duplicates", d, 60, 4, 0.5, sphere=True, duplicates=0.1),
+        Design(f"sphere {d}, clusters", d, 60, 4, 0.1, sphere=True, uneven_spread=0.5),
+    )
+)
 DESIGNS = (
     Design("scattered", 5, 60, 4, 1.0),
     Design("clustered", 5, 60, 4, 0.2),
     Design("tight", 5, 60, 4, 0.2, uneven_spread=0.8),
     Design("uneven", 10, 60, 4, 0.4, uneven=True),
-    Design("sphere", 5, 60, 4, 0.2, sphere=True),
     Design("single rows", 8, 200, 1, 1.0),
+    Design("few", 50, 40, 1, 1.0),
     Design("many", 20, 200, 3, 0.5, uneven=True, uneven_spread=0.5),
+    *SPHERES,
 )
+BY_NAME = {design.name: design for design in DESIGNS}
 
 
 def draw(design: Design, seed: int) -> tuple[Array, Array]:
@@ -72,7 +93,66 @@ def draw(design: Design, seed: int) -> tuple[Array, Array]:
     rows = rng.standard_normal((design.documents, d))[codes] + spreads[codes, None] * rng.standard_normal(
         (len(codes), d)
     )
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True) if design.sphere else rows), codes
+    if design.sphere:
+        rows = _in_64_dimensions(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        rows += design.noise / np.sqrt(AMBIENT) * rng.standard_normal(rows.shape)
+    copies = np.flatnonzero(rng.random(len(rows)) < design.duplicates)
+    rows[copies] = rows[rng.integers(0, len(rows), len(copies))]
+    return rows, codes
+
+
+def _in_64_dimensions(rows: Array) -> Array:
+    """The rows in a fixed subspace that no axis lies in."""
+    axes = np.linalg.qr(np.random.default_rng(0).standard_normal((AMBIENT, rows.shape[1])))[0]
+    return rows @ axes.T
+
+
+def estimates_of(rows: Array, codes: Array) -> dict[str, Estimate]:
+    """Every estimate of one draw, by one pass over all distances."""
+    lists = lists_of(rows, codes, len(rows) - 1)
+    nearest, _ = NearestOfTwoDocuments.from_lists(lists)
+    few = NeighborLists(lists.distances[:, :_LISTED], lists.ids[:, :_LISTED], lists.documents)
+    dimension, distance = intrinsic_dimension(few), nn_uncertainty(nearest, lists.documents)
+    return {
+        "mean": distance.mean,
+        "median": distance.median,
+        "TwoNN": dimension.two_nn.estimate,
+        "maximum likelihood": dimension.mle[0].estimate,
+        "Gride": dimension.gride[2].estimate,
+        "Spearman": loss_by_distance(nearest, _losses(nearest, lists.documents), lists.documents).spearman,
+        INDEPENDENT: _of_fixed_rows(nearest.first),
+        BOOTSTRAP: _of_fixed_documents(nearest.first, lists.documents),
+    }
+
+
+INDEPENDENT, BOOTSTRAP = "mean, rows as independent", "mean, bootstrap of documents at fixed distances"
+REFUSED = (INDEPENDENT, BOOTSTRAP)
+
+
+def _of_fixed_rows(distances: Array) -> Estimate:
+    """Rows as independent: not to be used."""
+    n = len(distances)
+    return Estimate.of(float(distances.mean()), float(distances.std(ddof=1)) / n**0.5, n)
+
+
+def _of_fixed_documents(distances: Array, documents: Documents) -> Estimate:
+    """Documents drawn with replacement, distances as they are: not to be used either.
+
+    Rows keep the neighbours that they have, although these are drawn anew too.
+    """
+    rng = np.random.default_rng(int(1e6 * distances.sum()) % 2**32)
+    times = rng.multinomial(documents.count, np.full(documents.count, 1 / documents.count), _RESAMPLES)
+    sums, counts = documents.sums(distances), documents.sums(np.ones(len(distances)))
+    means = (times @ sums) / (times @ counts)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Estimate(float(distances.mean()), float(means.std(ddof=1)), (float(low), float(high)))
+
+
+def _losses(nearest: NearestOfTwoDocuments, documents: Documents) -> Array:
+    """Losses that follow the logarithm of the distance, with a part that a document's rows share."""
+    rng = np.random.default_rng(int(1e6 * nearest.first.sum()) % 2**32)
+    noise = rng.standard_normal(documents.count)[documents.codes] + rng.standard_normal(len(nearest.first))
+    return np.log(np.maximum(nearest.first, 1e-3)) + 0.5 * noise
 
 
 @dataclass(frozen=True)
@@ -83,75 +163,60 @@ class Covered:
     error_over_deviation: float | None
 
 
-def mean_by_documents(rows: Array, codes: Array) -> Estimate:
-    return nn_uncertainty(*nearest_of(rows, codes)).mean
+@lru_cache
+def covered(design: Design, repetitions: int) -> dict[str, Covered]:
+    """How every estimate of the first `repetitions` draws of a design covers its mean value over them."""
+    drawn = [estimates_of(*draw(design, seed)) for seed in range(repetitions)]
+    return {name: _covered([each[name] for each in drawn]) for name in drawn[0]}
 
 
-def median_by_documents(rows: Array, codes: Array) -> Estimate:
-    return nn_uncertainty(*nearest_of(rows, codes)).median
-
-
-def mean_of_fixed_rows(rows: Array, codes: Array) -> Estimate:
-    """Rows as independent: not to be used."""
-    nearest, _ = nearest_of(rows, codes)
-    n = len(nearest.first)
-    return Estimate.of(float(nearest.first.mean()), float(nearest.first.std(ddof=1)) / n**0.5, n)
-
-
-def two_nn_by_documents(rows: Array, codes: Array) -> Estimate:
-    return intrinsic_dimension(lists_of(rows, codes, min(len(rows) - 1, 60))).two_nn.estimate
-
-
-def maximum_likelihood_by_documents(rows: Array, codes: Array) -> Estimate:
-    return intrinsic_dimension(lists_of(rows, codes, min(len(rows) - 1, 60))).mle[0].estimate
-
-
-def gride_by_documents(rows: Array, codes: Array) -> Estimate:
-    return intrinsic_dimension(lists_of(rows, codes, min(len(rows) - 1, 60))).gride[2].estimate
-
-
-def spearman_by_documents(rows: Array, codes: Array) -> Estimate:
-    """With a loss that follows the logarithm of the distance, and a part that a document's rows share."""
-    nearest, documents = nearest_of(rows, codes)
-    return loss_by_distance(nearest, _losses(nearest, documents), documents).spearman
-
-
-def _losses(nearest: NearestOfTwoDocuments, documents: Documents) -> Array:
-    rng = np.random.default_rng(int(1e6 * nearest.first[0]) % 2**32)
-    noise = rng.standard_normal(documents.count)[documents.codes] + rng.standard_normal(len(nearest.first))
-    return np.log(nearest.first) + 0.5 * noise
-
-
-ESTIMATES: dict[str, Callable[[Array, Array], Estimate]] = {
-    "mean": mean_by_documents,
-    "median": median_by_documents,
-    "mean, rows as independent": mean_of_fixed_rows,
-    "TwoNN": two_nn_by_documents,
-    "maximum likelihood": maximum_likelihood_by_documents,
-    "Gride": gride_by_documents,
-    "Spearman": spearman_by_documents,
-}
-
-
-def covered(
-    design: Design, estimate: Callable[[Array, Array], Estimate], repetitions: int, draws: int | None = None
-) -> Covered:
-    """How the first `repetitions` draws of a design cover the mean value of all `draws` (as many unless given)."""
-    found = [estimate(*draw(design, seed)) for seed in range(max(repetitions, draws or 0))]
+def _covered(found: list[Estimate]) -> Covered:
     values = np.array([each.value for each in found], dtype=np.float64)
-    truth, intervals = values.mean(), [each.interval or (np.nan, np.nan) for each in found[:repetitions]]
-    errors = np.array([each.standard_error or np.nan for each in found[:repetitions]])
+    truth, intervals = values.mean(), [each.interval or (np.nan, np.nan) for each in found]
+    errors = np.array([each.standard_error or np.nan for each in found])
     ratio = float(np.sqrt((errors**2).mean()) / values.std(ddof=1))
     share = float(np.mean([low <= truth <= high for low, high in intervals]))
     return Covered(share, ratio if np.isfinite(ratio) else None)
 
 
-def main(repetitions: int) -> None:
-    """Print the coverage of every estimate at every design."""
+HELD_OUT_SHARE = 0.3
+
+
+def _held_out(seed: int) -> tuple[float, float]:
+    """The interval of the share of queries in a ball, of a mixture: 30 % lie in one, the others far from all rows.
+
+    Each document has a share of its own, uniform from 0 to .6, so that its queries agree with one another.
+    """
+    rng = np.random.default_rng([seed, 3])
+    rows = rng.standard_normal((60, 8))
+    lists = lists_of(rows, None, 59)
+    nearest, _ = NearestOfTwoDocuments.from_lists(lists)
+    codes = np.repeat(np.arange(50), rng.integers(1, 8, 50))
+    inside = rng.random(len(codes)) < rng.uniform(0, 2 * HELD_OUT_SHARE, 50)[codes]
+    at = rng.integers(0, len(rows), len(codes))
+    distances = np.where(inside, 0.4 * nearest.first[at], 40.0)
+    found = coverage(distances, at, Documents.of(codes, len(codes)), nearest, lists.documents).share
+    assert found.interval is not None
+    return found.interval
+
+
+def held_out_covered(repetitions: int) -> float:
+    """How often the interval of the coverage of held-out points holds the share that was planted."""
+    return float(np.mean([low <= HELD_OUT_SHARE <= high for low, high in map(_held_out, range(repetitions))]))
+
+
+def main(repetitions: int = 400) -> None:
+    """Print and keep the coverage of every estimate at every design."""
+    table: dict[str, dict[str, dict[str, float | None]]] = {}
     for design in DESIGNS:
-        for name, estimate in ESTIMATES.items():
-            found = covered(design, estimate, repetitions)
-            print(f"{design.name:12} {name:28} {found.share:6.1%} {found.error_over_deviation or float('nan'):6.2f}")
+        found = covered(design, repetitions)
+        table[design.name] = {name: asdict(each) for name, each in found.items()}
+        for name, each in found.items():
+            error = "" if each.error_over_deviation is None else f"{each.error_over_deviation:6.2f}"
+            print(f"{design.name:22} {name:48} {each.share:6.1%} {error}", flush=True)
+    held_out = held_out_covered(repetitions)
+    print(f"held-out points of a mixture {held_out:6.1%}")
+    keep("planted", {"repetitions": repetitions, "designs": table, "held_out": held_out})
 
 
 if __name__ == "__main__":

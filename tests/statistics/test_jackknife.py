@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.statistics.sets import in_documents, lists_of, nearest_of, normal
+from tests.statistics.sets import distances_of, in_documents, lists_of, nearest_of, normal
 from workers.statistics.dimension_lists import DimensionLists
-from workers.statistics.estimate import Estimate, jackknife_error
+from workers.statistics.estimate import ALL_EQUAL, NO_NEIGHBORS, Estimate, jackknife_error
 from workers.statistics.gride import gride
 from workers.statistics.lists import NearestOfTwoDocuments
-from workers.statistics.mean_and_median import mean_replicates, paired_difference, quantile_estimate
+from workers.statistics.mean_and_median import mean_replicates, median_difference, paired_difference, quantile_estimate
 from workers.statistics.mle import maximum_likelihood
 from workers.statistics.two_nn import two_nn
 
@@ -132,3 +133,41 @@ def test_duplicates_are_left_out_as_rows_and_as_neighbours():
     ):
         assert found.value == pytest.approx(expected.value, rel=1e-12)
         assert found.standard_error == pytest.approx(expected.standard_error, rel=1e-10)
+
+
+@both
+def test_the_difference_of_shares_at_the_median_of_nested_sets(exclude: bool):
+    rows, codes = in_documents(4)
+    half = np.arange(150)
+    whole, documents = nearest_of(rows, codes, exclude=exclude)
+    part, _ = nearest_of(rows[half], codes[half], exclude=exclude)
+    part = replace(part, document=documents.codes[:150][nearest_position(rows[half], codes[half], exclude=exclude)])
+    found = median_difference(part, half, whole, np.arange(300), documents)
+    pooled = float(np.median(np.concatenate([part.first, whole.first])))
+    assert found.pooled == pooled
+    assert found.value == pytest.approx(np.median(part.first) - np.median(whole.first))
+
+    def shares(kept: Array) -> float:
+        first, every = half[kept[half]], np.flatnonzero(kept)
+        a, b = (nearest_of(rows[at], codes[at], exclude=exclude)[0].first for at in (first, every))
+        return float((a <= pooled).mean() - (b <= pooled).mean())
+
+    expected = np.array([shares(codes != u) for u in range(codes.max() + 1)])
+    assert found.shares.value == pytest.approx(shares(np.ones(300, dtype=bool)))
+    assert found.shares.standard_error == pytest.approx(jackknife_error(expected), rel=1e-9)
+    low, high = found.shares.interval or (np.nan, np.nan)
+    assert -1 <= low < found.shares.value < min(0, high)  # half of the rows lie farther apart
+    assert found.value > 0
+
+
+def nearest_position(rows: Array, codes: Array, *, exclude: bool) -> Array:
+    return distances_of(rows, codes, exclude=exclude).argmin(axis=1)
+
+
+def test_medians_of_equal_distances_differ_by_nothing_known():
+    rows, codes = np.eye(40), np.arange(40)
+    nearest, documents = nearest_of(rows, codes)
+    found = median_difference(nearest, np.arange(40), nearest, np.arange(40), documents)
+    assert (found.value, found.shares.value, found.shares.reason) == (0, 0, ALL_EQUAL)
+    none = replace(nearest, first=np.full(40, np.inf))
+    assert median_difference(none, np.arange(40), nearest, np.arange(40), documents).shares.reason == NO_NEIGHBORS

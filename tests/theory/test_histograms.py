@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.theory.histograms import histogram_counts, histogram_density, histogram_edges
+from service.theory.histograms import histogram_counts, histogram_density, histogram_edges, tailed_edges, wide_last_bin
 
 LARGEST = float(np.finfo(np.float64).max)
 POLYGON = np.stack([np.cos(2 * np.pi * np.arange(100) / 100), np.sin(2 * np.pi * np.arange(100) / 100)], 1)
@@ -100,3 +100,35 @@ def test_one_value_lies_in_the_middle():
     assert histogram_edges([np.asarray([2.0, 2.0])], 2).tolist() == [0.0, 2.0, 4.0]
     assert histogram_edges([np.asarray([-2.0])], 2).tolist() == [-4.0, -2.0, 0.0]
     assert histogram_edges([np.zeros(3)], 2).tolist() == [0.0, 0.5, 1.0]
+
+
+def test_values_far_off_have_one_wide_bin_and_the_others_equal_ones():
+    near = np.random.default_rng(0).gamma(16, 1, 970)
+    far = np.concatenate([near, 300 * near[:30]])
+    edges = tailed_edges([far[:500], far], 60)
+    counts = histogram_counts(far, edges)
+    assert wide_last_bin(edges.tolist())
+    assert (sum(counts), counts[-1], len(counts)) == (1000, 30, 60)
+    assert np.diff(edges)[:-1] == pytest.approx(np.diff(edges)[0])
+    assert (edges[0], edges[-1]) == (far.min(), far.max())
+    assert edges[-2] < 3 * near.max()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(1).gamma(16, 1, 1000),
+        np.random.default_rng(2).lognormal(0, 0.3, 1000),
+        np.zeros(9),
+        np.array([0.0, 0.0, 3.0]),
+        np.full(9, 3.0),
+        np.array([3.0, np.inf]),
+        np.empty(0),
+        5e-324 * np.arange(9),
+        1e300 * np.arange(9),
+    ],
+)
+def test_other_values_have_equal_bins(values: np.ndarray):
+    edges = tailed_edges([values], 60)
+    assert np.array_equal(edges, histogram_edges([values], 60))
+    assert not wide_last_bin(edges.tolist())

@@ -1,1 +1,1 @@
-"""Extraction: from chunks of tokens to vectors at sites, shard by shard."""
+"""Extraction: from chunks of tokens to vectors at sites, and to their losses, shard by shard."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from service.contracts.sites import Site
+from service.contracts.sites import FINAL_NORM, Site
 from workers.activations.batches import group_batches, pad_right
+from workers.activations.next_token_loss import mean_losses
 from workers.devices.backoff import map_halving
 from workers.models.interface import HookedModel
 
@@ -24,10 +25,20 @@ class Extracted:
     Attributes:
         vectors: per site (m, d_model), or (Σ lengths, d_model) when all positions are kept, in the order given.
         halvings: how often a batch was split because memory ran out: a deviation from the fixed batches.
+        losses: (m,) float64 mean next-token loss of each sequence, in nats per token; None where it was not asked for.
     """
 
     vectors: dict[Site, Array]
     halvings: int
+    losses: Array | None = None
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept of one sequence."""
+
+    vectors: dict[Site, Array]
+    loss: float | None
 
 
 def extract(
@@ -37,40 +48,51 @@ def extract(
     position: Position,
     token_budget: int,
     tick: Callable[[int], None] = lambda done: None,
+    *,
+    loss: bool = False,
 ) -> Extracted:
     """Run `sequences` of tokens through `model` and keep `position` of each: "last", "all" or an index.
 
-    Tokens after the wanted position are not computed: attention is causal.
+    Tokens after the wanted position are not computed, as attention is causal; with `loss`, all are.
     """
-    if isinstance(position, int):
+    if isinstance(position, int) and not loss:
         sequences = [sequence[: position + 1] for sequence in sequences]
-    kept: list[dict[Site, Array] | None] = [None] * len(sequences)
+    kept: list[_Kept | None] = [None] * len(sequences)
     batches = group_batches([len(sequence) for sequence in sequences], token_budget)
     done = pieces = 0
     for batch in batches:
-        parts = map_halving(lambda items: _run(model, [sequences[i] for i in items], sites, position), batch)
+        parts = map_halving(lambda items: _run(model, [sequences[i] for i in items], sites, position, loss), batch)
         pieces += len(parts)
         rows = [row for part in parts for row in part]
         for index, row in zip(batch, rows, strict=True):
             kept[index] = row
         done += len(batch)
         tick(done)
-    vectors = {site: np.concatenate([row[site] for row in kept if row is not None]) for site in sites}
-    return Extracted(vectors, pieces - len(batches))
+    rows = [row for row in kept if row is not None]
+    vectors = {site: np.concatenate([row.vectors[site] for row in rows]) for site in sites}
+    return Extracted(vectors, pieces - len(batches), np.array([row.loss for row in rows]) if loss else None)
 
 
 def _run(
-    model: HookedModel, sequences: Sequence[Array], sites: Sequence[Site], position: Position
-) -> list[dict[Site, Array]]:
+    model: HookedModel, sequences: Sequence[Array], sites: Sequence[Site], position: Position, loss: bool
+) -> list[_Kept]:
     tokens = torch.from_numpy(pad_right(sequences)).to(model.device)
-    read = model.read(tokens, sites)
+    last = Site(model.sizes.n_layers, FINAL_NORM)
+    read = model.read(tokens, [*sites, last] if loss else sites)
+    losses = mean_losses(model, read[last], sequences).tolist() if loss else [None] * len(sequences)
+    rows = _at({site: read[site] for site in sites}, [len(sequence) for sequence in sequences], position)
+    return [_Kept(vectors, of_row) for vectors, of_row in zip(rows, losses, strict=True)]
+
+
+def _at(read: dict[Site, torch.Tensor], lengths: list[int], position: Position) -> list[dict[Site, Array]]:
+    """The kept positions of each sequence."""
     if position == "all":
         whole = {site: _to_numpy(vectors) for site, vectors in read.items()}
-        return [{site: whole[site][i, : len(s)] for site in sites} for i, s in enumerate(sequences)]
-    ends = torch.tensor([len(sequence) - 1 for sequence in sequences], device=tokens.device)
-    rows = torch.arange(len(sequences), device=tokens.device)
-    last = {site: _to_numpy(vectors[rows, ends]) for site, vectors in read.items()}
-    return [{site: last[site][i : i + 1] for site in sites} for i in range(len(sequences))]
+        return [{site: whole[site][i, :length] for site in read} for i, length in enumerate(lengths)]
+    ends = torch.tensor([length - 1 if position == "last" else int(position) for length in lengths])
+    rows = torch.arange(len(lengths))
+    kept = {site: _to_numpy(vectors[rows, ends]) for site, vectors in read.items()}
+    return [{site: kept[site][i : i + 1] for site in read} for i in range(len(lengths))]
 
 
 def _to_numpy(vectors: torch.Tensor) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from service.contracts.radius import FractionReport, RadiusReport
 from service.contracts.statistics import Histogram, NullDistances, NullKind
 from service.rounding import with_error
+from service.theory.histograms import wide_last_bin
 from workers.figures.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 
 Array = np.ndarray
@@ -106,6 +107,16 @@ def spike_of(report: RadiusReport) -> Spike | None:
     return Spike(False, f"{zeros:,} {rows} at 0 (duplicates), not in the curves") if zeros else None
 
 
+def beyond(histogram: Histogram) -> int:
+    """Counts of the wide last bin, which is not drawn; 0 where all bins are equal."""
+    return histogram.counts[-1] if wide_last_bin(histogram.edges) else 0
+
+
+def last_edge(histogram: Histogram) -> float:
+    """Where the drawn bins end."""
+    return histogram.edges[-2 if wide_last_bin(histogram.edges) else -1]
+
+
 def density(histogram: Histogram, unit: float, left_out: int = 0) -> tuple[Array, Array]:
     """Edges, and share of all counts over the width of each bin; where counts are few, of several bins together.
 
@@ -115,6 +126,8 @@ def density(histogram: Histogram, unit: float, left_out: int = 0) -> tuple[Array
     counts, edges = np.array(histogram.counts, dtype=np.float64), np.array(histogram.edges)
     total = max(1.0, counts.sum())
     counts[0] -= left_out
+    if wide_last_bin(histogram.edges):
+        counts, edges = counts[:-1], edges[:-1]
     starts = np.arange(0, len(counts), _merged(counts, total))
     chosen = np.append(edges[:-1][starts], edges[-1])
     with np.errstate(over="ignore", under="ignore"):
@@ -134,8 +147,10 @@ def _fraction_curve(fraction: FractionReport, style: dict[str, Any], unit: float
     assert histogram is not None
     interval = None if found.uncertainty is None else found.uncertainty.mean.interval
     mean = with_error(found.mean, interval)
-    zeros = f", {fraction.duplicates:,} at 0" if fraction.duplicates else ""
-    label = f"{100 * fraction.fraction:.3g} %, n = {fraction.n:,}: {mean}, median {found.median:.4g}{zeros}"
+    left_out = f", {fraction.duplicates:,} at 0" if fraction.duplicates else ""
+    if far := beyond(histogram):
+        left_out += f", {far:,} beyond {last_edge(histogram):.3g}"
+    label = f"{100 * fraction.fraction:.3g} %, n = {fraction.n:,}: {mean}, median {found.median:.4g}{left_out}"
     first = histogram.counts[0]
     edges, heights = density(histogram, unit, first if whole_bin else min(first, fraction.duplicates))
     scaled = None if interval is None else (interval[0] / unit, interval[1] / unit)

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
 from service.contracts.radius import RadiusReport
-from workers.figures.radius_curves import Curve, Spike, data_curves, null_curves, spike_of, theory_curves
+from workers.figures.radius_curves import Curve, Spike, data_curves, last_edge, null_curves, spike_of, theory_curves
 from workers.figures.style import axis_unit, in_units
 
 _ROW = 0.052  # height of a row above the densities, as a share of the panel
@@ -46,7 +46,7 @@ class DistancePanel:
     @classmethod
     def of(cls, report: RadiusReport) -> DistancePanel:
         """Decide what is inside."""
-        last = [part.histogram.edges[-1] for part in report.fractions if part.histogram is not None]
+        last = [last_edge(part.histogram) for part in report.fractions if part.histogram is not None]
         unit, spike = axis_unit(max(last, default=1.0)), spike_of(report)
         data, nulls = data_curves(report, unit, spike), null_curves(report, unit)
         low, high = _ends(
@@ -113,15 +113,15 @@ def legend_handles(panel: DistancePanel, curves: list[Curve]) -> list[Line2D]:
 def _rows(panel: DistancePanel) -> Iterator[Callable[[Axes, float], None]]:
     """What draws each row, at a height within the panel."""
     for curve in panel.data + panel.nulls:
-        yield partial(_draw_mean, curve)
+        yield partial(_draw_mean, curve, curve.mean > panel.high)
     for curve in panel.outside:
         yield partial(_draw_arrow, curve, curve.mean < panel.low)
     if panel.spike is not None:
         yield partial(_draw_spike, panel.spike)
 
 
-def _draw_mean(curve: Curve, axes: Axes, height: float) -> None:
-    """A dot at the mean, a bar over its interval, a diamond at the median."""
+def _draw_mean(curve: Curve, beyond: bool, axes: Axes, height: float) -> None:
+    """A dot at the mean, a bar over its interval, a diamond at the median; an arrow for a mean beyond the panel."""
     colour, across = curve.style["color"], blended_transform_factory(axes.transData, axes.transAxes)
     shared: dict[str, Any] = {"color": colour, "transform": across, "scalex": False, "scaley": False}
     if curve.interval is not None:
@@ -130,7 +130,10 @@ def _draw_mean(curve: Curve, axes: Axes, height: float) -> None:
     if curve.median is not None:
         diamond = {"marker": "D", "markersize": 4.5, "markerfacecolor": "white", "gid": f"median-{curve.name}"}
         axes.plot([curve.median], [height], **diamond, **shared)
-    axes.plot([curve.mean], [height], markersize=4.5, marker=curve.marker, gid=f"mean-{curve.name}", **shared)
+    at, marker = (curve.mean, curve.marker) if not beyond else (0.992, ">")
+    if beyond:
+        shared["transform"] = axes.transAxes
+    axes.plot([at], [height], markersize=4.5, marker=marker, gid=f"mean-{curve.name}", **shared)
 
 
 def _draw_arrow(curve: Curve, to_left: bool, axes: Axes, height: float) -> None:

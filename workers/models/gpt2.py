@@ -45,10 +45,15 @@ class GPT2:
 
     Shapes: B batch, T positions, D d_model. The model's own `sdpa` kernel makes attention causal without a mask, so
     padding on the right changes no vector before it.
+
+    Args:
+        head: (V, D) output map of a model that does not tie it to the embedding; None where it has none.
+        tied: whether the embedding is the output map.
     """
 
-    def __init__(self, model: GPT2Model) -> None:
+    def __init__(self, model: GPT2Model, head: torch.Tensor | None = None, *, tied: bool = True) -> None:
         self.model = model.eval()
+        self.output_weight, self.output_bias = model.wte.weight if tied else head, None
         for block in model.h:
             _fuse_activation(block)
         self.sizes = sizes_of(model.config)

@@ -30,6 +30,16 @@ class HookedModel(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    @property
+    def output_weight(self) -> torch.Tensor | None:
+        """(V, D) or wider, with zeros: the map of `final_norm_out` to logits; None for a model without one."""
+        ...
+
+    @property
+    def output_bias(self) -> torch.Tensor | None:
+        """(V,), or None."""
+        ...
+
     def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
         """Vectors at each site for (batch, position) int64 tokens: (batch, position, d_model) each.
 

@@ -47,11 +47,13 @@ class CheckedModel:
 
     Attributes:
         notes: what was done to names of tensors, for people.
+        has_output: whether it has a map to logits, which a loss needs.
     """
 
     sizes: ModelSizes
     tokenizer: Tokenizer
     notes: list[str]
+    has_output: bool = True
 
 
 def check_model(name: str, revision: str | None, models_root: Path) -> CheckedModel:
@@ -59,7 +61,7 @@ def check_model(name: str, revision: str | None, models_root: Path) -> CheckedMo
     folder = open_model_folder(name, revision, models_root)
     config = folder.read_config()
     weights, tokenizer = _check(folder, config)
-    return CheckedModel(_sizes(config), tokenizer, _notes(weights))
+    return CheckedModel(_sizes(config), tokenizer, _notes(weights), weights.has_output)
 
 
 def read_content(name: str, revision: str | None, models_root: Path) -> str:
@@ -98,7 +100,7 @@ def load_model(
 def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: FolderState) -> LoadedModel[GPT2]:
     config = folder.read_config()
     weights, tokenizer = _check(folder, config)
-    model = _build(folder, weights, DTYPES[dtype])
+    model, head = _build(folder, weights, DTYPES[dtype]), weights.read_head(DTYPES[dtype])
     hashes = _file_hashes(folder)
     if _state(folder) != state:
         raise Conflict("a file of the model changed while it was read", field="model")
@@ -112,7 +114,8 @@ def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: Fo
         "notes": _notes(weights),
     }
     torch.nn.Module.to(model, device)
-    return LoadedModel(GPT2(model), tokenizer, identity)
+    made = GPT2(model, None if head is None else head.to(device), tied=weights.tied)
+    return LoadedModel(made, tokenizer, identity)
 
 
 def _build(folder: ModelFolder, weights: Weights, dtype: torch.dtype) -> Any:

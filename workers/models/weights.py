@@ -45,11 +45,20 @@ class Weights:
     Attributes:
         prefixes: unusual prefixes that were stripped from names.
         head_as_embedding: whether the embedding is the tied `lm_head.weight`, which alone is stored.
+        tied: whether the embedding is the output map.
+        head: the output map of its own, where it is not tied; None where none is stored.
     """
 
     tensors: Mapping[str, StoredTensor]
     prefixes: tuple[str, ...] = ()
     head_as_embedding: bool = False
+    tied: bool = True
+    head: StoredTensor | None = None
+
+    @property
+    def has_output(self) -> bool:
+        """Whether there is a map to logits."""
+        return self.tied or self.head is not None
 
     def check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
         """Raise `UnsupportedModel`, naming tensors, unless they are those expected, in those shapes."""
@@ -63,6 +72,8 @@ class Weights:
         if wrong:
             given, said = list(self.tensors[wrong[0]].shape), list(expected[wrong[0]])
             _refuse(f"tensors of another shape than config.json says ({given}, not {said}):", wrong)
+        if self.head is not None and self.head.shape != expected[_EMBEDDING]:
+            _refuse("a tensor of another shape than the embedding:", [_HEAD])
 
     def read(self, dtype: torch.dtype) -> dict[str, torch.Tensor]:
         """All tensors in `dtype`, in memory of their own: a mapped file that is cut short would end the process."""
@@ -73,6 +84,13 @@ class Weights:
                     if stored.file == file:
                         found[name] = opened.get_tensor(stored.name).to(dtype, copy=True)
         return found
+
+    def read_head(self, dtype: torch.dtype) -> torch.Tensor | None:
+        """The output map that is not tied, in memory of its own; None where none is stored."""
+        if self.head is None:
+            return None
+        with safe_open(self.head.file, framework="pt") as opened:
+            return opened.get_tensor(self.head.name).to(dtype, copy=True)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -118,7 +136,7 @@ def find_weights(files: Sequence[Path], *, tied: bool = True) -> Weights:
     alone = head is not None and tied and _EMBEDDING not in found
     if head is not None and alone:
         found[_EMBEDDING] = head
-    return Weights(found, tuple(sorted(prefixes)), alone)
+    return Weights(found, tuple(sorted(prefixes)), alone, tied, None if tied else head)
 
 
 def _headers(file: Path) -> list[StoredTensor]:

@@ -9,7 +9,7 @@ and these are at distance 0.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,21 @@ class Uncertainty:
     row_standard_error: float | None
     rows: int
     documents: int
+
+
+@dataclass(frozen=True)
+class MedianDifference:
+    """Of the medians of two nested sets.
+
+    Attributes:
+        value: median of the first minus that of the second; None where one has no distance.
+        pooled: median of the distances of both together.
+        shares: share of the first's rows at most that far, minus that of the second's; from −1 to 1.
+    """
+
+    value: float | None
+    pooled: float | None
+    shares: Estimate
 
 
 @dataclass(frozen=True)
@@ -118,8 +133,39 @@ def paired_difference(
         mean_replicates(nearest.first, nearest, nearest.second, documents.take(rows))
         for nearest, rows in ((a, rows_a), (b, rows_b))
     )
-    either = one.present | two.present
-    return jackknife_estimate(one.value - two.value, (one.values - two.values)[either], min(one.rows, two.rows))
+    return _difference(one, two)
+
+
+def median_difference(
+    a: NearestOfTwoDocuments, rows_a: Array, b: NearestOfTwoDocuments, rows_b: Array, documents: Documents
+) -> MedianDifference:
+    """How the medians of two nested sets differ: by the shares of their rows up to the median of both together.
+
+    The share is a mean over rows, so that the document jackknife holds for it; a median is not smooth, and its
+    replicates say nothing of its error. A positive difference of shares is a smaller median of a.
+
+    Args:
+        a, b, rows_a, rows_b, documents: as of `paired_difference`.
+    """
+    of_a, of_b = (nearest.first[np.isfinite(nearest.first)] for nearest in (a, b))
+    if len(of_a) == 0 or len(of_b) == 0:
+        return MedianDifference(None, None, Estimate.missing(NO_NEIGHBORS))
+    value = float(np.median(of_a) - np.median(of_b))
+    both = np.concatenate([of_a, of_b])
+    pooled = float(np.median(both))
+    if both.min() == both.max():
+        return MedianDifference(value, pooled, Estimate.alone(0.0, ALL_EQUAL))
+    one, two = (
+        mean_replicates(
+            _at_most(nearest.first, pooled), nearest, _at_most(nearest.second, pooled), documents.take(rows)
+        )
+        for nearest, rows in ((a, rows_a), (b, rows_b))
+    )
+    found = _difference(one, two)
+    if found.interval is None:
+        return MedianDifference(value, pooled, found)
+    low, high = found.interval
+    return MedianDifference(value, pooled, replace(found, interval=(max(-1.0, low), min(1.0, high))))
 
 
 def uncertainty_of_queries(distances: Array, documents: Documents) -> Uncertainty:
@@ -169,6 +215,12 @@ def row_error(found: Array) -> float | None:
     """s/√n; None for fewer than two rows."""
     n = len(found)
     return root_of_squares(found - found.mean()) / math.sqrt(n * (n - 1)) if n > 1 else None
+
+
+def _difference(one: Replicates, two: Replicates) -> Estimate:
+    """The difference of two means over nested rows, with the jackknife over the documents of either."""
+    either = one.present | two.present
+    return jackknife_estimate(one.value - two.value, (one.values - two.values)[either], min(one.rows, two.rows))
 
 
 def _by_order(found: Array, value: float, p: float, share: Estimate, documents: int) -> Estimate:

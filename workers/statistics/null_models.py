@@ -15,7 +15,7 @@ from workers.statistics.covariance import Covariance
 
 Array = np.ndarray
 Generator = np.random.Generator
-_BLOCK_ROWS = 8192
+_BLOCK_ROWS, _BLOCK_COLUMNS = 8192, 32
 
 
 class NullModel(Protocol):
@@ -55,7 +55,8 @@ class PermutedCoordinates:
     rows: Array
 
     def draw(self, generator: Generator) -> Array:
-        return generator.permuted(self.rows.astype(np.float32), axis=0)
+        drawn = self.rows.astype(np.float32)
+        return generator.permuted(drawn, axis=0, out=drawn)
 
     def refit(self, rows: Array) -> PermutedCoordinates:
         return PermutedCoordinates(rows)
@@ -127,8 +128,11 @@ class SameTokenRows:
         classes = np.where(counts > 1, numbers, -1)[labels]
         inside = np.flatnonzero(classes >= 0)
         means = _class_means(rows, classes, int(numbers[-1]) + 1)
-        deviations = rows[inside] - means[classes[inside]]
-        deviations *= np.sqrt(len(inside) / max(1, len(inside) - len(means)))
+        widened = np.sqrt(len(inside) / max(1, len(inside) - len(means)))
+        deviations = rows[inside].astype(np.promote_types(rows.dtype, np.float32), copy=False)
+        for at in range(0, len(inside), _BLOCK_ROWS):
+            of_block = slice(at, at + _BLOCK_ROWS)
+            deviations[of_block] = (deviations[of_block] - means[classes[inside[of_block]]]) * widened
         whole = None if len(inside) == len(rows) else Covariance.of(rows)
         return cls(tokens, classes, means, Covariance.of(deviations), whole)
 
@@ -157,7 +161,10 @@ def _class_means(rows: Array, classes: Array, count: int) -> Array:
     order = np.argsort(classes, kind="stable")
     order = order[classes[order] >= 0]
     starts = np.searchsorted(classes[order], np.arange(count))
-    sums = np.add.reduceat(rows[order].astype(np.float64), starts, axis=0)
+    sums = np.empty((count, rows.shape[1]))
+    for at in range(0, rows.shape[1], _BLOCK_COLUMNS):
+        of_block = slice(at, at + _BLOCK_COLUMNS)
+        sums[:, of_block] = np.add.reduceat(rows[:, of_block][order].astype(np.float64), starts, axis=0)
     return sums / np.diff([*starts, len(order)])[:, None]
 
 
@@ -167,6 +174,9 @@ def _normal(generator: Generator, rows: slice, covariance: Covariance) -> Array:
 
 def _blockwise(n: int, block: Callable[[slice], Array]) -> Array:
     """(n, d) float32 rows, block by block: the float64 of a block is all that is held beside them."""
-    return np.concatenate(
-        [block(slice(at, min(n, at + _BLOCK_ROWS))).astype(np.float32) for at in range(0, n, _BLOCK_ROWS)]
-    )
+    first = block(slice(0, min(n, _BLOCK_ROWS)))
+    found = np.empty((n, first.shape[1]), dtype=np.float32)
+    found[: len(first)] = first
+    for at in range(_BLOCK_ROWS, n, _BLOCK_ROWS):
+        found[at : at + _BLOCK_ROWS] = block(slice(at, min(n, at + _BLOCK_ROWS)))
+    return found

@@ -35,6 +35,14 @@ class LineReader:
     def device(self) -> torch.device:
         return self.model.device
 
+    @property
+    def output_weight(self) -> torch.Tensor:
+        return self.model.output_weight
+
+    @property
+    def output_bias(self) -> torch.Tensor:
+        return self.model.output_bias
+
     def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
         """See `HookedModel.read`."""
         start = torch.full_like(tokens[:, :1], self._sos)

@@ -48,7 +48,8 @@ def mark_maker(staging: Path, settings: Settings, content: str | None, *, halved
 def key_of_staged(spec: ExtractionSpec, note: dict[str, Any], staging: Path) -> str | None:
     """The key of the sets whose shards are in `staging`; None where they were not all made in one known way."""
     marks = [path.name.removeprefix(_MARK) for path in staging.glob(f"{_MARK}*")]
-    return _key(spec, note, marks[0]) if len(marks) == 1 and marks[0] not in ("halved", "unknown") else None
+    known = len(marks) == 1 and marks[0] not in ("halved", "unknown")
+    return _key(spec, note, marks[0], loss=spec.loss) if known else None
 
 
 def use_finished(spec: ExtractionSpec, note: dict[str, Any], owner: SegmentOwner) -> list[str] | None:
@@ -59,10 +60,9 @@ def use_finished(spec: ExtractionSpec, note: dict[str, Any], owner: SegmentOwner
     """
     current = owner.runtime
     maker = _maker(current.settings, model_content(spec, current))
-    key = None if maker is None else _key(spec, note, maker)
-    candidates = current.read(
-        lambda connection: reuse.find(connection, owner.job_id, key, spec.named_sites, others=spec.reuse)
-    )
+    losses = [loss for loss in (False, True) if spec.is_served_with(loss=loss)]
+    keys = [] if maker is None or not spec.reuse else [_key(spec, note, maker, loss=loss) for loss in losses]
+    candidates = current.read(lambda connection: reuse.find(connection, owner.job_id, keys, spec.named_sites))
     for found in candidates:
         sets = [set_id for set_id, _ in found]
         if are_sound(dict(found), owner) and owner.record(partial(_link, owner.job_id, sets)):
@@ -91,9 +91,11 @@ def _is_sound(folder: Path, sha256: str, owner: SegmentOwner) -> bool:
     return True
 
 
-def _key(spec: ExtractionSpec, note: dict[str, Any], maker: str) -> str:
+def _key(spec: ExtractionSpec, note: dict[str, Any], maker: str, *, loss: bool) -> str:
+    """The key of the vectors; of a set that has losses too, another one that follows from it."""
     sample = {name: value for name, value in note.items() if name != "corpus"}  # its chunks are what counts
-    return _sha256({"spec": spec.model_dump(mode="json", exclude=NOT_IN_VECTORS), "sample": sample, "maker": maker})
+    vectors = {"spec": spec.model_dump(mode="json", exclude=NOT_IN_VECTORS), "sample": sample, "maker": maker}
+    return _sha256({"vectors": vectors, "loss": True} if loss else vectors)
 
 
 def _maker(settings: Settings, content: str | None) -> str | None:

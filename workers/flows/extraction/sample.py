@@ -19,7 +19,7 @@ from service.contracts.base import Notice
 from service.contracts.corpora import Corpus
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import Site, distinct_sites, parse_site
-from service.errors import CorruptArtifact, InvalidInput
+from service.errors import CorruptArtifact, InvalidInput, UnsupportedModel
 from workers.corpora.documents import Document
 from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
 from workers.corpora.sources import read_documents
@@ -44,6 +44,9 @@ def sample_chunks(arguments: SampleArguments, owner: SegmentOwner) -> Sampled:
     model = open_checked(spec, owner.runtime)
     spec = spec.model_copy(update={"sites": distinct_sites(spec.sites, model.sizes.n_layers)})
     check_against(spec, model.sizes)
+    if spec.loss and not model.has_output:
+        detail = f"{spec.model!a} has no output map (lm_head.weight, which is not tied), as its loss needs"
+        raise UnsupportedModel(detail, field="spec.loss")
     if not (folder / SAMPLE_NOTE).exists():
         with memory_returned():
             _stage_sample(spec, folder, model, owner)

@@ -68,13 +68,14 @@ def _extract(spec: ExtractionSpec, shard: int, tokens: np.ndarray, targets: list
     sites = check_against(spec, loaded.model.sizes)
     mark_maker(folder, current.settings, loaded.identity["content"])
     budget = batch_tokens(current.settings, loaded.model.device)
-    extracted = extract(loaded.model, list(tokens), sites, spec.position, budget, owner.progress)
+    extracted = extract(loaded.model, list(tokens), sites, spec.position, budget, owner.progress, loss=spec.loss)
     if extracted.halvings:
         mark_maker(folder, current.settings, None, halved=True)
+    of_chunks = {} if extracted.losses is None else {"loss": _finite(extracted.losses, shard)}
     owner.record(lambda connection: None)  # checks the fence before files get their names
     for site, target in zip(sites, targets, strict=True):
         _check_finite(extracted.vectors[site], site, shard)
-        save_tensors(target, {"vectors": extracted.vectors[site]})
+        save_tensors(target, {"vectors": extracted.vectors[site]} | of_chunks)
     if extracted.halvings:
         _warn_halved(owner, extracted.halvings)
 
@@ -84,6 +85,14 @@ def _check_finite(vectors: np.ndarray, site: Site, shard: int) -> None:
     if len(bad):
         shown = ", ".join(str(row) for row in bad[:10])
         raise NonFiniteData(f"{len(bad)} rows of shard {shard} at {site} are not finite: rows {shown} of the shard")
+
+
+def _finite(losses: np.ndarray, shard: int) -> np.ndarray:
+    """The losses, unless one is not finite."""
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if len(bad):
+        raise NonFiniteData(f"the loss of chunk {bad[0]} of shard {shard} is not finite")
+    return losses
 
 
 def _warn_halved(owner: SegmentOwner, halvings: int) -> None:

@@ -45,6 +45,7 @@ def profile_site(report: RadiusReport, statistics: ActivationStatistics, layer: 
         null_dimension=_null_dimension(report),
         null_ratios=ratios,
         hub_skewness=None if report.neighbors is None else report.neighbors.hubness.skewness,
+        loss_correlation=_loss_correlation(report),
     )
 
 
@@ -66,6 +67,12 @@ def _nn_distance(report: RadiusReport) -> Estimated:
     return Estimated(
         value=whole.nn_distance.mean, standard_error=error.standard_error, interval=error.interval, reason=error.reason
     )
+
+
+def _loss_correlation(report: RadiusReport) -> Estimated:
+    if report.loss is None:
+        return Estimated(value=None, standard_error=None, interval=None, reason=report.statistics_reason)
+    return report.loss.spearman
 
 
 def _dimension(report: RadiusReport) -> Estimated:

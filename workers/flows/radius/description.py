@@ -15,10 +15,12 @@ from workers.flows.radius.statistics import FractionErrors, SetStatistics
 from workers.flows.radius.statistics_fields import (
     coverage_fields,
     dimension_field,
+    loss_field,
     neighbors_field,
     null_field,
     sample_size_field,
     scale_field,
+    split_field,
 )
 from workers.neighbors.null_model import GaussianNull
 from workers.statistics.estimate import Estimate
@@ -42,6 +44,8 @@ def describe(
     norm, share = statistics.norm_mean, statistics.top5_share
     of_rows = scale(deviations, norm, share, d_model, None if whole is None else whole.mean)
     fields: dict[str, Any] = {"scale": scale_field(of_rows, measured.variants(), spec.fractions)}
+    if spec.split is not None:
+        fields["split"] = split_field(measured.split())
     if errors is None:
         return fields | {"statistics_reason": STATISTICS_OFF}
     nulls, of_null = _nulls(measured, errors.uncertainties[-1].mean)
@@ -53,6 +57,7 @@ def describe(
         "statistics_reason": None,
         "intrinsic_dimension": dimension_field(measured.dimension(), of_null),
         "neighbors": neighbors_field(measured.neighborhood()),
+        "loss": loss_field(measured.loss()),
         "sample_size": sample_size_field(measured.sample_size()),
     }
 

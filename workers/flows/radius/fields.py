@@ -23,10 +23,10 @@ from service.contracts.radius import (
     RadiusSpec,
 )
 from service.contracts.statistics import Histogram
-from service.theory.histograms import histogram_counts, histogram_edges
+from service.theory.histograms import histogram_counts, tailed_edges
 from workers.flows.estimated import estimated
 from workers.flows.radius.statistics import FractionErrors
-from workers.flows.radius.statistics_fields import uncertainty_of, uncertainty_off
+from workers.flows.radius.statistics_fields import median_difference_field, uncertainty_of, uncertainty_off
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation as Measured
 from workers.neighbors.null_model import GaussianNull
@@ -45,14 +45,14 @@ def fraction_reports(
     measured: list[Measured | None],
     errors: FractionErrors | None,
 ) -> list[FractionReport]:
-    """One report per fraction, with histograms over the same edges.
+    """One report per fraction, with histograms over the same edges; distances far above the others are in one bin.
 
     Args:
         sizes: rows of each fraction.
         errors: None where no statistics were asked for.
     """
     samples = [part.distances[:, 0] for part in found]
-    edges = histogram_edges(samples, _BINS)
+    edges = tailed_edges(samples, _BINS)
     parts = zip(fractions, samples, sizes, measured, strict=True)
     return [_fraction_report(at, *part, edges, errors) for at, part in enumerate(parts)]
 
@@ -69,6 +69,7 @@ def _fraction_report(
     statistics = nearest_statistics(distances, QUANTILES)
     uncertainty = uncertainty_off(distances) if errors is None else uncertainty_of(errors, at)
     difference = None if errors is None else errors.differences[at]
+    of_median = None if errors is None else errors.median_differences[at]
     reason = None
     if statistics.all is None:
         reason = "fewer than 2 rows" if n < 2 else "exclude leaves no other row"
@@ -78,6 +79,7 @@ def _fraction_report(
         n=n,
         nn_distance=None if whole is None else NearestDistribution(**asdict(whole), uncertainty=uncertainty),
         minus_largest=None if difference is None else estimated(difference),
+        median_minus_largest=None if of_median is None else median_difference_field(of_median),
         nn_distance_distinct=None if statistics.distinct is None else Distribution(**asdict(statistics.distinct)),
         radius=None if whole is None else Centre(mean=whole.mean / 2, median=whole.median / 2),
         duplicates=statistics.duplicates,

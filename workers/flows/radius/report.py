@@ -30,6 +30,7 @@ from workers.flows.radius.neighbor_files import write_neighbor_files
 from workers.flows.radius.partition import partition_report
 from workers.flows.radius.search import Found, SetSearch, open_search, search
 from workers.flows.radius.statistics import SetStatistics
+from workers.models.layer_norm import is_layer_norm_output
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.null_model import GaussianNull, gaussian_null, principal_deviations
 
@@ -90,7 +91,8 @@ def _write_report(
         summary.d_model, whole, fractions[-1], codes, in_reference=not sets.within
     )
     partition_s = time.perf_counter() - reported
-    chunk_tokens = sets.queries.manifest.get("extraction", {}).get("chunk_tokens")
+    about = sets.queries.manifest
+    chunk_tokens = about.get("extraction", {}).get("chunk_tokens")
     report = RadiusReport(
         id=arguments.report,
         job=owner.job_id,
@@ -105,7 +107,9 @@ def _write_report(
         exclude=spec.exclude,
         certified_fraction=min(part.certified for part in found.parts),
         fractions=fractions,
-        theory=report_theory(summary.d_model, max(1, question.sizes[-1]), chunk_tokens),
+        theory=report_theory(
+            summary.d_model, max(1, question.sizes[-1]), chunk_tokens, layer_norm=_of_layer_norm(about)
+        ),
         null_model=None if null is None else null_report(null, fractions),
         counts=counts,
         partition=partition,
@@ -130,6 +134,13 @@ def _warnings(
         [sets.queries] if sets.within else [sets.queries, sets.database],
     )
     return found + precision_notices([part.manifest for part in searched], 0.0 if distinct is None else distinct.median)
+
+
+def _of_layer_norm(about: dict[str, Any]) -> bool:
+    """Whether the set with this manifest is of a LayerNorm's output; imported vectors are of no known model."""
+    if "model" not in about:
+        return False
+    return is_layer_norm_output(about["site"], about["layer"], about["model"]["config"])
 
 
 def _find(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner) -> Found:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import torch
 
 from service.artifacts.statistics import RunningStatistics
 from service.settings import Settings
@@ -23,21 +24,31 @@ from workers.statistics.documents import Documents
 from workers.statistics.estimate import Estimate
 from workers.statistics.intrinsic_dimension import IntrinsicDimension, intrinsic_dimension
 from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
-from workers.statistics.mean_and_median import Uncertainty, nn_uncertainty, paired_difference, uncertainty_of_queries
+from workers.statistics.loss import LossByDistance, loss_by_distance
+from workers.statistics.mean_and_median import (
+    MedianDifference,
+    Uncertainty,
+    median_difference,
+    nn_uncertainty,
+    paired_difference,
+    uncertainty_of_queries,
+)
 from workers.statistics.nearest_documents import nearest_of_two_documents
 from workers.statistics.neighborhood import Neighborhood, SameClass, neighborhood
 from workers.statistics.sample_size import ShrinkLaw, Subsample, disjoint_subsamples, shrink_law
 from workers.statistics.scale import Scale, scale
+from workers.statistics.split import halves_of_documents
 from workers.statistics.transforms import transform
 
 Array = np.ndarray
+NO_LOSSES = "the set was extracted without loss: true"
 EXCLUDED = "rows of the same document are excluded"
 Beat = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class FractionErrors:
-    """Errors of each fraction's mean and median, and the difference of its mean to that of the largest.
+    """Errors of each fraction's mean and median, and the differences of both to those of the largest.
 
     Attributes:
         documents_known: False where each row counts as a document.
@@ -46,6 +57,7 @@ class FractionErrors:
 
     uncertainties: list[Uncertainty]
     differences: list[Estimate | None]
+    median_differences: list[MedianDifference | None]
     documents_known: bool
     of_queries: bool
 
@@ -58,6 +70,27 @@ class Variant:
     d: int
     parts: list[Neighbors]
     scale: Scale
+
+
+@dataclass(frozen=True)
+class Split:
+    """Distances of half of the documents to the other half.
+
+    Attributes:
+        uncertainty: of the rows that ask; it has their number and that of their documents.
+    """
+
+    uncertainty: Uncertainty
+    queries: int
+    database: int
+    database_documents: int
+    documents_known: bool
+
+    @classmethod
+    def missing(cls, reason: str, documents_known: bool) -> Split:
+        """No halves, for this reason."""
+        nothing = Estimate.missing(reason)
+        return cls(Uncertainty(nothing, nothing, None, 0, 0), 0, 0, 0, documents_known)
 
 
 class SetStatistics:
@@ -92,16 +125,15 @@ class SetStatistics:
             codes = self.sets.queries.document_codes()
             documents = Documents.of(codes, self.sets.query_rows)
             found = [uncertainty_of_queries(part.distances[:, 0], documents) for part in self.found.parts]
-            return FractionErrors(found, [None] * len(found), codes is not None, of_queries=True)
-        nearest = self._nearest_of_fractions()
+            none = [None] * len(found)
+            return FractionErrors(found, none, none, codes is not None, of_queries=True)
+        nearest = self._nearest_of_fractions
         sizes, whole = self.question.sizes, self._documents(self._whole.rows)
         rows = [np.arange(size) for size in sizes]
         uncertainties = [nn_uncertainty(part, whole.take(at)) for part, at in zip(nearest, rows, strict=True)]
-        differences = [
-            paired_difference(part, at, nearest[-1], rows[-1], whole)
-            for part, at in zip(nearest[:-1], rows[:-1], strict=True)
-        ]
-        return FractionErrors(uncertainties, [*differences, None], self._documents_known, of_queries=False)
+        pairs = [(part, at, nearest[-1], rows[-1], whole) for part, at in zip(nearest[:-1], rows[:-1], strict=True)]
+        means, medians = ([of_pair(*pair) for pair in pairs] for of_pair in (paired_difference, median_difference))
+        return FractionErrors(uncertainties, [*means, None], [*medians, None], self._documents_known, of_queries=False)
 
     def dimension(self) -> IntrinsicDimension:
         """Of the largest fraction."""
@@ -123,6 +155,13 @@ class SetStatistics:
             self.beat()
             subsamples.append(self._subsample(rows[at]))
         return shrink_law(subsamples, self.sets.spec.extrapolate_to)
+
+    def loss(self) -> LossByDistance:
+        """The losses of the largest fraction's rows beside their distances; a reason where the set has none."""
+        losses, rows = self.sets.database.losses(), self._whole.rows
+        if losses is None:
+            return LossByDistance(Estimate.missing(NO_LOSSES), None, 0, NO_LOSSES)
+        return loss_by_distance(self._nearest_of_fractions[-1], losses[rows], self._documents(rows))
 
     def coverage(self) -> Coverage:
         """Of the queries in the reference's largest fraction, beside its own rows."""
@@ -156,6 +195,26 @@ class SetStatistics:
         given = self.question.query_codes, self.sets.queries.last_tokens(), documents
         return database, FittedRows.of(queries, *given, unit=database.unit)
 
+    def split(self) -> Split:
+        """Half of the largest fraction's documents among the other half; None of both where there are no halves."""
+        rows = self._whole.rows
+        documents = self._documents(rows)
+        halves = halves_of_documents(documents, self.sets.spec.seed)
+        if isinstance(halves, str):
+            return Split.missing(halves, self._documents_known)
+        asking, answering = (np.sort(rows[half]) for half in halves)
+        asked = Question(
+            self.question.database,
+            answering,
+            [len(answering)],
+            queries=StoredRows(self.question.database.take(torch.from_numpy(asking)).numpy()),
+        )
+        (found,), _ = exact_neighbors(asked, self.options, tick=lambda share: self.beat())
+        of_queries = self._documents(asking)
+        error = uncertainty_of_queries(found.distances[:, 0], of_queries)
+        answerers = np.unique(self._codes[answering])
+        return Split(error, len(asking), len(answering), len(answerers), self._documents_known)
+
     def variants(self) -> list[Variant]:
         """The distances of transformed rows, searched among themselves."""
         return [self._variant(name, transform(self._rows(), name)) for name in self.sets.spec.transforms]
@@ -174,6 +233,7 @@ class SetStatistics:
         found = scale(deviations, measured.norm_mean, measured.top5_share, d, _finite_mean(parts[-1]))
         return Variant(name, d, parts, found)
 
+    @cached_property
     def _nearest_of_fractions(self) -> list[NearestOfTwoDocuments]:
         nearest = []
         for size, lists in zip(self.question.sizes, self.found.lists, strict=True):

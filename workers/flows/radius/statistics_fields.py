@@ -12,12 +12,15 @@ from service.contracts.statistics import (
     STATISTICS_OFF,
     CoverageShare,
     DimensionEstimates,
+    DocumentSplit,
     Extrapolated,
     GrideDimension,
     Histogram,
     IntrinsicDimension,
     LikelihoodDimension,
+    LossByDistance,
     MeanUncertainty,
+    MedianDifference,
     MedianUncertainty,
     NeighborClasses,
     NullDistances,
@@ -29,13 +32,13 @@ from service.contracts.statistics import (
     TwoNNDimension,
     Uncertainty,
 )
-from service.theory.histograms import histogram_counts, histogram_edges
+from service.theory.histograms import histogram_counts, tailed_edges
 from workers.flows.estimated import estimated
 from workers.flows.radius.nulls import MeasuredNull
-from workers.flows.radius.statistics import FractionErrors, Variant
+from workers.flows.radius.statistics import FractionErrors, Split, Variant
 from workers.neighbors.statistics import nearest_statistics
 from workers.statistics import intrinsic_dimension as dimension
-from workers.statistics import scale
+from workers.statistics import loss, mean_and_median, scale
 from workers.statistics.coverage import Coverage
 from workers.statistics.estimate import Estimate
 from workers.statistics.mean_and_median import row_error
@@ -80,6 +83,26 @@ def uncertainty_off(distances: Array) -> Uncertainty:
     )
 
 
+def median_difference_field(found: mean_and_median.MedianDifference) -> MedianDifference:
+    """How a fraction's median differs from that of the largest."""
+    return MedianDifference(value=found.value, pooled_median=found.pooled, shares=estimated(found.shares))
+
+
+def split_field(found: Split) -> DocumentSplit:
+    """Half of the documents among the other half."""
+    error = found.uncertainty
+    return DocumentSplit(
+        queries=found.queries,
+        query_documents=error.documents,
+        database=found.database,
+        database_documents=found.database_documents,
+        mean=estimated(error.mean),
+        median=estimated(error.median),
+        row_standard_error=error.row_standard_error,
+        rows_are_documents=not found.documents_known,
+    )
+
+
 def dimension_field(
     found: dimension.IntrinsicDimension, null: dimension.IntrinsicDimension | None
 ) -> IntrinsicDimension:
@@ -111,7 +134,7 @@ def null_field(null: MeasuredNull, observed: Estimate, n: int, draws: int, queri
     scaled = _over(observed, null.unit)
     ratio, unbiased = found.ratio(scaled), found.unbiased_ratio(scaled)
     distances = found.distances * null.unit
-    edges = histogram_edges([distances], _BINS)
+    edges = tailed_edges([distances], _BINS)
     summary = nearest_statistics(distances, []).all
     return NullDistances(
         kind=null.kind,
@@ -192,6 +215,12 @@ def sample_size_field(found: ShrinkLaw) -> SampleSize:
         ],
         reason=m.reason,
     )
+
+
+def loss_field(found: loss.LossByDistance) -> LossByDistance:
+    """Losses by distance."""
+    deciles = None if found.deciles is None else list(found.deciles)
+    return LossByDistance(spearman=estimated(found.spearman), deciles=deciles, n=found.n, reason=found.reason)
 
 
 def coverage_fields(found: Coverage) -> tuple[CoverageShare, SelfDistance, RankAUC]:
