@@ -202,6 +202,22 @@ profiles = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 
+reproductions = sa.Table(
+    "reproductions",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("job", sa.String(64), nullable=False, index=True),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("scale", sa.String(16), nullable=False),
+    sa.Column("model", sa.String(512), nullable=False),
+    sa.Column("corpus", sa.String(512), nullable=False),
+    sa.Column("verdicts", sa.JSON, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),
+    sa.Column("view_step", sa.BigInteger, nullable=False),
+    sa.Column("view_sha256", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
 training_runs = sa.Table(
     "training_runs",
     metadata,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -14,11 +14,13 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobSpec
 from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
+from service.contracts.reproduction import ReproductionSpec
 from service.contracts.run_models import parse_run_model
 from service.contracts.sites import distinct_sites
+from service.contracts.specs import read_spec
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import BYTES, EXPERIMENTS, OpenELMSpec, TrainingSpec
-from service.errors import InvalidInput, NotFound
+from service.errors import InvalidInput, NotFound, RadiusError
 from service.estimates.pricing import Work
 from service.estimates.shapes import (
     GPT2_VOCABULARY,
@@ -39,9 +41,12 @@ from service.estimates.work import (
     tokenising_bytes,
     training_work,
 )
+from service.jobs.references import check_references
+from service.reproduction.parts import claims_of, model_of, part_job, parts_of
 from service.settings import Settings
 from service.theory.transformer_size import GPT2, Gpt2Config
 
+_GPU_FLOP_S, _LEAST_HOURS = 1e14, 0.1  # a third of the bfloat16 peak of an A100; hours that are worth a note
 _TRAINING_NOTES = ["a trainer of its own, where one lives, is taken for as fast as a compute worker"]
 
 
@@ -75,6 +80,8 @@ class WorkloadModel:
             return self._of_sweep(connection, spec)
         if isinstance(spec, ExtractionSpec):
             return self._of_extraction(connection, spec)
+        if isinstance(spec, ReproductionSpec):
+            return self._of_reproduction(connection, spec)
         return self._of_training(connection, spec)
 
     def _of_radius(self, connection: sa.Connection, spec: RadiusSpec) -> Workload:
@@ -143,6 +150,23 @@ class WorkloadModel:
         works.append(Work("tabulate", {"reports": float(len(cells) + 1)}, segments=len(cells) + 1))
         return Workload(works, rows=sum(cell.spec.steps for cell in cells), notes=_TRAINING_NOTES)
 
+    def _of_reproduction(self, connection: sa.Connection, spec: ReproductionSpec) -> Workload:
+        """The work of all parts; one that cannot run here is left out, with the reason."""
+        workload = Workload(rows=len(claims_of(spec)), certain=False)
+        for part in parts_of(spec):
+            wanted = part_job(part, spec, model_of(spec))
+            try:
+                inner = read_spec(wanted.kind, wanted.spec)
+                check_references(connection, inner, self.settings)
+                found = self.of(connection, inner)
+            except RadiusError as error:
+                workload.notes.append(f"{part} cannot run here: {error.detail}")
+                continue
+            workload.stages += [replace(work, stage=f"{part}: {work.stage}") for work in found.stages]
+            workload.notes += [*(f"{part}: {note}" for note in found.notes), *_gpu_hours(part, found.stages)]
+        workload.stages.append(Work("report", {"reports": 1.0}))
+        return workload
+
     def _run_work(self, spec: TrainingSpec, *, stage: str = "train", repeats: int = 1) -> list[Work]:
         shape = training_shape(spec, self._vocabulary(spec))
         return training_work(spec, shape, self.settings, stage=stage, repeats=repeats)
@@ -183,6 +207,13 @@ class WorkloadModel:
         if found is None:
             return GPT2.get(name.removeprefix("openai-community/"))
         return Gpt2Config(found.n_layers, found.d_model, found.n_ctx, found.d_vocab, found.d_mlp)
+
+
+def _gpu_hours(part: str, works: list[Work]) -> list[str]:
+    """Hours of one GPU for a part's forward passes and training, at a speed that is said."""
+    flop = sum(work.repeats * sum(work.amounts.get(name, 0.0) for name in ("forward", "training")) for work in works)
+    hours = flop / _GPU_FLOP_S / 3600
+    return [f"{part}: {hours:.3g} GPU hours at {_GPU_FLOP_S:.0e} FLOP/s"] if hours >= _LEAST_HOURS else []
 
 
 def _set(connection: sa.Connection, set_id: str) -> SetShape:

@@ -86,9 +86,15 @@ def _curves_svg(claim: str, chart: ClaimChart) -> str:
         colour, points = _COLOURS[place % len(_COLOURS)], zip(curve.x, curve.y, strict=True)
         line = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        parts += [f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3" fill="{colour}"/>' for a, b in zip(curve.x, curve.y, strict=True) if len(curve.x) < 20]
+        parts += [
+            f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3" fill="{colour}"/>'
+            for a, b in zip(curve.x, curve.y, strict=True)
+            if len(curve.x) < 20
+        ]
         top = _TOP + 16 * (place + 1)
-        parts.append(f'<text x="{right - 6}" y="{top}" text-anchor="end" fill="{colour}">{escape(_short(curve.label))}</text>')
+        parts.append(
+            f'<text x="{right - 6}" y="{top}" text-anchor="end" fill="{colour}">{escape(_short(curve.label))}</text>'
+        )
     return _svg(claim, chart, bottom + _BOTTOM, parts)
 
 
@@ -102,7 +108,9 @@ def _svg(claim: str, chart: ClaimChart, height: float, parts: Sequence[str]) -> 
     )
 
 
-def _axis(low: float, high: float, x: object, bottom: float, title: str, *, left: float = _LABEL, right: float = _WIDTH - 20) -> str:
+def _axis(
+    low: float, high: float, x: object, bottom: float, title: str, *, left: float = _LABEL, right: float = _WIDTH - 20
+) -> str:
     assert callable(x)
     marks = "".join(
         f'<path d="M{x(tick):.1f} {bottom:.1f}v5" stroke="currentColor"/>'

@@ -39,7 +39,9 @@ def proposition(reports: Sequence[EnergyReport], which: int) -> Finding:
         ChartMark(label=_place(layer), value=_bound(layer.bounds.paper_literal, which).failed_share)
         for _, layer in _layers(reports)
     ]
-    chart = ClaimChart(title="points that violate the printed bound", unit="share of points", marks=marks, reference=0.0)
+    chart = ClaimChart(
+        title="points that violate the printed bound", unit="share of points", marks=marks, reference=0.0
+    )
     return Finding(verdict, reason, float(printed), numbers=numbers, chart=chart)
 
 
@@ -76,7 +78,9 @@ def patterns_stored(reports: Sequence[EnergyReport], level: float) -> Finding:
         if layer.basins is not None:
             numbers.append(number(f"{place}: share whose fixed point lies in its ball", layer.basins.stored_share))
         marks.append(ChartMark(label=place, value=share))
-    reason = f"From {shown(100 * min(shares), 3)} to {shown(100 * max(shares), 3)} % of the patterns are stored, by site."
+    reason = (
+        f"From {shown(100 * min(shares), 3)} to {shown(100 * max(shares), 3)} % of the patterns are stored, by site."
+    )
     chart = ClaimChart(
         title="stored patterns", unit="share of patterns", marks=marks, reference=level, reference_label="tolerance"
     )
@@ -113,4 +117,6 @@ def _block_chart(descent: DescentReport) -> ClaimChart:
             if null.kind == block.best_null and found.value is not None:
                 label = f"block {block.layer} less {null.kind.replace('_', ' ')}"
                 marks.append(ChartMark(label=label, value=found.value, interval=found.interval))
-    return ClaimChart(title="points that come nearer: block less best null", unit="share of points", marks=marks, reference=0.0)
+    return ClaimChart(
+        title="points that come nearer: block less best null", unit="share of points", marks=marks, reference=0.0
+    )

@@ -130,7 +130,9 @@ _RULES: dict[str, Callable[[Evidence, float], Finding]] = {
     "F1c": lambda evidence, limit: radius_claims.radius_near_unit_ball(evidence.radius, limit),
     "F1d": lambda evidence, limit: radius_claims.distance_law(evidence.radius),
     "F1e": lambda evidence, limit: theory_claims.shares_sampled(evidence.shares, limit),
-    "F2a": lambda evidence, limit: training_claims.settles_near_one(evidence.losses("questions", "questions_deep"), limit),
+    "F2a": lambda evidence, limit: training_claims.settles_near_one(
+        evidence.losses("questions", "questions_deep"), limit
+    ),
     "F2b": lambda evidence, limit: training_claims.loss_at_least_one(
         evidence.losses("half_nouns", "one_noun", "few_lines"), limit
     ),

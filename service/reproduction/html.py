@@ -58,9 +58,7 @@ def report_html(report: ReproductionReport) -> str:
 
 
 def _contents(report: ReproductionReport) -> str:
-    links = "".join(
-        f'<li><a href="#{claim.id}">{claim.id}</a> {escape(claim.where)}</li>' for claim in report.claims
-    )
+    links = "".join(f'<li><a href="#{claim.id}">{claim.id}</a> {escape(claim.where)}</li>' for claim in report.claims)
     ends = '<li><a href="#not-run">Not run</a></li><li><a href="#errata">Errata</a></li>'
     return f'<nav aria-label="Contents"><ol>{links}{ends}</ol></nav>'
 
@@ -96,7 +94,11 @@ def _section(report: ReproductionReport, claim: ClaimResult) -> str:
         f'<p class="rule">{escape(claim.rule)}</p>'
         + (f"<figure>{figure}</figure>" if figure else "")
         + _numbers(claim)
-        + (f"<h3>What was run</h3>{_items(escape(run) for run in runs)}" if runs else '<p class="soft">Computed; nothing was run.</p>')
+        + (
+            f"<h3>What was run</h3>{_items(escape(run) for run in runs)}"
+            if runs
+            else '<p class="soft">Computed; nothing was run.</p>'
+        )
         + (f"<p>Evidence: {links}</p>" if links else "")
         + "</section>"
     )

@@ -20,13 +20,28 @@ def report_markdown(report: ReproductionReport) -> str:
         "",
         "| claim | where | verdict | in a sentence |",
         "|---|---|---|---|",
-        *(f"| {claim.id} | {claim.where} | {VERDICTS[claim.verdict]} | {_cell(claim.reason)} |" for claim in report.claims),
+        *(
+            f"| {claim.id} | {claim.where} | {VERDICTS[claim.verdict]} | {_cell(claim.reason)} |"
+            for claim in report.claims
+        ),
         "",
     ]
     for claim in report.claims:
         lines += _section(report, claim)
-    lines += ["## Not run", "", *(_bullets(f"{each.claim}: {_cell(each.reason)} {_cell(each.cost or '')}" for each in report.not_run) or ["Every claim was run."])]
-    lines += ["", "## Errata of the formulas", "", *_bullets(f"{each.where}: {_cell(each.text)}" for each in report.errata)]
+    lines += [
+        "## Not run",
+        "",
+        *(
+            _bullets(f"{each.claim}: {_cell(each.reason)} {_cell(each.cost or '')}" for each in report.not_run)
+            or ["Every claim was run."]
+        ),
+    ]
+    lines += [
+        "",
+        "## Errata of the formulas",
+        "",
+        *_bullets(f"{each.where}: {_cell(each.text)}" for each in report.errata),
+    ]
     commit = report.provenance.get("commit")
     return "\n".join([*lines, "", f"Report {report.id} of job {report.job}, commit {commit}.", ""])
 
@@ -46,7 +61,10 @@ def _section(report: ReproductionReport, claim: ClaimResult) -> list[str]:
     lines += [f"- evidence: {', '.join(claim.evidence)}"] if claim.evidence else []
     if claim.numbers:
         lines += ["", "| number | value | 95 % |", "|---|---|---|"]
-        lines += [f"| {_cell(line.name)} | {_cell(value_text(line.value))} | {interval_text(line.interval)} |" for line in claim.numbers]
+        lines += [
+            f"| {_cell(line.name)} | {_cell(value_text(line.value))} | {interval_text(line.interval)} |"
+            for line in claim.numbers
+        ]
     if claim.chart is not None:
         lines += ["", f"Figure: {_cell(alternative(claim.chart))}"]
     return [*lines, ""]

@@ -91,7 +91,9 @@ def part_job(part: PartName, spec: ReproductionSpec, model: str, blocks: int | N
         energy["sample"] = _MOST_POINTS
     if part == "descent":
         return PartJob(
-            part, "analysis", shared | {"sites": _stream(blocks), "radius": None, "energy": energy | {"layers": "together"}}
+            part,
+            "analysis",
+            shared | {"sites": _stream(blocks), "radius": None, "energy": energy | {"layers": "together"}},
         )
     radius = {"statistics": True, "extrapolate_to": _EXTRAPOLATE_TO, "seed": spec.seed}
     return PartJob(part, "analysis", shared | {"sites": _SITES, "radius": radius, "energy": energy})

@@ -39,35 +39,60 @@ def held_out_covered(sites: Sequence[HeldOut], level: float) -> Finding:
     """A2."""
     verdicts = [share_above(found.interval, level) for found in sites]
     numbers = [
-        number(f"{found.site}: share of {found.points:,} points in a ball of {found.patterns:,}", found.share, found.interval)
+        number(
+            f"{found.site}: share of {found.points:,} points in a ball of {found.patterns:,}",
+            found.share,
+            found.interval,
+        )
         for found in sites
     ]
     marks = [
-        ChartMark(label=found.site, value=found.share, interval=found.interval) for found in sites if found.share is not None
+        ChartMark(label=found.site, value=found.share, interval=found.interval)
+        for found in sites
+        if found.share is not None
     ]
     listed = "; ".join(f"{found.site} {shown(found.share, 3)} {between(found.interval, 3)}" for found in sites)
     chart = ClaimChart(
-        title="held-out points in balls", unit="share of points", marks=marks, reference=level, reference_label="tolerance"
+        title="held-out points in balls",
+        unit="share of points",
+        marks=marks,
+        reference=level,
+        reference_label="tolerance",
     )
     measured, interval = (sites[0].share, sites[0].interval) if sites else (None, None)
-    return Finding(same_at_all(verdicts), f"Share of held-out points in a ball: {listed}.", measured, interval, numbers=numbers, chart=chart)
+    return Finding(
+        same_at_all(verdicts),
+        f"Share of held-out points in a ball: {listed}.",
+        measured,
+        interval,
+        numbers=numbers,
+        chart=chart,
+    )
 
 
 def distance_is(reports: Sequence[RadiusReport], printed: float, half_width: float) -> Finding:
     """F1a: means and medians of every fraction, with their intervals."""
     marks = [mark for report in reports for mark in _distance_marks(report)]
     verdicts = [
-        every_interval_meets([mark.interval for mark in _distance_marks(report)], printed - half_width, printed + half_width)
+        every_interval_meets(
+            [mark.interval for mark in _distance_marks(report)], printed - half_width, printed + half_width
+        )
         for report in reports
     ]
     whole = [_whole(report) for report in reports]
     listed = "; ".join(f"{_site(report)} {shown(_mean(part))}" for report, part in zip(reports, whole, strict=True))
     chart = ClaimChart(
-        title="distance to the nearest neighbour", unit="distance", marks=marks, reference=printed, reference_label="printed"
+        title="distance to the nearest neighbour",
+        unit="distance",
+        marks=marks,
+        reference=printed,
+        reference_label="printed",
     )
     numbers = [number(mark.label, mark.value, mark.interval) for mark in marks]
     reason = f"Mean distance of the whole sample: {listed}."
-    return Finding(same_at_all(verdicts), reason, _mean(whole[0]), _mean_interval(whole[0]), numbers=numbers, chart=chart)
+    return Finding(
+        same_at_all(verdicts), reason, _mean(whole[0]), _mean_interval(whole[0]), numbers=numbers, chart=chart
+    )
 
 
 def distance_falls(reports: Sequence[RadiusReport]) -> Finding:
@@ -82,9 +107,13 @@ def distance_falls(reports: Sequence[RadiusReport]) -> Finding:
             if value is not None:
                 marks.append(ChartMark(label=label, value=value, interval=interval))
             numbers.append(number(label, value, interval))
-        numbers += [number(f"{_site(report)}: median at {part.fraction:.0%}", _median(part)) for part in report.fractions]
+        numbers += [
+            number(f"{_site(report)}: median at {part.fraction:.0%}", _median(part)) for part in report.fractions
+        ]
     below = sum(mark.interval is not None and mark.interval[1] < 0 for mark in marks)
-    reason = f"{below} of {len(marks)} paired differences of the mean lie below 0 with 95 %; medians are given beside them."
+    reason = (
+        f"{below} of {len(marks)} paired differences of the mean lie below 0 with 95 %; medians are given beside them."
+    )
     chart = ClaimChart(title="whole sample less fraction", unit="distance", marks=marks, reference=0.0)
     last = marks[0] if marks else None
     return Finding(
@@ -169,7 +198,11 @@ def _ratios(report: RadiusReport) -> tuple[Ratio, Ratio, list[Ratio]]:
     nulls: list[Ratio] = [
         (f"{null.kind} null", null.mean / unit, None) for null in report.null_models or [] if null.mean is not None
     ]
-    return ("as stored", mean / unit, _scaled(interval, 1 / unit)), ("mean norm √n", mean * factor / unit, _scaled(interval, factor / unit)), nulls
+    return (
+        ("as stored", mean / unit, _scaled(interval, 1 / unit)),
+        ("mean norm √n", mean * factor / unit, _scaled(interval, factor / unit)),
+        nulls,
+    )
 
 
 def _relation(stored: Ratio, normed: Ratio, nulls: Sequence[Ratio], tolerance: float) -> Verdict:

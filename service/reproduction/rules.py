@@ -123,7 +123,9 @@ def losses_agree(losses: Sequence[float], laws: Sequence[Sequence[float]], floor
     return "reproduced"
 
 
-def cells_agree(cells: Sequence[tuple[float, float | None]], optima: Sequence[tuple[float, float | None]], tolerance: float) -> Verdict:
+def cells_agree(
+    cells: Sequence[tuple[float, float | None]], optima: Sequence[tuple[float, float | None]], tolerance: float
+) -> Verdict:
     """F3a: (printed, measured) of every cell, and of every D*."""
     if any(measured is None for _, measured in cells):
         return "not_at_this_scale"

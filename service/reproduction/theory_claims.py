@@ -192,7 +192,7 @@ def losses_of_laws(tolerance: float) -> Finding:
         laws.append(of_row)
         listed = ", ".join(f"{law:.3f}" for law in of_row)
         numbers.append(number(f"{row.model}: Chinchilla, Besiroglu, Kaplan (reported {row.loss})", listed))
-        gap = min((abs(row.loss - law) / law for law in of_row))
+        gap = min(abs(row.loss - law) / law for law in of_row)
         marks.append(ChartMark(label=row.model, value=100 * gap))
     worst = max(marks, key=lambda mark: mark.value)
     reason = (
@@ -200,7 +200,11 @@ def losses_of_laws(tolerance: float) -> Finding:
         "from the nearest of three laws."
     )
     chart = ClaimChart(
-        title="distance to the nearest law", unit="%", marks=marks, reference=100 * tolerance, reference_label="tolerance"
+        title="distance to the nearest law",
+        unit="%",
+        marks=marks,
+        reference=100 * tolerance,
+        reference_label="tolerance",
     )
     return Finding(losses_agree(losses, laws, 1.0, tolerance), reason, worst.value, numbers=numbers, chart=chart)
 

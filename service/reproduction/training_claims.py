@@ -46,7 +46,9 @@ def settles_near_one(runs: Sequence[RunLosses], tolerance: float) -> Finding:
     numbers: list[ReproductionNumber] = []
     for run, (loss, error) in zip(runs, ends, strict=True):
         numbers.append(number(f"{run.name}: mean of the last tenth", loss, _two_errors(loss, error)))
-        numbers += [number(f"{run.name}: {name.replace('_', ' ')}", value) for name, value in run.reference_lines.items()]
+        numbers += [
+            number(f"{run.name}: {name.replace('_', ' ')}", value) for name, value in run.reference_lines.items()
+        ]
         numbers += [number(f"{run.name}: {name.replace('_', ' ')}, newest", value) for name, value in run.parts.items()]
     (loss, error), entropy = ends[0], _entropy(runs[0])
     beside = "" if entropy is None else f" The entropy of its language is {shown(entropy)} nats per token."
@@ -69,7 +71,9 @@ def loss_at_least_one(controls: Sequence[RunLosses], errors: float) -> Finding:
         number(f"{run.name}: mean of the last tenth", loss, _two_errors(loss, error))
         for run, (loss, error) in zip(controls, ends, strict=True)
     ]
-    listed = "; ".join(f"{run.name} {shown(loss)} ± {shown(error, 2)}" for run, (loss, error) in zip(controls, ends, strict=True))
+    listed = "; ".join(
+        f"{run.name} {shown(loss)} ± {shown(error, 2)}" for run, (loss, error) in zip(controls, ends, strict=True)
+    )
     least = min(ends)
     return Finding(
         never_below(ends, 1.0, errors),
@@ -107,7 +111,11 @@ def exponent_of_data(sweep: Sweep) -> Finding:
     value = None if found is None else found.value
     interval = None if found is None or found.interval is None else (found.interval[0], found.interval[1])
     marks = [
-        ChartMark(label=name.replace("_", " "), value=each.value, interval=None if each.interval is None else (each.interval[0], each.interval[1]))
+        ChartMark(
+            label=name.replace("_", " "),
+            value=each.value,
+            interval=None if each.interval is None else (each.interval[0], each.interval[1]),
+        )
         for name, each in table.exponents.items()
         if each.value is not None
     ]
@@ -116,7 +124,9 @@ def exponent_of_data(sweep: Sweep) -> Finding:
     reason = f"The exponent of N in D* is {shown(value)} {between(interval)}, beside 2, 1 and 1.35."
     if value is None:
         reason = "A model has no D*, so there is no exponent."
-    chart = ClaimChart(title="exponent of N in D*", unit="exponent", marks=marks, reference=2.0, reference_label="claim")
+    chart = ClaimChart(
+        title="exponent of N in D*", unit="exponent", marks=marks, reference=2.0, reference_label="claim"
+    )
     return Finding(exponent_two(interval), reason, value, interval, 1.0, numbers=numbers, chart=chart)
 
 
@@ -131,7 +141,9 @@ def seeds_agree(sweep: Sweep, limit: float) -> Finding:
         for run in sweep.runs
         if run.stopping is not None
     ]
-    marks = [ChartMark(label=line.name.partition(":")[0], value=value) for line, value in zip(numbers, least, strict=True)]
+    marks = [
+        ChartMark(label=line.name.partition(":")[0], value=value) for line, value in zip(numbers, least, strict=True)
+    ]
     chart = ClaimChart(title="least validation loss by seed", unit="nats per token", marks=marks)
     reason = f"The least validation losses of {len(least)} seeds lie within {shown(spread, 3)} nats."
     return Finding(range_below(least, limit), reason, spread, numbers=numbers, chart=chart)
