@@ -1,4 +1,4 @@
-"""From the numbers of reports to the verdicts on the paper's claims, and the report of them. Pure: contracts in and out.
+"""From the numbers of reports to verdicts on the paper's claims, and the report of them. Pure: contracts in and out.
 
 parts.py            which jobs a claim needs at which scale
 rules.py            from numbers to a verdict

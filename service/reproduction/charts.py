@@ -1,4 +1,4 @@
-"""Figures as SVG with a text alternative: marks with intervals beside a reference, or curves. No script, no font file."""
+"""Figures as SVG with a text alternative: marks with intervals beside a reference, or curves. No script, no font."""
 
 from __future__ import annotations
 

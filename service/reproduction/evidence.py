@@ -46,14 +46,14 @@ class Evidence:
 
 
 def judge(claim: str, evidence: Evidence) -> Finding:
-    """What the rule of a claim says of the evidence; raises `InvalidInput` where a report lacks what it needs."""
+    """What the rule of a claim says of the evidence; raises `InvalidInput` where a report lacks what is needed."""
     return _RULES[claim](evidence, _tolerance(claim))
 
 
 def result(
     definition: ClaimDefinition, spec: ReproductionSpec, evidence: Evidence, runs: Mapping[PartName, PartRun]
 ) -> ClaimResult:
-    """The claim of the report: `not_run` beside its reason, the rule's verdict, or none where the scale is too small."""
+    """The claim of the report: not run, with the reason; the rule's verdict; or none where the scale is too small."""
     parts = needs_of(definition.id, spec)
     missing = _missing(definition, parts, runs)
     if missing is not None:

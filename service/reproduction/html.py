@@ -70,7 +70,11 @@ def _verdicts(report: ReproductionReport) -> str:
         for claim in report.claims
     )
     head = "".join(f'<th scope="col">{name}</th>' for name in ("claim", "where", "verdict", "in a sentence"))
-    return f'<h2 id="verdicts">Verdicts</h2><div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return f'<h2 id="verdicts">Verdicts</h2>{_table(head, rows)}'
+
+
+def _table(head: str, rows: str) -> str:
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def _verdict(claim: ClaimResult) -> str:
@@ -115,12 +119,13 @@ def _numbers(claim: ClaimResult) -> str:
         for line in claim.numbers
     )
     head = '<th scope="col">number</th><th scope="col">value</th><th scope="col">95 %</th>'
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return _table(head, rows)
 
 
 def _not_run(missing: list[NotRun]) -> str:
     lines = (f"<strong>{each.claim}</strong>: {escape(each.reason)} {escape(each.cost or '')}" for each in missing)
-    return f'<h2 id="not-run">Not run, and what it would cost</h2>{_items(lines) if missing else "<p>Every claim was run.</p>"}'
+    listed = _items(lines) if missing else "<p>Every claim was run.</p>"
+    return f'<h2 id="not-run">Not run, and what it would cost</h2>{listed}'
 
 
 def _items(lines: Iterable[str]) -> str:

@@ -53,7 +53,8 @@ def _section(report: ReproductionReport, claim: ClaimResult) -> list[str]:
         _cell(claim.statement),
         "",
         f"- printed: {_cell(printed_text(claim))}",
-        f"- measured: {value_text(claim.measured)}, 95 % {interval_text(claim.interval)}, null {value_text(claim.null)}",
+        f"- measured: {value_text(claim.measured)}, 95 % {interval_text(claim.interval)}",
+        f"- null: {value_text(claim.null)}",
         f"- tolerance: {value_text(claim.tolerance)}. {claim.rule}",
         f"- {_cell(claim.reason)}",
     ]

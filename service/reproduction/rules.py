@@ -15,7 +15,7 @@ def without_violation(violations: int) -> Verdict:
 
 
 def corrected_bound_instead(printed: int, corrected: int) -> Verdict:
-    """P3: violations of the printed bound, and of the corrected one, without which the numbers are not to be trusted."""
+    """P3: violations of the printed bound, and of the corrected one; where that fails too the numbers are in doubt."""
     if printed == 0:
         return "reproduced"
     return "contradicted" if corrected == 0 else "not_identifiable"

@@ -112,7 +112,8 @@ def shares_sampled(own: SampleShares | None, tolerance: float) -> Finding:
         numbers.append(number("this job: documents, %", 100 * own.documents / own.documents_there))
     if own is not None and own.tokens_there:
         numbers.append(number("this job: tokens, %", 100 * own.tokens / own.tokens_there))
-    reason = f"80,000 chunks of 256 tokens are {shown(documents, 3)} % of the documents and {shown(tokens, 3)} % of the tokens."
+    shares = f"{shown(documents, 3)} % of the documents and {shown(tokens, 3)} % of the tokens"
+    reason = f"80,000 chunks of 256 tokens are {shares}."
     return Finding(within([documents - 1, tokens - 0.2], tolerance), reason, documents, numbers=numbers)
 
 
@@ -196,8 +197,8 @@ def losses_of_laws(tolerance: float) -> Finding:
         marks.append(ChartMark(label=row.model, value=100 * gap))
     worst = max(marks, key=lambda mark: mark.value)
     reason = (
-        f"{sum(loss > 1 for loss in losses)} of {len(losses)} losses exceed 1; {worst.label} is {shown(worst.value, 3)} % "
-        "from the nearest of three laws."
+        f"{sum(loss > 1 for loss in losses)} of {len(losses)} losses exceed 1; {worst.label} is "
+        f"{shown(worst.value, 3)} % from the nearest of three laws."
     )
     chart = ClaimChart(
         title="distance to the nearest law",
@@ -213,7 +214,8 @@ def size_of_medium(tolerance: float) -> Finding:
     """AE: appendix E's sum against the true number of parameters in the blocks."""
     printed, true = printed_gpt2_size(GPT2["gpt2-medium"]).total, gpt2_size(GPT2["gpt2-medium"]).blocks
     off = printed / true - 1
-    reason = f"The blocks have {true / 1e6:.1f} M parameters; the printed {printed / 1e6:.1f} M are {shown(100 * off, 3)} % off."
+    difference = f"the printed {printed / 1e6:.1f} M are {shown(100 * off, 3)} % off"
+    reason = f"The blocks have {true / 1e6:.1f} M parameters; {difference}."
     numbers = [number("printed, M", printed / 1e6), number("in the blocks, M", true / 1e6)]
     return Finding(within([off], tolerance), reason, true / 1e6, numbers=numbers)
 
@@ -223,8 +225,8 @@ def quoted_constant(tolerance: float) -> Finding:
     quoted, published = CHINCHILLA_PRINTED.E, CHINCHILLA.E
     per_pattern = published * _TOKENS_PER_PATTERN
     reason = (
-        f"The quoted {quoted} is published as {published}; both are nats per token, and {published} of them per token are "
-        f"{shown(per_pattern)} per pattern of {_TOKENS_PER_PATTERN} tokens, for which L ≥ 1 is stated."
+        f"The quoted {quoted} is published as {published}; both are nats per token, and {published} of them per token "
+        f"are {shown(per_pattern)} per pattern of {_TOKENS_PER_PATTERN} tokens, for which L ≥ 1 is stated."
     )
     numbers = [number("quoted", quoted), number("published", published), number("per pattern", per_pattern)]
     return Finding(within([quoted - published], tolerance), reason, published, numbers=numbers)

@@ -100,7 +100,8 @@ def table_is_met(sweep: Sweep, tolerance: float) -> Finding:
         numbers.append(number(f"{row.model}: D* (strict)", row.optimal_tokens.get("strict")))
         numbers.append(number(f"{row.model}: D* (at most)", row.optimal_tokens.get("at_most")))
     met = sum(value is not None and abs(value - cell) <= tolerance for cell, value in measured)
-    reason = f"{met} of {len(measured)} printed cells are met within {tolerance:g}; {_found(table)} of {len(table.rows)} models have a D*."
+    optimal = f"{_found(table)} of {len(table.rows)} models have a D*"
+    reason = f"{met} of {len(measured)} printed cells are met within {tolerance:g}; {optimal}."
     return Finding(cells_agree(measured, optima, tolerance), reason, float(met), numbers=numbers)
 
 

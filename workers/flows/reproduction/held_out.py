@@ -1,4 +1,4 @@
-"""Segment: Assumption 2. Rows of one half of the documents are patterns; those of the other half are held-out points."""
+"""Segment: Assumption 2. Rows of one half of the documents are patterns, those of the other half held-out points."""
 
 from __future__ import annotations
 
