@@ -10,6 +10,7 @@ from service.api.problems import RESPONSES
 from service.api.services import ServicesDep
 from service.artifacts.model_folders import ModelFolder, list_model_folders
 from service.contracts.base import Contract, Page
+from service.contracts.claims import CLAIMS, ClaimDefinition
 from service.contracts.jobs import Preset
 from service.contracts.model_config import parse_config
 from service.contracts.presets import PRESETS
@@ -39,6 +40,12 @@ class Health(Contract):
 def list_presets() -> Page[Preset]:
     """Named specs: what the paper states, and what is assumed where it is silent."""
     return Page(data=list(PRESETS), next=None)
+
+
+@router.get("/v1/claims")
+def list_claims() -> Page[ClaimDefinition]:
+    """The paper's claims: what is printed, the rule and its tolerance, and the parts and presets that they need."""
+    return Page(data=list(CLAIMS), next=None)
 
 
 @router.get("/v1/models")

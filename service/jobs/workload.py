@@ -97,9 +97,9 @@ class WorkloadModel:
         return Workload([energy_work(layers, points, spec, self.settings)], rows=points)
 
     def _of_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Workload:
-        corpus = corpora.find(connection, spec.corpus)
-        sample = sample_shape(spec, corpus.documents, corpus.bytes, corpus.longest_bytes)
-        workload = Workload(notes=list(sample.assumed), rows=sample.rows, certain=corpus.documents is not None)
+        documents, text, longest = _counts(connection, spec.corpus)
+        sample = sample_shape(spec, documents, text, longest)
+        workload = Workload(notes=list(sample.assumed), rows=sample.rows, certain=documents is not None)
         model = self._model(connection, spec.model)
         if model is None:
             workload.rows = None
@@ -151,17 +151,16 @@ class WorkloadModel:
         return Workload(works, rows=sum(cell.spec.steps for cell in cells), notes=_TRAINING_NOTES)
 
     def _of_reproduction(self, connection: sa.Connection, spec: ReproductionSpec) -> Workload:
-        """The work of all parts; one that cannot run here is left out, with the reason."""
+        """The work of all parts, also of those that cannot run here, with the reason."""
         workload = Workload(rows=len(claims_of(spec)), certain=False)
         for part in parts_of(spec):
             wanted = part_job(part, spec, model_of(spec))
+            inner = read_spec(wanted.kind, wanted.spec)
             try:
-                inner = read_spec(wanted.kind, wanted.spec)
                 check_references(connection, inner, self.settings)
-                found = self.of(connection, inner)
             except RadiusError as error:
                 workload.notes.append(f"{part} cannot run here: {error.detail}")
-                continue
+            found = self.of(connection, inner)
             workload.stages += [replace(work, stage=f"{part}: {work.stage}") for work in found.stages]
             workload.notes += [*(f"{part}: {note}" for note in found.notes), *_gpu_hours(part, found.stages)]
         workload.stages.append(Work("report", {"reports": 1.0}))
@@ -174,9 +173,8 @@ class WorkloadModel:
     def _prepare(self, connection: sa.Connection, spec: TrainingSpec) -> Work:
         if not isinstance(spec, OpenELMSpec):
             return Work("prepare", {"generating": sum(lines_of(spec.data).values())}, memory_bytes=PROCESS_BYTES)
-        corpus = corpora.find(connection, spec.data.corpus)
-        text = corpus.bytes or 0
-        memory = PROCESS_BYTES + tokenising_bytes(corpus.longest_bytes or 0)
+        _, text, longest = _counts(connection, spec.data.corpus)
+        text, memory = text or 0, PROCESS_BYTES + tokenising_bytes(longest or 0)
         return Work("prepare", {"tokenising": float(text)}, written_bytes=text, memory_bytes=memory)
 
     def _vocabulary(self, spec: TrainingSpec) -> int:
@@ -214,6 +212,15 @@ def _gpu_hours(part: str, works: list[Work]) -> list[str]:
     flop = sum(work.repeats * sum(work.amounts.get(name, 0.0) for name in ("forward", "training")) for work in works)
     hours = flop / _GPU_FLOP_S / 3600
     return [f"{part}: {hours:.3g} GPU hours at {_GPU_FLOP_S:.0e} FLOP/s"] if hours >= _LEAST_HOURS else []
+
+
+def _counts(connection: sa.Connection, name: str) -> tuple[int | None, int | None, int | None]:
+    """Documents, bytes and longest document of a corpus; None where they are not counted or it is not registered."""
+    try:
+        found = corpora.find(connection, name)
+    except NotFound:
+        return None, None, None
+    return found.documents, found.bytes, found.longest_bytes
 
 
 def _set(connection: sa.Connection, set_id: str) -> SetShape:

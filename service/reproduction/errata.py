@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.contracts.reproduction import Erratum
 from service.theory.balance import balance_theory
 from service.theory.ball_bounds import balls_theory
+from service.theory.energy_bounds import ORIGIN_NOTE, PROPOSITION_2_NOTE, PROPOSITION_3_NOTE
 from service.theory.figure1 import figure1_theory
 from service.theory.loss import loss_theory
 from service.theory.reported_losses import reported_losses_theory
@@ -28,7 +29,8 @@ def errata() -> list[Erratum]:
         transformer_size_theory("gpt2-medium"),
         transformer_size_theory("openelm-m2"),
     )
-    notes = dict.fromkeys(note for answer in answers for note in answer["notes"])
+    of_bounds = (PROPOSITION_2_NOTE, PROPOSITION_3_NOTE, ORIGIN_NOTE)
+    notes = dict.fromkeys([*of_bounds, *(note for answer in answers for note in answer["notes"])])
     return [_erratum(note) for note in notes]
 
 

@@ -10,7 +10,7 @@ from service.artifacts.manifest import canonical_json
 from service.catalog import jobs, reproductions
 from service.catalog.engine import Connection
 from service.contracts.base import now
-from service.contracts.reproduction import NotRun, ReproductionReport
+from service.contracts.reproduction import ReproductionReport
 from service.provenance import provenance
 from service.reproduction.charts import chart_svg
 from service.reproduction.errata import errata
@@ -21,6 +21,7 @@ from service.reproduction.parts import claims_of, corpus_of
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
 from workers.flows.reproduction.arguments import REPORT, ReportArguments, Reported
+from workers.flows.reproduction.costs import undecided
 from workers.flows.reproduction.gathering import gather_evidence
 from workers.flows.training.parts import publish_view, remove_older_views
 
@@ -59,7 +60,6 @@ def _report(arguments: ReportArguments, owner: SegmentOwner) -> ReproductionRepo
     spec = arguments.spec
     evidence, parts = gather_evidence(arguments.outcomes, arguments.held_out, owner.runtime)
     claims = [result(claim, spec, evidence, parts) for claim in claims_of(spec)]
-    missing = [NotRun(claim=claim.id, reason=claim.reason) for claim in claims if not claim.numbers]
     return ReproductionReport(
         id=arguments.report,
         job=owner.job_id,
@@ -69,7 +69,7 @@ def _report(arguments: ReportArguments, owner: SegmentOwner) -> ReproductionRepo
         corpus=corpus_of(spec),
         complete=arguments.complete,
         claims=claims,
-        not_run=missing,
+        not_run=undecided(claims, spec, owner.runtime),
         errata=errata(),
         runs=list(parts.values()),
         warnings=arguments.warnings,
