@@ -172,9 +172,9 @@ CLAIMS: tuple[ClaimDefinition, ...] = (
         printed=7.74,
         unit="radius over √(n/2πe)",
         tolerance=0.3,
-        rule="Not identifiable if a null model meets the same relation, or if it depends on the unit of the vectors; "
-        "else reproduced if the interval of the ratio lies within 1 ± the tolerance, contradicted if it lies outside. "
-        "The tolerance is the gap that the paper accepts: 10 against 7.74.",
+        rule="Not identifiable if a null model meets the same relation, or if vectors as stored and of mean norm √n "
+        "are on different sides of it; else reproduced if the interval of the ratio lies within 1 ± the tolerance, "
+        "contradicted if it lies outside. The tolerance is the gap that the paper accepts: 10 against 7.74.",
         decided_at=_NOT_SMOKE,
         needs=("analysis",),
     ),

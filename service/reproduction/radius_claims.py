@@ -13,12 +13,13 @@ from service.contracts.statistics import Uncertainty
 from service.errors import InvalidInput
 from service.reproduction.finding import Finding, Interval, between, number, shown
 from service.reproduction.rules import (
+    Side,
     every_interval_below_zero,
     every_interval_meets,
-    near_one,
     relation_of_scale,
     same_at_all,
     share_above,
+    side_of_one,
 )
 from service.theory.balls import asymptotic_unit_radius
 
@@ -37,7 +38,9 @@ class HeldOut:
 
 def held_out_covered(sites: Sequence[HeldOut], level: float) -> Finding:
     """A2."""
-    verdicts = [share_above(found.interval, level) for found in sites]
+    if not sites:
+        raise InvalidInput("held-out points were not measured")
+    verdicts: list[Verdict] = [share_above(found.interval, level) for found in sites]
     numbers = [
         number(
             f"{found.site}: share of {found.points:,} points in a ball of {found.patterns:,}",
@@ -73,7 +76,7 @@ def held_out_covered(sites: Sequence[HeldOut], level: float) -> Finding:
 def distance_is(reports: Sequence[RadiusReport], printed: float, half_width: float) -> Finding:
     """F1a: means and medians of every fraction, with their intervals."""
     marks = [mark for report in reports for mark in _distance_marks(report)]
-    verdicts = [
+    verdicts: list[Verdict] = [
         every_interval_meets(
             [mark.interval for mark in _distance_marks(report)], printed - half_width, printed + half_width
         )
@@ -97,7 +100,8 @@ def distance_is(reports: Sequence[RadiusReport], printed: float, half_width: flo
 
 def distance_falls(reports: Sequence[RadiusReport]) -> Finding:
     """F1b: the mean of the whole sample less that of each fraction, paired by documents; medians beside."""
-    marks, verdicts = [], []
+    marks: list[ChartMark] = []
+    verdicts: list[Verdict] = []
     numbers: list[ReproductionNumber] = []
     for report in reports:
         differences = [_turned(part) for part in report.fractions[:-1]]
@@ -128,7 +132,8 @@ def distance_falls(reports: Sequence[RadiusReport]) -> Finding:
 
 def radius_near_unit_ball(reports: Sequence[RadiusReport], tolerance: float) -> Finding:
     """F1c: radius over √(n/2πe) as stored, with vectors of mean norm √n, and in each null model."""
-    verdicts, marks = [], []
+    verdicts: list[Verdict] = []
+    marks: list[ChartMark] = []
     numbers: list[ReproductionNumber] = []
     first_null: float | None = None
     for report in reports:
@@ -206,10 +211,11 @@ def _ratios(report: RadiusReport) -> tuple[Ratio, Ratio, list[Ratio]]:
 
 
 def _relation(stored: Ratio, normed: Ratio, nulls: Sequence[Ratio], tolerance: float) -> Verdict:
-    return relation_of_scale(
-        *(near_one(interval or (value, value), tolerance) for _, value, interval in (stored, normed)),
-        [near_one((value, value), tolerance) for _, value, _ in nulls],
-    )
+    def side(ratio: Ratio) -> Side:
+        _, value, interval = ratio
+        return side_of_one(interval or (value, value), tolerance)
+
+    return relation_of_scale(side(stored), side(normed), [side(null) for null in nulls])
 
 
 def _scaled(interval: Interval | None, factor: float) -> Interval | None:

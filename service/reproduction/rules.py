@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from service.contracts.claims import Verdict
 
 Interval = tuple[float, float]
+Side = Literal["within", "above", "below", "across"]
+_OF_SIDE: dict[Side, Verdict] = {
+    "within": "reproduced",
+    "above": "contradicted",
+    "below": "contradicted",
+    "across": "not_at_this_scale",
+}
 
 
 def without_violation(violations: int) -> Verdict:
@@ -72,19 +80,23 @@ def every_interval_below_zero(intervals: Sequence[Interval | None]) -> Verdict:
     return "reproduced" if all(interval[1] < 0 for interval in given) else "not_at_this_scale"
 
 
-def near_one(interval: Interval, tolerance: float) -> Verdict:
-    """F1c in one unit: the interval of radius over √(n/2πe) within 1 ± the tolerance, outside, or across its edge."""
+def side_of_one(interval: Interval, tolerance: float) -> Side:
+    """F1c in one unit: the interval of radius over √(n/2πe) against 1 ± the tolerance."""
     low, high = 1 - tolerance, 1 + tolerance
     if interval[0] >= low and interval[1] <= high:
-        return "reproduced"
-    return "contradicted" if interval[1] < low or interval[0] > high else "not_at_this_scale"
+        return "within"
+    if interval[0] > high:
+        return "above"
+    return "below" if interval[1] < low else "across"
 
 
-def relation_of_scale(as_stored: Verdict, as_normed: Verdict, nulls: Sequence[Verdict]) -> Verdict:
+def relation_of_scale(as_stored: Side, as_normed: Side, nulls: Sequence[Side]) -> Verdict:
     """F1c: the relation in two units of the vectors, and of null models in the unit as stored."""
-    if as_stored == "reproduced" and "reproduced" in nulls:
+    if as_stored == "within" and "within" in nulls:
         return "not_identifiable"
-    return as_stored if as_stored == as_normed else "not_identifiable"
+    if as_stored != as_normed:
+        return "not_identifiable"
+    return _OF_SIDE[as_stored]
 
 
 def never_below(ends: Sequence[tuple[float, float]], limit: float, errors: float) -> Verdict:

@@ -35,7 +35,7 @@ def _cost(
     claim: ClaimResult, spec: ReproductionSpec, estimation: Estimation, costs: dict[tuple[str, Scale], str]
 ) -> str | None:
     scales: tuple[Scale, ...] = get_args(Scale)
-    scale = next(each for each in scales[scales.index(spec.scale) :] if each in BY_ID[claim.id].decided_at)
+    scale: Scale = next(each for each in scales[scales.index(spec.scale) :] if each in BY_ID[claim.id].decided_at)
     larger = spec.model_copy(update={"scale": scale})
     listed = []
     for part in needs_of(claim.id, larger):

@@ -25,7 +25,7 @@ from workers.flows.reproduction.arguments import (
 )
 from workers.flows.reproduction.children import await_end, blocks_of, submit
 
-_MEASURED = ("analysis", "descent")  # parts of the model that is measured
+_MEASURED: tuple[PartName, ...] = ("analysis", "descent")  # parts of the model that is measured
 _VIEWS = 1_000  # more than one run publishes: those of a retry come after those of the run before
 _FIRST = 1  # priority of the segments that publish: a reader waits for them
 
@@ -52,7 +52,9 @@ def reproduction(run: JobRun, spec: ReproductionSpec) -> None:
         so_far.model, so_far.warnings = prepared.model, prepared.warnings
     if isinstance(prepared, RadiusError):
         so_far.outcomes |= {part: _refused(part, spec, so_far.model, prepared) for part in parts if part in _MEASURED}
-    first = [part for part in parts if part not in so_far.outcomes and (part != "descent" or "analysis" not in parts)]
+    first: list[PartName] = [
+        part for part in parts if part not in so_far.outcomes and (part != "descent" or "analysis" not in parts)
+    ]
     started = {part: _submit(run, spec, so_far.model, part, so_far) for part in first}
     for number, part in enumerate(parts, 1):
         if part not in so_far.outcomes:
