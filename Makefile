@@ -1,4 +1,4 @@
-# make venv | demo | test | soak | test-fused | lint | up | bench | openapi | client | smoke
+# make venv | demo | reproduce | test | soak | test-fused | lint | up | bench | openapi | client | smoke
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,10 +6,11 @@ READY := $(VENV)/ready
 MODEL ?=
 CORPUS ?=
 DEMO ?=
+SCALE ?=
 # The service is many processes, and where this is set each of them compiles its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo test test-fused soak lint up bench openapi client smoke
+.PHONY: venv demo reproduce test test-fused soak lint up bench openapi client smoke
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -19,6 +20,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/radius demo $(if $(MODEL),--model "$(MODEL)") $(if $(CORPUS),--corpus "$(CORPUS)") $(DEMO)
+
+reproduce: $(READY)
+	$(BIN)/radius reproduce $(if $(SCALE),--scale "$(SCALE)") $(if $(MODEL),--model "$(MODEL)") $(if $(CORPUS),--corpus "$(CORPUS)")
 
 # Two processes share the tests; a library that takes all cores in each of them would make them wait for one another.
 test: $(READY)

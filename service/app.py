@@ -21,6 +21,7 @@ from service.api import (
     profiles,
     queries,
     radius,
+    reproductions,
     sweeps,
     theory,
     training,
@@ -57,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = build_services(settings)
-    for part in (jobs, radius, profiles, theory, training, sweeps, about, operations):
+    for part in (jobs, radius, profiles, theory, training, sweeps, reproductions, about, operations):
         app.include_router(part.router, max_body_size=settings.max_json_bytes)
     for part in (energy, queries):
         app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)

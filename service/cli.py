@@ -43,7 +43,7 @@ app.add_typer(keys_app, name="keys")
 _EXIT = {InvalidInput: 2, NotFound: 2, TooLarge: 2, Unavailable: 3}
 
 Url = Annotated[str, typer.Option("--url", envvar="RADIUS_URL", help="the service")]
-Kind = Annotated[str, typer.Argument(help="extraction, radius, energy, analysis, training or sweep")]
+Kind = Annotated[str, typer.Argument(help="extraction, radius, energy, analysis, training, sweep or reproduction")]
 Preset = Annotated[str | None, typer.Option(help="a preset of /v1/presets")]
 Values = Annotated[list[str] | None, typer.Option("--set", help="field=value, value as JSON or text")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
@@ -125,6 +125,35 @@ def demo(
 
     with demo_settings(data_dir) as settings:
         shown = run_demo(Demo(model or None, corpus or None, chunks, chunk_tokens, out), settings)
+    if as_json:
+        print_json(shown)
+
+
+@app.command()
+def reproduce(
+    scale: Annotated[
+        str, typer.Option(help="smoke (minutes), small (two hours on two cores) or paper (GPU days)")
+    ] = "smoke",
+    model: Annotated[str | None, typer.Option(help="model folder or hub id; default: that of the scale")] = None,
+    corpus: Annotated[
+        str | None, typer.Option(help="corpus, or text file or folder; default: that of the scale")
+    ] = None,
+    claims: Annotated[str | None, typer.Option(help="ids with commas between, such as P1,P2; default: all")] = None,
+    seed: Annotated[int, typer.Option(help="seed of samples and trainings")] = 0,
+    out: Annotated[Path, typer.Option(help="folder for the report")] = Path("radius-reproduction"),
+    against: Annotated[Path | None, typer.Option(help="report.json of an earlier one, to compare with")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="of a service of its own, where none answers")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Judge every claim of the paper: run what it needs, write one report with a table of verdicts."""
+    from service.commands.reproduce import Reproduction
+    from service.commands.reproduce import reproduce as run
+
+    given = {} if data_dir is None else {"data_dir": data_dir}
+    settings = Settings(port=0, api_keys_file=None, **given)  # pyright: ignore[reportArgumentType]
+    wanted = None if claims is None else [name.strip() for name in claims.split(",") if name.strip()]
+    shown = run(Reproduction(scale, model or None, corpus or None, wanted, seed, out, against), url, settings)
     if as_json:
         print_json(shown)
 

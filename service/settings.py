@@ -74,8 +74,8 @@ class Settings(BaseSettings):
     project_running_jobs: int = Field(
         default=48,
         ge=1,
-        description="jobs of one project that run at once, trainings and sweeps counted apart; others of it wait, so "
-        "that it takes at most half of the places of trainings and a quarter of the rest",
+        description="jobs of one project that run at once, trainings with sweeps, and reproductions, counted apart; "
+        "others of it wait, so that it takes at most half of the places of trainings and a quarter of the rest",
     )
     project_stored_bytes: int = Field(
         default=0,

@@ -30,6 +30,7 @@ from service.jobs.engine import (
     APP_VERSION,
     COMPUTE_QUEUE,
     CONTROL_QUEUE,
+    REPRODUCTIONS_QUEUE,
     RUNS_QUEUE,
     TRAIN_QUEUE,
     TRAININGS_QUEUE,
@@ -55,7 +56,12 @@ logger = logging.getLogger("radius.worker")
 # scans and short jobs must not wait for trainings, nor the runs of a sweep for sweeps. Trainings can wait half a
 # second.
 _QUEUES = {
-    "control": {CONTROL_QUEUE: (192, 1), TRAININGS_QUEUE: (96, 5), RUNS_QUEUE: (96, 5)},
+    "control": {
+        CONTROL_QUEUE: (192, 1),
+        TRAININGS_QUEUE: (96, 5),
+        RUNS_QUEUE: (96, 5),
+        REPRODUCTIONS_QUEUE: (16, 5),
+    },
     "compute": {COMPUTE_QUEUE: (1, 1)},
     "train": {TRAIN_QUEUE: (1, 1)},
 }

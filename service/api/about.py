@@ -12,6 +12,7 @@ from service.api.problems import RESPONSES
 from service.api.services import OpenServicesDep, ServicesDep
 from service.artifacts.model_folders import ModelFolder, list_model_folders
 from service.contracts.base import Contract, Page, WorkerRole
+from service.contracts.claims import CLAIMS, ClaimDefinition
 from service.contracts.jobs import Preset
 from service.contracts.model_config import parse_config
 from service.contracts.presets import PRESETS
@@ -48,6 +49,12 @@ class ReadinessAnswer(Contract):
 def list_presets() -> Page[Preset]:
     """Named specs: what the paper states, and what is assumed where it is silent."""
     return Page(data=list(PRESETS), next=None)
+
+
+@router.get("/v1/claims")
+def list_claims() -> Page[ClaimDefinition]:
+    """The paper's claims: what is printed, the rule and its tolerance, and the parts and presets that they need."""
+    return Page(data=list(CLAIMS), next=None)
 
 
 @router.get("/v1/models")

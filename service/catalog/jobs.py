@@ -28,8 +28,9 @@ _KEY_TAKEN = re.compile(
 _HIDDEN = {
     "spec_sha256", "owner", "total", "unit", "idempotency_key", "request_sha256", "inputs_recorded", "held",
 }  # fmt: skip
+_NEWEST = 1_000  # jobs whose specs are compared with one
 _HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")}
-_HREF |= {kind: f"/v1/{kind}s/" for kind in ("profile", "sweep")}
+_HREF |= {kind: f"/v1/{kind}s/" for kind in ("profile", "sweep", "reproduction")}
 
 
 class DuplicateKey(Exception):
@@ -143,6 +144,19 @@ def find_by_key(connection: sa.Connection, key: str) -> tuple[str, str] | None:
     query = sa.select(jobs.c.id, jobs.c.request_sha256).where(jobs.c.idempotency_key == key)
     found = connection.execute(query).first()
     return None if found is None else (found[0], found[1])
+
+
+def finished_like(connection: sa.Connection, kind: str, spec: dict[str, Any]) -> str | None:
+    """The newest job of that kind and of an equal spec that has succeeded, among the newest thousand; None if none."""
+    query = sa.select(jobs.c.id, jobs.c.spec).where(jobs.c.kind == kind, jobs.c.state == "succeeded")
+    found = connection.execute(query.order_by(jobs.c.id.desc()).limit(_NEWEST))
+    return next((row.id for row in found if row.spec == spec), None)
+
+
+def open_labelled(connection: sa.Connection, label: str, value: str) -> list[str]:
+    """Ids of the jobs with that label that have not ended."""
+    query = sa.select(jobs.c.id, jobs.c.labels).where(jobs.c.state.in_(OPEN_STATES))
+    return [row.id for row in connection.execute(query) if row.labels.get(label) == value]
 
 
 def overdue(connection: sa.Connection) -> list[tuple[str, int]]:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from service.catalog import inputs, reuse
-from service.catalog.tables import activations, energy_reports, profiles, radius_reports, sweeps, training_runs
+from service.catalog.tables import (
+    activations,
+    energy_reports,
+    profiles,
+    radius_reports,
+    reproductions,
+    sweeps,
+    training_runs,
+)
 from service.errors import Conflict
 
-_TABLES = (radius_reports, energy_reports, profiles, activations, training_runs, sweeps)
+_TABLES = (radius_reports, energy_reports, profiles, reproductions, activations, training_runs, sweeps)
 
 
 def delete(connection: sa.Connection, job_id: str) -> None:

@@ -233,6 +233,24 @@ profiles = sa.Table(
     sa.Index("ix_profiles_project", "project", "id"),
 )
 
+reproductions = sa.Table(
+    "reproductions",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("job", sa.String(64), nullable=False, index=True),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("scale", sa.String(16), nullable=False),
+    sa.Column("model", sa.String(512), nullable=False),
+    sa.Column("corpus", sa.String(512), nullable=False),
+    sa.Column("verdicts", sa.JSON, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),
+    sa.Column("view_step", sa.BigInteger, nullable=False),
+    sa.Column("view_sha256", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    _project(),
+    sa.Index("ix_reproductions_project", "project", "id"),
+)
+
 training_runs = sa.Table(
     "training_runs",
     metadata,

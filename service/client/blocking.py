@@ -26,6 +26,7 @@ from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.profile import Profile
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.reproduction import ReproductionReport
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.contracts.workers import Worker
@@ -207,6 +208,18 @@ class Session:
     def metrics_file(self, run_id: str, ending: str = "csv") -> bytes:
         """The logged steps as a `csv` or a `parquet` file."""
         return self._send(Calls.metrics_file(run_id, ending))
+
+    def reproduction(self, report_id: str) -> ReproductionReport:
+        """A reproduction report as it is now."""
+        return self._send(Calls.reproduction(report_id))
+
+    def reproduction_document(self, report_id: str, ending: str) -> bytes:
+        """The bytes of a reproduction report: json, md or html."""
+        return self._send(Calls.reproduction_document(report_id, ending))
+
+    def reproduction_figure(self, report_id: str, claim: str) -> bytes:
+        """The figure of one claim, as SVG; raises `NotFound` where it has none."""
+        return self._send(Calls.reproduction_figure(report_id, claim))
 
     def sweep(self, sweep_id: str) -> Sweep:
         """A sweep, as far as it is."""

@@ -19,6 +19,7 @@ from service.contracts.jobs import Job, JobEvent
 from service.contracts.profile import Profile
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.reproduction import ReproductionReport
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.contracts.workers import Worker
@@ -139,6 +140,18 @@ class Calls:
     @staticmethod
     def sweep(sweep_id: str) -> Call[Sweep]:
         return Call("GET", f"/v1/sweeps/{sweep_id}", _model(Sweep), {})
+
+    @staticmethod
+    def reproduction(report_id: str) -> Call[ReproductionReport]:
+        return Call("GET", f"/v1/reproductions/{report_id}/report.json", _model(ReproductionReport), {})
+
+    @staticmethod
+    def reproduction_document(report_id: str, ending: str) -> Call[bytes]:
+        return Call("GET", f"/v1/reproductions/{report_id}/report.{ending}", lambda response: response.content, {})
+
+    @staticmethod
+    def reproduction_figure(report_id: str, claim: str) -> Call[bytes]:
+        return Call("GET", f"/v1/reproductions/{report_id}/figures/{claim}.svg", lambda response: response.content, {})
 
     @staticmethod
     def evaluate(patterns: Points, queries: Points, beta: float) -> Call[Evaluation]:

@@ -3,6 +3,8 @@
 administration.py  `radius db`, `keys` and `health`
 theory.py          `radius theory …`
 demo.py            `radius demo`
+reproduce.py       `radius reproduce`
+own_service.py     a service for as long as a command runs
 doctor.py          `radius doctor`
 output.py          tables, progress bars and JSON that several commands print
 profile.py         the table of a profile

@@ -16,17 +16,16 @@ from typing import Any
 from service.client import Client, Finished
 from service.commands.energies import print_energy_report, print_query
 from service.commands.output import say, wait_with_bar
+from service.commands.own_service import link_below, own_service
 from service.commands.radius import print_report
 from service.contracts.energy_report import EnergyReport
 from service.contracts.presets import DEMO_MODEL
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
-from service.errors import InvalidInput, RadiusError, Unavailable
+from service.errors import InvalidInput, RadiusError
 from service.processes import module_command
 from service.settings import Settings
-from service.supervisor import Supervisor
 
 SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
-_READY_S, _ANSWER_S = 120.0, 2.0
 _QUESTION = "The import statement finds a module and binds its name in the local namespace."
 
 
@@ -49,12 +48,11 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
     """
     began = time.monotonic()
     settings.make_folders()
-    model = DEMO_MODEL if demo.model is None else _link(Path(demo.model), settings.models_root) or demo.model
-    corpus = "python-docs" if demo.corpus is None else _link(Path(demo.corpus), settings.corpora_root)
+    model = DEMO_MODEL if demo.model is None else link_below(Path(demo.model), settings.models_root) or demo.model
+    corpus = "python-docs" if demo.corpus is None else link_below(Path(demo.corpus), settings.corpora_root)
     if corpus is None:
         raise InvalidInput("CORPUS is not a file or folder", field="corpus")
-    with _service(settings) as supervisor, Client(supervisor.url) as client:
-        _wait_until_ready(supervisor)
+    with own_service(settings) as supervisor, Client(supervisor.url) as client:
         say(f"service at {supervisor.url}, data in {settings.data_dir}")
         if demo.corpus is not None:
             corpus = client.register_corpus(path=corpus).id
@@ -124,45 +122,6 @@ def _train_model(settings: Settings) -> None:
     command = module_command("workers.training.small_gpt2", "--out", DEMO_MODEL)
     if subprocess.run(command, env=environment, check=False).returncode != 0:
         raise RadiusError("the small model could not be trained; its output is above")
-
-
-def _link(path: Path, root: Path) -> str | None:
-    """Make a local file or folder visible under a root of the service; None when there is no such path."""
-    if not path.exists():
-        return None
-    path = path.resolve()
-    if path.is_relative_to(root.resolve()):
-        return path.relative_to(root.resolve()).as_posix()
-    link = root / path.name
-    if link.is_symlink():
-        link.unlink()
-    if link.exists():
-        raise InvalidInput(f"{link} exists already, so it cannot become a link to {path}")
-    link.symlink_to(path)
-    return link.name
-
-
-@contextmanager
-def _service(settings: Settings) -> Iterator[Supervisor]:
-    supervisor = Supervisor(settings)
-    try:
-        supervisor.start()
-        yield supervisor
-    finally:
-        supervisor.stop()
-
-
-def _wait_until_ready(supervisor: Supervisor) -> None:
-    """Wait for the API; raises `StartFailed` as soon as a process has failed at its start."""
-    deadline = time.monotonic() + _READY_S
-    with Client(supervisor.url, timeout_s=_ANSWER_S) as client:
-        while True:
-            supervisor.check()
-            try:
-                return client.wait_until_ready(_ANSWER_S)
-            except Unavailable:
-                if time.monotonic() > deadline:
-                    raise
 
 
 @contextmanager

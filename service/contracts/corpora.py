@@ -17,6 +17,18 @@ ENDINGS |= {".parquet": "parquet", ".arrow": "arrow"}
 BUILTINS: dict[str, str] = {"python-docs": "The language reference that ships inside Python (pydoc_data.topics)"}
 
 
+_PAPER_CORPORA = {  # that presets of the paper name, and what to send to POST /v1/corpora
+    "openwebtext": '{"name": "openwebtext", "dataset": "Skylion007/openwebtext"}, or "path" with a folder of its files',
+    "spgc": '{"name": "spgc", "path": FOLDER, "format": "spgc"} with its token files under the corpora root',
+}
+
+
+def how_to_register(name: str) -> str | None:
+    """How to register the corpus that a preset of the paper names; None for other names."""
+    body = _PAPER_CORPORA.get(name)
+    return None if body is None else f"no corpus named {name} is registered; POST /v1/corpora {body}"
+
+
 def known_ending(name: str) -> str | None:
     """The ending by which a file is read, in small letters; None for other files."""
     return next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)

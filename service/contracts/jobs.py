@@ -11,10 +11,11 @@ from service.contracts.base import Contract, Identifier, JobState, Labels, Notic
 from service.contracts.energy import AnalysisEnergy, EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions, RadiusSpec
+from service.contracts.reproduction import ReproductionSpec
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import TrainingSpec
 
-JobKind = Literal["extraction", "radius", "energy", "analysis", "training", "sweep"]
+JobKind = Literal["extraction", "radius", "energy", "analysis", "training", "sweep", "reproduction"]
 OPEN_STATES: frozenset[str] = frozenset({"queued", "running", "cancelling"})
 FINAL_STATES: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -26,7 +27,7 @@ class AnalysisSpec(ExtractionSpec):
     energy: AnalysisEnergy | None = None
 
 
-JobSpec = ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec | TrainingSpec | SweepSpec
+JobSpec = ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec | TrainingSpec | SweepSpec | ReproductionSpec
 
 
 class JobRequest(RequestContract):
@@ -55,7 +56,7 @@ class Progress(Contract):
 class JobResult(Contract):
     """A product of a job."""
 
-    type: Literal["activations", "radius", "energy", "profile", "training", "sweep"]
+    type: Literal["activations", "radius", "energy", "profile", "training", "sweep", "reproduction"]
     site: str | None
     id: Identifier
     href: str

@@ -13,15 +13,17 @@ from service.contracts.jobs import AnalysisSpec, JobKind, JobSpec
 from service.contracts.presets import find_preset
 from service.contracts.radius import RadiusSpec
 from service.contracts.reading import Model, describe_errors, read_contract
+from service.contracts.reproduction import ReproductionSpec
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import EXPERIMENTS, PUBLISHED_LINES, QuestionFormationSpec, TrainingSpec
 from service.errors import FieldErrors, InvalidInput, NotAvailable, UnsupportedSpec
 
-_SPECS: dict[str, type[ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec]] = {
+_SPECS: dict[str, type[ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec | ReproductionSpec]] = {
     "extraction": ExtractionSpec,
     "radius": RadiusSpec,
     "energy": EnergySpec,
     "analysis": AnalysisSpec,
+    "reproduction": ReproductionSpec,
 }
 
 

@@ -15,10 +15,10 @@ from service.catalog import quotas
 from service.catalog.engine import Catalog
 from service.contracts.jobs import JobKind
 from service.errors import TooMany
-from service.jobs.engine import LONG_KINDS, JobEngine, run_id
+from service.jobs.engine import JobEngine, queue_of, run_id
 from service.settings import Settings
 
-_SHORT_KINDS = tuple(kind for kind in get_args(JobKind) if kind not in LONG_KINDS)
+_KINDS: tuple[str, ...] = get_args(JobKind)
 
 
 class Admission:
@@ -47,7 +47,7 @@ class Admission:
         with catalog.read() as connection:
             projects = quotas.projects_with_held(connection)
         for project in projects:
-            for kinds in (_SHORT_KINDS, LONG_KINDS):
+            for kinds in {_kinds_beside(kind) for kind in _KINDS}:
                 self._release(catalog.of(project), kinds)
 
     def _release(self, catalog: Catalog, kinds: tuple[str, ...]) -> None:
@@ -62,5 +62,5 @@ class Admission:
 
 
 def _kinds_beside(kind: str) -> tuple[str, ...]:
-    """The kinds that share the places of `kind`."""
-    return LONG_KINDS if kind in LONG_KINDS else _SHORT_KINDS
+    """The kinds that share the places of `kind`: those on its queue."""
+    return tuple(other for other in _KINDS if queue_of(other) == queue_of(kind))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from service.catalog import jobs, products, segments
 from service.catalog.engine import Catalog
 from service.catalog.quotas import HeldJob
 from service.contracts.jobs import Job
+from service.errors import Conflict, NotFound
 from service.jobs.admission import Admission
 from service.jobs.engine import JobEngine, run_id
 from service.jobs.liveness import Liveness
 from service.settings import Settings
 
+PART_OF = "reproduction"  # label of a job that a reproduction submitted; its value is that job's id
 _DIGITS = 26  # of a job's id; its products have them too, and two more
 Folders = dict[str, list[Path]]
 
@@ -36,8 +39,17 @@ class JobControl:
         with self.catalog.begin() as connection:
             retry = jobs.request_cancel(connection, job_id)
         finish_cancelled(self.catalog, self.engine, self._liveness, job_id, retry)
+        self.cancel_parts(job_id)
         with self.catalog.read() as connection:
             return jobs.get(connection, job_id)
+
+    def cancel_parts(self, job_id: str) -> None:
+        """Cancel the jobs that a reproduction submitted and that have not ended."""
+        with self.catalog.read() as connection:
+            parts = jobs.open_labelled(connection, PART_OF, job_id)
+        for part in parts:
+            with suppress(Conflict, NotFound):  # it has just ended
+                self.cancel(part)
 
     def retry(self, job_id: str) -> Job:
         """Queue a failed or cancelled job again; what its segments have finished is kept.

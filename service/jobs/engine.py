@@ -19,12 +19,18 @@ CONTROL_QUEUE = "control"
 TRAININGS_QUEUE = "trainings"  # trainings and sweeps: they take days, and other jobs must not wait for one to end
 COMPUTE_QUEUE = "compute"
 TRAIN_QUEUE = "train"
+REPRODUCTIONS_QUEUE = "reproductions"  # they wait for jobs of the queues above, which must not wait for them
 RUNS_QUEUE = "runs"  # the runs of sweeps: they wait for segments, and sweeps wait for them
 SCAN_WORKFLOW = "scan"
 CALIBRATE_WORKFLOW = "calibrate"
 SEGMENT_WORKFLOW = "segment"
 RUN_WORKFLOW = "run"
-LONG_KINDS = ("training", "sweep")
+_QUEUES = {"training": TRAININGS_QUEUE, "sweep": TRAININGS_QUEUE, "reproduction": REPRODUCTIONS_QUEUE}
+
+
+def queue_of(workflow: str) -> str:
+    """The queue of the control worker on which a workflow waits; jobs that wait for others have one of their own."""
+    return _QUEUES.get(workflow, CONTROL_QUEUE)
 
 
 def migrate_engine(url: str) -> None:
@@ -92,8 +98,7 @@ class JobEngine:
     @database_errors()
     def enqueue(self, connection: sa.Connection, workflow: str, workflow_id: str, priority: int, *args: Any) -> None:
         """Enqueue on a queue of the control worker; it starts if and when `connection`'s transaction commits."""
-        queue = TRAININGS_QUEUE if workflow in LONG_KINDS else CONTROL_QUEUE
-        options = options_for(workflow, queue, workflow_id, priority)
+        options = options_for(workflow, queue_of(workflow), workflow_id, priority)
         self._client.enqueue_in_transaction(connection, options, *args)
 
     @database_errors()

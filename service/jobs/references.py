@@ -8,10 +8,12 @@ from service.artifacts.model_folders import find_model_folder
 from service.catalog import activations, corpora, training
 from service.catalog.engine import Catalog
 from service.contracts.activations import ActivationSummary
+from service.contracts.corpora import how_to_register
 from service.contracts.energy import EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import JobSpec
 from service.contracts.radius import RadiusSpec
+from service.contracts.reproduction import ReproductionSpec
 from service.contracts.run_models import RunModel, parse_run_model
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec, TrainingSpec
@@ -45,6 +47,8 @@ def check_references(connection: sa.Connection, spec: JobSpec, settings: Setting
             _check_training(connection, spec, "spec.")
         elif isinstance(spec, SweepSpec):
             _check_training(connection, next(spec.runs()).spec, "spec.training.")
+        elif isinstance(spec, ReproductionSpec):
+            _check_reproduction(connection, spec)
         else:
             _check_extraction(connection, spec, settings)
     except NotFound as error:
@@ -91,6 +95,18 @@ def _check_extraction(connection: sa.Connection, spec: ExtractionSpec, settings:
     _check_corpus(connection, spec.corpus, "spec.corpus")
 
 
+def _check_reproduction(connection: sa.Connection, spec: ReproductionSpec) -> None:
+    """What a reproduction names; the corpora and models of its scale may be missing: their claims are then not run."""
+    if spec.model is not None:
+        named = parse_run_model(spec.model)
+        if named is not None:
+            _kept(connection, named)
+        elif leaves_root(spec.model):
+            raise InvalidInput("a model is a hub id or a folder under the models root", field="spec.model")
+    if spec.corpus is not None:
+        _check_corpus(connection, spec.corpus, "spec.corpus")
+
+
 def _check_model(spec: ExtractionSpec, settings: Settings) -> None:
     """Check the configuration of a model folder that is here."""
     try:
@@ -126,7 +142,7 @@ def _check_corpus(connection: sa.Connection, name: str, field: str) -> None:
         corpora.hold(connection, name)
         corpus = corpora.find(connection, name)
     except NotFound as error:
-        raise InvalidInput(error.detail, field=field) from error
+        raise InvalidInput(how_to_register(name) or error.detail, field=field) from error
     if corpus.state == "failed":
         raise InvalidInput("this corpus could not be read; GET /v1/corpora/{id} says why", field=field)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -14,11 +14,13 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobSpec
 from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
+from service.contracts.reproduction import ReproductionSpec
 from service.contracts.run_models import parse_run_model
 from service.contracts.sites import distinct_sites
+from service.contracts.specs import read_spec
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import BYTES, EXPERIMENTS, OpenELMSpec, TrainingSpec
-from service.errors import InvalidInput, NotFound
+from service.errors import InvalidInput, NotFound, RadiusError
 from service.estimates.pricing import Work
 from service.estimates.shapes import (
     GPT2_VOCABULARY,
@@ -39,9 +41,12 @@ from service.estimates.work import (
     tokenising_bytes,
     training_work,
 )
+from service.jobs.references import check_references
+from service.reproduction.parts import claims_of, model_of, part_job, parts_of
 from service.settings import Settings
 from service.theory.transformer_size import GPT2, Gpt2Config
 
+_GPU_FLOP_S, _LEAST_HOURS = 1e14, 0.1  # a third of the bfloat16 peak of an A100; hours that are worth a note
 _TRAINING_NOTES = ["a trainer of its own, where one lives, is taken for as fast as a compute worker"]
 
 
@@ -75,6 +80,8 @@ class WorkloadModel:
             return self._of_sweep(connection, spec)
         if isinstance(spec, ExtractionSpec):
             return self._of_extraction(connection, spec)
+        if isinstance(spec, ReproductionSpec):
+            return self._of_reproduction(connection, spec)
         return self._of_training(connection, spec)
 
     def _of_radius(self, connection: sa.Connection, spec: RadiusSpec) -> Workload:
@@ -91,9 +98,9 @@ class WorkloadModel:
         return Workload([work], rows=points)
 
     def _of_extraction(self, connection: sa.Connection, spec: ExtractionSpec) -> Workload:
-        corpus = corpora.find(connection, spec.corpus)
-        sample = sample_shape(spec, corpus.documents, corpus.bytes, corpus.longest_bytes)
-        workload = Workload(notes=list(sample.assumed), rows=sample.rows, certain=corpus.documents is not None)
+        documents, text, longest = _counts(connection, spec.corpus)
+        sample = sample_shape(spec, documents, text, longest)
+        workload = Workload(notes=list(sample.assumed), rows=sample.rows, certain=documents is not None)
         model = self._model(connection, spec.model)
         if model is None:
             workload.rows = None
@@ -144,6 +151,22 @@ class WorkloadModel:
         works.append(Work("tabulate", {"reports": float(len(cells) + 1)}, segments=len(cells) + 1))
         return Workload(works, rows=sum(cell.spec.steps for cell in cells), notes=_TRAINING_NOTES)
 
+    def _of_reproduction(self, connection: sa.Connection, spec: ReproductionSpec) -> Workload:
+        """The work of all parts, also of those that cannot run here, with the reason."""
+        workload = Workload(rows=len(claims_of(spec)), certain=False)
+        for part in parts_of(spec):
+            wanted = part_job(part, spec, model_of(spec))
+            inner = read_spec(wanted.kind, wanted.spec)
+            try:
+                check_references(connection, inner, self.settings)
+            except RadiusError as error:
+                workload.notes.append(f"{part} cannot run here: {error.detail}")
+            found = self.of(connection, inner)
+            workload.stages += [replace(work, stage=f"{part}: {work.stage}") for work in found.stages]
+            workload.notes += [*(f"{part}: {note}" for note in found.notes), *_gpu_hours(part, found.stages)]
+        workload.stages.append(Work("report", {"reports": 1.0}))
+        return workload
+
     def _run_work(self, spec: TrainingSpec, *, stage: str = "train", repeats: int = 1) -> list[Work]:
         shape = training_shape(spec, self._vocabulary(spec))
         return training_work(spec, shape, self.settings, stage=stage, repeats=repeats)
@@ -151,9 +174,8 @@ class WorkloadModel:
     def _prepare(self, connection: sa.Connection, spec: TrainingSpec) -> Work:
         if not isinstance(spec, OpenELMSpec):
             return Work("prepare", {"generating": sum(lines_of(spec.data).values())}, memory_bytes=PROCESS_BYTES)
-        corpus = corpora.find(connection, spec.data.corpus)
-        text = corpus.bytes or 0
-        memory = PROCESS_BYTES + tokenising_bytes(corpus.longest_bytes or 0)
+        _, text, longest = _counts(connection, spec.data.corpus)
+        text, memory = text or 0, PROCESS_BYTES + tokenising_bytes(longest or 0)
         return Work("prepare", {"tokenising": float(text)}, written_bytes=text, memory_bytes=memory)
 
     def _vocabulary(self, spec: TrainingSpec) -> int:
@@ -184,6 +206,22 @@ class WorkloadModel:
         if found is None:
             return GPT2.get(name.removeprefix("openai-community/"))
         return Gpt2Config(found.n_layers, found.d_model, found.n_ctx, found.d_vocab, found.d_mlp)
+
+
+def _gpu_hours(part: str, works: list[Work]) -> list[str]:
+    """Hours of one GPU for a part's forward passes and training, at a speed that is said."""
+    flop = sum(work.repeats * sum(work.amounts.get(name, 0.0) for name in ("forward", "training")) for work in works)
+    hours = flop / _GPU_FLOP_S / 3600
+    return [f"{part}: {hours:.3g} GPU hours at {_GPU_FLOP_S:.0e} FLOP/s"] if hours >= _LEAST_HOURS else []
+
+
+def _counts(connection: sa.Connection, name: str) -> tuple[int | None, int | None, int | None]:
+    """Documents, bytes and longest document of a corpus; None where they are not counted or it is not registered."""
+    try:
+        found = corpora.find(connection, name)
+    except NotFound:
+        return None, None, None
+    return found.documents, found.bytes, found.longest_bytes
 
 
 def _set(connection: sa.Connection, set_id: str) -> SetShape:

@@ -5,6 +5,7 @@ import workers.flows.calibrations.job
 import workers.flows.energy.job
 import workers.flows.extraction.job
 import workers.flows.radius.job
+import workers.flows.reproduction.job
 import workers.flows.scans.job
 import workers.flows.training.job
 import workers.flows.training.sweep_job  # noqa: F401

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,11 +34,17 @@ CONTEXT = 128
 WINDOW = 64
 BATCH = 16
 END = "<|endoftext|>"
+_BUILTIN = "python-docs"
 CONFIG = TrainingConfig(steps=250, peak_lr=1.5e-3, warmup_steps=25)
 
 
 def train_small_gpt2(
-    texts: list[str], out: Path, *, seed: int = 0, config: TrainingConfig = CONFIG
+    texts: list[str],
+    out: Path,
+    *,
+    seed: int = 0,
+    config: TrainingConfig = CONFIG,
+    tick: Callable[[], object] = lambda: None,
 ) -> dict[str, float]:
     """Train tokenizer and model on `texts` and save both in `out`; returns losses in nats per token.
 
@@ -57,15 +63,16 @@ def train_small_gpt2(
         shown = bar.add_task("train", total=config.steps, loss=float("nan"))
         last = [0.0]
 
-        def tick(step: int, loss: float) -> None:
+        def show(step: int, loss: float) -> None:
             last[0] = loss
             bar.update(shown, completed=step, loss=loss)
+            tick()
 
         task = NextToken(model, random_windows(training, WINDOW, BATCH, seed))
         trainer = Trainer(task, replace(config, seed=seed))
         for _ in range(config.steps):
             made = trainer.advance()
-            tick(made.step, made.loss)
+            show(made.step, made.loss)
     model.save_pretrained(out)
     facts = {
         "train_loss": last[0],
@@ -140,25 +147,41 @@ def _config(vocabulary: int, end: int) -> GPT2Config:
     )
 
 
+def train_into(
+    settings: Settings,
+    name: str,
+    *,
+    corpus: str = _BUILTIN,
+    seed: int = 0,
+    tick: Callable[[], object] = lambda: None,
+) -> dict[str, float]:
+    """Train on a corpus; the folder of that name under the models root appears when it is complete.
+
+    Args:
+        corpus: python-docs, or a path under the corpora root.
+        tick: called after every step.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    source = CorpusSource(builtin=_BUILTIN) if corpus == _BUILTIN else CorpusSource(path=corpus)
+    texts = [document.text for document in read_documents(source, settings)]
+    target = settings.models_root / name
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    facts = train_small_gpt2(texts, partial, seed=seed, tick=tick)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(partial, target)
+    return facts
+
+
 def main() -> None:
     """Train on a folder under the corpora root or on the built-in corpus; `--out` appears when it is complete."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", default="python-docs", help="python-docs, or a path under the corpora root")
+    parser.add_argument("--corpus", default=_BUILTIN, help="python-docs, or a path under the corpora root")
     parser.add_argument("--out", required=True, help="folder under the models root")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     set_precise_float32()
-    transformers.utils.logging.disable_progress_bar()
-    settings = Settings()
-    builtin = given.corpus == "python-docs"
-    source = CorpusSource(builtin="python-docs") if builtin else CorpusSource(path=given.corpus)
-    texts = [document.text for document in read_documents(source, settings)]
-    target = settings.models_root / given.out
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    facts = train_small_gpt2(texts, partial, seed=given.seed)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
+    facts = train_into(Settings(), given.out, corpus=given.corpus, seed=given.seed)
     print(
         f"{facts['parameters'] / 1e6:.1f} M parameters, {facts['tokens']:,} tokens, {facts['seconds']:.0f} s; "
         f"loss {facts['train_loss']:.2f} in training, {facts['val_loss']:.2f} held out (nats per token)"

@@ -1,0 +1,89 @@
+"""Arguments and results of the segments of a reproduction."""
+
+from __future__ import annotations
+
+from service.contracts.base import Identifier, Notice
+from service.contracts.claims import PartName
+from service.contracts.jobs import JobResult
+from service.contracts.reproduction import ReproductionSpec
+from service.contracts.statistics import Interval
+from workers.flows.engine.segments import SegmentKind, SegmentModel
+
+
+class ModelArguments(SegmentModel):
+    """The spec of the reproduction."""
+
+    spec: ReproductionSpec
+
+
+class PreparedModel(SegmentModel):
+    """The model that is measured, and why it is another than the one that was named."""
+
+    model: str
+    warnings: list[Notice]
+
+
+class HeldOutArguments(SegmentModel):
+    """The sets whose documents are halved by the seed."""
+
+    activations: list[Identifier]
+    seed: int
+
+
+class HeldOutSite(SegmentModel):
+    """Held-out points of one set in the balls of its other half."""
+
+    site: str
+    share: float | None
+    interval: Interval | None
+    points: int
+    patterns: int
+    reason: str | None
+
+
+class HeldOutSites(SegmentModel):
+    """One for each set."""
+
+    sites: list[HeldOutSite]
+
+
+class PartOutcome(SegmentModel):
+    """How the job of a part stands: `job` is null where it was refused, and `error` says why."""
+
+    part: PartName
+    kind: str
+    preset: str | None
+    job: Identifier | None
+    state: str
+    reused: bool = False
+    error: dict[str, str] | None = None
+    results: list[JobResult] = []
+
+
+class ReportArguments(SegmentModel):
+    """What a view of the report is made of; `view` counts up.
+
+    Attributes:
+        settled: claims whose parts have ended, for the progress.
+    """
+
+    spec: ReproductionSpec
+    report: Identifier
+    model: str
+    view: int
+    complete: bool
+    outcomes: list[PartOutcome]
+    held_out: list[HeldOutSite]
+    warnings: list[Notice]
+    settled: int
+
+
+class Reported(SegmentModel):
+    """The id of the published report."""
+
+    report: Identifier
+
+
+MODEL = SegmentKind("model", ModelArguments, PreparedModel)
+HELD_OUT = SegmentKind("held_out", HeldOutArguments, HeldOutSites)
+REPORT = SegmentKind("report", ReportArguments, Reported)
