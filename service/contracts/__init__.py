@@ -23,6 +23,7 @@ specs.py             how the spec of a request, or of the database, is read
 presets.py           all presets
 training_presets.py  those of trainings: sentence_presets.py (Question-Formation), window_presets.py (OpenELM)
 sweep_presets.py     those of sweeps
+workers.py           worker processes, what they report
 estimates.py         estimates of jobs, speeds of devices
 query.py             queries of an activation set
 theory.py            answers of the closed forms
