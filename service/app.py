@@ -27,7 +27,7 @@ from service.api import (
 )
 from service.api.conditional import BodilessMiddleware
 from service.api.guards import ApiKeyMiddleware, HostMiddleware, ProblemMiddleware, SameSiteMiddleware
-from service.api.proxies import ForwardedMiddleware, RootPathMiddleware
+from service.api.proxies import ForwardedMiddleware, RootPathMiddleware, RoutedBelowMiddleware
 from service.api.services import build_services
 from service.keys import ApiKeys
 from service.logs.requests import RequestLog
@@ -61,6 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router, max_body_size=settings.max_upload_bytes)
     problems.install(app)
     app.openapi = lambda: problems.describe(app)
+    if settings.root_path:
+        app.add_middleware(RoutedBelowMiddleware, root_path=settings.root_path)
     # Pages of other sites must not reach a server on loopback, neither by DNS rebinding nor by a cross-site form.
     app.add_middleware(SameSiteMiddleware)
     # With a keys file in the settings, or on a public address, a key is required even if the file is missing.
