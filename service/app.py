@@ -30,8 +30,8 @@ from service.api.audit import AuditMiddleware
 from service.api.authorisation import describe_security
 from service.api.conditional import BodilessMiddleware
 from service.api.guards import ApiKeyMiddleware, HostMiddleware, ProblemMiddleware, SameSiteMiddleware
-from service.api.proxies import ForwardedMiddleware, RootPathMiddleware
 from service.api.response_headers import HeadersMiddleware
+from service.api.proxies import ForwardedMiddleware, RootPathMiddleware, RoutedBelowMiddleware
 from service.api.services import build_services
 from service.key_uses import KeyUses
 from service.keys import ApiKeys
@@ -66,6 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router, max_body_size=settings.max_upload_bytes)
     problems.install(app)
     app.openapi = lambda: describe_security(problems.describe(app))
+    if settings.root_path:
+        app.add_middleware(RoutedBelowMiddleware, root_path=settings.root_path)
     # With a keys file in the settings, or on a public address, a key is required even if the file is missing.
     guarded = settings.api_keys_file is not None or not is_loopback(settings.host)
     # Pages of other sites must not reach a server on loopback, neither by DNS rebinding nor by a cross-site form.

@@ -47,6 +47,7 @@ Kind = Annotated[str, typer.Argument(help="extraction, radius, energy, analysis,
 Preset = Annotated[str | None, typer.Option(help="a preset of /v1/presets")]
 Values = Annotated[list[str] | None, typer.Option("--set", help="field=value, value as JSON or text")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
+BackupFolder = Annotated[Path, typer.Argument(metavar="DIR", help="the folder of the backup")]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
@@ -359,6 +360,22 @@ def doctor(as_json: AsJson = False) -> None:
             say(f"{finding.check}: {finding.found}{advice}", word, style)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def backup(folder: BackupFolder) -> None:
+    """Copy database and files of this service into an empty folder, while jobs run."""
+    from service.commands.backups import backup
+
+    backup(Settings(), folder)
+
+
+@app.command()
+def restore(folder: BackupFolder) -> None:
+    """Restore a backup into an empty data directory and an empty database, and check every file."""
+    from service.commands.backups import restore
+
+    restore(Settings(), folder)
 
 
 @app.command()

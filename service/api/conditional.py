@@ -60,7 +60,5 @@ def _names(known: list[str], etag: str | None) -> bool:
 
 
 def _not_modified(message: Message) -> Message:
-    return message | {
-        "status": 304,
-        "headers": [pair for pair in message["headers"] if pair[0].lower() in _KEPT_BY_304],
-    }
+    kept = [pair for pair in message["headers"] if pair[0].lower() in _KEPT_BY_304]
+    return {**message, "status": 304, "headers": kept}

@@ -19,8 +19,7 @@ def file_response(folder: ArtifactFolder, name: str, media_type: str, filename: 
         CorruptArtifact: it is not the file that was recorded.
     """
     path = folder.file(name)
-    sha256 = next(entry["sha256"] for entry in folder.manifest["files"] if entry["name"] == name)
-    headers = {"ETag": f'"{sha256}"', "Cache-Control": _REVALIDATED}
+    headers = {"ETag": f'"{folder.digest(name)}"', "Cache-Control": _REVALIDATED}
     return FileResponse(path, media_type=media_type, filename=filename, headers=headers)
 
 

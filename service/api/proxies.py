@@ -12,7 +12,10 @@ from service.links import ROOT_PATH
 
 
 class RootPathMiddleware:
-    """Serves the API below `root_path`, whether the proxy removes it from the path of a request or not."""
+    """Serves the API below `root_path`, whether the proxy removes it from the path of a request or not.
+
+    Other middleware sees the path without it, and links begin with it.
+    """
 
     def __init__(self, app: ASGIApp, root_path: str) -> None:
         self.app, self.root_path = app, root_path
@@ -21,8 +24,19 @@ class RootPathMiddleware:
         if scope["type"] == "http":
             ROOT_PATH.set(self.root_path)
             below = scope["path"].removeprefix(self.root_path)
-            scope["root_path"] = self.root_path
             scope["path"] = below if below.startswith("/") else scope["path"]
+        await self.app(scope, receive, send)
+
+
+class RoutedBelowMiddleware:
+    """Puts `root_path` before the path again, as the routes expect it; the innermost middleware."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self.app, self.root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["root_path"], scope["path"] = self.root_path, self.root_path + scope["path"]
         await self.app(scope, receive, send)
 
 

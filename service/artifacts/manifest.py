@@ -89,6 +89,13 @@ class ArtifactFolder:
     def manifest(self) -> dict[str, Any]:
         return read_manifest(self.folder, self.sha256)
 
+    def digest(self, name: str) -> str:
+        """The SHA-256 of a file that the manifest lists, or of the manifest; raises `NotFound`."""
+        found = {entry["name"]: entry["sha256"] for entry in self.manifest["files"]} | {MANIFEST: self.sha256}
+        if name not in found:
+            raise NotFound("the artifact has no file of that name", field="name")
+        return found[name]
+
     def file(self, name: str) -> Path:
         """The checked path of a file that the manifest lists; raises `NotFound` or `CorruptArtifact`."""
         for entry in self.manifest["files"]:

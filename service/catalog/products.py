@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from service.artifacts.manifest import MANIFEST
+from service.artifacts.views import view_name
 from service.catalog import inputs, reuse
 from service.catalog.tables import (
     activations,
@@ -46,3 +48,17 @@ def _lock(connection: sa.Connection, job_id: str) -> None:
 def ids(connection: sa.Connection) -> set[str]:
     """Ids of all published products."""
     return {name for table in _TABLES for name in connection.execute(sa.select(table.c.id)).scalars()}
+
+
+def recorded_files(connection: sa.Connection) -> dict[str, str]:
+    """SHA-256 of the files that rows name, by their paths below the folder of products; manifests name others."""
+    found: dict[str, str] = {}
+    for table in (radius_reports, energy_reports, profiles, activations):
+        rows = connection.execute(sa.select(table.c.id, table.c.sha256))
+        found |= {f"{row.id}/{MANIFEST}": row.sha256 for row in rows}
+    for table in (training_runs, sweeps):
+        rows = connection.execute(sa.select(table.c.id, table.c.view_step, table.c.view_sha256))
+        found |= {f"{row[0]}/{view_name(row[1])}/{MANIFEST}": row[2] for row in rows if row[1] is not None}
+    states = sa.select(training_runs.c.id, training_runs.c.state_file, training_runs.c.state_sha256)
+    found |= {f"{row[0]}/{row[1]}": row[2] for row in connection.execute(states) if row[1] is not None}
+    return found

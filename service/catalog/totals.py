@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from service.catalog.clock import moment
+from service.catalog.rows import chunks
 from service.catalog.tables import jobs, segments, training_runs
 
 
@@ -42,18 +43,20 @@ def job_counts(connection: sa.Connection) -> list[KindCount]:
 
 
 def work_done(connection: sa.Connection, since: datetime) -> list[WorkDone]:
-    """The work of the jobs that run, and of those that ended after `since`."""
-    recent = jobs.c.state.in_(("running", "cancelling")) | (jobs.c.finished_at > since)
-    done, which = sa.func.sum(segments.c.done), (segments.c.job, segments.c.stage, jobs.c.unit)
-    query = sa.select(*which, done).join(jobs, jobs.c.id == segments.c.job).where(recent).group_by(*which)
-    return [WorkDone(row.job, row.stage, row.unit, int(row[3])) for row in connection.execute(query)]
-
-
-def tokens_trained(connection: sa.Connection, since: datetime) -> list[WorkDone]:
-    """The tokens that running trainings, and those that ended after `since`, have read."""
-    recent = jobs.c.state.in_(("running", "cancelling")) | (jobs.c.finished_at > since)
-    query = sa.select(training_runs.c.id, training_runs.c.tokens).join(jobs, jobs.c.id == training_runs.c.job)
-    return [WorkDone(row.id, "train", "tokens", row.tokens) for row in connection.execute(query.where(recent))]
+    """The work of the jobs that run, and of those that ended after `since`; of a training its tokens too."""
+    recent = sa.union(
+        sa.select(jobs.c.id, jobs.c.unit).where(jobs.c.state.in_(("running", "cancelling"))),
+        sa.select(jobs.c.id, jobs.c.unit).where(jobs.c.finished_at > since),
+    )
+    units = {row.id: row.unit for row in connection.execute(recent)}
+    done, which = sa.func.sum(segments.c.done), (segments.c.job, segments.c.stage)
+    found = []
+    for part in chunks(list(units)):
+        stages = sa.select(*which, done).where(segments.c.job.in_(part)).group_by(*which)
+        found += [WorkDone(row.job, row.stage, units[row.job], int(row[2])) for row in connection.execute(stages)]
+        runs = sa.select(training_runs.c.id, training_runs.c.tokens).where(training_runs.c.job.in_(part))
+        found += [WorkDone(row.id, "train", "tokens", row.tokens) for row in connection.execute(runs)]
+    return found
 
 
 def database_bytes(connection: sa.Connection) -> int:

@@ -36,11 +36,14 @@ def leave(connection: sa.Connection, name: str) -> None:
 def listed(connection: sa.Connection, lease_s: float) -> list[Worker]:
     """The workers that were seen within a day, by name, each with the segment that it runs."""
     at = moment(connection)
-    running = {row.worker: row for row in connection.execute(sa.select(segments).where(segments.c.running))}
+    running = {
+        row.worker: Activity(job=row.job, segment=row.name, stage=row.stage, since=row.started_at)
+        for row in connection.execute(sa.select(segments).where(segments.c.running))
+    }
     recent = sa.select(workers).where(workers.c.seen_at >= at - timedelta(seconds=_LISTED_S)).order_by(workers.c.name)
     found = []
     for row in connection.execute(recent):
-        age_s, now = max(0.0, (at - row.seen_at).total_seconds()), running.get(row.name)
+        age_s = max(0.0, (at - row.seen_at).total_seconds())
         found.append(
             Worker(
                 name=row.name,
@@ -49,7 +52,7 @@ def listed(connection: sa.Connection, lease_s: float) -> list[Worker]:
                 seen_at=row.seen_at,
                 seen_s=age_s,
                 device=row.device and Device(**row.device),
-                now=now and Activity(job=now.job, segment=now.name, stage=now.stage, since=now.started_at),
+                now=running.get(row.name),
                 report=row.report and WorkerReport(**row.report),
             )
         )

@@ -25,6 +25,7 @@ training_presets.py  those of trainings: sentence_presets.py (Question-Formation
 sweep_presets.py     those of sweeps
 claims.py            the claims of the paper, as data
 reproduction.py      the spec of a reproduction, and its report
+workers.py           worker processes, what they report
 estimates.py         estimates of jobs, speeds of devices
 query.py             queries of an activation set
 theory.py            answers of the closed forms

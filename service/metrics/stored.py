@@ -99,10 +99,9 @@ class StoredMetrics:
         began, since = time.perf_counter(), self._work.since
         with self._catalog.read() as connection:
             at = moment(connection)
-            done = [*totals.work_done(connection, since), *totals.tokens_trained(connection, since)]
             return Reading(
                 totals.job_counts(connection),
-                self._work.add(done, at),
+                self._work.add(totals.work_done(connection, since), at),
                 workers.listed(connection, self._settings.lease_s),
                 totals.database_bytes(connection),
                 time.perf_counter() - began,

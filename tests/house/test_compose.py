@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,10 @@ def test_every_container_has_a_user_other_than_root() -> None:
         assert not re.match(r"(0|root)\b", user)
 
 
-def test_only_the_api_is_published_and_on_loopback_unless_told_otherwise() -> None:
+def test_only_the_api_and_the_dashboard_are_published_and_on_loopback_unless_told_otherwise() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
-        "api": ["${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_PORT:-8000}:8000"]
+        "api": ["${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_PORT:-8000}:8000"],
+        "grafana": ["127.0.0.1:${GRAFANA_PORT:-3000}:3000"],
     }
     assert not any("ports" in service for service in GPU["services"].values())
     assert not any("network_mode" in service for service in SERVICES.values())
@@ -87,9 +89,10 @@ def test_models_and_corpora_are_read_only() -> None:
 
 
 def test_secrets_are_files() -> None:
-    assert COMPOSE["secrets"] == {"database_password": {"file": "${SECRETS_FOLDER:-./secrets}/database_password"}}
+    files = {name: f"${{SECRETS_FOLDER:-./secrets}}/{name}" for name in ("database_password", "metrics_key")}
+    assert COMPOSE["secrets"] == {name: {"file": file} for name, file in files.items()}
     for service in SERVICES.values():
-        for name, value in service["environment"].items():
+        for name, value in service.get("environment", {}).items():
             if re.search("PASSWORD|KEY|SECRET|TOKEN$", name):
                 assert name.endswith("_FILE")
             assert not re.search(r"://[^/@]*:[^/@]+@", str(value))
@@ -121,7 +124,7 @@ def test_base_images_are_pinned() -> None:
         *(service["image"] for service in SERVICES.values() if "build" not in service),
     ]
     stages = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE))
-    assert all(re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?-[a-z-]+", image) for image in set(images) - stages)
+    assert all(re.fullmatch(r"[a-z/]+:v?\d+\.\d+(\.\d+)?(-[a-z-]+)?", image) for image in set(images) - stages)
     installs = re.findall(r"pip --python \S+ install[^&\n]*", DOCKERFILE.replace("\\\n", " "))
     assert len(installs) == 4
     assert all("--constraint constraints.txt" in line or "--no-deps" in line for line in installs)
@@ -147,3 +150,36 @@ def test_gpu_workers_have_a_device_and_a_name_each() -> None:
             assert service["extends"] == {"file": "docker-compose.yml", "service": "compute"}
             names.append(service["environment"]["RADIUS_WORKER_NAME"])
     assert len(set(names)) == len(names) == len(services.keys() - SERVICES.keys())
+
+
+def test_the_services_of_observability_start_on_demand_and_read_their_configuration_only() -> None:
+    for name in ("prometheus", "grafana"):
+        service = SERVICES[name]
+        assert service["profiles"] == ["observability"]
+        assert service["networks"] == ["default"]
+        mounts = [mount for mount in service["volumes"] if mount.startswith("./docker/")]
+        assert mounts
+        for mount in mounts:
+            source, _, mode = mount.split(":")
+            assert (ROOT / source).exists()
+            assert mode == "ro"
+
+
+def test_prometheus_scrapes_the_api_under_a_name_that_it_answers_to() -> None:
+    (job,) = yaml.safe_load((ROOT / "docker" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    assert job["metrics_path"] == "/metrics"
+    assert job["static_configs"] == [{"targets": ["api:8000"]}]
+    assert SERVICES["api"]["environment"]["RADIUS_ALLOWED_HOSTS"].endswith(",api")
+    assert job["authorization"]["credentials_file"] == "/run/secrets/metrics_key"
+    assert SERVICES["prometheus"]["secrets"] == ["metrics_key"]
+
+
+def test_the_dashboard_shows_metrics_that_there_are() -> None:
+    dashboard = json.loads((ROOT / "docker" / "grafana" / "dashboards" / "radius.json").read_text())
+    source = " ".join(path.read_text() for path in (ROOT / "service" / "metrics").glob("*.py"))
+    known = set(re.findall(r'"(radius_[a-z_]+)"', source))
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    named = {name for expression in asked for name in re.findall(r"radius_[a-z_]+", expression)}
+    assert len(dashboard["panels"]) >= 15
+    assert {re.sub("_(bucket|total)$", "", name) for name in named} <= known
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
