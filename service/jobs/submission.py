@@ -81,7 +81,7 @@ class Submission:
         }
         with self.catalog.read() as connection:  # files and other specs are read here, without the write lock
             check_references(connection, spec, self.settings)
-            self.estimation.refuse_unfit(connection, spec)
+            self.estimation.refuse_unfit(connection, spec, request.timeout_s)
         with self.catalog.begin() as connection:
             check_references(connection, spec, self.settings)  # again: what it names may have been deleted since
             jobs.insert(connection, row)

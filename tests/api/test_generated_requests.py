@@ -1,0 +1,70 @@
+"""Requests that are generated from the OpenAPI document never cause a 5xx, and every answer is what the document says.
+
+A few of each operation here; `make soak` has 200 of each, and walks from answers to further requests.
+"""
+
+# One database: what reaches one is tried on both by the other tests; `make soak` has more of it, not more databases.
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from service.app import create_app
+from service.settings import Settings
+from tests.databases.migrated import sqlite_settings
+from tests.databases.soak import SOAK
+
+_CONFORMS = [status_code_conformance, content_type_conformance, response_schema_conformance]
+_WITHOUT_A_WORKER = ("/query", "/figure1.")  # 503, as the document says
+_PROFILE = settings(
+    max_examples=200 if SOAK else 2,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def served(made: Settings) -> Iterator[FastAPI]:
+    app = create_app(made)
+    yield app
+    app.state.services.close()
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.BaseSchema]:
+    """An application, as its document describes it."""
+    limits = {"calibration_wait_s": 0, "query_timeout_s": 1}
+    for app in served(sqlite_settings(tmp_path_factory.mktemp("generated") / "data", **limits)):
+        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+schema = schemathesis.pytest.from_fixture("document")
+
+
+@schema.parametrize()
+@_PROFILE
+def test_a_generated_request_is_answered_as_documented(case: schemathesis.Case):
+    response = case.call()
+    case.validate_response(response, checks=_CONFORMS)
+    if not any(part in case.path for part in _WITHOUT_A_WORKER) or response.status_code != 503:
+        case.validate_response(response, checks=[not_a_server_error])
+
+
+@pytest.mark.long
+def test_walks_from_answers_to_further_requests(document: schemathesis.BaseSchema):
+    """Ids and cursors of answers are used in the next requests."""
+    machine = document.as_state_machine()
+    machine.run(settings=settings(_PROFILE, max_examples=200, stateful_step_count=10))
