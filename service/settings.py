@@ -188,6 +188,11 @@ class Settings(BaseSettings):
         ge=0,
         description="free space that jobs leave on the data directory's disk; a job that needs it is refused",
     )
+    max_job_hours: float = Field(
+        default=120.0,
+        gt=0,
+        description="longest job by its estimate; one that gives a `timeout_s` may take longer, as it has said so",
+    )
     calibration_wait_s: float = Field(
         default=20.0, ge=0, description="how long an estimate waits for the first measurement of a device"
     )

@@ -69,17 +69,14 @@ class Evaluations:
 
     def _in_process(self, name: str, body: bytes, limits: dict[str, int]) -> IO[bytes]:
         task = json.dumps({"name": name, "limits": limits}).encode() + b"\n"
-        command = module_command("service.api.evaluating")
+        command, most_s = module_command("service.api.evaluating"), self._settings.evaluation_s
         with ExitStack() as kept:
             answer = kept.enter_context(tempfile.TemporaryFile())
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=answer) as process:
-                try:
-                    _write(process, task, body)
-                    code = process.wait(self._settings.evaluation_s)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    raise Unavailable("reading the body took too long (evaluation_s)") from None
-            if code:
+            try:
+                ended = subprocess.run(command, input=task + body, stdout=answer, timeout=most_s, check=False)
+            except subprocess.TimeoutExpired:
+                raise Unavailable("reading the body took too long (evaluation_s)") from None
+            if ended.returncode:
                 raise Unavailable("the process that reads large bodies died; its memory may be too small")
             answer.seek(0)
             if error := json.loads(answer.readline()):
@@ -95,16 +92,6 @@ def _in_thread(name: str, body: bytes, limits: dict[str, int]) -> IO[bytes]:
         answer.seek(0)
         kept.pop_all()
     return answer
-
-
-def _write(process: subprocess.Popen[bytes], task: bytes, body: bytes) -> None:
-    assert process.stdin is not None
-    try:
-        process.stdin.write(task)
-        process.stdin.write(body)
-        process.stdin.close()
-    except BrokenPipeError:
-        pass  # it died, as its exit code says
 
 
 def _raised(error: dict[str, Any]) -> Exception:

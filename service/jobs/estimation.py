@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from service.catalog import calibrations, jobs, workers
 from service.catalog.engine import Catalog
-from service.contracts.estimates import Calibration, Device, Estimate
+from service.contracts.estimates import Calibration, Device, Estimate, StageEstimate
 from service.contracts.jobs import JobRequest, JobSpec
 from service.contracts.specs import read_spec
 from service.errors import DoesNotFit
@@ -49,16 +49,15 @@ class Estimation:
             waiting = jobs.count_open(connection)
             device = max(found, key=lambda one: one.memory_bytes, default=None)
             speeds = None if device is None else calibrations.get(connection, device.fingerprint)
-        overhead_s = 2 * settings.poll_interval_s  # of the control worker's poll, then of a compute worker's
-        stages = [price(work, speeds, living, overhead_s) for work in workload.stages]
-        times, segments = [stage.seconds for stage in stages], [stage.segments for stage in stages]
-        reason = self._reason(workload, found)
+        stages = self._price(workload, speeds, living)
+        segments, seconds = [stage.segments for stage in stages], _seconds(workload, stages)
+        reason = self._reason(workload, found) or self._too_long(seconds, request.timeout_s)
         return Estimate(
             kind=request.kind,
             stages=stages,
             rows=workload.rows,
             segments=_total(segments),
-            seconds=_total(times) if workload.rows is not None else None,
+            seconds=seconds,
             written_bytes=sum(stage.written_bytes for stage in stages),
             memory_bytes=max(stage.memory_bytes for stage in stages),
             free_disk_bytes=self._free_disk(),
@@ -79,19 +78,40 @@ class Estimation:
         with self.catalog.begin() as connection:
             self.engine.enqueue(connection, CALIBRATE_WORKFLOW, name, _CALIBRATION_PRIORITY, name)
 
-    def refuse_unfit(self, connection: sa.Connection, spec: JobSpec) -> None:
+    def refuse_unfit(self, connection: sa.Connection, spec: JobSpec, timeout_s: float | None = None) -> None:
         """Refuse a job that is too large, with the numbers.
 
+        A job that gives a `timeout_s` may take as long as that; of others the limit is `max_job_hours`.
+
         Raises:
-            DoesNotFit: it needs more disk or memory than there is.
+            DoesNotFit: it needs more disk, memory or time than there is.
             QuotaFull: it would store more than the project may.
         """
         found = workers.devices(connection, "compute-", self.settings.lease_s)
         workload = self._model.of(connection, spec)
         reason = self._reason(workload, found)
+        if reason is None and found and timeout_s is None:
+            device = max(found, key=lambda one: one.memory_bytes)
+            speeds = calibrations.get(connection, device.fingerprint)
+            living = workers.count_alive(connection, "compute-", self.settings.lease_s)
+            reason = self._too_long(_seconds(workload, self._price(workload, speeds, living)), timeout_s)
         if reason is not None:
             raise DoesNotFit(reason, field="spec")
         self.storage.check(connection, sum(work.written_bytes for work in workload.stages))
+
+    def _price(self, workload: Workload, speeds: Calibration | None, living: int) -> list[StageEstimate]:
+        overhead_s = 2 * self.settings.poll_interval_s  # of the control worker's poll, then of a compute worker's
+        return [price(work, speeds, living, overhead_s) for work in workload.stages]
+
+    def _too_long(self, seconds: float | None, timeout_s: float | None) -> str | None:
+        """Why a job takes too long; None where it does not, or has a time limit of its own."""
+        most = self.settings.max_job_hours
+        if seconds is None or timeout_s is not None or seconds <= 3600 * most:
+            return None
+        return (
+            f"it takes an estimated {seconds / 3600:.0f} hours, and {most:g} are allowed (max_job_hours); "
+            "a job that gives its own limit, timeout_s, may take longer"
+        )
 
     def _reason(self, workload: Workload, found: list[Device]) -> str | None:
         """Why a job cannot fit; None if it fits, or if its corpus has not been counted yet."""
@@ -114,6 +134,10 @@ class Estimation:
 
     def _free_disk(self) -> int:
         return max(0, shutil.disk_usage(self.settings.data_dir).free - self.settings.disk_reserve_bytes)
+
+
+def _seconds(workload: Workload, stages: list[StageEstimate]) -> float | None:
+    return _total([stage.seconds for stage in stages]) if workload.rows is not None else None
 
 
 def _total(values: list[Number | None]) -> Number | None:

@@ -86,7 +86,7 @@ class Submission:
         with self.catalog.read() as connection:  # files and other specs are read here, without the write lock
             self._admission.check_queue(connection)
             check_references(connection, spec, self.settings)
-            self.estimation.refuse_unfit(connection, spec)
+            self.estimation.refuse_unfit(connection, spec, request.timeout_s)
         with self.catalog.begin() as connection:
             check_references(connection, spec, self.settings)  # again: what it names may have been deleted since
             jobs.insert(connection, row)

@@ -234,3 +234,38 @@ def test_two_names_of_one_site_are_one_site(api: TestClient, counted: Catalog):
     one = written("blocks.-1.hook_resid_post")
     assert written("blocks.-1.hook_resid_post", "blocks.23.hook_resid_post") == one
     assert written("blocks.-1.hook_resid_post", "blocks.22.hook_resid_post") > one
+
+
+def test_a_job_of_too_many_hours_is_refused_unless_it_gives_its_own_limit(settings: Settings, counted: Catalog):
+    spec = MEDIUM | {"chunks": 80_000}
+    with client_of(settings.model_copy(update={"max_job_hours": 0.001})) as client:
+        live(counted, speeds=False)
+        assert ask(client, "extraction", spec)["fits"]  # its time is not known
+        live(counted)
+        found = ask(client, "extraction", spec)
+        assert found["seconds"] > 3.6
+        assert not found["fits"]
+        assert "max_job_hours" in found["reason"]
+        problem = problem_of(submit(client, spec=spec), 422, "does_not_fit")
+        assert problem["detail"] == found["reason"]
+        assert count(counted) == 0
+        assert submit(client, spec=spec, timeout_s=1e6).status_code == 202
+    with client_of(settings) as client:
+        assert ask(client, "extraction", spec)["fits"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("n_layer", 10**6), ("n_embd", 2**20), ("n_positions", 2**30), ("vocab_size", 10**9)]
+)
+def test_a_model_of_implausible_sizes_is_refused_by_name_and_limit(
+    api: TestClient, settings: Settings, counted: Catalog, key: str, value: int
+):
+    folder = settings.models_root / "mine"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", key: value}))
+    shown = next(model for model in api.get("/v1/models").json()["data"] if model["id"] == "mine")
+    assert not shown["supported"]
+    assert f"{key} must be a whole number from 1 to" in shown["reason"]
+    refused = submit(api, spec=MEDIUM | {"model": "mine"})
+    assert f"{key} must be a whole number from 1 to" in problem_of(refused, 422, "unsupported_model")["detail"]
+    assert count(counted) == 0

@@ -133,3 +133,18 @@ def test_a_query_without_a_worker_is_503(api: TestClient, settings: Settings):
         answer = api.post(f"/v1/activations/{made.activations}/query", json=body)
         assert answer.status_code == 422, body
         assert answer.json()["errors"][0]["field"].split(".")[0] == field
+
+
+def test_a_query_of_too_long_texts_is_refused_before_a_worker_sees_it(settings: Settings):
+    from tests.api.products import publish_report
+
+    made = publish_report(settings)
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as api:
+        route = f"/v1/activations/{made.activations}/query"
+        for texts in (["a" * 100_001], ["short", "é" * 100_001]):
+            answer = api.post(route, json={"texts": texts})
+            assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+            assert answer.json()["errors"][0]["field"] == "texts"
+        assert api.post(route, json={"texts": ["a" * 100_000]}).status_code == 503  # it would be asked
+        assert api.post(route, json={"texts": ["a"] * 257}).status_code == 413
+        assert api.post(route, json={"vectors": [[1.0] * 25_000]}).status_code == 413

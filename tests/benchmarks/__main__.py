@@ -4,11 +4,13 @@ import sys
 
 from tests.benchmarks import (
     api,
+    edge,
     energies,
     estimates,
     event_streams,
     extraction,
     jobs,
+    load,
     neighbors,
     scale_out,
     training,
@@ -17,11 +19,13 @@ from tests.benchmarks import (
 
 BENCHMARKS = {
     "api": api.main,
+    "edge": edge.main,
     "extraction": extraction.main,
     "energies": energies.main,
     "estimates": estimates.main,
     "event_streams": event_streams.main,
     "jobs": jobs.main,
+    "load": load.main,
     "neighbors": neighbors.main,
     "scale_out": scale_out.main,
     "training": training.main,

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -81,10 +81,8 @@ def send(url: str, body: bytes) -> int:
     """The status of one request."""
     there = urlsplit(url)
     with closing(HTTPConnection(there.netloc, timeout=300)) as connection:
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
             connection.request("POST", there.path, body, JSON)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before all of it was sent; the answer has come
         try:
             response = connection.getresponse()
             response.read()
