@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
 
 import torch
 from torch import distributed
@@ -12,7 +11,6 @@ from torch import distributed
 from service.errors import InvalidInput
 
 _CPU = torch.device("cpu")
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def choose_device(name: str) -> torch.device:
@@ -50,17 +48,6 @@ def set_precise_float32(threads: int = 0) -> None:
 def default_batch_tokens(device: torch.device) -> int:
     """Tokens of one forward pass: few for the caches of a CPU (1,024 are a tenth faster than 4,096), many for a GPU."""
     return 16_384 if device.type == "cuda" else 1_024
-
-
-def device_memory(device: torch.device) -> int:
-    """Bytes of memory that a process can use: of the GPU, or the smaller of machine and container for a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        return min(whole, int(_CONTAINER_LIMIT.read_text()))
-    except (OSError, ValueError):  # no control groups, or no limit: "max"
-        return whole
 
 
 def describe_device(device: torch.device) -> dict[str, str | int]:
