@@ -22,7 +22,7 @@ from service.contracts.sites import FINAL_NORM, Site
 from service.contracts.training import Optimisation, QuestionFormationSpec, SentenceData
 from service.estimates.shapes import ModelShape
 from workers.corpora.documents import Document
-from workers.devices.device import default_batch_tokens
+from workers.devices.device import default_batch_tokens, has_bfloat16
 from workers.energy.energies import evaluate
 from workers.energy.patterns import prepare_patterns
 from workers.figures.saving import save_figure
@@ -94,7 +94,7 @@ def _seconds(act: Callable[[], object]) -> float:
         began = time.perf_counter()
         act()
         if torch.cuda.is_available():
-            torch.cuda.synchronize()
+            torch.cuda.synchronize()  # the current device, which is the segment's
         taken.append(time.perf_counter() - began)
     return min(taken[1:])
 
@@ -142,7 +142,9 @@ def _training(given: _Model, device: torch.device) -> Rate:
     tokens = torch.randint(0, given.shape.d_vocab, given.batch, device=device)
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # the default of training runs
+        with torch.autocast(
+            device.type, torch.bfloat16, enabled=device.type == "cuda" and has_bfloat16(device)
+        ):  # the default
             hidden_ND = model.hidden(tokens).flatten(0, 1)
             loss = linear_cross_entropy(hidden_ND, model.output_weight, model.output_bias, tokens.flatten())
         loss.backward()

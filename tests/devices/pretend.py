@@ -26,7 +26,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 DEVICE = torch.device("cuda", 0)
-_WAITING = ("_local_scalar_dense", "nonzero", "_unique2", "unique_dim", "unique_consecutive", "masked_select", "bincount")
+_WAITING = (
+    "_local_scalar_dense",
+    "nonzero",
+    "_unique2",
+    "unique_dim",
+    "unique_consecutive",
+    "masked_select",
+    "bincount",
+)
 _WAITING_BY_MASK = ("index", "index_put", "index_put_", "_index_put_impl_")
 _NO_LAUNCH = ("empty", "empty_like", "new_empty", "empty_strided", "detach", "lift_fresh", "_local_scalar_dense")
 _HOST_ONLY = ("numpy", "__array__", "tolist_of_host")
@@ -69,7 +77,8 @@ class PretendGpu(TorchFunctionMode):
 
     def reset(self) -> None:
         """Begin to count anew."""
-        self.launches.clear(), self.waits.clear()
+        self.launches.clear()
+        self.waits.clear()
         self.uploaded = self.downloaded = 0
 
     @contextmanager

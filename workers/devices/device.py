@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 
 import torch
 from torch import distributed
@@ -11,6 +12,7 @@ from torch import distributed
 from service.errors import InvalidInput
 
 _CPU = torch.device("cpu")
+_DRIVER = Path("/dev/nvidiactl")
 
 
 def choose_device(name: str) -> torch.device:
@@ -32,6 +34,26 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InvalidInput(f"this machine has {torch.cuda.device_count()} CUDA devices", field="device")
     return device
+
+
+def use_device(device: torch.device) -> None:
+    """Make a GPU the current device of this thread: launches, pinned memory and synchronisation go to that one."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def unused_gpu() -> str | None:
+    """Why `auto` takes the CPU on a machine with a GPU; None where it does not."""
+    if torch.cuda.is_available() or not _DRIVER.exists():
+        return None
+    if torch.version.cuda is None:
+        return "this machine has an NVIDIA GPU, and torch is built for CPUs"
+    return f"the NVIDIA driver does not serve torch's CUDA {torch.version.cuda}: it is too old, or sees no card"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 in hardware: GPUs from capability 8.0; on a CPU it is measured to be slow."""
+    return device.type != "cuda" or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def set_precise_float32(threads: int = 0) -> None:

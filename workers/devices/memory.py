@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _TEXTS)
+
+
+_caches: list[Callable[[], None]] = []
+_last_kind: list[str] = []
 
 
 @contextmanager
@@ -66,6 +70,20 @@ def free_bytes(device: torch.device) -> int:
         return device_memory(device)
     cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + cached
+
+
+def cached_until_other_work(release: Callable[[], None]) -> None:
+    """Register a cache on the device that only one kind of work uses; `release` empties it."""
+    _caches.append(release)
+
+
+def release_caches(kind: str) -> None:
+    """Empty the registered caches if the work that begins is of another kind than the last."""
+    if _last_kind and _last_kind[-1] == kind:
+        return
+    _last_kind[:] = [kind]
+    for release in _caches:
+        release()
 
 
 def free_memory() -> None:

@@ -156,7 +156,7 @@ def search(sets: SetSearch, settings: Settings, tick: Tick) -> Found:
         found, work = exact_neighbors(sets.searched, options, tick=search_tick)
     else:
         index = cached_flat(settings.index_cache, sets.database.sha256, question.database)
-        found, work = faiss_neighbors(engine, sets.searched, index, tick=search_tick)
+        found, work = faiss_neighbors(engine, sets.searched, index, search_tick, options.device)
     search_s = time.perf_counter() - began
     lists = sets.lists(found, options)
     if engine in ("faiss-ivf", "faiss-hnsw"):

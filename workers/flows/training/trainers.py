@@ -8,7 +8,7 @@ import torch
 
 from service.catalog import training as catalog
 from service.contracts.training import TrainingSpec
-from workers.devices.device import choose_device
+from workers.devices.device import choose_device, has_bfloat16
 from workers.flows.engine.retention import Retained
 from workers.flows.engine.runtime import Runtime
 from workers.flows.training.arguments import RunArguments
@@ -64,7 +64,7 @@ def _build(current: Runtime, arguments: RunArguments, state: SavedState | None) 
 def config_of(spec: TrainingSpec, device: torch.device) -> TrainingConfig:
     """How a run trains on a device."""
     given = spec.optimisation
-    low = spec.precision == "bfloat16" or (spec.precision == "auto" and device.type == "cuda")
+    low = spec.precision == "bfloat16" or (spec.precision == "auto" and device.type == "cuda" and has_bfloat16(device))
     return TrainingConfig(
         steps=spec.steps,
         peak_lr=given.peak_lr,
