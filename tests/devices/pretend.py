@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_flatten
 
 DEVICE = torch.device("cuda", 0)
 _WAITING = (
@@ -37,7 +37,6 @@ _WAITING = (
 )
 _WAITING_BY_MASK = ("index", "index_put", "index_put_", "_index_put_impl_")
 _NO_LAUNCH = ("empty", "empty_like", "new_empty", "empty_strided", "detach", "lift_fresh", "_local_scalar_dense")
-_HOST_ONLY = ("numpy", "__array__", "tolist_of_host")
 
 
 class OnGpu(Tensor):
@@ -151,7 +150,7 @@ class PretendGpu(TorchFunctionMode):
             self.launches["mm"] += 1
             return _wrapped(func(*args, **kwargs))
         with self._counting:
-            found = func(*tree_map(_plain, args), **tree_map(_plain, kwargs))
+            found = func(*args, **kwargs)
         if name in ("copy_", "__setitem__") and len(ours) < len(given):
             self._count_copy(args)
         if name.endswith("_") and not name.endswith("__") and given and isinstance(args[0], Tensor):
@@ -164,7 +163,7 @@ class PretendGpu(TorchFunctionMode):
             return DEVICE
         if ours and wanted == "is_cuda":
             return True
-        found = func(_plain(args[0]))
+        found = func(*args)
         return _wrapped(found) if ours else found
 
     def _moved(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -64,7 +64,7 @@ def build_flat(rows: StoredRows) -> FlatIndex:
     return FlatIndex(centred, norms * scale, scale)
 
 
-def make_index(kind: Kind, rows: Array, device: torch.device) -> Any:
+def make_index(kind: Kind, rows: Array, device: torch.device = torch.device("cpu")) -> Any:
     """A FAISS index of (n, d) float32 `rows` on the device, if FAISS is built for it (HNSW runs on the CPU only).
 
     IVF has about 4 √n lists (the rule of the FAISS guidelines) and visits 1/16 of them; HNSW 32 links.
