@@ -1,4 +1,4 @@
-"""The kernel of strips compiled ahead of time, which needs no GPU: `python -m tests.devices.ahead` prints its resources.
+"""The kernel of strips compiled ahead of time, without a GPU: `python -m tests.devices.ahead` prints its resources.
 
 JSON: a list of objects with the architecture, the format, registers and stack (bytes) of a thread, shared memory
 (bytes) of a program, loads and stores of spilled registers, and instructions for tensor cores.
@@ -81,4 +81,4 @@ def _read(cubin: bytes) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps([compile_for(architecture, dtype) for architecture in ARCHITECTURES for dtype in FORMATS]))  # noqa: T201
+    print(json.dumps([compile_for(architecture, dtype) for architecture in ARCHITECTURES for dtype in FORMATS]))

@@ -6,8 +6,8 @@
         a.numpy()                           # TypeError
         float(a.sum())                      # gpu.waits += 1
 
-It counts launches (operators that compute, as torch dispatches them), waits (the host must know a value, or a size), and
-bytes copied to and from the device. `as_one_launch` makes a function stand for a kernel.
+It counts launches (operators that compute, as torch dispatches them), waits (the host must know a value, or a size),
+and bytes copied to and from the device. `as_one_launch` makes a function stand for a kernel.
 """
 
 from __future__ import annotations
@@ -67,11 +67,13 @@ class PretendGpu(TorchFunctionMode):
         for name, value in self._cuda().items():
             self._patches.enter_context(patch.object(torch.cuda, name, value))
         self._patches.enter_context(patch.object(Tensor, "pin_memory", lambda tensor: tensor))
+        torch.__future__.set_overwrite_module_params_on_conversion(True)  # else a parameter keeps its class
         super().__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
+        torch.__future__.set_overwrite_module_params_on_conversion(False)
         self._patches.close()
 
     def reset(self) -> None:
@@ -235,7 +237,11 @@ def _plain(value: Any) -> Any:
 
 def _wrapped(value: Any) -> Any:
     if isinstance(value, Tensor):
-        return value if isinstance(value, OnGpu) else value.as_subclass(OnGpu)
+        if isinstance(value, OnGpu):
+            return value
+        if value.is_leaf and value.requires_grad:
+            return value.detach().as_subclass(OnGpu).requires_grad_()
+        return value.as_subclass(OnGpu)
     if isinstance(value, torch.Size):
         return value
     if type(value).__module__ == "torch.return_types":

@@ -39,7 +39,9 @@ def test_the_answer_is_that_of_the_reference(make: Callable[[], Array]):
     rows = make()
     documents = np.arange(len(rows)) // 7
     with PretendGpu() as gpu, kernel_on(gpu):
-        found, work = exact_neighbors(question(rows, 2, documents), SearchOptions(DEVICE, torch.float16, 192, fused=True))
+        found, work = exact_neighbors(
+            question(rows, 2, documents), SearchOptions(DEVICE, torch.float16, 192, fused=True)
+        )
     assert work.fused
     for part in found:
         assert_equals_reference(part, rows, 2, documents)

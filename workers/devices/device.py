@@ -11,7 +11,7 @@ from torch import distributed
 
 from service.errors import InvalidInput
 
-_CPU = torch.device("cpu")
+CPU = torch.device("cpu")
 _DRIVER = Path("/dev/nvidiactl")
 
 
@@ -23,7 +23,7 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         if not torch.cuda.is_available():
-            return _CPU
+            return CPU
         return torch.device("cuda", distributed.get_node_local_rank(0))  # pyright: ignore[reportPrivateImportUsage]
     try:
         device = torch.device(name)
@@ -52,7 +52,7 @@ def unused_gpu() -> str | None:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 in hardware: GPUs from capability 8.0; on a CPU it is measured to be slow."""
+    """Whether a device multiplies bfloat16: GPUs in hardware from capability 8.0; a CPU where it is measured to."""
     return device.type != "cuda" or torch.cuda.get_device_capability(device) >= (8, 0)
 
 

@@ -1,4 +1,4 @@
-"""Rows of the host for a search on a GPU: copied there once, or, where they do not fit, read whenever they are taken."""
+"""Rows of the host for a search on a GPU: copied there once, or, where they do not fit, whenever they are taken."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ import faiss
 import numpy as np
 import torch
 
+from workers.devices.device import CPU
 from workers.devices.memory import free_memory, memory_errors_typed
 from workers.neighbors.stored import StoredRows, check_longest, robust_centre, row_norms, scale_below
 
@@ -64,7 +65,7 @@ def build_flat(rows: StoredRows) -> FlatIndex:
     return FlatIndex(centred, norms * scale, scale)
 
 
-def make_index(kind: Kind, rows: Array, device: torch.device = torch.device("cpu")) -> Any:
+def make_index(kind: Kind, rows: Array, device: torch.device = CPU) -> Any:
     """A FAISS index of (n, d) float32 `rows` on the device, if FAISS is built for it (HNSW runs on the CPU only).
 
     IVF has about 4 √n lists (the rule of the FAISS guidelines) and visits 1/16 of them; HNSW 32 links.

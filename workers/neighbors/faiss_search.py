@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from workers.devices.device import CPU
 from workers.neighbors.answers import Neighbors, check_distances
 from workers.neighbors.certificate import float32_bound
 from workers.neighbors.exact import exact_for_rows
@@ -58,7 +59,7 @@ def faiss_neighbors(
     question: Question,
     index: FlatIndex,
     tick: Tick = lambda share: None,
-    device: torch.device = torch.device("cpu"),
+    device: torch.device = CPU,
 ) -> tuple[list[Neighbors], FaissWork]:
     """The k nearest other rows of each row in each prefix; `tick` as in `exact_neighbors`.
 

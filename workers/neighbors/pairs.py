@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from workers.devices.device import CPU
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -41,7 +43,7 @@ class Pairs:
         return self.rows, self.columns, self.prefixes, self.lowers, self.uppers
 
 
-def no_pairs(device: torch.device = torch.device("cpu")) -> Pairs:
+def no_pairs(device: torch.device = CPU) -> Pairs:
     """The neutral element of `join`."""
     none = torch.empty(0, dtype=torch.int64, device=device)
     return Pairs(none, none, none, none.float(), none.double())

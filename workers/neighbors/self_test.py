@@ -25,6 +25,7 @@ from workers.neighbors.pool import Pool
 from workers.neighbors.side import encode_side
 from workers.neighbors.stored import CentredRows, StoredRows, scale_below
 
+KERNEL_FORMATS = (torch.float16, torch.bfloat16)
 _ROWS, _D = 448, 96  # seven blocks, three tiles of the kernel on a side
 _NEAREST = 6
 _LEAST_CAPABILITY = (8, 0)  # below it Triton compiles products to scalar code

@@ -32,7 +32,7 @@ def _append(chosen, rows, columns, values, out_rows, out_columns, out_values, co
 
 
 @triton.jit
-def append_kernel(  # noqa: D103, PLR0915
+def append_kernel(  # noqa: ANN201, D103, PLR0915
     left, right, row_reach, column_reach, row_norms, column_norms, row_errors, column_errors,  # noqa: ANN001
     row_codes, column_codes, out_rows, out_columns, out_values, count, scratch,  # noqa: ANN001
     row_offset, column_offset, row_start, row_stop, column_start, column_stop, capacity,  # noqa: ANN001

@@ -32,6 +32,8 @@ def this_device(settings: Settings) -> Device:
     about = describe_device(device)
     what = about | {"device": device.type, "versions": provenance(("torch", "numpy"))["versions"]}
     what |= {"instructions": torch.backends.cpu.get_cpu_capability(), "speeds": sorted(Calibration.model_fields)}
+    if device.type == "cuda":  # measured on work that occupies it
+        what |= {"sample": 2}
     return Device(
         device=str(device),
         name=str(about["name"]),
