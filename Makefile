@@ -30,7 +30,7 @@ test: $(READY)
 
 test-fused: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,interpreter]"
-	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_fused_tile.py
+	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_strip_kernel.py
 
 # Faults have deadlines, so that they are tried with the machine to themselves.
 soak: $(READY) test-fused

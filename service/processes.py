@@ -6,8 +6,8 @@ import os
 import sys
 
 # Exit codes of a worker that is to be started again, beside the signals that killed it: another worker took its name,
-# its segment hung, or something that it needs is not available yet.
-REPLACED, STUCK, NOT_YET = 70, 71, 75
+# its segment hung, its device was lost, or something that it needs is not available yet.
+REPLACED, STUCK, DEVICE_LOST, NOT_YET = 70, 71, 72, 75
 _STANDARD = 3
 
 

@@ -22,7 +22,7 @@ from service.catalog.migrate import migrate
 from service.claim import Claim
 from service.errors import StartFailed
 from service.jobs.engine import migrate_engine
-from service.processes import NOT_YET, REPLACED, STUCK, module_command
+from service.processes import DEVICE_LOST, NOT_YET, REPLACED, STUCK, module_command
 from service.settings import Settings
 
 _PR_SET_PDEATHSIG = 1
@@ -189,7 +189,7 @@ class Supervisor:
     def _failed_at_start(child: Child, code: int) -> bool:
         """Whether the first start of a child ended at once by an error of its own: not by a signal, nor for a while."""
         early = child.starts == 1 and time.monotonic() - child.started < _START_S
-        return early and code > 0 and code not in (REPLACED, STUCK, NOT_YET)
+        return early and code > 0 and code not in (REPLACED, STUCK, DEVICE_LOST, NOT_YET)
 
     def _pause(self, child: Child) -> float:
         """Seconds before the next start: doubled for every start that did not last, 30 s at most."""

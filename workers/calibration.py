@@ -22,7 +22,7 @@ from service.contracts.sites import FINAL_NORM, Site
 from service.contracts.training import Optimisation, QuestionFormationSpec, SentenceData
 from service.estimates.shapes import ModelShape
 from workers.corpora.documents import Document
-from workers.devices.device import default_batch_tokens
+from workers.devices.device import default_batch_tokens, has_bfloat16
 from workers.energy.energies import evaluate
 from workers.energy.patterns import prepare_patterns
 from workers.figures.saving import save_figure
@@ -44,14 +44,15 @@ from workers.training.sentences import prepare_sentences
 
 _WIDTHS = (128, 768)  # of forward passes: the smallest models here, and GPT-2
 _LAYERS, _CONTEXT, _VOCABULARY = 2, 128, 512
-_ROWS, _D = 8192, 512  # of a search
-_FEW = 2048  # points of an energy
+_D = 512
+_ROWS = {"cpu": 8192, "cuda": 131_072}  # of a search: enough to occupy a GPU, whose launches would be timed otherwise
+_FEW = {"cpu": 2048, "cuda": 16_384}  # points of an energy
 _DRAWS = 1000
 _STORED_BYTES = 32 * 2**20
 _TEXT_BYTES = 2**20
 _LINES = 2000
-_SENTENCES, _SENTENCE = 64, 22
-_WINDOWS, _WINDOW = 4, 256
+_SENTENCES, _SENTENCE = {"cpu": 64, "cuda": 1024}, 22
+_WINDOWS, _WINDOW = {"cpu": 4, "cuda": 128}, 256
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ class _Model:
 def calibrate(device: torch.device, documents: list[Document], folder: Path) -> Calibration:
     """Measure all rates, in some seconds; `documents` give the text, `folder` holds temporary files."""
     generator = np.random.Generator(np.random.PCG64(0))
-    rows = StoredRows(generator.standard_normal((_ROWS, _D), dtype=np.float32))
-    few = StoredRows(generator.standard_normal((_FEW, _D), dtype=np.float32))
+    n, points = _ROWS[device.type], _FEW[device.type]
+    rows = StoredRows(generator.standard_normal((n, _D), dtype=np.float32))
+    few = StoredRows(generator.standard_normal((points, _D), dtype=np.float32))
     options = SearchOptions(device)
     counted = [float(np.sqrt(_D))]  # well below the distances, like the radii of real jobs
     question = Question(rows, seeded_permutation(len(rows), 0), [len(rows)])
@@ -75,11 +77,11 @@ def calibrate(device: torch.device, documents: list[Document], folder: Path) -> 
     return Calibration(
         tokenising=_tokenising(documents),
         forward=[_forward(width, device) for width in _WIDTHS],
-        training=[_training(_sentences(), device), _training(_windows(), device)],
+        training=[_training(_sentences(device), device), _training(_windows(device), device)],
         searching=pairs * _D / _seconds(lambda: exact_neighbors(question, options)),
         counting=pairs * _D / _seconds(lambda: count_within(question, counted, options)),
-        drawing=_ROWS * _D * (_D + _DRAWS) / _seconds(lambda: _draw(rows)),
-        energies=_FEW * _ROWS * _D / _seconds(lambda: evaluate(prepare_patterns(rows, device=device), few)),
+        drawing=n * _D * (_D + _DRAWS) / _seconds(lambda: _draw(rows, device)),
+        energies=points * n * _D / _seconds(lambda: evaluate(prepare_patterns(rows, device=device), few)),
         generating=_LINES / _seconds(lambda: _generate(folder)),
         storing=_STORED_BYTES / _seconds(lambda: _store(folder)),
         reports=1 / _seconds(lambda: _report(folder)),
@@ -94,7 +96,7 @@ def _seconds(act: Callable[[], object]) -> float:
         began = time.perf_counter()
         act()
         if torch.cuda.is_available():
-            torch.cuda.synchronize()
+            torch.cuda.synchronize()  # the current device, which is the segment's
         taken.append(time.perf_counter() - began)
     return min(taken[1:])
 
@@ -118,22 +120,22 @@ def _forward(width: int, device: torch.device) -> Rate:
     return Rate(d_model=width, per_s=flops / _seconds(lambda: model.read(tokens, [Site(_LAYERS, FINAL_NORM)])))
 
 
-def _sentences() -> _Model:
+def _sentences(device: torch.device) -> _Model:
     width, mlp = 128, 512
     config = SentenceDecoderConfig(n_layers=_LAYERS, d_model=width, n_heads=4, d_mlp=mlp, d_vocab=70)
     block = 4 * width**2 + 2 * width * mlp
     shape = ModelShape(width, (block,) * _LAYERS, (width,) * _LAYERS, 70, 0)
-    return _Model(SentenceDecoder(config), shape, (_SENTENCES, _SENTENCE))
+    return _Model(SentenceDecoder(config), shape, (_SENTENCES[device.type], _SENTENCE))
 
 
-def _windows() -> _Model:
+def _windows(device: torch.device) -> _Model:
     width, heads, mlp, vocabulary = 512, 8, 1024, 8192
     config = OpenELMConfig(
         width, (heads,) * _LAYERS, (heads // 2,) * _LAYERS, (mlp,) * _LAYERS, d_vocab=vocabulary, n_ctx=_WINDOW
     )
     block = 2 * width * 64 * (heads + heads // 2) + 3 * width * mlp
     shape = ModelShape(width, (block,) * _LAYERS, (64 * heads,) * _LAYERS, vocabulary, 0)
-    return _Model(OpenELM(config), shape, (_WINDOWS, _WINDOW))
+    return _Model(OpenELM(config), shape, (_WINDOWS[device.type], _WINDOW))
 
 
 def _training(given: _Model, device: torch.device) -> Rate:
@@ -142,7 +144,9 @@ def _training(given: _Model, device: torch.device) -> Rate:
     tokens = torch.randint(0, given.shape.d_vocab, given.batch, device=device)
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # the default of training runs
+        with torch.autocast(
+            device.type, torch.bfloat16, enabled=device.type == "cuda" and has_bfloat16(device)
+        ):  # the default
             hidden_ND = model.hidden(tokens).flatten(0, 1)
             loss = linear_cross_entropy(hidden_ND, model.output_weight, model.output_bias, tokens.flatten())
         loss.backward()
@@ -154,8 +158,9 @@ def _training(given: _Model, device: torch.device) -> Rate:
     return Rate(d_model=given.shape.d_model, per_s=flops / _seconds(step))
 
 
-def _draw(rows: StoredRows) -> None:
-    gaussian_null(principal_deviations(rows, np.zeros(rows.d)), [len(rows)], queries=_DRAWS, seed=0)
+def _draw(rows: StoredRows, device: torch.device) -> None:
+    deviations = principal_deviations(rows, np.zeros(rows.d), device)
+    gaussian_null(deviations, [len(rows)], queries=_DRAWS, seed=0, device=device)
 
 
 def _generate(folder: Path) -> None:

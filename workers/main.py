@@ -191,10 +191,14 @@ def _launch(settings: Settings, role: str, name: str) -> None:
         import workers.flows.control
     else:
         import workers.flows.compute  # noqa: F401
-        from workers.devices.device import choose_device, set_precise_float32
+        from workers.devices.device import choose_device, set_precise_float32, unused_gpu, use_device
 
         set_precise_float32(settings.torch_threads)
-        logger.info("computing on %s", choose_device(settings.device))
+        device = choose_device(settings.device)
+        use_device(device)
+        logger.info("computing on %s", device)
+        if settings.device == "auto" and (reason := unused_gpu()) is not None:
+            logger.warning("%s", reason)
 
 
 def _introduce(runtime: Runtime) -> None:

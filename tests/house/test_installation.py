@@ -15,7 +15,7 @@ IMPORT_ALL = """
 import importlib, pkgutil, service, workers
 for package in (service, workers):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if ".migrations." not in module.name and module.name != "workers.neighbors.fused_tile":
+        if ".migrations." not in module.name and module.name != "workers.neighbors.strip_kernel":
             importlib.import_module(module.name)
 import psycopg
 """

@@ -17,8 +17,8 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "Encoding.encode: half_sq < ABSENT → half_sq <= ABSENT": "equivalent: real ones are at most 1, others 1e30",
     },
     "filtering": {
-        "TileBounds.largest_values: 2 * _SLACK → _SLACK": _SLACK,
-        "TileBounds.largest_values: 2 * _SLACK → _SLACK (2)": _SLACK,
+        "TileBounds.largest_values: 2 * SLACK → SLACK": _SLACK,
+        "TileBounds.largest_values: 2 * SLACK → SLACK (2)": _SLACK,
     },
     "float64_level": {
         "_search_rows: False → True": _LOOSE,

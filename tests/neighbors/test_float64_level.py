@@ -28,7 +28,7 @@ SIZES = [50, 130, 300]
 def test_every_prefix_equals_the_reference(
     rows: Array, k: int, coded: bool, tile: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(float64_level, "_TILE", tile)
+    monkeypatch.setattr(float64_level, "_TILE", {"cpu": tile})
     codes = np.arange(300) // 7 if coded else None
     question = Question(StoredRows(rows), seeded_permutation(300, 0), SIZES, k, codes)
     search, _ = prepare_search(question, SearchOptions(format=torch.float32))

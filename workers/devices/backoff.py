@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import torch
-
 from service.errors import OutOfMemory
-from workers.devices.memory import free_memory
+from workers.devices.memory import free_memory, is_out_of_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,5 +37,7 @@ def map_halving(run: Callable[[Sequence[Item]], Result], items: Sequence[Item]) 
 def _attempt(run: Callable[[Sequence[Item]], Result], piece: Sequence[Item]) -> tuple[Result] | None:
     try:
         return (run(piece),)
-    except torch.OutOfMemoryError:
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
         return None

@@ -11,8 +11,8 @@ from torch import distributed
 
 from service.errors import InvalidInput
 
-_CPU = torch.device("cpu")
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+CPU = torch.device("cpu")
+_DRIVER = Path("/dev/nvidiactl")
 
 
 def choose_device(name: str) -> torch.device:
@@ -23,7 +23,7 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         if not torch.cuda.is_available():
-            return _CPU
+            return CPU
         return torch.device("cuda", distributed.get_node_local_rank(0))  # pyright: ignore[reportPrivateImportUsage]
     try:
         device = torch.device(name)
@@ -34,6 +34,26 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InvalidInput(f"this machine has {torch.cuda.device_count()} CUDA devices", field="device")
     return device
+
+
+def use_device(device: torch.device) -> None:
+    """Make a GPU the current device of this thread: launches, pinned memory and synchronisation go to that one."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def unused_gpu() -> str | None:
+    """Why `auto` takes the CPU on a machine with a GPU; None where it does not."""
+    if torch.cuda.is_available() or not _DRIVER.exists():
+        return None
+    if torch.version.cuda is None:
+        return "this machine has an NVIDIA GPU, and torch is built for CPUs"
+    return f"the NVIDIA driver does not serve torch's CUDA {torch.version.cuda}: it is too old, or sees no card"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16: GPUs in hardware from capability 8.0; a CPU where it is measured to."""
+    return device.type != "cuda" or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def set_precise_float32(threads: int = 0) -> None:
@@ -50,17 +70,6 @@ def set_precise_float32(threads: int = 0) -> None:
 def default_batch_tokens(device: torch.device) -> int:
     """Tokens of one forward pass: few for the caches of a CPU (1,024 are a tenth faster than 4,096), many for a GPU."""
     return 16_384 if device.type == "cuda" else 1_024
-
-
-def device_memory(device: torch.device) -> int:
-    """Bytes of memory that a process can use: of the GPU, or the smaller of machine and container for a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        return min(whole, int(_CONTAINER_LIMIT.read_text()))
-    except (OSError, ValueError):  # no control groups, or no limit: "max"
-        return whole
 
 
 def describe_device(device: torch.device) -> dict[str, str | int]:

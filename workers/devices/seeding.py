@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     WEIGHTS = 0
     DROPOUT = 1
     START_VECTORS = 2
+    NULL_DRAWS = 3
 
 
 def seed_sequence(seed: int, place: int) -> np.random.SeedSequence:

@@ -16,6 +16,7 @@ BLOCK = 64
 MOST = 16
 _CROWDED = 512
 _MANY = 8
+_ROOM = 64  # cells, and pairs, of a query in one tile, on average over the queries
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class Candidates:
         self.best = torch.cat([self.best, uppers.double()], dim=1)
         self.best = self.best.topk(max(self.k, MOST), dim=1, largest=False, sorted=True).values
         limits = self._limits()
+        if values.device.type != "cpu":
+            self._add_without_waiting(values, minima, slack, pattern_ids, limits)
+            return
         query, block = torch.nonzero((minima - slack).double() <= limits[:, None], as_tuple=True)
         near = values.view(len(values), -1, BLOCK)[query, block]
         lowers = (near - slack[query, block][:, None]).double()
@@ -69,10 +73,31 @@ class Candidates:
         ids = pattern_ids.to(column.device)[block[at] * BLOCK + column]
         self._kept.append((query[at], ids, near[at, column], lowers[at, column]))
 
+    def _add_without_waiting(
+        self, values: Tensor, minima: Tensor, slack: Tensor, pattern_ids: Tensor, limits: Tensor
+    ) -> None:
+        """The same on a GPU, into lists of a fixed length; where they do not suffice all queries count as crowded."""
+        m, room = len(values), _ROOM * len(values)
+        within = (minima - slack).double() <= limits[:, None]
+        cells = torch.nonzero_static(within, size=room, fill_value=-1)
+        there = cells[:, 0] >= 0
+        query, block = cells.clamp(min=0).unbind(1)
+        near = values.view(m, -1, BLOCK)[query, block]
+        lowers = (near - slack[query, block][:, None]).double()
+        wanted = (lowers <= limits[query][:, None]) & torch.isfinite(near) & there[:, None]
+        counts = torch.zeros(m, dtype=torch.int64, device=query.device).index_add_(0, query, wanted.sum(dim=1))
+        self.crowded |= (counts > _CROWDED) | (within.sum() > room) | (wanted.sum() > room)
+        pairs = torch.nonzero_static(wanted, size=room, fill_value=-1)
+        at, column = pairs.clamp(min=0).unbind(1)
+        place = (block[at] * BLOCK + column).clamp(max=len(pattern_ids) - 1)
+        # A place of the list that holds no pair is beyond every limit.
+        low = lowers[at, column].masked_fill(pairs[:, 0] < 0, torch.inf)
+        self._kept.append((query[at], pattern_ids[place], near[at, column], low))
+
     def chosen(self) -> Chosen:
         """The pairs within the final limits, after all tiles."""
         query, ids, values, lowers = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
-        keep = (lowers <= self._limits()[query]) & ~self.crowded[query]
+        keep = (lowers <= self._limits()[query]) & (lowers < torch.inf) & ~self.crowded[query]
         return Chosen(query[keep].cpu(), ids[keep].cpu(), values[keep].double().cpu())
 
     def _limits(self) -> Tensor:

@@ -18,11 +18,14 @@ import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
-from workers.neighbors.stored import CentredRows, StoredRows, centre_rows, lengths_of, scale_below
+from workers.devices.memory import free_bytes
+from workers.neighbors.device_rows import rows_on
+from workers.neighbors.stored import CentredRows, StoredRows, centre_rows, lengths_of, rows_at_once, scale_below
 
 Array = np.ndarray
 TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}  # elements of one product
 _BLOCK_ROWS = 512  # rows that stay in the cache
+_RESIDENT_SHARE = 0.5  # of a GPU's free memory
 RESIDENT_BYTES = 2**29  # rows up to this size are centred once, not anew for every block of queries
 
 
@@ -32,7 +35,7 @@ class Tile:
 
     Attributes:
         start: place of the first pattern in that order.
-        ids: (P,) on the CPU.
+        ids: (P,) on the device.
         rows: (P, n) centred and scaled.
         norms_sq: (P,) squared norms.
         lifts: (P,) M² − ‖ρ‖² in the scale of squared distances.
@@ -93,10 +96,15 @@ class Patterns:
 
     def tile(self, start: int, stop: int) -> Tile:
         """The patterns with places from `start` to `stop`."""
-        ids = self.order[start:stop]
-        norms_sq, lifts = (whole[ids].to(self.device, self.precision) for whole in (self.norms_sq, self.lifts))
-        rows = self.take(self.rows, ids) if self.resident is None else self.resident[start:stop]
+        rows = self.take(self.rows, self.order[start:stop]) if self.resident is None else self.resident[start:stop]
+        ids, norms_sq, lifts = (whole[start:stop] for whole in self._in_order)
         return Tile(start, ids, rows, norms_sq, lifts)
+
+    @cached_property
+    def _in_order(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(d,) ids, squared norms and lifts in the order of the tiles, on the device."""
+        norms_sq, lifts = (whole[self.order].to(self.device, self.precision) for whole in (self.norms_sq, self.lifts))
+        return self.order.to(self.device), norms_sq, lifts
 
     def places_of(self, ids: Tensor) -> Tensor:
         """(m,) places of some patterns in the order of the tiles; −1 for the id −1."""
@@ -120,7 +128,7 @@ class Patterns:
 
     def compute_norms(self) -> None:
         """Compute the cached norms and lifts now, so that the first evaluation does not wait for them."""
-        _ = self.norms_sq, self.lifts
+        _ = self._in_order
 
     def centred(self, queries: StoredRows) -> CentredRows:
         """Other rows about the same centre, in the same scale."""
@@ -140,20 +148,19 @@ class Patterns:
     def norms_sq(self) -> Tensor:
         """(d,) float64 squared norms of the rounded rows that are multiplied."""
         if self.resident is not None:
-            norms_sq = torch.cat([squared_norms(block).cpu() for block in self.resident.split(_BLOCK_ROWS)])
-            return norms_sq[self._places]
+            blocks = self.resident.split(rows_at_once(self.device))
+            return torch.cat([squared_norms(block) for block in blocks]).cpu()[self._places]
         blocks = torch.arange(len(self)).split(_BLOCK_ROWS)
         return torch.cat([squared_norms(self.take(self.rows, ids)).cpu() for ids in blocks])
 
     @cached_property
     def lifts(self) -> Tensor:
         """(d,) float64, scaled: M² − ‖ρ_i‖² = t_M − t_i with t = (ρ − c)·(ρ + c), the squared norm but for ‖c‖²."""
-        centre = self.rows.centre.double()
-        shifted = []
-        for ids in torch.arange(len(self)).split(_BLOCK_ROWS):
-            rows = self.stored.take(ids).double()
+        stored, centre, shifted = rows_on(self.stored, self.device), self.rows.centre.double().to(self.device), []
+        for ids in torch.arange(len(self), device=self.device).split(rows_at_once(self.device)):
+            rows = stored.take(ids).double()
             shifted.append(((rows - centre) * self.scale * ((rows + centre) * self.scale)).sum(dim=1))
-        norms = torch.cat(shifted)
+        norms = torch.cat(shifted).cpu()
         return norms.max() - norms
 
     @cached_property
@@ -171,6 +178,10 @@ def shifted_distances_sq(queries: Tensor, tile: Tile, added: Tensor, own: Tensor
         own: (m,) place of the pattern that is left out for each query: its value is inf; −1 for none.
     """
     values = torch.addmm(added, queries, tile.rows.T, alpha=-2.0)
+    if values.device.type != "cpu":  # where `nonzero` waits
+        inside = (own >= tile.start) & (own < tile.start + len(tile.rows))
+        column = torch.where(inside, own - tile.start, 0)[:, None]
+        return values.scatter_(1, column, torch.where(inside[:, None], torch.inf, values.gather(1, column)))
     mine = torch.nonzero((own >= tile.start) & (own < tile.start + len(tile.rows)))[:, 0]
     values[mine, (own[mine] - tile.start).to(values.device)] = torch.inf
     return values
@@ -183,7 +194,8 @@ def squared_norms(rows: Tensor) -> Tensor:
 
 def tile_order(rows: CentredRows) -> Tensor:
     """(n,) ids by the binary exponent of ‖x‖∞, those of equal exponent as they are stored."""
-    exponents = torch.frexp(lengths_of(rows, torch.arange(len(rows.stored)))).exponent
+    ids = torch.arange(len(rows.stored), device=rows.stored.device)
+    exponents = torch.frexp(lengths_of(rows, ids)).exponent
     return torch.argsort(exponents, stable=True)
 
 
@@ -212,16 +224,20 @@ def prepare_patterns(
     """
     if not len(stored):
         raise InvalidInput("an energy needs at least one pattern", field="patterns")
-    rows = centre_rows([(stored, torch.arange(len(stored)))], squared=True)[0]
+    device = device or torch.device("cpu")
+    here = centre_rows([(rows_on(stored, device), torch.arange(len(stored), device=device))], squared=True)[0]
     kind = precision or (torch.float64 if stored.dtype == torch.float64 else torch.float32)
-    order, device = tile_order(rows), device or torch.device("cpu")
+    order = tile_order(here)
+    if device.type == "cuda":
+        most_bytes = int(_RESIDENT_SHARE * free_bytes(device))
     keep = kind == torch.float32 and 4 * len(stored) * stored.d <= most_bytes
-    return Patterns(rows, order, kind, device, _taken(rows, order).to(device) if keep else None)
+    rows = CentredRows(stored, here.centre.cpu(), here.scale)
+    return Patterns(rows, order.cpu(), kind, device, _taken(here, order) if keep else None)
 
 
 def _taken(rows: CentredRows, ids: Tensor) -> Tensor:
     """(m, n) float32 rows, taken block by block."""
-    taken = torch.empty((len(ids), rows.d))
-    for part, block in zip(taken.split(_BLOCK_ROWS), ids.split(_BLOCK_ROWS), strict=True):
+    taken, step = torch.empty((len(ids), rows.d), device=ids.device), rows_at_once(ids.device)
+    for part, block in zip(taken.split(step), ids.split(step), strict=True):
         part.copy_(rows.take(block))
     return taken

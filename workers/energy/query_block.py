@@ -61,7 +61,7 @@ class QueryBlock:
         self, patterns: Patterns, rows: CentredRows, ids: Tensor, betas: list[float], mchn: bool, k: int, own: Tensor
     ) -> None:
         self.patterns, self.rows, self.ids, self.betas, self.k, self.own = patterns, rows, ids, betas, k, own
-        self.own_places = patterns.places_of(own)
+        self.own_places = patterns.places_of(own).to(patterns.device)
         self.queries = patterns.take(rows, ids)
         self.norms_sq = squared_norms(self.queries)
         self.norms = self.norms_sq.sqrt().to(patterns.precision)

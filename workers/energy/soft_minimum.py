@@ -46,7 +46,8 @@ class SoftMinima:
         for at, beta in enumerate(self.used):
             self.sums[at] *= torch.exp(-beta * drop)
             counting = height <= self._cutoff / beta
-            if int(counting.sum()) > _DENSE_SHARE * counting.numel():
+            # On a GPU the host would wait for the share, and a whole tile takes little longer than few of its blocks.
+            if values.device.type != "cpu" or int(counting.sum()) > _DENSE_SHARE * counting.numel():
                 weights = _weights(torch.sub(self.least[:, None], values, out=scratch), beta)
                 self.sums[at] += weights.view(len(values), -1, BLOCK).sum(dim=2).sum(dim=1, dtype=torch.float64)
                 continue

@@ -55,6 +55,7 @@ def softmax_weights(
     """The weights at (m, n) centred, scaled float64 `points`; one pass for their normalisation."""
     narrow = points.to(patterns.device, patterns.precision)
     left_out = torch.full((len(points),), -1) if own is None else patterns.places_of(own)
+    left_out = left_out.to(patterns.device)
     scaled = beta_in_range(beta / patterns.scale**2 / (1 if kind == "energy" else 2), patterns.precision)
     least = torch.full((len(points),), torch.inf, dtype=torch.float64, device=patterns.device)
     sums = torch.zeros_like(least)

@@ -21,6 +21,7 @@ from service.artifacts.manifest import canonical_json
 from service.artifacts.model_folders import CONFIG, TOKENIZER_FILES, ModelFolder
 from service.contracts.model_config import ModelConfig, parse_config
 from service.errors import Conflict, UnsupportedModel
+from workers.devices.memory import cached_until_other_work
 from workers.models.gpt2 import GPT2, tensor_shapes
 from workers.models.hub import open_model_folder
 from workers.models.interface import HookedModel, ModelSizes
@@ -116,6 +117,9 @@ def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: Fo
     torch.nn.Module.to(model, device)
     made = GPT2(model, None if head is None else head.to(device), tied=weights.tied)
     return LoadedModel(made, tokenizer, identity)
+
+
+cached_until_other_work(_load_model.cache_clear)
 
 
 def _build(folder: ModelFolder, weights: Weights, dtype: torch.dtype) -> Any:

@@ -15,6 +15,8 @@ from service.errors import InvalidInput
 from workers.models.interface import ModelSizes
 from workers.models.stream import BlockParts, Stream, read_sites, walk_blocks
 
+_VARIANTS = 8  # of a compiled part of a block: training or evaluation, shapes, precision
+
 
 class TrainableModel(nn.Module, ABC):
     """A decoder whose loss is computed from `hidden` and the output map, without all logits at once.
@@ -61,7 +63,16 @@ class TrainableModel(nn.Module, ABC):
         return resid_BTD
 
     def compile_blocks(self, backend: str | Callable[..., Any] = "inductor") -> None:
-        """Compile the parts between the sites of every block in place, at first use; weights keep their names."""
+        """Compile the parts between the sites of every block in place, at first use; weights keep their names.
+
+        All blocks share the code of a part. It is compiled for each block, in training and in evaluation, and for each
+        shape that comes twice; beyond its limit the compiler would leave the rest uncompiled, without a word.
+        """
+        from torch._dynamo import config as limits  # takes a second, and few runs need it
+
+        variants = _VARIANTS * len(self.blocks)
+        limits.recompile_limit = max(limits.recompile_limit, variants)
+        limits.accumulated_recompile_limit = max(limits.accumulated_recompile_limit, 8 * variants)
         for block in self.blocks:
             for part in block.children():
                 part.compile(backend=backend)

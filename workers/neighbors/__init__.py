@@ -11,7 +11,7 @@ The question and the answer
     answers.py        from rescored pairs to the neighbours of each query
     nested.py         the answers of nested prefixes from longer lists of the whole
     statistics.py     distributions, duplicates
-    null_model.py     the same distances in Gaussian data of the same mean and covariance
+    null_model.py     the same distances in Gaussian data of the same mean and covariance (null_on_device.py: on a GPU)
 
 The exact engine, in the order of its work
     exact.py          the engine as a whole
@@ -23,7 +23,7 @@ The exact engine, in the order of its work
     encoding.py       rows in that format; one matrix product gives half squared distances, with error bounds
     side.py           the encoded queries, or the encoded database
     duplicates.py     rows equal to the last bit, resolved before the search
-    tile.py           one tile of products (fused_tile.py: by a Triton kernel on a GPU)
+    tile.py           one tile of products
     filtering.py      all pairs, tile by tile → bounds and candidates
     candidates.py     the state that tiles add to; states merge in any order
     pairs.py          lists of pairs
@@ -35,6 +35,14 @@ The exact engine, in the order of its work
     splitting.py      one search by several workers: plan, states of parts, answer
     threads.py        tiles in several threads of a CPU
     ticking.py        progress callbacks
+
+The filter on a GPU, in place of tile.py
+    device_rows.py    the rows on the device, copied there once
+    strip_search.py   panels of queries with all columns: limits, candidates, one wait for each
+    appending.py      the pairs of a strip within the limits, listed by torch or by the kernel
+    strip_kernel.py   the Triton kernel
+    pool.py           the list that it appends to
+    self_test.py      the kernel against float64, before its first use on a device
 
 FAISS beside it
     faiss_index.py    its flat, IVF and HNSW indices (the only file that imports faiss)

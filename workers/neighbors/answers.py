@@ -55,22 +55,24 @@ def nearest_pairs(
     Raises:
         InvalidInput: as `check_distances`.
     """
-    places = torch.full((int(query_ids.max()) + 1,), -1)
-    places[prefix_queries[-1]] = torch.arange(len(prefix_queries[-1]))
+    device, asked = query_ids.device, prefix_queries[-1]
+    places = torch.full((int(query_ids.max()) + 1,), -1, device=device)
+    places[asked.to(device)] = torch.arange(len(asked), device=device)
     by_id = rescored.take(torch.argsort(database_ids[rescored.columns], stable=True))
     ranked = by_id.take(order_by_row(by_id, by_id.uppers))
     place, ids = places[query_ids[ranked.rows]], database_ids[ranked.columns]
-    again = torch.zeros(len(place), dtype=torch.bool)
+    again = torch.zeros(len(place), dtype=torch.bool, device=device)
     again[1:] = (place[1:] == place[:-1]) & (ids[1:] == ids[:-1])
     answers = []
     for prefix, rows in enumerate(prefix_queries):
         here = (ranked.prefixes <= prefix) & ~again
         at, rank = place[here], rank_in_row(ranked.rows[here])
         best = rank < k
-        found = Neighbors.without_any(rows.numpy(), k)
-        cells = at[best].numpy(), rank[best].numpy()
-        found.distances[cells], found.ids[cells] = ranked.uppers[here][best].numpy(), ids[here][best].numpy()
-        answers.append(found)
+        cells = at[best], rank[best]
+        distances = torch.full((len(rows), k), torch.inf, dtype=torch.float64, device=device)
+        nearest = torch.full((len(rows), k), -1, device=device)
+        distances[cells], nearest[cells] = ranked.uppers[here][best], ids[here][best]
+        answers.append(Neighbors(rows.numpy(), distances.cpu().numpy(), nearest.cpu().numpy(), 1.0))
     check_distances(answers)
     return answers
 

@@ -16,19 +16,22 @@ import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
+from workers.neighbors.appending import Strip, append, reach_of
 from workers.neighbors.filtering import Search, TileBounds, left_columns, make_tile, pairs_below
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs
+from workers.neighbors.pool import Pool
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import measure
-from workers.neighbors.strips import Part, run_tiles
+from workers.neighbors.strips import Part, run_tiles, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
 _LARGEST = 1e300  # far above any scaled distance (at most 2), and below inf, the value of an excluded pair
+_DENSE_TILE, _MOST_PAIRS = 4096, 2**25  # of one step on a GPU
 _DENSE_SHARE = 1 / 64  # above this share of a tile's pairs a float64 product is cheaper than rescoring single pairs
 
 
@@ -58,11 +61,14 @@ def count_within(
     if not n:
         return np.zeros((0, len(wanted)), dtype=np.int64)
     search, _ = prepare_search(replace(question, sizes=[n], k=1), options)
-    counter = _Counter(search, torch.from_numpy(ascending))
-    run_tiles(search, part, counter.count_tile, tick)
-    ids, order = search.database.layout.ids, question.order
+    counter = _Counter(search, torch.from_numpy(ascending).to(options.device))
+    if search.strips:
+        counter.count_strips(part, tick)
+    else:
+        run_tiles(search, part, counter.count_tile, tick)
+    ids, order, found = search.database.layout.ids.cpu(), question.order, counter.found.cpu()
     of_id = torch.empty((int(order.max()) + 1, len(ascending)), dtype=torch.int64)
-    of_id[ids[ids >= 0]] = counter.found[ids >= 0, :-1].cumsum(dim=1)
+    of_id[ids[ids >= 0]] = found[ids >= 0, :-1].cumsum(dim=1)
     return of_id[order].numpy()[:, np.searchsorted(ascending, wanted)]
 
 
@@ -82,9 +88,53 @@ class _Counter:
         self.search, self.radii = search, radii
         scale = search.database.rows.scale
         self.scaled = radii.clamp(max=_LARGEST / scale) * scale
-        self.below = torch.cat([torch.tensor([-1.0], dtype=torch.float64), self.scaled])
+        self.below = torch.cat([torch.full_like(radii[:1], -1.0), self.scaled])
         self.lock = Lock()  # several threads count tiles
-        self.found = torch.zeros(search.database.layout.slots, len(radii) + 1, dtype=torch.int64)
+        self.found = torch.zeros(search.database.layout.slots, len(radii) + 1, dtype=torch.int64, device=radii.device)
+        # Rounded up to float32: no smaller than any radius.
+        self.limit = torch.nextafter(self.scaled[-1].float(), torch.full_like(self.scaled[-1].float(), torch.inf))
+
+    def count_strips(self, part: Part, tick: Tick) -> None:
+        """Count all pairs of a part on a GPU, strip by strip; a tile with many pairs is computed in float64."""
+        strips, done = strips_of(self.search, part), 0
+        total, step = slot_pairs(strips), min(self.search.tile, _DENSE_TILE)
+        for panel, columns in strips:
+            pairs = self._pairs_of(panel, columns)
+            if pairs is not None:
+                buckets = _bucket(measure(self.search, pairs).uppers, self.radii)
+                whole = slice(0, len(self.found))
+                self._add(whole, torch.cat([pairs.rows, pairs.columns]), torch.cat([buckets, buckets]))
+            else:
+                for start in range(columns.start, columns.stop, step):
+                    self._count_square(panel, slice(start, min(start + step, columns.stop)), step)
+            done += slot_pairs([(panel, columns)])
+            tick(done / total)
+
+    def _pairs_of(self, panel: slice, columns: slice) -> Pairs | None:
+        """Each pair of a strip that may lie within the largest radius once; None where there are many."""
+        search = self.search
+        wanted = self.limit.expand(search.database.layout.slots, 1)
+        reach = reach_of(wanted, search.database.errors)
+        left, right = left_columns(search, panel), search.database.right(columns)
+        strip = Strip(search, panel, columns, left, right, reach, torch.full_like(reach, -1.0))
+        most = min(int(_DENSE_SHARE * slot_pairs([(panel, columns)])), _MOST_PAIRS)
+        pool = Pool.of(most, reach.device)
+        append(strip, pool)
+        count = int(pool.count[0])
+        if count > most:
+            return None
+        rows, found = pool.rows[:count].long(), pool.columns[:count].long()
+        none = pool.values[:count]
+        return Pairs(rows, found, torch.zeros_like(rows), none, none)
+
+    def _count_square(self, panel: slice, columns: slice, step: int) -> None:
+        """Count the pairs of a tile in float64; of one on the diagonal those at and above it, from both sides."""
+        for start in range(panel.start, panel.stop, step):
+            rows = slice(start, min(start + step, panel.stop))
+            if columns.start >= rows.stop:
+                self._count_dense(rows, columns, both=True)
+            elif columns.start == rows.start:
+                self._count_dense(rows, columns, both=False)
 
     def count_tile(self, panel: slice, columns: slice) -> None:
         """Count all pairs of a tile for its rows, and also for its columns unless it lies on the diagonal."""
@@ -104,9 +154,7 @@ class _Counter:
         pairs = len(left) * (columns.stop - columns.start)
         every_row = torch.arange(len(left), device=values.device)
         bounds = TileBounds(search, every_row + panel.start, columns)
-        # Rounded up to float32: no smaller than any radius.
-        largest = torch.nextafter(self.scaled[-1].float(), torch.tensor(torch.inf))
-        limits = largest.expand(len(left)).to(values.device)
+        limits = self.limit.expand(len(left))
         whole = slice(0, values.shape[1])
         if BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) > 8 * _DENSE_SHARE * pairs:
             return None
@@ -126,11 +174,12 @@ class _Counter:
 
     def _count_dense(self, panel: slice, columns: slice, both: bool) -> None:
         side = self.search.database
-        rows = torch.arange(panel.start, panel.stop)
+        rows = torch.arange(panel.start, panel.stop, device=side.layout.ids.device)
         rows = rows[side.layout.ids[rows] >= 0]
         centre = side.rows.centre.double()
         own = side.rows.take_float64(side.layout.ids[rows], centre)
-        tile = Float64Tile(self.search, rows, own, centre, torch.arange(columns.start, columns.stop))
+        slots = torch.arange(columns.start, columns.stop, device=rows.device)
+        tile = Float64Tile(self.search, rows, own, centre, slots)
         buckets = self._buckets(tile)
         self._add(panel, tile.rows[:, None].expand_as(buckets), buckets)
         if both:
@@ -150,8 +199,11 @@ class _Counter:
     def _add(self, of_tile: slice, slots: Tensor, buckets: Tensor) -> None:
         """Count pairs by their bucket; their `slots` are all in `of_tile`."""
         found = self.found[of_tile]
-        place = (slots - of_tile.start) * found.shape[1] + buckets
-        counts = torch.bincount(place.flatten(), minlength=found.numel()).view_as(found)
+        place = ((slots - of_tile.start) * found.shape[1] + buckets).flatten()
+        if place.device.type != "cpu":  # where `bincount` waits
+            found.view(-1).index_add_(0, place, torch.ones_like(place))
+            return
+        counts = torch.bincount(place, minlength=found.numel()).view_as(found)
         with self.lock:
             found += counts
 

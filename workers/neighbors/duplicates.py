@@ -27,14 +27,14 @@ def resolve_duplicates(search: Search, state: CandidateState) -> Pairs:
     """
     slots, group = _equal_rows(search)
     if not len(slots):
-        return no_pairs()
+        return no_pairs(state.best.device)
     side, m, prefixes = search.database, search.queries.layout.slots, search.prefixes
     representative = _representatives(search, slots, group)
-    pairs = _zero_pairs(search, slots, group, representative)
+    here = slots.to(state.best.device)
+    pairs = _zero_pairs(search, slots, group, representative).to(here.device)
     done = kth_smallest(pairs, m, prefixes.count, search.k) == 0
-    state.best[done.to(state.best.device)] = -1.0
-    first = prefixes.of_row[slots].cpu()
-    side.empty(slots[~representative & done[slots, first]])
+    state.best[done] = -1.0
+    side.empty(here[~representative.to(here.device) & done[here, prefixes.of_row[here]]])
     return pairs
 
 
@@ -42,27 +42,28 @@ def _equal_rows(search: Search) -> tuple[Tensor, Tensor]:
     """Slots of rows that have an equal, ordered by group, stretch and id, and the group of each."""
     side = search.database
     # Equal rows have equal norms and errors; rows that agree in both are then compared element by element.
-    key = side.norms.cpu().view(torch.int32).long() * 2**32 + side.errors.cpu().view(torch.int32).long()
-    key[side.layout.ids < 0] = -1 - torch.arange(len(key))[side.layout.ids < 0]
+    key = side.norms.view(torch.int32).long() * 2**32 + side.errors.view(torch.int32).long()
+    key = torch.where(side.layout.ids < 0, -1 - torch.arange(len(key), device=key.device), key)
     _, group, count = torch.unique(key, return_inverse=True, return_counts=True)
-    slots = torch.nonzero(count[group] > 1)[:, 0]
+    shared = torch.nonzero(count[group] > 1)[:, 0]
+    # The rest is about few rows, on the CPU; only rows are compared where they are.
+    slots, group = shared.cpu(), group[shared].cpu()
     if not len(slots):
         return slots, slots
-    ids = side.layout.ids[slots].numpy()
-    order = np.lexsort((ids, side.layout.slot_prefixes[slots].numpy(), group[slots].numpy()))
-    slots = slots[torch.from_numpy(order)]
-    group = group[slots]
+    ids, prefixes = side.layout.ids[shared].cpu().numpy(), search.prefixes.of_column[shared].cpu().numpy()
+    order = torch.from_numpy(np.lexsort((ids, prefixes, group.numpy())))
+    slots, group = slots[order], group[order]
     leader = slots[torch.searchsorted(group, group)]
-    blocks = zip(slots.split(_BLOCK_PAIRS), leader.split(_BLOCK_PAIRS), strict=True)
-    equal = torch.cat([(side.take(a) == side.take(b)).all(dim=1) for a, b in blocks])
+    blocks = zip(*(part.to(shared.device).split(_BLOCK_PAIRS) for part in (slots, leader)), strict=True)
+    equal = torch.cat([(side.take(a) == side.take(b)).all(dim=1) for a, b in blocks]).cpu()
     return slots[equal], group[equal]
 
 
 def _representatives(search: Search, slots: Tensor, group: Tensor) -> Tensor:
     """(slots,) bool: rows that represent their group in their stretch, and stay in the database."""
-    prefixes = search.database.layout.slot_prefixes[slots]
-    stretch = (group * search.prefixes.count + prefixes).numpy()
-    codes = search.database.codes[slots].cpu().numpy()
+    here = slots.to(search.database.codes.device)
+    stretch = (group * search.prefixes.count + search.prefixes.of_column[here].cpu()).numpy()
+    codes = search.database.codes[here].cpu().numpy()
     of_code = np.lexsort((np.arange(len(slots)), codes, stretch))
     eligible = np.empty(len(slots), dtype=bool)
     eligible[of_code] = _rank_in_runs(stretch[of_code], codes[of_code]) < search.k
@@ -88,8 +89,9 @@ def _zero_pairs(search: Search, slots: Tensor, group: Tensor, representative: Te
     at = torch.repeat_interleave(torch.arange(len(slots)), count)
     within = torch.arange(len(at)) - torch.repeat_interleave(count.cumsum(0) - count, count)
     rows, columns = slots[at], representatives[start[at] + within]
-    codes = search.database.codes.cpu()
-    counts = codes[rows] != codes[columns]
+    codes, device = search.database.codes, search.database.codes.device
+    counts = (codes[rows.to(device)] != codes[columns.to(device)]).cpu()
     rows, columns = rows[counts], columns[counts]
-    first = torch.maximum(search.prefixes.of_row.cpu()[rows], search.prefixes.of_column.cpu()[columns])
+    of_row, of_column = search.prefixes.of_row, search.prefixes.of_column
+    first = torch.maximum(of_row[rows.to(device)], of_column[columns.to(device)]).cpu()
     return Pairs(rows, columns, first, torch.zeros(len(rows)), torch.zeros(len(rows), dtype=torch.float64))

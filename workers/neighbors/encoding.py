@@ -26,10 +26,12 @@ from torch import Tensor
 ABSENT = 1e29  # half squared distances of rows are at most 2; those of empty slots and excluded pairs are above this
 _EMPTY_HALF_SQ = 1e30
 _FILL = {torch.int16: 0x7F00, torch.float32: 1e38}  # 0x7F00 is 1.7e38 in bfloat16
-_ALIGNMENT_BYTES = 64
+_ALIGNMENT_BYTES = {"cpu": 64, "cuda": 128}  # of a cache line; of the depth of a product on tensor cores
 _WHOLE_SHARE = 1 / 64
 _MOST_SPLIT = 8
 _UNIT_FLOAT32 = 2.0**-24
+# Products of a step and fractional bits, as measured: Fasi et al. 2021 (PeerJ CS e330); arXiv 2511.10909, 2512.07004.
+TENSOR_CORES = {"Ampere, Ada": (8, 24), "Hopper, Blackwell": (16, 25)}
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,18 @@ class Encoding:
     @property
     def columns(self) -> int:
         used = self.d + 3 * len(self.split) + 2 * self._parts
-        alignment = _ALIGNMENT_BYTES // self.dtype.itemsize
+        alignment = _ALIGNMENT_BYTES[self.device.type] // self.dtype.itemsize
         return math.ceil(used / alignment) * alignment
 
     @property
     def gamma(self) -> float:
-        """γ of the float32 accumulation, with twice the terms to cover the rounding of ½‖x'‖² too."""
-        terms = 2 * (self.columns + 8) * _UNIT_FLOAT32
+        """γ of the accumulation; eight more terms cover the rounding of ½‖x'‖² too.
+
+        On a CPU, float32 sums of K terms in any order: K units at most, of which twice as many are allowed. On a GPU
+        also the sums of tensor cores, which `tensor_core_units` bounds.
+        """
+        of_a_term = 2.0 if self.device.type == "cpu" else max(1.0, *map(tensor_core_units, TENSOR_CORES.values()))
+        terms = of_a_term * (self.columns + 8) * _UNIT_FLOAT32
         return 1.01 * terms / (1 - terms)
 
     @property
@@ -116,7 +123,8 @@ class Encoding:
 
     def empty_row(self) -> Tensor:
         """(columns,) the right columns of a row that is not present."""
-        return self.encode(torch.zeros(1, self.d), torch.tensor([False])).matrix[0]
+        none = torch.zeros(1, self.d, device=self.device)
+        return self.encode(none, none.new_zeros(1, dtype=torch.bool)).matrix[0]
 
     def left(self, right: Tensor) -> Tensor:
         """The left columns of rows, from their right columns."""
@@ -134,6 +142,8 @@ class Encoding:
         if self._rounded_products:
             # bfloat16 numbers ≥ 0 have the order of their bits, and torch computes minima of int16 five times faster.
             return (left @ right.T).view(torch.int16)
+        if self.device.type == "cpu":  # in tests of what a GPU does
+            return left.float() @ right.float().T
         return torch.mm(left, right.T, out_dtype=torch.float32)
 
     def exclude(self, product: Tensor, pairs: Tensor) -> None:
@@ -163,6 +173,19 @@ class Encoding:
     @cached_property
     def _ones(self) -> slice:
         return slice(self._half_sq.stop, self._half_sq.stop + self._parts)
+
+
+def tensor_core_units(step: tuple[int, int]) -> float:
+    """Error of a sum of K products on tensor cores over Σ|products|, for each of the K, in units of 2⁻²⁴.
+
+    A step adds L products, exact in float32, to the sum so far: all are aligned to the largest and truncated after F
+    fractional bits, and the result is truncated to float32. With S = Σ|products|, which bounds every sum and product,
+    the L + 1 truncations of a step err by less than (L + 1) 2⁻ᶠ S and the last by less than 2⁻²³ S. K/L steps err by
+
+        K ((1 + 1/L) 2⁻ᶠ + 2⁻²³/L) · S.
+    """
+    products, bits = step
+    return ((1 + 1 / products) * 2.0**-bits + 2.0**-23 / products) / _UNIT_FLOAT32
 
 
 def choose_encoding(sample: Tensor, dtype: torch.dtype, device: torch.device) -> Encoding:

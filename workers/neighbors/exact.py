@@ -32,6 +32,7 @@ from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import rescore, scaled_up
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.strip_search import search_strips
 from workers.neighbors.strips import Part, run_tiles, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
 
@@ -115,12 +116,16 @@ def begin(search: Search, trials: list[FormatTrial]) -> Task:
     """The search before its first tile, with duplicates resolved."""
     state = no_candidates(search.prefixes, search.k)
     query_ids, database_ids = search.queries.layout.ids.clone(), search.database.layout.ids.clone()
-    duplicates = resolve_duplicates(search, state) if search.symmetric else no_pairs()
+    none = no_pairs(query_ids.device)
+    duplicates = resolve_duplicates(search, state) if search.symmetric else none
     return Task(search, state, query_ids, database_ids, duplicates, trials)
 
 
 def search_tiles(search: Search, state: CandidateState, part: Part, tick: Tick) -> None:
     """Add all tiles of a part to a state; `tick` as in `exact_neighbors`."""
+    if search.strips:
+        search_strips(search, state, part, tick)
+        return
     kept = local()  # the left columns of a thread's last panel: those of its next tile, most often
 
     def search_one(panel: slice, columns: slice) -> None:
@@ -141,15 +146,15 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
     """Rescore the candidates of the state of all tiles, and search the remaining rows in float64."""
     search, state = task.search, task.state
     state.prune(search.prefixes)
-    rows, columns = state.rows.long().cpu(), state.columns.long().cpu()
+    rows, columns = state.rows.long(), state.columns.long()
     # Equal distances tie; which pair is kept must not depend on the order in which tiles were searched or merged.
     order = torch.argsort(rows * 2**32 + columns)
     rows, columns = rows[order], columns[order]
-    first = torch.maximum(search.prefixes.of_row.cpu()[rows], search.prefixes.of_column.cpu()[columns])
-    lowers = state.lowers.cpu()[order]
+    first = torch.maximum(search.prefixes.of_row[rows], search.prefixes.of_column[columns])
+    lowers = state.lowers[order]
     rescored = rescore(search, Pairs(rows, columns, first, lowers, lowers))
-    state.lifted |= _contradicted(task, rescored).to(state.lifted.device)
-    lifted = torch.nonzero(state.lifted.cpu() & (search.queries.layout.ids >= 0))[:, 0]
+    state.lifted |= _contradicted(task, rescored)
+    lifted = torch.nonzero(state.lifted & (search.queries.layout.ids >= 0))[:, 0]
     work = SearchWork(
         format=search.database.encoding.name,
         tile=search.tile,
@@ -169,9 +174,10 @@ def _contradicted(task: Task, rescored: Pairs) -> Tensor:
 
     This cannot happen while the products satisfy the error bounds; the float64 level searches such rows again.
     """
-    search, best = task.search, task.state.best[:, :, -1].cpu()
+    search, best = task.search, task.state.best[:, :, -1]
     found = kth_smallest(join([task.duplicates, rescored]), len(best), search.prefixes.count, search.k)
-    is_query = torch.arange(search.prefixes.count) >= search.prefixes.of_row.cpu()[:, None]
+    of_row = search.prefixes.of_row
+    is_query = torch.arange(search.prefixes.count, device=of_row.device) >= of_row[:, None]
     return ((scaled_up(search, found) > best) & is_query & (best >= 0)).any(dim=1)
 
 

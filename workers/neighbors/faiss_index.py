@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ import faiss
 import numpy as np
 import torch
 
+from workers.devices.device import CPU
+from workers.devices.memory import free_memory, memory_errors_typed
 from workers.neighbors.stored import StoredRows, check_longest, robust_centre, row_norms, scale_below
 
 Array = np.ndarray
@@ -62,8 +65,8 @@ def build_flat(rows: StoredRows) -> FlatIndex:
     return FlatIndex(centred, norms * scale, scale)
 
 
-def make_index(kind: Kind, rows: Array) -> Any:
-    """A FAISS index of (n, d) float32 `rows`, on all GPUs that FAISS sees (HNSW runs on the CPU only).
+def make_index(kind: Kind, rows: Array, device: torch.device = CPU) -> Any:
+    """A FAISS index of (n, d) float32 `rows` on the device, if FAISS is built for it (HNSW runs on the CPU only).
 
     IVF has about 4 √n lists (the rule of the FAISS guidelines) and visits 1/16 of them; HNSW 32 links.
     """
@@ -77,12 +80,20 @@ def make_index(kind: Kind, rows: Array) -> Any:
         index.nprobe = max(1, math.ceil(lists / 16))
     else:
         index = faiss.IndexFlatL2(d)
-    if kind != "faiss-hnsw" and hasattr(faiss, "index_cpu_to_all_gpus") and faiss.get_num_gpus() > 0:
-        index = faiss.index_cpu_to_all_gpus(index)
-    if not index.is_trained:
-        index.train(rows)
-    index.add(rows)
+    if kind != "faiss-hnsw" and device.type == "cuda" and hasattr(faiss, "StandardGpuResources"):
+        free_memory()  # FAISS cannot use what torch has cached
+        index = faiss.index_cpu_to_gpu(_gpu_resources(), device.index or 0, index)
+    with memory_errors_typed():
+        if not index.is_trained:
+            index.train(rows)
+        index.add(rows)
     return index
+
+
+@cache
+def _gpu_resources() -> Any:
+    """FAISS's scratch memory, 1.5 GiB, which all indices of the process share."""
+    return faiss.StandardGpuResources()
 
 
 def search_index(index: Any, queries: Array, k: int) -> tuple[Array, Array]:
@@ -91,7 +102,8 @@ def search_index(index: Any, queries: Array, k: int) -> tuple[Array, Array]:
     Returns:
         Squared filter distances in float64, and ids; inf and −1 where an approximate index found fewer than k.
     """
-    distances_sq, ids = index.search(queries, min(k, index.ntotal))
+    with memory_errors_typed():
+        distances_sq, ids = index.search(queries, min(k, index.ntotal))
     return np.where(ids < 0, np.inf, distances_sq.astype(np.float64)), ids
 
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from workers.devices.device import CPU
 from workers.neighbors.answers import Neighbors, check_distances
 from workers.neighbors.certificate import float32_bound
 from workers.neighbors.exact import exact_for_rows
@@ -54,20 +55,25 @@ class _Best:
 
 
 def faiss_neighbors(
-    engine: Kind, question: Question, index: FlatIndex, tick: Tick = lambda share: None
+    engine: Kind,
+    question: Question,
+    index: FlatIndex,
+    tick: Tick = lambda share: None,
+    device: torch.device = CPU,
 ) -> tuple[list[Neighbors], FaissWork]:
     """The k nearest other rows of each row in each prefix; `tick` as in `exact_neighbors`.
 
     Args:
         question: `queries` must be None.
         index: the database rows centred and rounded to float32, which FAISS searches.
+        device: a GPU, or the CPU even where FAISS sees GPUs.
     """
     assert question.queries is None
     order, sizes, k = question.order.numpy(), question.sizes, question.k
     answers = [Neighbors.without_any(order[:size], k) for size in sizes]
     unproved = [np.zeros(size, dtype=bool) for size in sizes]
     stretches = [order[low:high] for low, high in pairwise([0, *sizes])]
-    indices = [make_index(engine, index.rows[stretch]) if len(stretch) else None for stretch in stretches]
+    indices = [make_index(engine, index.rows[stretch], device) if len(stretch) else None for stretch in stretches]
     rescored = 0
     for start in range(0, len(order), _QUERY_BLOCK):
         queries = order[start : start + _QUERY_BLOCK]

@@ -20,13 +20,14 @@ import torch
 from torch import Tensor
 
 from service.errors import OutOfMemory
+from workers.devices.memory import is_out_of_memory
 from workers.neighbors.candidates import CandidateState, Prefixes
 from workers.neighbors.encoding import ABSENT
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.side import Side
-from workers.neighbors.tile import PlainTile, Tile
+from workers.neighbors.tile import PlainTile
 
-_SLACK = 1e-5  # relative; more than the float32 rounding of the bounds themselves
+SLACK = 1e-5  # relative; more than the float32 rounding of the bounds themselves
 Cells = Callable[[Tensor, Tensor], Tensor]
 _CELLS_AT_ONCE = 2**16
 _CANDIDATES_BEFORE_PRUNING = 16  # per slot, and 4 for each neighbour and prefix at least
@@ -44,7 +45,8 @@ class Search:
         unique_codes: no two rows share a code, so that the only excluded pair of a row is that with itself.
         k: neighbours per query.
         tile: slots on a side of a tile, a multiple of 64.
-        fused: a Triton kernel computes the minima of a tile without writing its products to memory.
+        strips: tiles are searched in strips whose pairs within reach are listed on the device (strip_search.py).
+        fused: a Triton kernel lists them without writing the products to memory.
     """
 
     queries: Side
@@ -53,6 +55,7 @@ class Search:
     unique_codes: bool
     k: int
     tile: int
+    strips: bool = False
     fused: bool = False
 
     @property
@@ -114,7 +117,9 @@ def search_tile(search: Search, left: Tensor, panel: slice, columns: slice, stat
         saved = state.save(panel, part)
         try:
             _add_tile(search, left, panel, part, state)
-        except torch.OutOfMemoryError as error:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             if width == BLOCK:
                 raise OutOfMemory("the device's memory does not hold a tile of 64 columns") from error
             state.restore(saved)
@@ -135,7 +140,7 @@ def _add_tile(search: Search, left: Tensor, panel: slice, columns: slice, state:
         _collect(search, state, columns, panel, tile.along_columns(), tile.cells_of_columns)
 
 
-def make_tile(search: Search, left: Tensor, panel: slice, columns: slice, width: int = BLOCK) -> Tile:
+def make_tile(search: Search, left: Tensor, panel: slice, columns: slice, width: int = BLOCK) -> PlainTile:
     """The tile of a panel's left columns and some database slots; pairs of equal code are excluded.
 
     Args:
@@ -144,10 +149,6 @@ def make_tile(search: Search, left: Tensor, panel: slice, columns: slice, width:
     right = search.database.right(columns)
     skip = search.unique_codes and search.symmetric and columns.start >= panel.stop
     codes = None if skip else (search.queries.codes[panel], search.database.codes[columns])
-    if search.fused:
-        from workers.neighbors.fused_tile import FusedTile  # Triton, which only CUDA builds of torch bring
-
-        return FusedTile(left, right, codes, width)
     excluded = None if codes is None else codes[0][:, None] == codes[1]
     return PlainTile(search.database.encoding, left, right, excluded, width)
 
@@ -246,14 +247,14 @@ class TileBounds:
         """
         slack_sq = self._slack_sq(self.norms[:, None], self.block_norms[blocks])
         distances = (2 * (1 + self.encoding.relative) * values.clamp(min=0) + slack_sq).sqrt()
-        uppers = (distances + self.errors[:, None] + self.block_errors[blocks]) * (1 + _SLACK)
+        uppers = (distances + self.errors[:, None] + self.block_errors[blocks]) * (1 + SLACK)
         return uppers.masked_fill_(values >= ABSENT, torch.inf)
 
     def lowers(self, values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """(pairs,) lower bounds on the distances of the pairs (rows, columns)."""
         slack_sq = self._slack_sq(self.norms[rows], self.column_norms[columns])
         distances = (2 * (1 - self.encoding.relative) * values - slack_sq).clamp(min=0).sqrt()
-        return ((distances - self.errors[rows] - self.column_errors[columns]) * (1 - _SLACK)).clamp(min=0)
+        return ((distances - self.errors[rows] - self.column_errors[columns]) * (1 - SLACK)).clamp(min=0)
 
     def largest_values(self, limits: Tensor, segment: slice) -> Tensor:
         """(m, blocks) the largest product for which a pair's lower bound can be within the row's limit.
@@ -262,10 +263,10 @@ class TileBounds:
 
             v ≤ ((limit + e + E)² + γ (N + M)² + 2 absolute) / (2 (1 − relative)).
         """
-        reach = (limits * (1 + 2 * _SLACK)).clamp(max=_LONGEST) + self.errors
+        reach = (limits * (1 + 2 * SLACK)).clamp(max=_LONGEST) + self.errors
         norms, errors = self.block_norms[segment], self.block_errors[segment]
         largest = (reach[:, None] + errors).square_().add_(self._slack_sq(self.norms[:, None], norms))
-        largest *= (1 + 2 * _SLACK) / (2 * (1 - self.encoding.relative))
+        largest *= (1 + 2 * SLACK) / (2 * (1 - self.encoding.relative))
         return largest.masked_fill_(limits[:, None] < 0, -torch.inf)
 
     def _slack_sq(self, norms: Tensor, others: Tensor) -> Tensor:

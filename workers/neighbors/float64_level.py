@@ -15,12 +15,13 @@ from workers.neighbors.layout import BLOCK
 from workers.neighbors.pairs import Pairs, join, no_pairs, order_by_row, rank_in_row
 from workers.neighbors.rescoring import rescore_nearest_first
 
-_TILE = 1024
+_TILE = {"cpu": 1024, "cuda": 4096}
 
 
 def search_float64(search: Search, rows: Tensor) -> Pairs:
     """The k nearest of each of the query slots `rows` in every prefix, with their distances."""
-    return join([_search_rows(search, part) for part in rows.split(_TILE) if len(part)])
+    found = [_search_rows(search, part) for part in rows.split(_TILE[rows.device.type]) if len(part)]
+    return join([no_pairs(rows.device), *found])
 
 
 def _search_rows(search: Search, rows: Tensor) -> Pairs:
@@ -28,10 +29,11 @@ def _search_rows(search: Search, rows: Tensor) -> Pairs:
     ids = queries.layout.ids[rows]
     centre = queries.take(rows[:1])[0].double()
     own = queries.rows.take_float64(ids, centre)
-    kept, limits = no_pairs(), torch.full((len(rows), k), torch.inf, dtype=torch.float64)
+    device = rows.device
+    kept, limits = no_pairs(device), torch.full((len(rows), k), torch.inf, dtype=torch.float64, device=device)
     for prefix, blocks in database.layout.segments(slice(0, len(database.layout.block_prefixes))):
-        stretch = torch.arange(blocks.start * BLOCK, blocks.stop * BLOCK)
-        tiles = [Float64Tile(search, rows, own, centre, slots) for slots in stretch.split(_TILE)]
+        stretch = torch.arange(blocks.start * BLOCK, blocks.stop * BLOCK, device=device)
+        tiles = [Float64Tile(search, rows, own, centre, slots) for slots in stretch.split(_TILE[device.type])]
         for tile in tiles:
             limits = torch.cat([limits, tile.bounds()[1]], dim=1).topk(k, dim=1, largest=False).values
         for tile in tiles:
@@ -55,7 +57,7 @@ def _candidates(search: Search, tile: Float64Tile, prefix: int, limits: Tensor) 
     lowers, _ = tile.bounds()
     at, column = torch.nonzero((lowers <= limits[:, None]) & (lowers < torch.inf), as_tuple=True)
     rows = tile.rows[at]
-    first = search.prefixes.of_row.cpu()[rows].clamp(min=prefix)
+    first = search.prefixes.of_row[rows].clamp(min=prefix)
     return Pairs(rows, tile.columns[column], first, lowers[at, column], lowers[at, column])
 
 
@@ -71,7 +73,7 @@ def _rescore(search: Search, waiting: Pairs, known: Pairs) -> Pairs:
 
 def _kth_of_rows(pairs: Pairs, slots: int, k: int) -> Tensor:
     """(slots,) the k-th smallest distance of each row among all pairs so far."""
-    limits = torch.full((slots,), torch.inf, dtype=torch.float64)
+    limits = torch.full((slots,), torch.inf, dtype=torch.float64, device=pairs.rows.device)
     pairs = pairs.take(order_by_row(pairs, pairs.uppers))
     kth = rank_in_row(pairs.rows) == k - 1
     limits[pairs.rows[kth]] = pairs.uppers[kth]

@@ -10,7 +10,7 @@ from workers.neighbors.filtering import Search
 
 
 class Float64Tile:
-    """Some queries and some database rows in full slots, on the CPU, about any centre.
+    """Some queries and some database rows in full slots, about any centre, on the device of the rows.
 
     Attributes:
         rows: (m,) int64 slots of the queries.
@@ -38,4 +38,4 @@ class Float64Tile:
 
     def _excluded(self) -> Tensor:
         queries, database = self._search.queries.codes, self._search.database.codes
-        return queries[self.rows].cpu()[:, None] == database[self.columns].cpu()
+        return queries[self.rows][:, None] == database[self.columns]

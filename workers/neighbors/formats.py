@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from workers.devices.device import has_bfloat16
 from workers.neighbors.candidates import MOST_CANDIDATES, Prefixes, no_candidates
 from workers.neighbors.encoding import Encoding, choose_encoding
 from workers.neighbors.filtering import Search, search_panel
@@ -21,10 +22,11 @@ from workers.neighbors.side import encode_side
 from workers.neighbors.stored import CentredRows
 
 _ROWS_FOR_MEASURING = 4096  # with fewer the measurement would cost more than it saves
-_MEASURED_QUERIES, _MEASURED_ROWS, _TIMED_ROWS = 128, 2048, 512
+_MEASURED_QUERIES, _MEASURED_ROWS = 128, 2048
+_TIMED_ROWS = {"cpu": 512, "cuda": 8192}  # on a GPU of the size of a tile: fewer would time the launch
 _SECONDS_PER_RESCORED_NUMBER = 1e-9  # two reads and a float64 subtraction; only its order of magnitude matters
 _FAR_SLOWER = 4.0  # than the fastest format, by one measurement: no noise
-_FLOAT64_SLOWDOWN = 16.0  # time of a pair in the float64 level over that in the filter
+_FLOAT64_SLOWDOWN = 16.0  # time of a pair in the float64 level over that in the filter, on CPUs and GPUs alike
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class FormatTrial:
 def formats_of(device: torch.device) -> tuple[torch.dtype, ...]:
     """The formats to choose from; one without hardware support is not chosen because it is measured to be slow."""
     if device.type == "cuda":
-        return torch.float16, torch.bfloat16, torch.float32
+        return (torch.float16, *([torch.bfloat16] if has_bfloat16(device) else []), torch.float32)
     return torch.bfloat16, torch.float32
 
 
@@ -63,7 +65,10 @@ def choose_format(
     if len(ids) < _ROWS_FOR_MEASURING:
         return choose_encoding(taken, torch.float32, device), []
     encodings = [choose_encoding(taken, dtype, device) for dtype in formats_of(device)]
-    speeds = _seconds_per_pair(encodings, taken[:_TIMED_ROWS])
+    timed = taken[: _TIMED_ROWS[device.type]]
+    if len(timed) < _TIMED_ROWS[device.type]:
+        timed = rows.take(ids[:: max(1, len(ids) // _TIMED_ROWS[device.type])][: _TIMED_ROWS[device.type]])
+    speeds = _seconds_per_pair(encodings, timed)
     trials: list[tuple[FormatTrial, Encoding]] = []
     for per_pair, at in sorted((speed, at) for at, speed in enumerate(speeds)):
         filtering = queries * len(ids) / 2 * per_pair
@@ -80,7 +85,7 @@ def _try(
     encoding: Encoding, rows: CentredRows, sample: Tensor, per_pair: float, pairs: int, queries: int, k: int
 ) -> FormatTrial:
     layout = lay_out(sample, [len(sample)])
-    codes, zeros = torch.arange(layout.slots), layout.slot_prefixes.to(encoding.device)
+    codes, zeros = torch.arange(layout.slots, device=encoding.device), layout.slot_prefixes
     side = encode_side(rows, layout, codes, encoding, resident=True)
     prefixes = Prefixes(zeros, zeros, 1)
     search = Search(side, side, prefixes, True, min(k, len(sample) - 1), _MEASURED_QUERIES)
@@ -103,6 +108,10 @@ def _seconds_per_pair(encodings: list[Encoding], rows: Tensor) -> list[float]:
     rights = [encoding.encode(rows).matrix for encoding in encodings]
     lefts = [encoding.left(right) for encoding, right in zip(encodings, rights, strict=True)]
     best = [math.inf] * len(encodings)
+    for at, encoding in enumerate(encodings):
+        if encoding.device.type == "cuda":  # whose first product loads the library
+            encoding.product(lefts[at], rights[at])
+            torch.cuda.synchronize(encoding.device)
     for turn in range(3):
         for at, encoding in enumerate(encodings):
             if turn and best[at] > _FAR_SLOWER * min(best):

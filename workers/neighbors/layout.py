@@ -26,8 +26,8 @@ class Layout:
     """Rows in slots.
 
     Attributes:
-        ids: (slots,) int64 row ids; −1 in an empty slot.
-        block_prefixes: (slots / 64,) int64 ascending: the first prefix that holds the block.
+        ids: (slots,) int64 row ids, on the device of the rows; −1 in an empty slot.
+        block_prefixes: (slots / 64,) int64 ascending, on the CPU: the first prefix that holds the block.
     """
 
     ids: Tensor
@@ -39,8 +39,8 @@ class Layout:
 
     @cached_property
     def slot_prefixes(self) -> Tensor:
-        """(slots,) int64."""
-        return self.block_prefixes.repeat_interleave(BLOCK)
+        """(slots,) int64, on the device of the rows."""
+        return self.block_prefixes.to(self.ids.device).repeat_interleave(BLOCK)
 
     def segments(self, blocks: slice) -> list[tuple[int, slice]]:
         """The stretches within a range of blocks: first prefix, and part of the range."""
@@ -62,6 +62,6 @@ def lay_out(order: Tensor, sizes: Sequence[int], lengths: Tensor | None = None) 
         stretch, empty = order[low:high], -(high - low) % BLOCK
         if lengths is not None:
             stretch = stretch[torch.argsort(lengths[low:high], stable=True)]
-        ids += [stretch, torch.full((empty,), -1, dtype=torch.int64)]
+        ids += [stretch, torch.full((empty,), -1, dtype=torch.int64, device=order.device)]
         prefixes.append(torch.full(((high - low + empty) // BLOCK,), prefix, dtype=torch.int64))
     return Layout(torch.cat(ids), torch.cat(prefixes))

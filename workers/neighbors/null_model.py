@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from workers.devices.device import CPU
 from workers.devices.seeding import seed_sequence
+from workers.neighbors.device_rows import rows_on
+from workers.neighbors.null_on_device import deviations_on, nearest_draws
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -40,12 +43,14 @@ class GaussianNull:
         return len(self.deviations)
 
 
-def principal_deviations(rows: StoredRows, mean: Array) -> Array:
+def principal_deviations(rows: StoredRows, mean: Array, device: torch.device = CPU) -> Array:
     """Standard deviations √λ_i along the principal axes, in float64, descending; λ under 1e-12 of the largest left out.
 
     The eigenvalues λ of the covariance are those of the (d, d) matrix, or with fewer rows than dimensions of the (n, n)
     Gram matrix, which has the same non-zero ones.
     """
+    if device.type != "cpu":
+        return deviations_on(rows_on(rows, device), torch.from_numpy(mean).to(device), _RANK_TOLERANCE)
     n, d = len(rows), rows.d
     blocks = [(start, min(start + _TILE_ROWS, n)) for start in range(0, n, _TILE_ROWS)]
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
@@ -75,7 +80,9 @@ def _block(rows: StoredRows, start: int, stop: int) -> Array:
     return rows.take(torch.arange(start, stop)).double().numpy()
 
 
-def gaussian_null(deviations: Array, sizes: Sequence[int], *, queries: int, seed: int) -> GaussianNull:
+def gaussian_null(
+    deviations: Array, sizes: Sequence[int], *, queries: int, seed: int, device: torch.device = CPU
+) -> GaussianNull:
     """Nearest-neighbour distances in Gaussian data of these standard deviations along its axes.
 
     The first min(queries, n) draws are the queries; sizes are prefixes of one stream of draws, so all of them come
@@ -85,11 +92,15 @@ def gaussian_null(deviations: Array, sizes: Sequence[int], *, queries: int, seed
         deviations: (rank,) positive, descending.
         sizes: increasing numbers of draws; one below 2 gives an empty array.
         queries: number of draws whose nearest other draw is sought, 8,192 at most.
+        device: a GPU draws other numbers than a CPU from the same seed.
     """
     if len(deviations) == 0 or max(sizes) < 2:
         return GaussianNull([np.empty(0) for _ in sizes], deviations)
     unit = _unit_of(float(deviations[0]))
     scale = deviations / unit
+    if device.type != "cpu":
+        found = nearest_draws(torch.from_numpy(scale.copy()).to(device), sizes, queries, seed)
+        return GaussianNull([part * unit for part in found], deviations)
     query_rows = _draw(seed, 0, min(_TILE_ROWS, max(sizes)), scale)[:queries]
     nearest_sq = np.full(len(query_rows), np.inf)
     distances = []

@@ -16,7 +16,8 @@ class SearchOptions:
         tile: slots on a side of a tile, a multiple of 64; 0 for the device's default.
         resident: keep the encoded rows in memory: half of the size of float32 rows in a 16-bit format. Otherwise they
             are encoded again for every panel of queries, and memory does not grow with d.
-        fused: compute tiles by a Triton kernel; None: on a GPU where Triton is installed.
+        fused: list the pairs of a strip by a Triton kernel; None: on a GPU where it passes its self-test.
+        strips: search by strips of tiles, as GPUs do; None: on a GPU.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -24,3 +25,4 @@ class SearchOptions:
     tile: int = 0
     resident: bool = True
     fused: bool | None = None
+    strips: bool | None = None

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from workers.devices.device import CPU
+
 
 @dataclass(frozen=True)
 class Pairs:
-    """(pairs,) columns, on the CPU.
+    """(pairs,) columns, on one device.
 
     Attributes:
         rows, columns: int64 slots of the query and of the database row.
@@ -32,15 +34,19 @@ class Pairs:
     def take(self, chosen: Tensor) -> Pairs:
         return Pairs(*(column[chosen] for column in self._columns))
 
+    def to(self, device: torch.device) -> Pairs:
+        """The same pairs on a device."""
+        return Pairs(*(column.to(device) for column in self._columns))
+
     @property
     def _columns(self) -> tuple[Tensor, ...]:
         return self.rows, self.columns, self.prefixes, self.lowers, self.uppers
 
 
-def no_pairs() -> Pairs:
+def no_pairs(device: torch.device = CPU) -> Pairs:
     """The neutral element of `join`."""
-    none = torch.empty(0, dtype=torch.int64)
-    return Pairs(none, none, none, torch.empty(0), torch.empty(0, dtype=torch.float64))
+    none = torch.empty(0, dtype=torch.int64, device=device)
+    return Pairs(none, none, none, none.float(), none.double())
 
 
 def join(parts: Sequence[Pairs]) -> Pairs:
@@ -60,12 +66,12 @@ def order_by_row(pairs: Pairs, values: Tensor) -> Tensor:
 
 def rank_in_row(rows: Tensor) -> Tensor:
     """The rank of each element within its run of equal, ascending `rows`."""
-    return torch.arange(len(rows)) - torch.searchsorted(rows, rows)
+    return torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)
 
 
 def kth_smallest(pairs: Pairs, m: int, prefixes: int, k: int) -> Tensor:
     """(m, prefixes) each row's k-th smallest of `uppers` among the pairs of each prefix; inf where there are fewer."""
-    smallest = torch.full((m, prefixes), torch.inf, dtype=pairs.uppers.dtype)
+    smallest = torch.full((m, prefixes), torch.inf, dtype=pairs.uppers.dtype, device=pairs.uppers.device)
     if k == 1:
         place = pairs.rows * prefixes + pairs.prefixes
         smallest.view(-1).scatter_reduce_(0, place, pairs.uppers, "amin")

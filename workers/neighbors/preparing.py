@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
+from workers.devices.memory import free_bytes
 from workers.neighbors.candidates import Prefixes
+from workers.neighbors.device_rows import rows_on
 from workers.neighbors.encoding import Encoding, choose_encoding
 from workers.neighbors.filtering import Search
 from workers.neighbors.formats import FormatTrial, choose_format
 from workers.neighbors.layout import BLOCK, Layout, lay_out
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.question import Question
+from workers.neighbors.self_test import kernel_state
 from workers.neighbors.side import Side, encode_side
 from workers.neighbors.stored import CentredRows, centre_rows, lengths_of
 
 _TILE = {"cpu": 2048, "cuda": 8192}
+_ENCODED_SHARE = 0.5  # of the free memory
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class FixedEncoding:
     @classmethod
     def of(cls, side: Side) -> FixedEncoding:
         """The encoding of one side of a prepared search."""
-        return cls(side.rows.centre, side.rows.scale, side.encoding.dtype, side.encoding.split)
+        return cls(side.rows.centre.cpu(), side.rows.scale, side.encoding.dtype, side.encoding.split.cpu())
 
     def encoding(self, device: torch.device) -> Encoding:
         """The encoding on a device."""
@@ -62,31 +65,34 @@ def prepare_search(
     tile = options.tile or _TILE[options.device.type]
     if tile % BLOCK:
         raise InvalidInput(f"a tile is a multiple of {BLOCK} slots", field="tile")
-    order, query_ids = question.order, question.query_ids
-    sets = [(question.database, order)]
+    device = options.device
+    order, query_ids = question.order.to(device), question.query_ids.to(device)
+    sets = [(rows_on(question.database, device), order)]
     if question.queries is not None:
-        sets.append((question.queries, query_ids))
+        sets.append((rows_on(question.queries, device), query_ids))
+    resident = options.resident and _fits(question, device)
     if fixed is None:
         centred = centre_rows(sets)
         encoding, trials = _choose_encoding(centred[0], order, len(query_ids), question.k, options)
     else:
-        centred = [CentredRows(rows, fixed.centre, fixed.scale) for rows, _ in sets]
-        encoding, trials = fixed.encoding(options.device), []
+        centred = [CentredRows(rows, fixed.centre.to(device), fixed.scale) for rows, _ in sets]
+        encoding, trials = fixed.encoding(device), []
 
     def side(rows: CentredRows, layout: Layout, codes: Tensor) -> Side:
-        slot_codes = codes[layout.ids.clamp(min=0)]
+        slot_codes = codes.to(device)[layout.ids.clamp(min=0)]
         if encode:
-            return encode_side(rows, layout, slot_codes, encoding, resident=options.resident)
+            return encode_side(rows, layout, slot_codes, encoding, resident=resident)
         return _unencoded_side(rows, layout, slot_codes, encoding)
 
     database_codes, query_codes = _codes(question)
     database = queries = side(centred[0], lay_out(order, question.sizes, lengths_of(centred[0], order)), database_codes)
     if question.queries is not None:
         queries = side(centred[1], lay_out(query_ids, [len(query_ids)]), query_codes)
-    of_row, of_column = (of.layout.slot_prefixes.to(options.device) for of in (queries, database))
+    of_row, of_column = (of.layout.slot_prefixes for of in (queries, database))
     prefixes = Prefixes(of_row, of_column, len(question.sizes))
-    fused = _fuse(options) and encoding.dtype != torch.float32
-    return Search(queries, database, prefixes, question.codes is None, question.k, tile, fused), trials
+    search = Search(queries, database, prefixes, question.codes is None, question.k, tile)
+    strips = options.strips if options.strips is not None else device.type == "cuda"
+    return replace(search, strips=strips, fused=strips and _fuse(encoding, options)), trials
 
 
 def _unencoded_side(rows: CentredRows, layout: Layout, codes: Tensor, encoding: Encoding) -> Side:
@@ -114,7 +120,18 @@ def _codes(question: Question) -> tuple[Tensor, Tensor]:
     return database, torch.from_numpy(np.asarray(question.query_codes, dtype=np.int64))
 
 
-def _fuse(options: SearchOptions) -> bool:
+def _fits(question: Question, device: torch.device) -> bool:
+    """Whether a GPU has room for the encoded rows beside the tiles; on a CPU the options say it."""
+    if device.type == "cpu":
+        return True
+    rows = len(question.order) + (0 if question.queries is None else len(question.queries))
+    return 2 * rows * question.database.d < _ENCODED_SHARE * free_bytes(device)
+
+
+def _fuse(encoding: Encoding, options: SearchOptions) -> bool:
+    """Whether a kernel computes the tiles: one that was tested on this device, and not for float32 products."""
+    if encoding.dtype == torch.float32:
+        return False
     if options.fused is not None:
         return options.fused
-    return options.device.type == "cuda" and importlib.util.find_spec("triton") is not None
+    return kernel_state(encoding.device, encoding.dtype).fused

@@ -12,14 +12,16 @@ from workers.neighbors.filtering import Search
 from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, order_by_row, rank_in_row
 from workers.neighbors.stored import StoredRows, row_norms
 
-_BLOCK_BYTES = 2**22
+_BLOCK_BYTES = {"cpu": 2**22, "cuda": 2**28}  # that stay in the cache; enough to occupy a GPU
 
 
 def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor, database_ids: Tensor) -> Tensor:
-    """‖queries[a] − database[b]‖ for each pair (a, b); (pairs,) float64, in blocks that stay in the cache."""
-    distances = torch.empty(len(query_ids), dtype=torch.float64)
-    step = max(1, _BLOCK_BYTES // (8 * queries.d))
-    gaps = torch.empty((min(step, len(query_ids)), queries.d), dtype=torch.float64)  # new memory costs more than sums
+    """‖queries[a] − database[b]‖ for each pair (a, b); (pairs,) float64, block by block."""
+    device = query_ids.device
+    distances = torch.empty(len(query_ids), dtype=torch.float64, device=device)
+    step = max(1, _BLOCK_BYTES[device.type] // (8 * queries.d))
+    # One buffer: new memory costs more than sums.
+    gaps = torch.empty((min(step, len(query_ids)), queries.d), dtype=torch.float64, device=device)
     for start in range(0, len(query_ids), step):
         part = slice(start, start + step)
         gap = gaps[: len(query_ids[part])]
@@ -51,7 +53,8 @@ def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[P
     Args:
         limits: (pairs rescored so far, pairs) → (pairs,) float64 distances.
     """
-    waiting, rescored, most = candidates.take(order_by_row(candidates, candidates.lowers)), no_pairs(), search.k
+    waiting = candidates.take(order_by_row(candidates, candidates.lowers))
+    rescored, most = no_pairs(waiting.rows.device), search.k
     rank = rank_in_row(waiting.rows)
     while len(waiting):
         still_open = waiting.lowers < scaled_up(search, limits(rescored, waiting))

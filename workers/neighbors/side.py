@@ -40,6 +40,10 @@ class Side:
         """(m, columns) right columns of some slots."""
         return self._encode(slots).matrix if self.matrix is None else self.matrix[slots]
 
+    def right_of(self, slots: Tensor) -> Tensor:
+        """(m, columns) right columns of some slots that do not follow one another."""
+        return self._encode(slots).matrix if self.matrix is None else self.matrix.index_select(0, slots)
+
     def take(self, slots: Tensor) -> Tensor:
         """(m, d) rows of some full slots, as stored."""
         return self.rows.stored.take(self.layout.ids[slots])
@@ -61,7 +65,7 @@ class Side:
         """(blocks,) the largest error in each block."""
         return self.errors.view(-1, BLOCK).amax(dim=1)
 
-    def _encode(self, slots: slice) -> Panel:
+    def _encode(self, slots: slice | Tensor) -> Panel:
         ids = self.layout.ids[slots]
         return self.encoding.encode(self.rows.take(ids.clamp(min=0)), ids >= 0)
 

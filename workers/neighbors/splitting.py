@@ -26,6 +26,7 @@ from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs, kth_smallest
 from workers.neighbors.preparing import FixedEncoding, prepare_search
 from workers.neighbors.question import Question
+from workers.neighbors.strip_search import StripSearch
 from workers.neighbors.strips import Part, slot_pairs, strips_of, tiles
 from workers.neighbors.ticking import Tick
 
@@ -109,7 +110,7 @@ def prepare_part(question: Question, plan: SearchPlan, options: SearchOptions) -
         own, _ = prepare_search(question, options, encode=False)
         fixed = replace(FixedEncoding.of(own.database), centre=fixed.centre, scale=fixed.scale)
     search, _ = prepare_search(question, replace(options, tile=plan.tile), fixed=fixed)
-    search.database.empty(plan.emptied)
+    search.database.empty(plan.emptied.to(search.database.layout.ids.device))
     return search
 
 
@@ -156,9 +157,10 @@ def read_state(arrays: dict[str, Array]) -> CandidateState:
 
 
 def _duplicates(search: Search, plan: SearchPlan) -> Pairs:
-    rows, columns = plan.duplicate_rows, plan.duplicate_columns
-    first = torch.maximum(search.prefixes.of_row.cpu()[rows], search.prefixes.of_column.cpu()[columns])
-    return Pairs(rows, columns, first, torch.zeros(len(rows)), torch.zeros(len(rows), dtype=torch.float64))
+    device = search.prefixes.of_row.device
+    rows, columns = plan.duplicate_rows.to(device), plan.duplicate_columns.to(device)
+    first = torch.maximum(search.prefixes.of_row[rows], search.prefixes.of_column[columns])
+    return Pairs(rows, columns, first, torch.zeros(len(rows), device=device), torch.zeros_like(rows).double())
 
 
 def _state_before(search: Search, plan: SearchPlan) -> CandidateState:
@@ -166,7 +168,7 @@ def _state_before(search: Search, plan: SearchPlan) -> CandidateState:
     state = no_candidates(search.prefixes, search.k)
     slots = search.queries.layout.slots
     done = kth_smallest(_duplicates(search, plan), slots, search.prefixes.count, search.k) == 0
-    state.best[done.to(state.best.device)] = -1.0
+    state.best[done] = -1.0
     return state
 
 
@@ -178,6 +180,9 @@ def _predict(search: Search, state: CandidateState) -> float:
     seconds = []
     for _ in range(2):
         began = time.perf_counter()
-        search_panel(search, panel, state, tile)
+        if search.strips:  # reading the number of pairs waits for the device
+            StripSearch(search, no_candidates(search.prefixes, search.k)).add(panel, tile)
+        else:
+            search_panel(search, panel, state, tile)
         seconds.append(time.perf_counter() - began)
     return min(seconds) * slot_pairs(whole) / slot_pairs([(panel, tile)])

@@ -20,7 +20,7 @@ from service.norms import LONGEST_SQUARED, SHORTEST_SQUARED, scaled_norms
 
 Array = np.ndarray
 _SAMPLED_ROWS = 250
-_BLOCK_ROWS = 512  # rows that stay in the cache
+_BLOCK_ROWS = {"cpu": 512, "cuda": 65_536}  # rows that stay in the cache; enough to occupy a GPU
 _SHORTEST, _LONGEST = 2.0**-1000, 2.0**1000  # a power of two scales them, and their sums do not overflow
 _SHORT_NORM, _LONG_NORM = 1e-140, 1e140  # between them no square of an element that counts is lost
 
@@ -48,6 +48,16 @@ class StoredRows:
     @property
     def dtype(self) -> torch.dtype:
         return self._parts[0].dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where `take` expects ids and returns rows."""
+        return torch.device("cpu")
+
+    @property
+    def parts(self) -> list[Tensor]:
+        """The arrays, as tensors in the host's memory."""
+        return self._parts
 
     def take(self, ids: Tensor) -> Tensor:
         """(m, d) rows of the (m,) int64 ids, as stored."""
@@ -93,8 +103,13 @@ def lengths_of(rows: CentredRows, ids: Tensor) -> Tensor:
     Subtraction and maximum round in one way, whatever the order of the elements: all workers of a search get the same
     numbers, to the last bit, which sums of squares do not give.
     """
-    blocks = [rows.take(block).abs_().amax(dim=1) for block in ids.split(_BLOCK_ROWS)]
+    blocks = [rows.take(block).abs_().amax(dim=1) for block in ids.split(rows_at_once(ids.device))]
     return torch.cat(blocks) if blocks else torch.empty(0)
+
+
+def rows_at_once(device: torch.device) -> int:
+    """Rows of one step of a pass over all rows."""
+    return _BLOCK_ROWS[device.type]
 
 
 def robust_centre(rows: StoredRows, ids: Tensor) -> Tensor:
@@ -159,7 +174,7 @@ def check_longest(
 def _farthest(rows: StoredRows, ids: Tensor, centre: Tensor) -> tuple[int, float]:
     """The id and the distance of the row farthest from the centre; nan, of the first row that is not finite."""
     found = (-1, -1.0)
-    for block in ids.split(_BLOCK_ROWS):
+    for block in ids.split(rows_at_once(ids.device)):
         taken = rows.take(block).double()
         finite = torch.isfinite(taken).all(dim=1)
         if not bool(finite.all()):
@@ -173,16 +188,16 @@ def _farthest(rows: StoredRows, ids: Tensor, centre: Tensor) -> tuple[int, float
 def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
     """The norm of the farthest corner of the box around all rows, seen from `centre`: no row's norm is larger."""
     low, high = centre.clone(), centre.clone()
-    for start in range(0, len(ids), _BLOCK_ROWS):
-        block = rows.take(ids[start : start + _BLOCK_ROWS])
+    for part in ids.split(rows_at_once(ids.device)):
+        block = rows.take(part)
         low, high = torch.minimum(low, block.amin(dim=0)), torch.maximum(high, block.amax(dim=0))
     return float(row_norms(torch.maximum(high - centre, centre - low)[None])[0])
 
 
 def row_norms(rows: Tensor) -> Tensor:
-    """(m,) ‖x‖ of (m, d) float64 rows on the CPU; those whose squares may under- or overflow are scaled first."""
+    """(m,) ‖x‖ of (m, d) float64 rows; those whose squares may under- or overflow are scaled first."""
     norms = torch.linalg.vector_norm(rows, dim=1)
     doubtful = ~((norms > _SHORT_NORM) & (norms < _LONG_NORM))
     if bool(doubtful.any()):
-        norms[doubtful] = torch.from_numpy(scaled_norms(rows[doubtful].numpy()))
+        norms[doubtful] = torch.from_numpy(scaled_norms(rows[doubtful].cpu().numpy())).to(norms.device)
     return norms

@@ -10,6 +10,8 @@ from workers.neighbors.filtering import Search
 from workers.neighbors.threads import in_threads, threads_on
 from workers.neighbors.ticking import Tick
 
+_CPU_TILE = 4096
+
 
 @dataclass(frozen=True)
 class Part:
@@ -39,11 +41,13 @@ def strips_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
 
 
 def tiles_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
-    """The tiles of a part, in row order."""
+    """The tiles of a part, in row order; those that a GPU's plan made too large for the caches of a CPU are cut."""
+    step = _CPU_TILE if search.tile > _CPU_TILE and search.tile % _CPU_TILE == 0 else search.tile
     return [
-        (panel, slice(start, min(start + search.tile, columns.stop)))
+        (slice(row, min(row + step, panel.stop)), slice(start, min(start + step, columns.stop)))
         for panel, columns in strips_of(search, part)
-        for start in range(columns.start, columns.stop, search.tile)
+        for row in range(panel.start, panel.stop, step)
+        for start in range(max(columns.start, row) if search.symmetric else columns.start, columns.stop, step)
     ]
 
 

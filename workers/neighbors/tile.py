@@ -1,12 +1,6 @@
-"""One tile of products: minima per row and block, per column and block, and the products of single cells.
-
-On the CPU, and on a GPU without Triton, the tile is computed whole (`PlainTile`); on a GPU with Triton only its minima
-are written to memory (`fused_tile.FusedTile`).
-"""
+"""One tile of products on a CPU: minima per row and block, per column and block, and the products of single cells."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from torch import Tensor
 
@@ -14,32 +8,12 @@ from workers.neighbors.encoding import Encoding
 from workers.neighbors.layout import BLOCK
 
 
-class Tile(Protocol):
-    """m rows and n columns; a *cell* is one row (or column) and a block of 64 columns (or rows).
-
-    All values are float32 half squared distances, at least `ABSENT` for excluded pairs. A group is `width` columns (or
-    rows), a part of a block.
-    """
-
-    def along_rows(self) -> Tensor:
-        """(m, n / width) the smallest product of each row with each group of columns."""
-        ...
-
-    def along_columns(self) -> Tensor:
-        """(n, m / width) the smallest product of each column with each group of rows."""
-        ...
-
-    def cells_of_rows(self, row: Tensor, block: Tensor) -> Tensor:
-        """(cells, 64) all products of some rows with some blocks of columns."""
-        ...
-
-    def cells_of_columns(self, column: Tensor, block: Tensor) -> Tensor:
-        """(cells, 64) all products of some columns with some blocks of rows."""
-        ...
-
-
 class PlainTile:
-    """The whole matrix of products, in the encoding's ordered type."""
+    """The whole matrix of products of m rows and n columns, in the encoding's ordered type.
+
+    A *cell* is one row (or column) and a block of 64 columns (or rows); a group is `width` columns (or rows), a part of
+    a block. All values are float32 half squared distances, at least `ABSENT` for excluded pairs.
+    """
 
     def __init__(
         self, encoding: Encoding, left: Tensor, right: Tensor, excluded: Tensor | None, width: int = BLOCK
@@ -53,14 +27,18 @@ class PlainTile:
         self._columnwise = self._product.view(-1, BLOCK, len(right))
 
     def along_rows(self) -> Tensor:
+        """(m, n / width) the smallest product of each row with each group of columns."""
         return self._encoding.values(self._product.view(len(self._product), -1, self._width).amin(dim=2))
 
     def along_columns(self) -> Tensor:
+        """(n, m / width) the smallest product of each column with each group of rows."""
         groups = self._product.view(-1, self._width, self._product.shape[1])
         return self._encoding.values(groups.amin(dim=1).t().contiguous())
 
     def cells_of_rows(self, row: Tensor, block: Tensor) -> Tensor:
+        """(cells, 64) all products of some rows with some blocks of columns."""
         return self._encoding.values(self._rowwise[row, block])
 
     def cells_of_columns(self, column: Tensor, block: Tensor) -> Tensor:
+        """(cells, 64) all products of some columns with some blocks of rows."""
         return self._encoding.values(self._columnwise[block, :, column].contiguous())

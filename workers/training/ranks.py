@@ -20,7 +20,8 @@ from torch import distributed, nn
 from workers.devices.device import choose_device
 
 Batch = TypeVar("Batch")
-_TIMEOUT = timedelta(days=3650)  # the other ranks wait for work without a limit
+_WAIT_FOR_WORK = timedelta(days=3650)  # the other ranks wait for messages without a limit
+_WAIT_FOR_GRADIENTS = timedelta(minutes=10)  # all ranks are within one step; a longer wait is for a dead one
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
+    gradients: Any = None  # None: the group of the messages
 
     def share(self, batches: Sequence[Batch]) -> Sequence[Batch]:
         """This process's part of a step's micro-batches."""
@@ -41,7 +43,7 @@ class Ranks:
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         own = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
         flat = torch.cat([gradient.reshape(-1) for gradient in own])
-        distributed.all_reduce(flat)
+        distributed.all_reduce(flat, group=self.gradients)
         for parameter, part in zip(trained, flat.split([p.numel() for p in trained]), strict=True):
             parameter.grad = part.view_as(parameter)
 
@@ -79,5 +81,8 @@ def own_ranks() -> Ranks:
         return ALONE
     if torch.cuda.is_available():
         torch.cuda.set_device(choose_device("auto"))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_TIMEOUT)
-    return Ranks(distributed.get_rank(), distributed.get_world_size())
+    distributed.init_process_group("gloo", timeout=_WAIT_FOR_WORK)
+    gradients = None
+    if torch.cuda.is_available():
+        gradients = distributed.new_group(backend="nccl", timeout=_WAIT_FOR_GRADIENTS)
+    return Ranks(distributed.get_rank(), distributed.get_world_size(), gradients)

@@ -16,7 +16,8 @@ from service.provenance import provenance
 from service.settings import Settings
 from workers.calibration import calibrate
 from workers.corpora.sources import read_documents
-from workers.devices.device import choose_device, describe_device, device_memory
+from workers.devices.device import choose_device, describe_device
+from workers.devices.memory import device_memory
 from workers.flows.calibrations.arguments import CALIBRATE, Calibrated
 from workers.flows.engine.runtime import Runtime
 from workers.flows.engine.segments import Nothing, runs_unowned
@@ -31,6 +32,8 @@ def this_device(settings: Settings) -> Device:
     about = describe_device(device)
     what = about | {"device": device.type, "versions": provenance(("torch", "numpy"))["versions"]}
     what |= {"instructions": torch.backends.cpu.get_cpu_capability(), "speeds": sorted(Calibration.model_fields)}
+    if device.type == "cuda":  # measured on work that occupies it
+        what |= {"sample": 2}
     return Device(
         device=str(device),
         name=str(about["name"]),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,7 +15,10 @@ from service.catalog import background_tasks, segments
 from service.catalog.engine import Connection
 from service.errors import Cancelled, InvalidInput, RadiusError, Superseded
 from service.jobs.engine import SEGMENT_WORKFLOW
-from workers.devices.memory import free_memory
+from service.processes import DEVICE_LOST
+from workers.devices.device import choose_device, use_device
+from workers.devices.health import is_alive
+from workers.devices.memory import free_memory, memory_errors_typed, release_caches
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.runtime import Runtime, runtime
 from workers.flows.engine.segments import Body, is_unowned, run_owned, run_unowned
@@ -54,6 +60,8 @@ def _end_of(outcome: Body | PortableWorkflowError) -> str:
 
 def _outcome(job_id: str, name: str, kind: str, arguments: Body) -> Body | PortableWorkflowError:
     try:
+        use_device(choose_device(runtime().settings.device))  # of this thread; the engine may use another for each
+        release_caches(kind)
         if is_unowned(kind):
             return _run_background_task(runtime(), job_id, kind, arguments)
         return _run_owned(runtime(), job_id, name, kind, arguments)
@@ -79,7 +87,8 @@ def _run_background_task(current: Runtime, task: str, kind: str, arguments: Body
     """Run what belongs to no job; its deaths are counted under its name."""
     current.write(partial(background_tasks.begin, name=task, worker=current.worker))
     try:
-        return run_unowned(kind, arguments, current)
+        with memory_errors_typed(), _lost_device_ends(current):
+            return run_unowned(kind, arguments, current)
     finally:
         current.write(partial(background_tasks.end, name=task))
 
@@ -94,9 +103,29 @@ def _run_owned(current: Runtime, job_id: str, name: str, kind: str, arguments: B
 
     attempt = current.write(claim)
     try:
-        return run_owned(kind, arguments, SegmentOwner(current, job_id, name, attempt))
+        with memory_errors_typed(), _lost_device_ends(current):
+            return run_owned(kind, arguments, SegmentOwner(current, job_id, name, attempt))
     finally:
         current.write(partial(segments.release, job_id=job_id, name=name, attempt=attempt))
+
+
+@contextmanager
+def _lost_device_ends(current: Runtime) -> Iterator[None]:
+    """End this process when an unexpected error has left its device unusable: every later segment would fail too.
+
+    The supervisor starts it anew, and it takes the segment up again. The end counts as a death of the segment, which is
+    poison if it loses the device again and again.
+    """
+    try:
+        yield
+    except RadiusError:
+        raise
+    except Exception:
+        if is_alive(choose_device(current.settings.device)):
+            raise
+        logger.exception("the device is lost; this process ends, and the segment is run again")
+        logging.shutdown()
+        os._exit(DEVICE_LOST)
 
 
 def _is_assigned_here(current: Runtime) -> bool:

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 from dbos import DBOS
 
-from service.catalog import activations
+from service.catalog import activations, workers
 from service.contracts.radius import RadiusSpec
 from service.ids import derived_id
 from workers.flows.engine.dispatching import JobRun, Pending, gather, job
-from workers.flows.engine.runtime import runtime
+from workers.flows.engine.runtime import Runtime, runtime
 from workers.flows.engine.segments import SegmentKind
 from workers.flows.radius.arguments import (
     COUNT,
@@ -25,6 +25,8 @@ from workers.flows.radius.arguments import (
     Staged,
     StagedParts,
 )
+
+_GPU_WORK = 200.0  # what a GPU does in the time in which a CPU's cores do one: a search of so much takes seconds
 
 
 @job("radius")
@@ -106,4 +108,10 @@ def _is_large_search(activation_set: str, reference: str | None, fraction: float
         database, _ = current.read(lambda connection: activations.get(connection, reference))
     rows = database.n * fraction
     pairs = rows**2 / 2 if reference in (None, activation_set) else rows * queries.n
-    return pairs * queries.d_model >= current.settings.search_split_work
+    return pairs * queries.d_model >= current.settings.search_split_work * (_GPU_WORK if _on_gpus(current) else 1)
+
+
+def _on_gpus(current: Runtime) -> bool:
+    lease_s = current.settings.lease_s
+    found = current.read(lambda connection: workers.devices(connection, "compute-", lease_s))
+    return bool(found) and all(device.device.startswith("cuda") for device in found)

@@ -48,6 +48,7 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
     options = sets.options(current.settings)
     lists = sets.lists(found, options)
     account = asdict(replace(work, fused=any(about["fused"] for about in abouts)))
+    account |= {"kernel": next((about["kernel"] for about in abouts if about.get("kernel")), "")}
     account |= {"engine_asked": sets.spec.engine, "resident": options.resident}
     account |= {"on": describe_device(torch.device(abouts[0]["device"])), "parts": _account_of_parts(staged, abouts)}
     return Found(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from service.contracts.activations import ActivationStatistics
 from service.contracts.base import Notice
@@ -28,6 +29,15 @@ def dominating_row(statistics: ActivationStatistics, n: int, total_variance: flo
             message=f"one row holds {min(1.0, share):.0%} of the variance at least; scale and null models describe "
             "that row more than the others",
         )
+
+
+def kernel_notices(work: dict[str, Any]) -> list[Notice]:
+    """The kernel of a GPU was not used: the search is slower, its answer the same."""
+    reason = work.get("kernel")
+    if not reason:
+        return []
+    message = f"the GPU's kernel was not used: {reason}; the search was slower, and its answer is as certain"
+    return [Notice(code="kernel_not_used", message=message)]
 
 
 def null_notices(nulls: list[NullDistances]) -> Iterator[Notice]:

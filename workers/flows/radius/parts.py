@@ -8,6 +8,7 @@ from functools import partial
 
 from service.catalog import jobs, workers
 from service.estimates.parts import part_stops
+from workers.devices.device import choose_device
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.retention import Retained
 from workers.flows.engine.runtime import Runtime
@@ -23,7 +24,7 @@ from workers.flows.radius.arguments import (
     SearchArguments,
     Staged,
 )
-from workers.flows.radius.search import SetSearch, open_search
+from workers.flows.radius.search import SetSearch, kernel_account, open_search
 from workers.flows.radius.staged import Arrays, Facts, part_name, part_store
 from workers.neighbors.counting import count_within
 from workers.neighbors.filtering import Search
@@ -89,7 +90,11 @@ def search_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
     def make() -> tuple[Arrays, Facts]:
         state = search_part(search, prepared.plan, part, lambda share: owner.progress(int(share * rows)))
         encoding = search.database.encoding
-        return state_arrays(state), {"format": encoding.name, "fused": search.fused, "device": str(encoding.device)}
+        return state_arrays(state), {
+            "format": encoding.name,
+            "fused": search.fused,
+            "device": str(encoding.device),
+        } | kernel_account(encoding.device, encoding.dtype)
 
     store = part_store(current, arguments.report, arguments.plan)
     sha256 = store.stage(owner, part_name("search", arguments.number), make)
@@ -123,9 +128,11 @@ def draw_null(arguments: SearchArguments, owner: SegmentOwner) -> Staged:
 
     def make() -> tuple[Arrays, Facts]:
         owner.progress(0)
-        deviations = principal_deviations(sets.question.database, sets.database.mean())
-        queries = owner.runtime.settings.null_queries
-        null = gaussian_null(deviations, sets.question.sizes, queries=queries, seed=arguments.spec.seed)
+        settings = owner.runtime.settings
+        queries, device = settings.null_queries, choose_device(settings.device)
+        deviations = principal_deviations(sets.question.database, sets.database.mean(), device)
+        sizes, seed = sets.question.sizes, arguments.spec.seed
+        null = gaussian_null(deviations, sizes, queries=queries, seed=seed, device=device)
         return {f"distances_{at}": part for at, part in enumerate(null.distances)} | {"deviations": null.deviations}, {}
 
     with _retained.paused():  # the parts, which come next, need the prepared search

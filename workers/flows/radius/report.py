@@ -17,6 +17,7 @@ from service.contracts.base import Notice, now
 from service.contracts.radius import FractionReport, RadiusReport
 from service.provenance import provenance
 from service.theory.radius import report_theory
+from workers.devices.device import choose_device
 from workers.figures.radius import draw_radius_figure
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
@@ -27,6 +28,7 @@ from workers.flows.radius.description import describe, notices_on
 from workers.flows.radius.fields import counts_report, fraction_reports, null_report, report_warnings
 from workers.flows.radius.merge import merge_parts, read_null
 from workers.flows.radius.neighbor_files import write_neighbor_files
+from workers.flows.radius.notices import kernel_notices
 from workers.flows.radius.partition import partition_report
 from workers.flows.radius.search import Found, SetSearch, open_search, search
 from workers.flows.radius.statistics import SetStatistics
@@ -115,6 +117,7 @@ def _write_report(
         partition=partition,
         partition_reason=no_partition,
         warnings=_warnings(sets, summary, statistics, fractions)
+        + kernel_notices(found.work)
         + notices_on(described, statistics, summary.n, fractions[-1].duplicates),
         timing=_timing(found, began, searched, drawn, partition_s, loaded - began) | {"statistics_s": described_s},
         provenance=_provenance(sets, summary, found),
@@ -159,8 +162,10 @@ def _null_model(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner
     staged = None if arguments.null is None else read_null(arguments, len(sizes), owner.runtime)
     if staged is not None:
         return staged
-    deviations = principal_deviations(sets.question.database, sets.database.mean())
-    return gaussian_null(deviations, sizes, queries=owner.runtime.settings.null_queries, seed=arguments.spec.seed)
+    settings = owner.runtime.settings
+    device = choose_device(settings.device)
+    deviations = principal_deviations(sets.question.database, sets.database.mean(), device)
+    return gaussian_null(deviations, sizes, queries=settings.null_queries, seed=arguments.spec.seed, device=device)
 
 
 def _timing(

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 
 from service.artifacts.activation_set import ActivationSet
 from service.catalog import activations
@@ -19,12 +20,13 @@ from workers.flows.engine.runtime import Runtime
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation, measure_approximation
 from workers.neighbors.counting import count_within
-from workers.neighbors.exact import exact_neighbors
-from workers.neighbors.faiss_search import faiss_neighbors
+from workers.neighbors.exact import SearchWork, exact_neighbors
+from workers.neighbors.faiss_search import FaissWork, faiss_neighbors
 from workers.neighbors.nested import nested_answers
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.question import Question
+from workers.neighbors.self_test import kernel_state
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick
 
@@ -156,7 +158,7 @@ def search(sets: SetSearch, settings: Settings, tick: Tick) -> Found:
         found, work = exact_neighbors(sets.searched, options, tick=search_tick)
     else:
         index = cached_flat(settings.index_cache, sets.database.sha256, question.database)
-        found, work = faiss_neighbors(engine, sets.searched, index, tick=search_tick)
+        found, work = faiss_neighbors(engine, sets.searched, index, search_tick, options.device)
     search_s = time.perf_counter() - began
     lists = sets.lists(found, options)
     if engine in ("faiss-ivf", "faiss-hnsw"):
@@ -172,10 +174,25 @@ def search(sets: SetSearch, settings: Settings, tick: Tick) -> Found:
         approximations=approximations,
         counts=counts,
         work=asdict(work)
-        | {"engine_asked": spec.engine, "resident": options.resident, "on": describe_device(options.device)},
+        | {"engine_asked": spec.engine, "resident": options.resident, "on": describe_device(options.device)}
+        | _kernel_of(work, options),
         search_s=search_s,
         count_s=time.perf_counter() - counting,
     )
+
+
+def kernel_account(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+    """Why the GPU's kernel was not used; empty for a CPU, and where it was."""
+    if device.type != "cuda" or dtype == torch.float32:
+        return {}
+    state = kernel_state(device, dtype)
+    return {} if state.fused else {"kernel": state.reason}
+
+
+def _kernel_of(work: SearchWork | FaissWork, options: SearchOptions) -> dict[str, str]:
+    if not isinstance(work, SearchWork) or work.format == "none":
+        return {}
+    return kernel_account(options.device, getattr(torch, work.format))
 
 
 def reason_of(spec: RadiusSpec) -> str:

@@ -7,8 +7,9 @@ from functools import partial
 import torch
 
 from service.catalog import training as catalog
-from service.contracts.training import TrainingSpec
-from workers.devices.device import choose_device
+from service.contracts.training import OpenELMSpec, TrainingSpec
+from workers.devices.device import choose_device, has_bfloat16
+from workers.devices.memory import free_bytes
 from workers.flows.engine.retention import Retained
 from workers.flows.engine.runtime import Runtime
 from workers.flows.training.arguments import RunArguments
@@ -18,6 +19,7 @@ from workers.training.loop import Experiment, Trainer, TrainingConfig
 from workers.training.ranks import own_ranks
 
 _RETAINED_S = 2.0  # the next segment comes sooner, unless another job's does
+_ACTIVATIONS_SHARE = 0.5  # of the free memory; the rest is for logits, gradients and optimiser
 _retained = Retained[Trainer[Experiment]](_RETAINED_S)
 
 
@@ -51,7 +53,7 @@ def _build(current: Runtime, arguments: RunArguments, state: SavedState | None) 
     spec, ranks = arguments.spec, own_ranks()
     device = choose_device(current.settings.device)
     dealt = -(-spec.batch // ranks.world)  # each rank has a part of every batch
-    spec = spec.model_copy(update={"micro_batch": min(spec.micro_batch or spec.batch, dealt)})
+    spec = spec.model_copy(update={"micro_batch": min(micro_batch(spec, device), dealt)})
     task = make_task(spec, current.artifact(arguments.data), device)
     if spec.compile:
         task.model.compile_blocks()
@@ -61,10 +63,22 @@ def _build(current: Runtime, arguments: RunArguments, state: SavedState | None) 
     return trainer
 
 
+def micro_batch(spec: TrainingSpec, device: torch.device) -> int:
+    """Rows of one backward pass: as the spec says, or the whole batch, or what the free memory of a GPU holds of it.
+
+    A token keeps about 20 numbers for each dimension of the stream and 8 for each of the MLP, in every layer.
+    """
+    if spec.micro_batch is not None or device.type != "cuda" or not isinstance(spec, OpenELMSpec):
+        return spec.micro_batch or spec.batch
+    of_a_token = 4 * sum(20 * spec.model.d_model + 8 * d_mlp for d_mlp in spec.model.d_mlp)
+    held = int(_ACTIVATIONS_SHARE * free_bytes(device) / (of_a_token * spec.model.n_ctx))
+    return max(1, min(spec.batch, held))
+
+
 def config_of(spec: TrainingSpec, device: torch.device) -> TrainingConfig:
     """How a run trains on a device."""
     given = spec.optimisation
-    low = spec.precision == "bfloat16" or (spec.precision == "auto" and device.type == "cuda")
+    low = spec.precision == "bfloat16" or (spec.precision == "auto" and device.type == "cuda" and has_bfloat16(device))
     return TrainingConfig(
         steps=spec.steps,
         peak_lr=given.peak_lr,

@@ -1,0 +1,1 @@
+"""The GPU path without a GPU: a pretend device, and what the code does on it."""

@@ -1,0 +1,47 @@
+"""Energies, and the Gaussian null model, on a pretend GPU: their values, and what the host waits for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.devices.kernel import kernel_on
+from tests.devices.pretend import DEVICE, PretendGpu
+from workers.energy import query_block
+from workers.energy.energies import evaluate
+from workers.energy.patterns import prepare_patterns
+from workers.neighbors.null_model import principal_deviations
+from workers.neighbors.stored import StoredRows
+
+
+def test_a_tile_of_energies_waits_for_nothing(monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32)
+    stored, own = StoredRows(rows), np.arange(400)
+    queries = StoredRows(rows[:400])
+    expected = evaluate(prepare_patterns(stored), queries, [0.01, 1.0], k=2, own=own)
+    monkeypatch.setitem(query_block.TILE_NUMBERS, "cuda", 2**17)
+    counts: list[tuple[int, int]] = []
+    with PretendGpu() as gpu, kernel_on(gpu):
+        patterns = prepare_patterns(stored, device=DEVICE)
+        tick = lambda share: counts.append((gpu.waits.total(), gpu.launches.total()))  # noqa: E731
+        found = evaluate(patterns, queries, [0.01, 1.0], k=2, own=own, tick=tick)
+        assert gpu.uploaded < 1.3 * rows.nbytes
+    waits, launches = np.diff(np.array(counts), axis=0).T
+    assert len(waits) > 5
+    assert waits.max() == 0
+    assert launches.max() <= MOST_LAUNCHES
+    for name in ("distances", "energy", "energy_mchn"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9)
+    assert (found.ids == expected.ids).all()
+    assert not found.crowded.any()
+
+
+MOST_LAUNCHES = 120
+
+
+def test_the_null_model_is_drawn_on_the_device():
+    rows = np.random.default_rng(0).standard_normal((2000, 16)) * np.linspace(1, 3, 16)
+    stored, mean = StoredRows(rows), rows.mean(axis=0)
+    expected = principal_deviations(stored, mean)
+    with PretendGpu():
+        deviations = principal_deviations(stored, mean, DEVICE)
+    np.testing.assert_allclose(deviations, expected, rtol=1e-12)

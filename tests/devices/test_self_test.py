@@ -1,0 +1,117 @@
+"""The self-test of the kernel: what it accepts, what it refuses, and what a refusal changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+
+from tests.devices.kernel import kernel_on
+from tests.devices.pretend import DEVICE, PretendGpu
+from workers.flows.radius.notices import kernel_notices
+from workers.flows.radius.search import kernel_account
+from workers.neighbors import appending
+from workers.neighbors.appending import Rectangle, Strip
+from workers.neighbors.encoding import TENSOR_CORES, Encoding, tensor_core_units
+from workers.neighbors.pool import Pool
+from workers.neighbors.self_test import kernel_error, kernel_state
+from workers.probe import probe_kernel
+
+FORMATS = [torch.float16, torch.bfloat16]
+Kernel = Callable[[Strip, Rectangle, Pool], None]
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """The state of a kernel is kept for a process."""
+    kernel_state.cache_clear()
+    yield
+    kernel_state.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_a_right_kernel_is_used(dtype: torch.dtype):
+    with PretendGpu() as gpu, kernel_on(gpu):
+        assert kernel_error(DEVICE, dtype) is None
+
+
+def wrong_product(strip: Strip, rectangle: Rectangle, pool: Pool) -> None:
+    before = int(pool.count[0])
+    appending.append_plain(strip, rectangle, pool)
+    pool.values[before : int(pool.count[0])] *= 1.02
+
+
+def forgetful(strip: Strip, rectangle: Rectangle, pool: Pool) -> None:
+    appending.append_plain(strip, rectangle, pool)
+    pool.count[0] -= 1
+
+
+def repeating(strip: Strip, rectangle: Rectangle, pool: Pool) -> None:
+    for _ in range(2):
+        appending.append_plain(strip, rectangle, pool)
+
+
+def silent(strip: Strip, rectangle: Rectangle, pool: Pool) -> None:
+    return
+
+
+def crashing(strip: Strip, rectangle: Rectangle, pool: Pool) -> None:
+    raise RuntimeError("Failed to find C compiler")
+
+
+@pytest.mark.parametrize("kernel", [wrong_product, forgetful, repeating, silent, crashing])
+def test_a_wrong_kernel_is_refused_and_the_report_says_so(kernel: Kernel, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+    with PretendGpu(), patch.object(appending, "append_fused", kernel):
+        state = kernel_state(DEVICE, torch.float16)
+        assert not state.fused
+        assert state.reason
+        (notice,) = kernel_notices(kernel_account(DEVICE, torch.float16))
+        assert state.reason in notice.message
+        assert probe_kernel(DEVICE)["ok"] is False
+
+
+def test_an_old_gpu_and_one_without_triton_do_without(monkeypatch: pytest.MonkeyPatch):
+    with PretendGpu(capability=(7, 5)):
+        assert "8.0" in kernel_state(DEVICE, torch.float16).reason
+    kernel_state.cache_clear()
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with PretendGpu():
+        assert "Triton" in kernel_state(DEVICE, torch.float16).reason
+    assert kernel_notices({"format": "bfloat16"}) == []
+
+
+def tensor_core_sum(a: np.ndarray, b: np.ndarray, step: tuple[int, int]) -> np.ndarray:
+    """(m,) sums of products as tensor cores compute them: aligned to the largest of a step, truncated."""
+    products, bits = step
+    total = np.zeros(len(a))
+    for start in range(0, a.shape[1], products):
+        terms = np.column_stack([total, a[:, start : start + products] * b[:, start : start + products]])
+        unit = 2.0 ** (np.floor(np.log2(np.abs(terms).max(axis=1), where=True)) - bits)[:, None]
+        exact = np.trunc(terms / unit).sum(axis=1) * unit[:, 0]
+        total = np.trunc(exact / np.spacing(np.abs(exact).astype(np.float32)).astype(float))
+        total *= np.spacing(np.abs(exact).astype(np.float32)).astype(float)
+    return total
+
+
+@pytest.mark.parametrize("step", TENSOR_CORES.values(), ids=list(TENSOR_CORES))
+def test_sums_of_tensor_cores_are_within_the_derived_constant(step: tuple[int, int]):
+    chance, k = np.random.default_rng(0), 1088
+    signed = chance.standard_normal((400, k)).astype(np.float16).astype(float)
+    data: list[tuple[Any, Any]] = [(signed, signed[::-1]), (np.abs(signed), np.abs(signed[::-1]))]
+    share = 0.0
+    for a, b in data:
+        error = np.abs(tensor_core_sum(a, b, step) - (a * b).sum(axis=1))
+        bound = tensor_core_units(step) * k * 2.0**-24 * np.abs(a * b).sum(axis=1)
+        share = max(share, float((error / bound).max()))
+    assert 0.2 < share <= 1  # a smaller constant would not do by far
+
+
+def test_the_bound_of_a_gpu_covers_every_tensor_core_that_is_used():
+    encoding = Encoding(1024, torch.float16, torch.empty(0, dtype=torch.int64), DEVICE)
+    assert encoding.columns % 64 == 0
+    assert encoding.gamma >= max(map(tensor_core_units, TENSOR_CORES.values())) * encoding.columns * 2.0**-24
