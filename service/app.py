@@ -26,6 +26,7 @@ from service.api import (
 )
 from service.api.guards import ApiKeyMiddleware, HostMiddleware, ProblemMiddleware, SameSiteMiddleware
 from service.api.services import build_services
+from service.dashboard import asking, experiments, files, overview, results
 from service.keys import ApiKeys
 from service.settings import Settings
 
@@ -52,6 +53,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)
     for part in (corpora, activations):
         app.include_router(part.router, max_body_size=settings.max_upload_bytes)
+    for pages in (overview, results, experiments, asking, files):
+        app.include_router(pages.router)
+    app.router.routes.append(files.STATIC)
     problems.install(app)
     app.openapi = lambda: problems.describe(app)
     # Pages of other sites must not reach a server on loopback, neither by DNS rebinding nor by a cross-site form.
