@@ -30,9 +30,10 @@ from service.api.audit import AuditMiddleware
 from service.api.authorisation import describe_security
 from service.api.conditional import BodilessMiddleware
 from service.api.guards import ApiKeyMiddleware, HostMiddleware, ProblemMiddleware, SameSiteMiddleware
-from service.api.response_headers import HeadersMiddleware
 from service.api.proxies import ForwardedMiddleware, RootPathMiddleware, RoutedBelowMiddleware
+from service.api.response_headers import HeadersMiddleware
 from service.api.services import build_services
+from service.dashboard import asking, experiments, files, login, overview, results
 from service.key_uses import KeyUses
 from service.keys import ApiKeys
 from service.logs.requests import RequestLog
@@ -64,6 +65,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)
     for part in (corpora, activations):
         app.include_router(part.router, max_body_size=settings.max_upload_bytes)
+    for pages in (overview, results, experiments, asking, login, files):
+        app.include_router(pages.router, max_body_size=settings.max_json_bytes)
+    app.router.routes.append(files.STATIC)
     problems.install(app)
     app.openapi = lambda: describe_security(problems.describe(app))
     if settings.root_path:
@@ -74,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SameSiteMiddleware, keyless=not guarded)
     keys = ApiKeys(settings.api_keys_file, KeyUses(settings.key_uses)) if guarded else None
     app.add_middleware(ApiKeyMiddleware, keys=keys)
+    app.state.keys = keys
     app.add_middleware(AuditMiddleware)
     app.add_middleware(HostMiddleware, patterns=settings.request_hosts)
     app.add_middleware(BodilessMiddleware)

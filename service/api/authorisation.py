@@ -18,8 +18,8 @@ from service.errors import Forbidden
 from service.principal import Principal, Scope
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
-OPEN_FOLDER = "/static-offline-docs/"
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect", "/login"})
+OPEN_FOLDERS = ("/static-offline-docs/", "/static/")
 _SCHEME = "key"
 _ABOUT = "made by `radius keys create`; a service on loopback may have none, and then needs none"
 

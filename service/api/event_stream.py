@@ -10,16 +10,21 @@ from starlette.concurrency import run_in_threadpool
 from service.api.event_feed import PAGE, EventPoller
 from service.catalog import events, jobs
 from service.catalog.engine import Catalog
-from service.contracts.jobs import FINAL_STATES, JobEvent
+from service.contracts.jobs import FINAL_STATES, Job, JobEvent
+from service.errors import NotFound
 
-_KEEP_ALIVE_S = 15.0
+_KEEP_ALIVE_S, _PROGRESS_S = 15.0, 1.0
 
 
-async def stream_events(catalog: Catalog, poller: EventPoller, job_id: str, after: int) -> AsyncIterator[str]:
+async def stream_events(
+    catalog: Catalog, poller: EventPoller, job_id: str, after: int, *, progress: bool = False
+) -> AsyncIterator[str]:
     """Every event after the one of id `after`, as it is recorded, until the job has ended or was deleted.
 
-    A client whose connection broke sends `Last-Event-ID` with its next request and misses nothing.
+    A client whose connection broke sends `Last-Event-ID` with its next request and misses nothing. With `progress`
+    there are messages of type `progress` between them, with the job, at most one a second; they have no id.
     """
+    pause_s, shown = _PROGRESS_S if progress else _KEEP_ALIVE_S, None
     with poller.follow(job_id) as feed:
         while True:
             changed = feed.changed
@@ -29,17 +34,29 @@ async def stream_events(catalog: Catalog, poller: EventPoller, job_id: str, afte
                 yield f"id: {event.id}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n"
             if ended:
                 return
-            if not page and not await _change(changed):
+            if progress and (job := await run_in_threadpool(_job, catalog, job_id)) and job.progress != shown:
+                shown = job.progress
+                yield f"event: progress\ndata: {job.model_dump_json()}\n\n"
+            if not page and not await _change(changed, pause_s):
                 yield ": waiting\n\n"
 
 
-async def _change(changed: asyncio.Event) -> bool:
-    """Wait for a change of the feed; False when there was none within the keep-alive interval."""
+async def _change(changed: asyncio.Event, pause_s: float) -> bool:
+    """Wait for a change of the feed; False when there was none within `pause_s`."""
     try:
-        await asyncio.wait_for(changed.wait(), _KEEP_ALIVE_S)
+        await asyncio.wait_for(changed.wait(), pause_s)
     except TimeoutError:
         return False
     return True
+
+
+def _job(catalog: Catalog, job_id: str) -> Job | None:
+    """The job; None where it was deleted."""
+    try:
+        with catalog.read() as connection:
+            return jobs.get(connection, job_id)
+    except NotFound:
+        return None
 
 
 def _read(catalog: Catalog, job_id: str, after: int) -> tuple[list[JobEvent], bool]:

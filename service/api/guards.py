@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.addresses import canonical
-from service.api.authorisation import OPEN_FOLDER, OPEN_PATHS, SAFE_METHODS
+from service.api.authorisation import OPEN_FOLDERS, OPEN_PATHS, SAFE_METHODS
 from service.api.problems import http_problem, problem
 from service.keys import ApiKeys
+from service.links import link
 from service.principal import LOCAL, Principal
 
+SESSION = "radius_key"  # a person's cookie has the key itself: revoking the key ends the session
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
 
@@ -33,7 +37,7 @@ class ApiKeyMiddleware:
             if principal is not None:
                 scope["principal"] = principal
             elif not _is_open(scope["path"]):
-                return await http_problem(401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+                return await _unauthorised(scope)(scope, receive, send)
         await self.app(scope, receive, send)
 
 
@@ -117,14 +121,26 @@ class ProblemMiddleware:
 
 def _principal(scope: Scope, keys: ApiKeys) -> Principal | None:
     given = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not given:
+        cookie = Request(scope).cookies.get(SESSION)
+        return None if cookie is None else keys.principal(cookie.encode())
     if len(given) != 1:
         return None
     scheme, _, token = given[0].partition(b" ")
     return keys.principal(token.strip()) if scheme.lower() == b"bearer" else None
 
 
+def _unauthorised(scope: Scope) -> Response:
+    """The problem, or for a person with a browser the page that asks for a key."""
+    headers, path = Headers(scope=scope), scope["path"]
+    if scope["method"] == "GET" and "text/html" in headers.get("accept", "") and not path.startswith("/v1/"):
+        asked = path + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+        return RedirectResponse(link(f"/login?next={quote(asked, safe='')}"), 303)
+    return http_problem(401, {"WWW-Authenticate": "Bearer"})
+
+
 def _is_open(path: str) -> bool:
-    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
 
 
 def _foreign(headers: Headers) -> bool:

@@ -108,6 +108,7 @@ def list_job_events(
     services: ServicesDep,
     limit: LimitDep,
     after: Annotated[int, Query(ge=0, le=2**62, description="id of the last event that is known")] = 0,
+    progress: Annotated[bool, Query(description="of a stream: send the job too, at most once a second")] = False,
     last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
 ) -> Response | Page[JobEvent]:
     """What happened to a job, oldest first: a page, or with `Accept: text/event-stream` a stream until its end."""
@@ -117,7 +118,7 @@ def list_job_events(
             known = max(after, int(last_event_id or 0))
             if events.has_ended(connection, job_id, known):
                 return Response(status_code=204)  # an EventSource connects again after any other end
-            stream = stream_events(services.catalog, services.events, job_id, known)
+            stream = stream_events(services.catalog, services.events, job_id, known, progress=progress)
             return StreamingResponse(stream, media_type="text/event-stream", headers=_UNBUFFERED)
         data, following = events.page(connection, job_id, limit, after)
     return Page(data=data, next=following)

@@ -152,17 +152,22 @@ def get_radius_neighbors_file(
     Parquet has a line for each neighbour: row, rank from 1, neighbor, distance. NumPy's file has `rows`, `distances`
     and `ids`, with inf and −1 where a row has fewer than k. 404 for reports of versions that wrote no such files.
     """
-    folder = _folder(services, report_id)
     name = f"{NEIGHBORS}.{ending}"
-    if name not in {entry["name"] for entry in folder.manifest["files"]}:
+    if name not in neighbors_files(services, report_id):
         raise NotFound("the report is of a version that wrote no such file; a new radius job does")
-    return file_response(folder, name, _FILES[ending])
+    return file_response(_folder(services, report_id), name, _FILES[ending])
 
 
 @router.get("/{report_id}/figure.{ending}", response_class=FileResponse, responses=FIGURE_RESPONSES)
 def get_radius_figure(report_id: Identifier, ending: Ending, services: ServicesDep) -> FileResponse:
     """The histogram of the report, as drawn when it was published."""
     return figure_response(_folder(services, report_id), ending)
+
+
+def neighbors_files(services: Services, report_id: str) -> list[str]:
+    """Names of the files with all neighbours that the report has; none in reports of earlier versions."""
+    written = {entry["name"] for entry in _folder(services, report_id).manifest["files"]}
+    return [name for name in (f"{NEIGHBORS}.{ending}" for ending in _FILES) if name in written]
 
 
 def _folder(services: Services, report_id: str) -> ReportFolder:

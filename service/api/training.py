@@ -45,12 +45,24 @@ def list_training_metrics(
     services: ServicesDep,
     limit: LimitDep,
     after: Annotated[int, Query(ge=0, le=2**62, description="the last step already received")] = 0,
+    points: Annotated[
+        int | None, Query(ge=4, le=4_000, description="about so many steps of the whole run, extremes included")
+    ] = None,
 ) -> Page[MetricsRow]:
-    """Logged steps in order, nats per target."""
+    """Logged steps in order, nats per target: a page of all, or with `points` a sample that a chart can draw."""
+    if points is not None:
+        return Page(data=sample_training_metrics(run_id, services, points), next=None)
     with services.catalog.read() as connection:
         catalog.get(connection, run_id)
         data, following = catalog.metrics(connection, run_id, limit, after)
     return Page(data=data, next=None if following is None else str(following))
+
+
+def sample_training_metrics(run_id: str, services: Services, points: int) -> list[MetricsRow]:
+    """About `points` logged steps of a run; raises `NotFound`."""
+    with services.catalog.read() as connection:
+        catalog.get(connection, run_id)
+        return catalog.sampled_metrics(connection, run_id, points)
 
 
 @router.get("/{run_id}/metrics.csv", responses={200: {"content": {"text/csv": {}}}}, response_class=Response)

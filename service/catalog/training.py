@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -135,13 +136,31 @@ def metrics(
     query = sa.select(training_metrics).where(here).order_by(training_metrics.c.step)
     if limit is not None:
         query = query.limit(limit + 1)
-    rows = [
-        MetricsRow(**{name: row[name] for name in MetricsRow.model_fields})
-        for row in connection.execute(query).mappings()
-    ]
+    rows = [_metrics_row(row) for row in connection.execute(query).mappings()]
     if limit is None or len(rows) <= limit:
         return rows, None
     return rows[:limit], rows[limit - 1].step
+
+
+def sampled_metrics(connection: sa.Connection, run_id: str, points: int) -> list[MetricsRow]:
+    """About `points` logged steps in order: the least and largest loss of each stretch, and evaluations."""
+    table = training_metrics.c
+    mine = table.run == run_id
+    losses = connection.execute(sa.select(table.step, table.train_loss).where(mine).order_by(table.step)).all()
+    if len(losses) <= points:
+        return metrics(connection, run_id)[0]
+    length = math.ceil(len(losses) / (points // 4))
+    stretches = [losses[start : start + length] for start in range(0, len(losses), length)]
+    chosen = {end(stretch, key=lambda row: row.train_loss).step for stretch in stretches for end in (min, max)}
+    evaluated = connection.execute(sa.select(table.step).where(mine, table.val_loss.is_not(None)).order_by(table.step))
+    steps = list(evaluated.scalars())
+    chosen |= {losses[0].step, losses[-1].step, *steps[:: math.ceil(2 * len(steps) / points) or 1]}
+    query = sa.select(training_metrics).where(mine, table.step.in_(chosen)).order_by(table.step)
+    return [_metrics_row(row) for row in connection.execute(query).mappings()]
+
+
+def _metrics_row(row: sa.RowMapping) -> MetricsRow:
+    return MetricsRow(**{name: row[name] for name in MetricsRow.model_fields})
 
 
 def _row(connection: sa.Connection, run_id: str) -> Row:

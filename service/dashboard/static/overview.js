@@ -1,0 +1,54 @@
+// The form that starts a job: its preset, with fields replaced.
+
+import { address, call, element, number, show } from "./service.js";
+
+const form = document.querySelector("#start");
+const output = document.querySelector("#answer");
+const preset = form.elements.preset;
+
+function chosen() {
+  return preset.selectedOptions[0];
+}
+
+function showSpec() {
+  document.querySelector("#preset-spec").textContent = JSON.stringify(JSON.parse(chosen().dataset.spec), null, 2);
+}
+
+function request() {
+  const overrides = form.elements.overrides.value.trim();
+  const spec = { preset: preset.value, ...(overrides ? JSON.parse(overrides) : {}) };
+  for (const name of ["model", "corpus"]) {
+    const value = form.elements[name].value.trim();
+    if (value) spec[name] = value;
+  }
+  return { kind: chosen().dataset.kind, spec };
+}
+
+async function attempt(action) {
+  show(output, "…");
+  try {
+    await action();
+  } catch (error) {
+    show(output, error instanceof SyntaxError ? `the spec is not JSON: ${error.message}` : error.message, true);
+  }
+}
+
+preset.addEventListener("change", showSpec);
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(async () => {
+    const job = await call("POST", "/v1/jobs", request());
+    location.assign(address(`/jobs/${job.id}`));
+  });
+});
+document.querySelector("#estimate").addEventListener("click", () =>
+  attempt(async () => {
+    const found = await call("POST", "/v1/jobs/estimate", request());
+    const time = found.seconds === null ? "an unknown time" : `about ${number(found.seconds, 2)} s`;
+    const memory = number(found.memory_bytes / 2 ** 20, 3);
+    const disk = number(found.written_bytes / 2 ** 20, 3);
+    show(output, `${time}, ${memory} MiB of memory, ${disk} MiB on disk; ${found.fits ? "it fits" : found.reason}`, !found.fits);
+    output.append(element("p", found.notes.join(" "), { className: "muted" }));
+  }),
+);
+showSpec();
