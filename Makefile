@@ -1,4 +1,4 @@
-# make venv | demo | reproduce | test | soak | test-fused | lint | up | bench | openapi | client | smoke
+# make venv | demo | reproduce | test | test-page | soak | test-fused | lint | up | bench | openapi | client | smoke
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ SCALE ?=
 # The service is many processes, and where this is set each of them compiles its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo reproduce test test-fused soak lint up bench openapi client smoke
+.PHONY: venv demo reproduce test test-page test-fused soak lint up bench openapi client smoke
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -26,7 +26,12 @@ reproduce: $(READY)
 
 # Two processes share the tests; a library that takes all cores in each of them would make them wait for one another.
 test: $(READY)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --ignore tests/page
+
+# The pages in Chromium, which must be installed.
+test-page: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,page]"
+	$(BIN)/python -m pytest tests/page
 
 test-fused: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,interpreter]"

@@ -20,9 +20,22 @@ from service.catalog.engine import Catalog
 from service.settings import Settings
 from tests.databases.migrated import DATABASES, Databases
 from tests.databases.soak import SOAK
+from tests.page.browser import MISSING
 from tests.scheduling import ROOMS, ByService
 
+_PAGE = Path(__file__).parent / "page"
 os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead of looking for a hub
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """The pages in a browser are not collected without one."""
+    return True if MISSING and collection_path == _PAGE else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not collected, and why."""
+    if MISSING:
+        terminalreporter.write_line(f"tests/page was not collected: it needs {' and '.join(MISSING)}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

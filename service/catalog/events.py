@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.catalog.ownership import OF_ALL
 from service.catalog.tables import events, jobs
 from service.contracts.base import now
 from service.contracts.jobs import FINAL_STATES, JobEvent
@@ -33,7 +34,7 @@ def has_ended(connection: sa.Connection, job_id: str, known: int) -> bool:
 
 
 def newest_of(connection: sa.Connection, job_ids: list[str]) -> dict[str, tuple[str, int]]:
-    """State and id of the newest event of each of those jobs that exist, as of one moment."""
+    """State and id of the newest event of each of those jobs that exist, of any project, as of one moment."""
     newest = sa.select(sa.func.coalesce(sa.func.max(events.c.id), 0)).where(events.c.job == jobs.c.id)
     query = sa.select(jobs.c.id, jobs.c.state, newest.scalar_subquery()).where(jobs.c.id.in_(job_ids))
-    return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query.execution_options(**OF_ALL))}

@@ -60,7 +60,7 @@ def users(connection: sa.Connection, product: str, limit: int) -> list[str]:
     reported = [sa.exists().where(table.c.job == job_inputs.c.job) for table in (energy_reports, radius_reports)]
     readers = (job_inputs.c.product == product) & sa.or_(is_open, *reported)
     query = sa.select(job_inputs.c.job).where(readers).order_by(job_inputs.c.job).limit(limit)
-    return list(connection.execute(query).scalars())
+    return list(connection.execute(query.execution_options(**OF_ALL)).scalars())
 
 
 def named_steps(connection: sa.Connection, run_id: str) -> set[int]:

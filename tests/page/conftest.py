@@ -1,0 +1,117 @@
+"""A service with real results, and pages of a browser in which errors and requests to other hosts fail the test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from service.catalog import training
+from service.catalog.engine import Catalog
+from service.client import Client
+from service.contracts.training import MetricsRow
+from service.supervisor import Supervisor
+from tests.api.products import insert_job, insert_run
+from tests.databases.migrated import Databases
+from tests.end_to_end.conftest import OPTIONS, PATIENCE_S
+from tests.page.browser import CHROMIUM
+
+ANALYSIS = {
+    "model": "tiny", "corpus": "python-docs", "sites": "all", "chunk_tokens": 16, "chunks": 64,
+    "radius": {"statistics": True}, "energy": {"layers": "together"},
+}  # fmt: skip
+SWEEP = {"preset": "smoke/table3", "tokens": [2_048, 4_096], "seeds": [0]}
+MANY_JOBS, MANY_STEPS = 10_000, 100_000
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service, and the paths of pages with results."""
+
+    client: Client
+    url: str
+    results: dict[str, str]
+    catalog: Catalog
+
+
+@pytest.fixture(scope="session")
+def service(databases: Databases, tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("page")
+    shutil.copytree(tiny_model, folder / "models" / "tiny")
+    with databases.settings("sqlite", folder, **OPTIONS) as settings:
+        supervisor = Supervisor(settings)
+        supervisor.start()
+        try:
+            with Client(supervisor.url) as client:
+                client.wait_until_ready()
+                made = client.submit("analysis", ANALYSIS).wait(timeout_s=PATIENCE_S).job
+                results = {result.type: result.href.removeprefix("/v1") for result in made.results}
+                results["job"] = f"/jobs/{made.id}"
+                catalog = Catalog(settings.resolved_database_url)
+                yield Service(client, supervisor.url, results, catalog)
+                catalog.close()
+        finally:
+            supervisor.stop()
+
+
+@pytest.fixture(scope="session")
+def long_curve(service: Service) -> str:
+    """Path of a run with 100,000 logged steps."""
+    run = insert_run(service.catalog)
+    rows = [
+        MetricsRow(
+            step=i, tokens=i, train_loss=2 + 1 / i, val_loss=2.0 if i % 1_000 == 0 else None, lr=0.1, grad_norm=1
+        )
+        for i in range(1, MANY_STEPS + 1)
+    ]
+    with service.catalog.begin() as connection:
+        training.record(connection, run, rows)
+    return f"/training/{run}"
+
+
+@pytest.fixture(scope="session")
+def many_jobs(service: Service) -> None:
+    """10,000 jobs that have ended."""
+    from service.catalog import jobs
+
+    for _ in range(MANY_JOBS // 100):
+        made = [insert_job(service.catalog, {"activations": "none"}) for _ in range(100)]
+        with service.catalog.begin() as connection:
+            for job_id in made:
+                jobs.start(connection, job_id)
+                jobs.finish(connection, job_id, "succeeded")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, service: Service) -> Iterator[Callable[..., Page]]:
+    """Opens a page by its path; at the end of the test it has written no error and asked no other host."""
+    faults: list[str] = []
+    contexts = []
+
+    def opened(path: str, **options: object) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})  # pyright: ignore
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        allowed = (service.url, "data:", "blob:")
+        page.on("request", lambda asked: None if asked.url.startswith(allowed) else faults.append(asked.url))
+        page.goto(service.url + path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert faults == []

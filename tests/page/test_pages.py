@@ -1,0 +1,83 @@
+"""Every page with real results: it draws, has no fault that axe finds, and fits a phone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.page.conftest import Service
+
+LISTS = (
+    "/", "/jobs", "/activations", "/radius", "/profiles", "/energy", "/training", "/sweeps", "/ask", "/theory",
+    "/models", "/corpora", "/login",
+)  # fmt: skip
+RESULTS = ("job", "activations", "radius", "profile", "energy")
+CHARTS = {"radius": 3, "profile": 3, "energy": 2}
+FIRST_PAINT_S = 5.0  # with generous slack: a second on two quiet cores
+Open = Callable[..., Page]
+
+
+def path_of(service: Service, name: str) -> str:
+    return service.results[name].replace("/profile/", "/profiles/") if name in RESULTS else name
+
+
+@pytest.mark.parametrize("name", [*LISTS, *RESULTS])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_page: Open, service: Service, name: str, scheme: str):
+    page = open_page(path_of(service, name), color_scheme=scheme)
+    page.wait_for_load_state("networkidle")
+    found = Axe().run(page, options={"resultTypes": ["violations"]})
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("name", [*LISTS, *RESULTS])
+def test_nothing_is_wider_than_a_phone(open_page: Open, service: Service, name: str):
+    page = open_page(path_of(service, name), viewport={"width": 360, "height": 740})
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_charts_are_drawn_and_have_tables(open_page: Open, service: Service, name: str):
+    page = open_page(path_of(service, name))
+    page.wait_for_selector(".plot .main-svg")
+    assert page.locator(".plot .main-svg.hasLegend, .plot svg.main-svg").count() >= CHARTS[name]
+    for figure in page.locator("figure.chart").all():
+        figure.locator("summary").click()
+        assert figure.locator("tbody tr").count() > 0
+        assert figure.locator(".plot").get_attribute("aria-label")
+
+
+def test_a_page_paints_soon_with_ten_thousand_jobs(open_page: Open, many_jobs: None):
+    page = open_page("/jobs")
+    assert page.locator("tbody tr").count() == 50
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert paint < 1000 * FIRST_PAINT_S
+    page.get_by_role("link", name="Older").click()
+    assert page.locator("tbody tr").count() == 50
+
+
+def test_a_curve_of_a_hundred_thousand_steps_is_drawn(open_page: Open, long_curve: str):
+    began = time.monotonic()
+    page = open_page(long_curve)
+    page.wait_for_selector(".plot .main-svg")
+    assert time.monotonic() - began < 2 * FIRST_PAINT_S
+    points = page.evaluate("JSON.parse(document.querySelector('figure script').textContent).series[0].x.length")
+    assert 500 <= points <= 1_200
+
+
+def test_every_control_is_reached_by_the_keyboard(open_page: Open, service: Service):
+    page = open_page(path_of(service, "radius"))
+    page.wait_for_selector(".plot .main-svg")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    reached = set[str]()
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent.trim().slice(0, 30)"))
+    assert {"farthest", "figure.png", "JSON", "its job", "Distances as a table"} <= reached
