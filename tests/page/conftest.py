@@ -24,7 +24,6 @@ ANALYSIS = {
     "model": "tiny", "corpus": "python-docs", "sites": "all", "chunk_tokens": 16, "chunks": 64,
     "radius": {"statistics": True}, "energy": {"layers": "together"},
 }  # fmt: skip
-SWEEP = {"preset": "smoke/table3", "tokens": [2_048, 4_096], "seeds": [0]}
 MANY_JOBS, MANY_STEPS = 10_000, 100_000
 
 
@@ -62,15 +61,15 @@ def service(databases: Databases, tmp_path_factory: pytest.TempPathFactory, tiny
 def long_curve(service: Service) -> str:
     """Path of a run with 100,000 logged steps."""
     run = insert_run(service.catalog)
-    rows = [
-        MetricsRow(
-            step=i, tokens=i, train_loss=2 + 1 / i, val_loss=2.0 if i % 1_000 == 0 else None, lr=0.1, grad_norm=1
-        )
-        for i in range(1, MANY_STEPS + 1)
-    ]
+    rows = [_row(step) for step in range(1, MANY_STEPS + 1)]
     with service.catalog.begin() as connection:
         training.record(connection, run, rows)
     return f"/training/{run}"
+
+
+def _row(step: int) -> MetricsRow:
+    evaluated = 2.0 if step % 1_000 == 0 else None
+    return MetricsRow(step=step, tokens=step, train_loss=2 + 1 / step, val_loss=evaluated, lr=0.1, grad_norm=1)
 
 
 @pytest.fixture(scope="session")
