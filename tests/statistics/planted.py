@@ -17,16 +17,19 @@ import numpy as np
 from tests.benchmarks.results import keep
 from tests.statistics.sets import lists_of
 from workers.statistics.coverage import coverage
+from workers.statistics.dimension_lists import DimensionLists
 from workers.statistics.documents import Documents
 from workers.statistics.estimate import Estimate
-from workers.statistics.intrinsic_dimension import intrinsic_dimension
+from workers.statistics.gride import gride
 from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
 from workers.statistics.loss import loss_by_distance
 from workers.statistics.mean_and_median import nn_uncertainty
+from workers.statistics.mle import maximum_likelihood
+from workers.statistics.two_nn import two_nn
 
 Array = np.ndarray
 AMBIENT = 64  # dimensions that spheres are put into
-_LISTED = 60
+_LISTED = 30
 _RESAMPLES = 200
 
 
@@ -109,20 +112,34 @@ def _in_64_dimensions(rows: Array) -> Array:
 
 def estimates_of(rows: Array, codes: Array) -> dict[str, Estimate]:
     """Every estimate of one draw, by one pass over all distances."""
-    lists = lists_of(rows, codes, len(rows) - 1)
-    nearest, _ = NearestOfTwoDocuments.from_lists(lists)
-    few = NeighborLists(lists.distances[:, :_LISTED], lists.ids[:, :_LISTED], lists.documents)
-    dimension, distance = intrinsic_dimension(few), nn_uncertainty(nearest, lists.documents)
+    nearest, documents, lists = _neighbors(rows, codes)
+    distance, dimension = nn_uncertainty(nearest, documents), DimensionLists.of(lists)
     return {
         "mean": distance.mean,
         "median": distance.median,
-        "TwoNN": dimension.two_nn.estimate,
-        "maximum likelihood": dimension.mle[0].estimate,
-        "Gride": dimension.gride[2].estimate,
-        "Spearman": loss_by_distance(nearest, _losses(nearest, lists.documents), lists.documents).spearman,
+        "TwoNN": two_nn(dimension).estimate,
+        "maximum likelihood": maximum_likelihood(dimension, 10).estimate,
+        "Gride": gride(dimension, 4).estimate,
+        "Spearman": loss_by_distance(nearest, _losses(nearest, documents), documents).spearman,
         INDEPENDENT: _of_fixed_rows(nearest.first),
-        BOOTSTRAP: _of_fixed_documents(nearest.first, lists.documents),
+        BOOTSTRAP: _of_fixed_documents(nearest.first, documents),
     }
+
+
+def _neighbors(rows: Array, codes: Array) -> tuple[NearestOfTwoDocuments, Documents, NeighborLists]:
+    """The nearest rows of two documents, and lists that are long enough, by one matrix of all distances."""
+    documents = Documents.of(codes, len(rows))
+    norms = (rows**2).sum(axis=1)
+    every = np.maximum(norms[:, None] + norms - 2 * rows @ rows.T, 0)
+    np.fill_diagonal(every, np.inf)
+    ids = np.argpartition(every, _LISTED, axis=1)[:, :_LISTED]
+    found = np.linalg.norm(rows[ids] - rows[:, None], axis=2)
+    order = np.argsort(found, axis=1)
+    ids, found = np.take_along_axis(ids, order, axis=1), np.take_along_axis(found, order, axis=1)
+    lists = NeighborLists(found, ids, documents)
+    nearest, short = NearestOfTwoDocuments.from_lists(lists)
+    others = np.where(codes == codes[ids[short, 0]][:, None], np.inf, every[short])
+    return nearest.with_second(short, np.sqrt(others.min(axis=1))), documents, lists
 
 
 INDEPENDENT, BOOTSTRAP = "mean, rows as independent", "mean, bootstrap of documents at fixed distances"
