@@ -3,18 +3,20 @@
 The truth is the expectation at the design: documents and rows drawn anew. It is the mean over all draws, which the
 repetitions are among; its own error is small beside an interval's width.
 
-    python -m tests.statistics.planted [REPETITIONS]    the table of all designs, kept in tests/benchmarks/results
+    python -m tests.statistics.planted [REPETITIONS [DESIGN ...]]    the table, kept in tests/benchmarks/results
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from tests.benchmarks.results import keep
+from tests.benchmarks.results import keep, path_of
 from tests.statistics.sets import lists_of
 from workers.statistics.coverage import coverage
 from workers.statistics.dimension_lists import DimensionLists
@@ -29,7 +31,7 @@ from workers.statistics.two_nn import two_nn
 
 Array = np.ndarray
 AMBIENT = 64  # dimensions that spheres are put into
-_LISTED = 30
+_LISTED = 60  # long enough where a large document is removed
 _RESAMPLES = 200
 
 
@@ -222,19 +224,20 @@ def held_out_covered(repetitions: int) -> float:
     return float(np.mean([low <= HELD_OUT_SHARE <= high for low, high in map(_held_out, range(repetitions))]))
 
 
-def main(repetitions: int = 400) -> None:
-    """Print and keep the coverage of every estimate at every design."""
-    table: dict[str, dict[str, dict[str, float | None]]] = {}
-    for design in DESIGNS:
+def main(repetitions: int = 400, names: Sequence[str] = ()) -> None:
+    """Print and keep the coverage of every estimate at the named designs, or at all; the figures of others stay."""
+    kept = json.loads(path_of("planted").read_text()) if names and path_of("planted").exists() else {"designs": {}}
+    for design in DESIGNS if not names else [BY_NAME[name] for name in names]:
         found = covered(design, repetitions)
-        table[design.name] = {name: asdict(each) for name, each in found.items()}
+        kept["designs"][design.name] = {"repetitions": repetitions} | {key: asdict(each) for key, each in found.items()}
         for name, each in found.items():
             error = "" if each.error_over_deviation is None else f"{each.error_over_deviation:6.2f}"
             print(f"{design.name:22} {name:48} {each.share:6.1%} {error}", flush=True)
-    held_out = held_out_covered(repetitions)
-    print(f"held-out points of a mixture {held_out:6.1%}")
-    keep("planted", {"repetitions": repetitions, "designs": table, "held_out": held_out})
+        keep("planted", kept)
+    kept["held_out"] = {"repetitions": repetitions, "share": held_out_covered(repetitions)}
+    print(f"held-out points of a mixture {kept['held_out']['share']:6.1%}")
+    keep("planted", kept)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    main(*map(int, sys.argv[1:2]), names=sys.argv[2:])
