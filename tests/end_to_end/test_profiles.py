@@ -18,7 +18,8 @@ SITES = [f"blocks.{block}.hook_resid_post" for block in range(3)] + ["final_norm
 
 def test_all_sites_give_a_profile(service: Running):
     done = service.run(
-        "analysis", ANALYSIS | {"sites": "all", "chunks": ROWS, "radius": {"statistics": SOAK, "fractions": [1.0]}}
+        "analysis",
+        ANALYSIS | {"sites": "all", "chunks": ROWS, "loss": True, "radius": {"statistics": SOAK, "fractions": [1.0]}},
     )
     assert [(result.type, result.site) for result in done.job.results] == [
         *(("activations", site) for site in SITES), *(("radius", site) for site in SITES), ("profile", None),
@@ -41,6 +42,9 @@ def test_all_sites_give_a_profile(service: Running):
             assert {ratio.kind for ratio in site.null_ratios} == {
                 "gaussian", "permutation", "elliptical", "same_last_token",
             }  # fmt: skip
+        assert site.loss_correlation is not None
+        assert (site.loss_correlation.interval is not None) is SOAK
+        assert service.client.activations(site.activations).manifest["loss"]["mean"] > 1
         vectors = service.client.vectors(site.activations)
         assert site.norm_mean == pytest.approx(np.linalg.norm(vectors.astype(float), axis=1).mean())
         covariance = np.cov(vectors.T.astype(float), bias=True)

@@ -3,30 +3,35 @@
 The truth is the expectation at the design: documents and rows drawn anew. It is the mean over all draws, which the
 repetitions are among; its own error is small beside an interval's width.
 
-    python -m tests.statistics.planted [REPETITIONS]    the table of all designs, kept in tests/benchmarks/results
+    python -m tests.statistics.planted [REPETITIONS [DESIGN ...]]    the table, kept in tests/benchmarks/results
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from tests.benchmarks.results import keep
+from tests.benchmarks.results import keep, path_of
 from tests.statistics.sets import lists_of
 from workers.statistics.coverage import coverage
+from workers.statistics.dimension_lists import DimensionLists
 from workers.statistics.documents import Documents
 from workers.statistics.estimate import Estimate
-from workers.statistics.intrinsic_dimension import intrinsic_dimension
+from workers.statistics.gride import gride
 from workers.statistics.lists import NearestOfTwoDocuments, NeighborLists
 from workers.statistics.loss import loss_by_distance
 from workers.statistics.mean_and_median import nn_uncertainty
+from workers.statistics.mle import maximum_likelihood
+from workers.statistics.two_nn import two_nn
 
 Array = np.ndarray
 AMBIENT = 64  # dimensions that spheres are put into
-_LISTED = 60
+_LISTED = 60  # long enough where a large document is removed
 _RESAMPLES = 200
 
 
@@ -109,20 +114,34 @@ def _in_64_dimensions(rows: Array) -> Array:
 
 def estimates_of(rows: Array, codes: Array) -> dict[str, Estimate]:
     """Every estimate of one draw, by one pass over all distances."""
-    lists = lists_of(rows, codes, len(rows) - 1)
-    nearest, _ = NearestOfTwoDocuments.from_lists(lists)
-    few = NeighborLists(lists.distances[:, :_LISTED], lists.ids[:, :_LISTED], lists.documents)
-    dimension, distance = intrinsic_dimension(few), nn_uncertainty(nearest, lists.documents)
+    nearest, documents, lists = _neighbors(rows, codes)
+    distance, dimension = nn_uncertainty(nearest, documents), DimensionLists.of(lists)
     return {
         "mean": distance.mean,
         "median": distance.median,
-        "TwoNN": dimension.two_nn.estimate,
-        "maximum likelihood": dimension.mle[0].estimate,
-        "Gride": dimension.gride[2].estimate,
-        "Spearman": loss_by_distance(nearest, _losses(nearest, lists.documents), lists.documents).spearman,
+        "TwoNN": two_nn(dimension).estimate,
+        "maximum likelihood": maximum_likelihood(dimension, 10).estimate,
+        "Gride": gride(dimension, 4).estimate,
+        "Spearman": loss_by_distance(nearest, _losses(nearest, documents), documents).spearman,
         INDEPENDENT: _of_fixed_rows(nearest.first),
-        BOOTSTRAP: _of_fixed_documents(nearest.first, lists.documents),
+        BOOTSTRAP: _of_fixed_documents(nearest.first, documents),
     }
+
+
+def _neighbors(rows: Array, codes: Array) -> tuple[NearestOfTwoDocuments, Documents, NeighborLists]:
+    """The nearest rows of two documents, and lists that are long enough, by one matrix of all distances."""
+    documents = Documents.of(codes, len(rows))
+    norms = (rows**2).sum(axis=1)
+    every = np.maximum(norms[:, None] + norms - 2 * rows @ rows.T, 0)
+    np.fill_diagonal(every, np.inf)
+    ids = np.argpartition(every, _LISTED, axis=1)[:, :_LISTED]
+    found = np.linalg.norm(rows[ids] - rows[:, None], axis=2)
+    order = np.argsort(found, axis=1)
+    ids, found = np.take_along_axis(ids, order, axis=1), np.take_along_axis(found, order, axis=1)
+    lists = NeighborLists(found, ids, documents)
+    nearest, short = NearestOfTwoDocuments.from_lists(lists)
+    others = np.where(codes == codes[ids[short, 0]][:, None], np.inf, every[short])
+    return nearest.with_second(short, np.sqrt(others.min(axis=1))), documents, lists
 
 
 INDEPENDENT, BOOTSTRAP = "mean, rows as independent", "mean, bootstrap of documents at fixed distances"
@@ -205,19 +224,20 @@ def held_out_covered(repetitions: int) -> float:
     return float(np.mean([low <= HELD_OUT_SHARE <= high for low, high in map(_held_out, range(repetitions))]))
 
 
-def main(repetitions: int = 400) -> None:
-    """Print and keep the coverage of every estimate at every design."""
-    table: dict[str, dict[str, dict[str, float | None]]] = {}
-    for design in DESIGNS:
+def main(repetitions: int = 400, names: Sequence[str] = ()) -> None:
+    """Print and keep the coverage of every estimate at the named designs, or at all; the figures of others stay."""
+    kept = json.loads(path_of("planted").read_text()) if names and path_of("planted").exists() else {"designs": {}}
+    for design in DESIGNS if not names else [BY_NAME[name] for name in names]:
         found = covered(design, repetitions)
-        table[design.name] = {name: asdict(each) for name, each in found.items()}
+        kept["designs"][design.name] = {"repetitions": repetitions} | {key: asdict(each) for key, each in found.items()}
         for name, each in found.items():
             error = "" if each.error_over_deviation is None else f"{each.error_over_deviation:6.2f}"
             print(f"{design.name:22} {name:48} {each.share:6.1%} {error}", flush=True)
-    held_out = held_out_covered(repetitions)
-    print(f"held-out points of a mixture {held_out:6.1%}")
-    keep("planted", {"repetitions": repetitions, "designs": table, "held_out": held_out})
+        keep("planted", kept)
+    kept["held_out"] = {"repetitions": repetitions, "share": held_out_covered(repetitions)}
+    print(f"held-out points of a mixture {kept['held_out']['share']:6.1%}")
+    keep("planted", kept)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    main(*map(int, sys.argv[1:2]), names=sys.argv[2:])
