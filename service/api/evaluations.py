@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import IO, Any
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
@@ -31,8 +32,7 @@ class Evaluations:
         self._settings = settings
         self._limits = {name: limit for name, limit in settings.limits().items() if name.startswith("max_")}
         self._slots = settings.evaluation_slots
-        self._free = anyio.Condition()
-        self._running = self._waiting = 0
+        self._running, self._waiting = 0, deque[asyncio.Future[None]]()
 
     async def compute(self, name: str, body: bytes, **limits: int) -> IO[bytes]:
         """The answer of a task, as a file at its beginning.
@@ -48,24 +48,35 @@ class Evaluations:
 
     @asynccontextmanager
     async def _slot(self, *, may_wait: bool) -> AsyncIterator[None]:
-        full = self._running >= self._slots
-        if full and (not may_wait or self._waiting >= self._settings.evaluation_queue):
-            raise TooMany(f"{self._slots} evaluations are being computed (evaluation_slots)")
-        async with self._free:
-            self._waiting += 1
-            try:
-                while self._running >= self._slots:
-                    await self._free.wait()
-            finally:
-                self._waiting -= 1
+        if self._running < self._slots:
             self._running += 1
+        elif may_wait and len(self._waiting) < self._settings.evaluation_queue:
+            await self._turn()
+        else:
+            raise TooMany(f"{self._slots} evaluations are being computed (evaluation_slots)")
         try:
             yield
         finally:
-            with anyio.CancelScope(shield=True):
-                async with self._free:
-                    self._running -= 1
-                    self._free.notify()
+            self._hand_on()
+
+    async def _turn(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            else:
+                self._hand_on()  # it had come in the same moment
+            raise
+
+    def _hand_on(self) -> None:
+        """Give a slot that is free now to the one who has waited longest."""
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
+        else:
+            self._running -= 1
 
     def _in_process(self, name: str, body: bytes, limits: dict[str, int]) -> IO[bytes]:
         task = json.dumps({"name": name, "limits": limits}).encode() + b"\n"

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -57,7 +59,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.
 
 def check(case: schemathesis.Case) -> None:
     """The answer is as documented, and none that says the server is at fault."""
-    response = case.call()
+    response = case.call(timeout=300)
     case.validate_response(response, checks=_CONFORMS)
     without_worker = response.status_code == 503 and any(part in case.path for part in _WITHOUT_A_WORKER)
     if not without_worker:
@@ -68,8 +70,9 @@ def test_generated_requests_are_answered_as_documented(document: schemathesis.Ba
     operations = [found.ok() for found in document.get_all_operations()]
     assert len(operations) >= len(OPERATIONS)
     for operation in operations:
-        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            _PROFILE(given(operation.as_strategy(generation_mode=mode))(check))()
+        _PROFILE(given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE))(check))()
+        with suppress(Unsatisfiable):  # an operation without input has none that is wrong
+            _PROFILE(given(operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))(check))()
 
 
 @pytest.mark.long

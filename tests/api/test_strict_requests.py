@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from starlette.testclient import TestClient
 
+from service.settings import Settings
 from tests.api.support import CANARY, JSON, client_of, fields_of, problem_of
-from tests.databases.migrated import sqlite_settings
 
 READ = ["/v1/jobs", "/v1/corpora", "/v1/activations", "/v1/theory/table-1", "/v1/limits", "/v1/presets", "/healthz"]
 FORM = {"content-type": "multipart/form-data; boundary=x"}
@@ -95,9 +97,8 @@ def test_links_health_and_documentation_stay_open(refusing: TestClient):
         assert refusing.get(path, headers=EMBEDDED).status_code == 200
 
 
-def test_with_keys_a_page_of_another_site_has_none(tmp_path_factory: pytest.TempPathFactory):
-    folder = tmp_path_factory.mktemp("keyed")
-    with client_of(sqlite_settings(folder / "data", api_keys_file=folder / "keys")) as client:
+def test_with_keys_a_page_of_another_site_has_none(refusing_settings: Settings, tmp_path: Path):
+    with client_of(refusing_settings.model_copy(update={"api_keys_file": tmp_path / "keys"})) as client:
         problem_of(client.get("/v1/jobs", headers=EMBEDDED), 401)
 
 

@@ -36,6 +36,7 @@ def legal(rows: int = 1_000, numbers: int = 999) -> bytes:
 
 
 ATTACKS: dict[str, tuple[str, bytes, int]] = {  # path, body, how many at once
+    "1 small evaluation": (EVALUATE, evaluation(b"[0]"), 1),
     "32 MB of [0],[0],…": (EVALUATE, evaluation(b"[0]," * (8 * MIB - 100) + b"[0]"), 1),
     "4 MB of [0],[0],… at the limit": (EVALUATE, evaluation(b"[0]," * 999_990 + b"[0]"), 1),
     "4 MB of wrong values": (EVALUATE, evaluation(b'["a"],' * 999_990 + b"[0]"), 1),
