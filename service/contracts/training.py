@@ -294,7 +294,7 @@ class TrainingSummary(Contract):
 
 
 class MetricsRow(Contract):
-    """One logged step: the loss of a batch (`logged_loss`), dropout on; `val_loss` with dropout off, where evaluated."""
+    """One logged step: the loss of a batch (`logged_loss`), dropout on; `val_loss` is without, where evaluated."""
 
     step: int
     tokens: int
