@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from service.contracts.base import now
+from service.contracts.claims import PartName
 from service.contracts.reproduction import NotRun, PartRun, ReproductionReport, ReproductionSpec
 from service.reproduction.charts import chart_svg
 from service.reproduction.comparison import compare
@@ -24,7 +25,7 @@ def report() -> ReproductionReport:
     """A report of the computed claims; the parts of the others were refused, with a hostile message."""
     spec = ReproductionSpec(scale="small")
     refused = {"code": "invalid_input", "detail": HOSTILE}
-    runs = {
+    runs: dict[PartName, PartRun] = {
         part: PartRun(part=part, kind="analysis", preset=None, job=None, state="refused", error=refused)
         for part in parts_of(spec)
     }
