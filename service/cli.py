@@ -154,7 +154,12 @@ def reproduce(
     given = {} if data_dir is None else {"data_dir": data_dir}
     settings = Settings(port=0, api_keys_file=None, **given)  # pyright: ignore[reportArgumentType]
     wanted = None if claims is None else [name.strip() for name in claims.split(",") if name.strip()]
-    shown = run(Reproduction(scale, model or None, corpus or None, wanted, seed, out, against), url, settings)
+    shown = run(
+        Reproduction(scale, model or None, corpus or None, wanted, seed, out, against),
+        url,
+        settings,
+        os.environ.get("RADIUS_API_KEY"),
+    )
     if as_json:
         print_json(shown)
 

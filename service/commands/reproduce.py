@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,16 +43,15 @@ class Reproduction:
     against: Path | None
 
 
-def reproduce(asked: Reproduction, url: str, settings: Settings) -> dict[str, Any]:
+def reproduce(asked: Reproduction, url: str, settings: Settings, api_key: str | None = None) -> dict[str, Any]:
     """Run the reproduction at `url`, or by a service of its own where none answers; write the report, print the table.
 
     Returns:
         `{"job", "report", "verdicts", "files"}`.
     """
     before = None if asked.against is None else read_report(asked.against)
-    key = os.environ.get("RADIUS_API_KEY")
     if answers(url):
-        with Client(url, api_key=key) as client:
+        with Client(url, api_key=api_key) as client:
             report, files = _run(client, _spec(asked), asked.out, lambda: None)
     else:
         settings.make_folders()

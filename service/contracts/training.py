@@ -68,6 +68,10 @@ class RunOptions(RequestContract):
         default=None, ge=1, description="lines or sequences of one backward pass; null: the whole batch"
     )
     log_every: int = Field(default=1, ge=1, description="steps between two rows of the metrics")
+    logged_loss: Literal["batch", "micro_batch"] = Field(
+        default="batch",
+        description="train_loss of the metrics: of the whole batch, or of its first micro-batch, which varies more",
+    )
     eval_every: int = Field(ge=1, description="steps between two evaluations, dropout off")
     checkpoint_every: int | None = Field(
         default=None, ge=1, description="steps between two kept models; null: the end, or with `keep` each evaluation"
@@ -164,6 +168,9 @@ class TokenData(RequestContract):
         default="openai-community/gpt2", description="model whose tokenizer is used; bytes: one token per byte"
     )
     tokens: int | None = Field(default=None, ge=2, description="D: the first tokens of the training part; null: all")
+    words: int | None = Field(
+        default=None, ge=1, description="first so many words of the corpus, as the paper takes 180M of SPGC; null: all"
+    )
     deduplicate: bool = Field(default=False, description="leave out every paragraph that occurred earlier")
     validation_share: float = Field(default=0.05, gt=0, lt=1)
     validation_windows: int = Field(
@@ -287,7 +294,7 @@ class TrainingSummary(Contract):
 
 
 class MetricsRow(Contract):
-    """One logged step: the loss over the whole batch with dropout on; `val_loss` with dropout off, where evaluated."""
+    """One logged step: the loss of a batch (`logged_loss`), dropout on; `val_loss` is without, where evaluated."""
 
     step: int
     tokens: int

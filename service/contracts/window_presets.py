@@ -34,7 +34,7 @@ PAPER_STATED = [
     _DROPOUT,
     _CHUNKS,
     _TAIL,
-    "SPGC, its first 180M words: not bounded here, D counts tokens of whatever is registered as spgc",
+    "SPGC, its first 180M words: not bounded here (data.words does), D counts tokens of what is registered as spgc",
 ]
 PAPER_ASSUMED = [
     "6e-4 after 2,000 steps of warm-up, cosine to 6e-5 over 600,000, weight decay 0.1 of matrices and the embedding, "

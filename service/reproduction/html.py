@@ -7,7 +7,16 @@ from html import escape
 
 from service.contracts.reproduction import ClaimResult, NotRun, ReproductionReport
 from service.reproduction.charts import chart_svg
-from service.reproduction.words import MARKS, VERDICTS, counts_text, interval_text, printed_text, run_text, value_text
+from service.reproduction.words import (
+    MARKS,
+    VERDICTS,
+    counts_text,
+    interval_text,
+    measured_text,
+    printed_text,
+    run_text,
+    value_text,
+)
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #5a6472; --line: #d5dae1; --band: #f4f6f8;
@@ -84,7 +93,7 @@ def _verdict(claim: ClaimResult) -> str:
 def _section(report: ReproductionReport, claim: ClaimResult) -> str:
     facts = {
         "printed": printed_text(claim),
-        "measured": f"{value_text(claim.measured)}, 95 % {interval_text(claim.interval)}",
+        "measured": measured_text(claim),
         "null": value_text(claim.null),
         "tolerance": value_text(claim.tolerance),
     }

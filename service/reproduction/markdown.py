@@ -6,7 +6,15 @@ from collections.abc import Iterable
 
 from service.contracts.reproduction import ClaimResult, ReproductionReport
 from service.reproduction.charts import alternative
-from service.reproduction.words import VERDICTS, counts_text, interval_text, printed_text, run_text, value_text
+from service.reproduction.words import (
+    VERDICTS,
+    counts_text,
+    interval_text,
+    measured_text,
+    printed_text,
+    run_text,
+    value_text,
+)
 
 
 def report_markdown(report: ReproductionReport) -> str:
@@ -53,7 +61,7 @@ def _section(report: ReproductionReport, claim: ClaimResult) -> list[str]:
         _cell(claim.statement),
         "",
         f"- printed: {_cell(printed_text(claim))}",
-        f"- measured: {value_text(claim.measured)}, 95 % {interval_text(claim.interval)}",
+        f"- measured: {_cell(measured_text(claim))}",
         f"- null: {value_text(claim.null)}",
         f"- tolerance: {value_text(claim.tolerance)}. {claim.rule}",
         f"- {_cell(claim.reason)}",

@@ -58,7 +58,13 @@ def attractors_differ() -> Finding:
         for place, of in zip(_SETS.values(), counts, strict=True)
     )
     chart = ClaimChart(title=_TITLE_COUNTS, unit="attractors", marks=marks)
-    return Finding(equal_counts(counts), f"{pairs} attractors.", float(counts[0][0]), numbers=numbers, chart=chart)
+    return Finding(
+        equal_counts(counts),
+        f"{pairs[0].upper()}{pairs[1:]} attractors.",
+        float(counts[0][0]),
+        numbers=numbers,
+        chart=chart,
+    )
 
 
 def ball_integral(d_models: Sequence[int], tolerance: float) -> Finding:

@@ -33,6 +33,12 @@ def printed_text(claim: ClaimResult) -> str:
     return f"{value_text(claim.printed)}{unit}"
 
 
+def measured_text(claim: ClaimResult) -> str:
+    """The measured number, with its interval where it has one."""
+    interval = "" if claim.interval is None else f", 95 % {interval_text(claim.interval)}"
+    return f"{value_text(claim.measured)}{interval}"
+
+
 def counts_text(report: ReproductionReport) -> str:
     """How many claims have each verdict."""
     found = [claim.verdict for claim in report.claims]

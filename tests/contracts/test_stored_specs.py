@@ -34,6 +34,8 @@ GIVEN: list[tuple[Any, dict[str, Any]]] = [
     ("training", {"preset": "smoke/f2", "data": {"folder": "lines"}}),
     ("training", WINDOWS),
     ("training", WINDOWS | {"radius": {"sites": ["final_norm_out"], "tokens": 16}, "micro_batch": 1}),
+    ("reproduction", {}),
+    ("reproduction", {"scale": "paper", "claims": ["P1", "E1"], "model": "gpt2", "seed": 3}),
     ("sweep", {"training": {"preset": "smoke/f2", "steps": 5}, "seeds": [3, 1]}),
     ("sweep", {"training": WINDOWS, "tokens": [20_000], "models": [{"name": "A", "model": {"d_head": 8}}]}),
 ]
@@ -134,7 +136,7 @@ def test_a_newer_spec_fails_and_its_field_is_named(
         ("training", {}, "spec.experiment"),
         ("training", {"experiment": "openelm"}, "spec.steps"),
         ("sweep", {}, "spec.training"),
-        ("reproduction", {}, "kind"),
+        ("unheard_of", {}, "kind"),
     ],
 )
 def test_what_has_no_default_is_named(kind: str, values: dict[str, Any], field: str):

@@ -180,7 +180,7 @@ def test_a_step_reads_the_device_once(make_task, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: read.append(tensor.shape) or tolist(tensor))
     assert len(trainer.task.micro_batches(0)) > 1
     trainer.advance()
-    assert read == [(2,)]
+    assert read == [(3,)]
 
 
 def test_a_kept_model_is_the_model(make_task, tmp_path: Path):
@@ -203,3 +203,17 @@ def test_the_schedules():
         steps=20, peak_lr=1.0, warmup_steps=0, schedule="linear", decay_steps=100, final_lr_share=0.0
     )
     assert learning_rate(25, linear) == pytest.approx(0.75)
+
+
+def test_the_loss_of_the_first_micro_batch_beside_that_of_the_batch(make_task):
+    """Equal where the batch is one micro-batch; else the mean over targets of that micro-batch alone."""
+    whole, parts = Trainer(make_task(None), CONFIG), Trainer(make_task(4), CONFIG)
+    made = whole.advance()
+    assert made.first_loss == pytest.approx(made.loss, rel=1e-6)
+    first, *others = parts.task.micro_batches(0)
+    made = parts.advance()
+    assert others
+    assert made.first_loss != made.loss
+    alone = Trainer(make_task(4), CONFIG)
+    alone.task.micro_batches = lambda step, seeding=0: [first]  # pyright: ignore[reportAttributeAccessIssue]
+    assert alone.advance().loss == pytest.approx(made.first_loss, rel=1e-5)

@@ -26,7 +26,7 @@ from workers.flows.training.segments import prepare_run
 from workers.flows.training.sweep import prepare_sweep
 from workers.training.data import spread_starts
 from workers.training.loop import Trainer, TrainingConfig
-from workers.training.tokenising import token_arrays
+from workers.training.tokenising import first_words, token_arrays
 from workers.training.windows import WindowTask, prepare_windows
 
 CPU = torch.device("cpu")
@@ -139,3 +139,11 @@ def test_a_job_that_is_cancelled_while_data_are_made_is_left_then(settings: Sett
         prepare_sweep(PrepareSweepArguments(spec=sweep), sweeper)
     for product in ("run", "sweep"):
         assert not (settings.artifacts_root / derived_id(product, job) / "data").exists()
+
+
+def test_the_first_words_of_a_corpus():
+    texts = ["one two\nthree", "", " four  five six"]
+    assert list(first_words(texts, 4)) == ["one two\nthree", "", " four"]
+    assert list(first_words(texts, 3)) == ["one two\nthree", ""]
+    assert list(first_words(texts, 6)) == list(first_words(texts, 99)) == texts
+    assert list(first_words(texts, 1)) == ["one"]

@@ -96,10 +96,11 @@ AnyTask = TypeVar("AnyTask", bound=Task)
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One step: `loss` over the whole batch, dropout on, before the update."""
+    """One step: `loss` over the whole batch, `first_loss` over its first micro-batch; dropout on, before the update."""
 
     step: int
     loss: float
+    first_loss: float
     lr: float
     grad_norm: float
 
@@ -144,17 +145,20 @@ class Trainer(Generic[AnyTask]):
         model.train()
         batches = self._batches()
         targets = sum(self.task.targets(batch) for batch in batches)
-        total = torch.zeros((), device=next(model.parameters()).device)  # read once: each read waits for the GPU
+        # Read once: each read waits for the GPU.
+        total, first = torch.zeros((2,), device=next(model.parameters()).device).unbind()
         for batch in self.ranks.share(batches):
             with self.autocast():
                 loss = self.task.loss(batch, 1 / targets)
             loss.backward()
             total += loss.detach()
+            if batch is batches[0]:
+                first += loss.detach() * (targets / self.task.targets(batch))
         self.ranks.sum_gradients(model.parameters())
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         self._drawn = self.step + 1, self._draw(self.step + 1)  # while a GPU computes
-        own_loss, grad_norm = torch.stack([total, norm]).tolist()
-        mean_loss = self.ranks.sum(own_loss)
+        own_loss, own_first, grad_norm = torch.stack([total, first, norm]).tolist()
+        mean_loss, first_loss = self.ranks.sum(own_loss), self.ranks.sum(own_first)
         for name, value in (("loss", mean_loss), ("norm of the gradient", grad_norm)):
             if not math.isfinite(value):
                 raise NonFiniteData(f"the {name} is not finite at step {self.step + 1}; a lower peak_lr may help")
@@ -162,7 +166,7 @@ class Trainer(Generic[AnyTask]):
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.tokens += sum(self.task.tokens(batch) for batch in batches)
-        return StepRecord(self.step, mean_loss, lr, grad_norm)
+        return StepRecord(self.step, mean_loss, first_loss, lr, grad_norm)
 
     def _batches(self) -> Sequence[Any]:
         """The batches of the next step; those drawn in advance are used only if they are of this step."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from workers.models.tokenizer import embeddings_needed
 
 Array = np.ndarray
 _MOST_ROWS = 2**24  # of an embedding: fifty times the largest vocabulary; one stray id would fill the memory
+_WORD = re.compile(r"\S+")
 _END = "<|endoftext|>"
 _BYTE_END = 0  # for the byte vocabulary
 
@@ -38,6 +41,18 @@ def vocabulary_rows(tokenizer: Tokenizer | None) -> int:
         detail = f"the tokenizer's largest id is {rows - 1:,} ({token!a}); an embedding has at most {_MOST_ROWS:,} rows"
         raise InvalidInput(detail, field="spec.data.tokenizer")
     return rows
+
+
+def first_words(texts: Iterable[str], words: int) -> Iterator[str]:
+    """The first documents of so many words in all, the last one cut after its last word; white space divides words."""
+    for text in texts:
+        count = len(text.split())
+        if count > words:
+            if words:
+                yield text[: next(islice(_WORD.finditer(text), words - 1, None)).end()]
+            return
+        yield text
+        words -= count
 
 
 def token_arrays(

@@ -22,7 +22,7 @@ from workers.training.cross_entropy import linear_cross_entropy
 from workers.training.data import Tick, no_tick, ready_for, split_tail, spread_starts, windows_at
 from workers.training.overlap import STRETCH, first_occurrences, without_repeats
 from workers.training.seeding import SEEDING, Seeding, batch_generator, seed_weights
-from workers.training.tokenising import end_of_document, token_arrays, vocabulary_rows
+from workers.training.tokenising import end_of_document, first_words, token_arrays, vocabulary_rows
 
 Array = np.ndarray
 _GPU_WIDTH = 32  # rows of 954 numbers are not aligned for products in bfloat16; 1216 and 1440 stay as they are
@@ -63,6 +63,7 @@ def prepare_windows(
     dtype, count = np.dtype(np.uint16 if d_vocab <= 2**16 else np.uint32), 0
     end = end_of_document(tokenizer)
     with atomic_path(folder / "tokens.bin") as temporary, temporary.open("wb") as file:
+        texts = texts if data.words is None else first_words(texts, data.words)
         for part in token_arrays(without_repeats(texts) if data.deduplicate else texts, tokenizer, memory_bytes):
             tick()
             count += len(part)

@@ -21,6 +21,10 @@ from workers.training.sentences import SentenceTask, describe_sentences, notes_o
 from workers.training.windows import WindowTask, describe_windows, prepare_windows
 
 _DATA = "data"
+_FIRST_MICRO_BATCH = (
+    "train_loss of this run is that of the first micro-batch of each step (logged_loss), not of the whole batch: its "
+    "variance, and with it the MSE of Table 3, is larger."
+)
 
 
 def prepare_data(spec: TrainingSpec, product: str, owner: SegmentOwner) -> None:
@@ -80,6 +84,7 @@ def make_task(spec: TrainingSpec, artifact: Path, device: torch.device) -> Sente
 
 def notes_on(spec: TrainingSpec, reference_lines: dict[str, float]) -> list[str]:
     """What the numbers of such a run mean."""
+    of_micro_batch = [_FIRST_MICRO_BATCH] if spec.logged_loss == "micro_batch" else []
     if isinstance(spec, QuestionFormationSpec):
-        return notes_on_sentences(spec, reference_lines)
-    return windows.NOTES
+        return [*notes_on_sentences(spec, reference_lines), *of_micro_batch]
+    return [*windows.NOTES, *of_micro_batch]

@@ -71,7 +71,8 @@ class TrainingLog:
             self.save()
 
     def _row(self, made: StepRecord) -> MetricsRow:
-        given = {"train_loss": made.loss, "val_loss": None, "lr": made.lr, "grad_norm": made.grad_norm}
+        loss = made.loss if self.spec.logged_loss == "batch" else made.first_loss
+        given = {"train_loss": loss, "val_loss": None, "lr": made.lr, "grad_norm": made.grad_norm}
         return MetricsRow(step=made.step, tokens=self.trainer.tokens, **given)
 
     def _is_best(self, val_loss: float | None) -> bool:
