@@ -1,4 +1,4 @@
-# make venv | demo | test | soak | test-fused | lint | up | bench | openapi | client | smoke
+# make venv | demo | test | soak | test-fused | gpu-check | lint | up | bench | openapi | client | smoke
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ DEMO ?=
 # The service is many processes, and where this is set each of them compiles its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo test test-fused soak lint up bench openapi client smoke
+.PHONY: venv demo test test-fused gpu-check soak lint up bench openapi client smoke
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -27,6 +27,12 @@ test: $(READY)
 test-fused: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,interpreter]"
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_strip_kernel.py
+
+# A torch for CUDA brings Triton; without one the kernel is compiled ahead of time and interpreted.
+gpu-check: $(READY)
+	$(BIN)/python -c 'import triton' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[cpu,dev,interpreter]"
+	$(BIN)/python -m tests.devices.check
 
 # Faults have deadlines, so that they are tried with the machine to themselves.
 soak: $(READY) test-fused
