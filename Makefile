@@ -1,4 +1,4 @@
-# make venv | demo | reproduce | test | test-page | soak | test-fused | lint | up | bench | openapi | client | smoke
+# make venv | demo | reproduce | test | test-page | soak | test-fused | gpu-check | lint | up | bench | openapi | client | smoke
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ SCALE ?=
 # The service is many processes, and where this is set each of them compiles its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo reproduce test test-page test-fused soak lint up bench openapi client smoke
+.PHONY: venv demo reproduce test test-page test-fused gpu-check soak lint up bench openapi client smoke
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -36,6 +36,12 @@ test-page: $(READY)
 test-fused: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,interpreter]"
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_strip_kernel.py
+
+# A torch for CUDA brings Triton; without one the kernel is compiled ahead of time and interpreted.
+gpu-check: $(READY)
+	$(BIN)/python -c 'import triton' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[cpu,dev,interpreter]"
+	$(BIN)/python -m tests.devices.check
 
 # Faults have deadlines, so that they are tried with the machine to themselves.
 soak: $(READY) test-fused

@@ -42,7 +42,13 @@ def compile_for(architecture: int, dtype: str) -> dict[str, Any]:
 
 def _constants(shape: KernelShape) -> dict[str, Any]:
     sizes = {"rows_here": shape.rows, "columns_here": shape.columns, "depth": shape.depth}
-    return sizes | {"slice_rows": shape.slice_rows, "columns": _COLUMNS, "symmetric": True, "by_code": True}
+    return sizes | {
+        "slice_rows": shape.slice_rows,
+        "flat": shape.flat,
+        "columns": _COLUMNS,
+        "symmetric": True,
+        "by_code": True,
+    }
 
 
 def _type_of(name: str, dtype: str, constants: dict[str, Any]) -> str:

@@ -129,6 +129,8 @@ class PretendGpu(TorchFunctionMode):
         name = getattr(func, "__name__", str(func))
         if name == "__get__":
             return self._attribute(func, args)
+        if name == "_has_compatible_shallow_copy_type":
+            return isinstance(args[0], OnGpu) == isinstance(args[1], OnGpu)
         if name in ("to", "cpu", "cuda"):
             return self._moved(name, func, args, kwargs)
         given = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, Tensor)]

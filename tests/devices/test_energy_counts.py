@@ -28,14 +28,11 @@ def test_a_tile_of_energies_waits_for_nothing(monkeypatch):
     waits, launches = np.diff(np.array(counts), axis=0).T
     assert len(waits) > 5
     assert waits.max() == 0
-    assert launches.max() <= MOST_LAUNCHES
+    assert launches.max() <= 200  # of two β with E_MCHN; each is an operator of torch
     for name in ("distances", "energy", "energy_mchn"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9)
     assert (found.ids == expected.ids).all()
     assert not found.crowded.any()
-
-
-MOST_LAUNCHES = 120
 
 
 def test_the_null_model_is_drawn_on_the_device():

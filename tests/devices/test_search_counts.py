@@ -73,10 +73,11 @@ def test_the_rows_are_copied_to_the_device_once(rows: Array):
 
 
 def test_rows_that_do_not_fit_are_read_as_they_are_needed(rows: Array):
-    with PretendGpu(memory=rows.nbytes) as gpu, kernel_on(gpu):
-        found, _ = exact_neighbors(question(rows), OPTIONS)
-        assert gpu.uploaded > 2 * rows.nbytes
-    assert_equals_reference(found[-1], rows, 1, None)
+    few = rows[:1000]
+    with PretendGpu(memory=few.nbytes) as gpu, kernel_on(gpu):
+        found, _ = exact_neighbors(question(few), OPTIONS)
+        assert gpu.uploaded > 2 * few.nbytes
+    assert_equals_reference(found[-1], few, 1, None)
 
 
 def test_a_pool_that_is_too_small_grows_or_the_strip_is_halved(rows: Array, monkeypatch: pytest.MonkeyPatch):

@@ -103,3 +103,15 @@ def test_every_tile_is_in_one_part():
     assert len(cells) == len(set(cells)) == 55
     assert set(cells) == {(row, column) for row in range(0, 640, 64) for column in range(row, 640, 64)}
     assert [slot_pairs(part) // 64**2 for part in parts] == [1, 19, 1, 34]
+
+
+def test_a_cpu_cuts_the_tiles_that_a_gpu_has_planned():
+    rows = np.random.default_rng(0).standard_normal((9000, 8)).astype(np.float32)
+    question = Question(StoredRows(rows), seeded_permutation(len(rows), 1), [2000, 9000])
+    expected, _ = exact_neighbors(question)
+    found, work = exact_neighbors(question, SearchOptions(tile=8192))
+    assert work.tile == 8192
+    for a, b in zip(found, expected, strict=True):
+        assert (a.distances == b.distances).all()
+        assert (a.ids == b.ids).all()
+    assert (count_within(question, [0.5], SearchOptions(tile=8192)) == count_within(question, [0.5])).all()

@@ -11,7 +11,7 @@ E and M are the largest of a tile's columns. Pairs are listed with their product
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -131,7 +131,11 @@ def _largest(search: Search, reach: Tensor, slots: slice, others: slice) -> Tens
 
 @dataclass(frozen=True)
 class KernelShape:
-    """Rows, columns and depth of a tile of the kernel, and the rows of a slice that lists pairs."""
+    """Rows, columns and depth of a tile of the kernel, and the rows of a slice that lists pairs.
+
+    `flat`: whether a tile has a pair is found from all of its products at once, not from minima along rows and columns,
+    which needs a register more, but is all that Triton compiles for Blackwell.
+    """
 
     rows: int
     columns: int
@@ -139,14 +143,15 @@ class KernelShape:
     warps: int
     stages: int
     slice_rows: int
+    flat: bool = False
 
 
 def kernel_shape(capability: tuple[int, int]) -> KernelShape:
     """The largest tile whose accumulators, and whose stages in shared memory, an architecture holds."""
     if capability >= (10, 0):
-        return KernelShape(128, 128, 64, 4, 3, 16)
+        return KernelShape(128, 128, 64, 4, 3, 16, flat=True)
     if capability >= (9, 0):
-        return KernelShape(128, 256, 64, 8, 3, 8)
+        return KernelShape(128, 256, 64, 8, 3, 16)
     if capability == (8, 0):
         return KernelShape(128, 256, 32, 8, 4, 16)
     return KernelShape(128, 128, 32, 4, 3, 16)  # less shared memory: 8.6, 8.7, 8.9; and Triton's interpreter
@@ -172,7 +177,7 @@ def append_fused(strip: Strip, rectangle: Rectangle, pool: Pool) -> None:
             columns.stop, pool.capacity, gamma, twice_absolute, factor, rectangle.prefix, search.prefixes.count,
             columns=width, symmetric=search.symmetric, by_code=strip.by_code, rows_here=shape.rows,
             columns_here=shape.columns, depth=shape.depth if width % shape.depth == 0 else shape.depth // 2,
-            slice_rows=shape.slice_rows, num_warps=shape.warps, num_stages=shape.stages,
+            slice_rows=shape.slice_rows, flat=shape.flat, num_warps=shape.warps, num_stages=shape.stages,
         )  # fmt: skip
 
 
@@ -180,6 +185,6 @@ def append_fused(strip: Strip, rectangle: Rectangle, pool: Pool) -> None:
 def _kernel_on(device: torch.device) -> tuple[KernelShape, int]:
     """The shape of the kernel, and how many programs run at once."""
     if device.type == "cpu":
-        return kernel_shape((0, 0)), 2
+        return replace(kernel_shape((0, 0)), flat=True), 2  # numpy's minima are not those of numbers beside a nan
     about = torch.cuda.get_device_properties(device)
     return kernel_shape((about.major, about.minor)), about.multi_processor_count

@@ -32,13 +32,13 @@ def _append(chosen, rows, columns, values, out_rows, out_columns, out_values, co
 
 
 @triton.jit
-def append_kernel(  # noqa: ANN201, D103, PLR0915
+def append_kernel(  # noqa: ANN201, D103, PLR0912, PLR0915
     left, right, row_reach, column_reach, row_norms, column_norms, row_errors, column_errors,  # noqa: ANN001
     row_codes, column_codes, out_rows, out_columns, out_values, count, scratch,  # noqa: ANN001
     row_offset, column_offset, row_start, row_stop, column_start, column_stop, capacity,  # noqa: ANN001
     gamma, twice_absolute, factor, prefix, prefixes, columns: tl.constexpr,  # noqa: ANN001
     symmetric: tl.constexpr, by_code: tl.constexpr, rows_here: tl.constexpr, columns_here: tl.constexpr,
-    depth: tl.constexpr, slice_rows: tl.constexpr,
+    depth: tl.constexpr, slice_rows: tl.constexpr, flat: tl.constexpr,
 ):  # fmt: skip
     row_tiles = tl.cdiv(row_stop - row_start, rows_here)
     tiles = row_tiles * tl.cdiv(column_stop - column_start, columns_here)
@@ -67,7 +67,10 @@ def append_kernel(  # noqa: ANN201, D103, PLR0915
             largest_error, largest_norm = tl.max(other_error, 0), tl.max(other_norm, 0)
             reach = tl.load(row_reach + row.to(tl.int64) * prefixes + prefix, mask=own_row, other=-1.0)
             within = _largest(reach, norm, largest_error, largest_norm, gamma, twice_absolute, factor)
-            hits = tl.sum(tl.reshape((product <= within[:, None]).to(tl.int32), (rows_here * columns_here,)), 0)
+            if flat:
+                hits = tl.sum(tl.reshape((product <= within[:, None]).to(tl.int32), (rows_here * columns_here,)), 0)
+            else:
+                hits = tl.sum((tl.min(product, 1) <= within).to(tl.int32), 0)
             other_within = tl.full((columns_here,), float("-inf"), tl.float32)
             if symmetric:
                 other_reach = tl.load(
@@ -76,9 +79,11 @@ def append_kernel(  # noqa: ANN201, D103, PLR0915
                 other_within = _largest(
                     other_reach, other_norm, tl.max(error, 0), tl.max(norm, 0), gamma, twice_absolute, factor
                 )
-                hits += tl.sum(
-                    tl.reshape((product <= other_within[None, :]).to(tl.int32), (rows_here * columns_here,)), 0
-                )
+                if flat:
+                    back = (product <= other_within[None, :]).to(tl.int32)
+                    hits += tl.sum(tl.reshape(back, (rows_here * columns_here,)), 0)
+                else:
+                    hits += tl.sum((tl.min(product, 0) <= other_within).to(tl.int32), 0)
             if hits > 0:
                 at_rows, at_columns = tl.arange(0, rows_here), tl.arange(0, columns_here)
                 tl.store(kept + at_rows[:, None] * columns_here + at_columns[None, :], product)
