@@ -46,6 +46,11 @@ def options_of(project: str) -> dict[str, Any]:
     return {_OPTION: project}
 
 
+def project_of(connection: sa.Connection) -> str | None:
+    """The project whose rows a connection may use; None for all."""
+    return connection.get_execution_options().get(_OPTION)
+
+
 def restrict_to_job(connection: sa.Connection, job_id: str) -> None:
     """Let `connection` use only rows of the project that a job belongs to: the names in its spec are of that project.
 
@@ -101,9 +106,13 @@ def _restrictable(statement: Any) -> Iterator[sa.Table]:
 
 
 def _tables(source: Any) -> Iterator[sa.Table]:
+    """The tables of a FROM clause whose rows decide which there are; an outer join's right side only adds columns."""
     if isinstance(source, sa.Join):
         yield from _tables(source.left)
-        yield from _tables(source.right)
+        if not source.isouter:
+            yield from _tables(source.right)
+        elif _OWNED & set(_tables(source.right)):
+            raise AssertionError("an owned table is not the right side of an outer join")
     elif isinstance(source, sa.Table):
         yield source
 
