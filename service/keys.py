@@ -114,7 +114,7 @@ def read_keys(path: Path) -> list[StoredKey]:
         if not line.strip():
             continue
         try:
-            found.append(StoredKey(**json.loads(line)))
+            found.append(StoredKey(**json.loads(line.decode("utf-8"))))
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidInput(f"line {number} of the keys file is not a key", field="api_keys_file") from error
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from service.catalog import inputs
-from service.catalog.ownership import with_owner
+from service.catalog.ownership import project_of, with_owner
 from service.catalog.rows import Row, chunks, get_row, page_rows, put
 from service.catalog.tables import activations
 from service.contracts.activations import ActivationStatistics, ActivationSummary
@@ -61,8 +61,8 @@ def get(connection: sa.Connection, set_id: str) -> tuple[ActivationSummary, Acti
 
 
 def page(connection: sa.Connection, limit: int, after: str | None) -> tuple[list[ActivationSummary], str | None]:
-    """One page of activation sets, newest first."""
-    rows, following = page_rows(connection, activations, limit, after)
+    """One page of activation sets, newest first, without those of other projects that a job uses."""
+    rows, following = page_rows(connection, activations, limit, after, project=project_of(connection))
     return [_summary(row) for row in rows], following
 
 

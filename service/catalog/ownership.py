@@ -7,7 +7,6 @@ subqueries name owned tables cannot be restricted so: it is refused, unless it s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,6 +43,11 @@ _Filtered = sa.Select[Any] | sa.Update | sa.Delete
 def options_of(project: str) -> dict[str, Any]:
     """The execution options of connections that may use the rows of `project` only."""
     return {_OPTION: project}
+
+
+def project_of(connection: sa.Connection) -> str | None:
+    """The project whose rows a connection may use; None for all."""
+    return connection.get_execution_options().get(_OPTION)
 
 
 def restrict_to_job(connection: sa.Connection, job_id: str) -> None:
@@ -89,28 +93,27 @@ def _restrict(
 
 
 def _of_project(statement: _Filtered | sa.CompoundSelect[Any], project: str) -> Any:
-    inner = [part for part in visitors.iterate(statement) if isinstance(part, sa.SelectBase) and part is not statement]
-    if isinstance(statement, sa.CompoundSelect) or any(list(_restrictable(part)) for part in inner):
+    parts = list(visitors.iterate(statement))
+    inner = [part for part in parts if isinstance(part, sa.SelectBase) and part is not statement]
+    if isinstance(statement, sa.CompoundSelect) or any(_owned_in(list(visitors.iterate(part))) for part in inner):
         raise AssertionError("rows of a project are read by statements without subqueries of owned tables")
     is_read = isinstance(statement, sa.Select)
-    for table in list(_restrictable(statement)):
+    for table in _owned_in([*parts, getattr(statement, "table", None)]):
         statement = statement.where(_readable(table, project) if is_read else _is_own(table, project))
     return statement
 
 
-def _restrictable(statement: Any) -> Iterator[sa.Table]:
-    """The tables that a statement itself reads or changes and that have an owner."""
-    named = statement.get_final_froms() if isinstance(statement, sa.Select) else [getattr(statement, "table", None)]
-    for source in named:
-        yield from (table for table in _tables(source) if table in _OWNED or table in _PARTS)
+def _owned_in(parts: list[Any]) -> list[sa.Table]:
+    """The tables with an owner whose rows decide what a statement reads or changes, in a fixed order.
 
-
-def _tables(source: Any) -> Iterator[sa.Table]:
-    if isinstance(source, sa.Join):
-        yield from _tables(source.left)
-        yield from _tables(source.right)
-    elif isinstance(source, sa.Table):
-        yield source
+    The right side of an outer join decides nothing: it only adds columns to rows of the left side.
+    """
+    named = {part.table if isinstance(part, sa.Column) else part for part in parts}
+    joined = {part.right for part in parts if isinstance(part, sa.Join) and part.isouter}
+    if joined & _OWNED:
+        raise AssertionError("an owned table is not the right side of an outer join")
+    found = (named & (_OWNED | _PARTS.keys())) - joined
+    return sorted(found, key=lambda table: table.name)
 
 
 def _is_own(table: sa.Table, project: str) -> sa.ColumnElement[bool]:

@@ -34,7 +34,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """All checks; those that may hang or crash (importing, searching) run in a separate process with a timeout."""
-    return [_python(), *_installed(), _faiss_choice(), *_compute(), _data_dir(settings), _access(settings)]
+    return [_python(), *_installed(), _faiss_choice(), *_compute(), _data_dir(settings), examine_access(settings)]
 
 
 def as_json(findings: list[Finding]) -> list[dict[str, object]]:
@@ -79,7 +79,7 @@ def _compute() -> list[Finding]:
     return [Finding(**found) for found in json.loads(done.stdout)]
 
 
-def _access(settings: Settings) -> Finding:
+def examine_access(settings: Settings) -> Finding:
     """Who else on this machine may use the service or change its keys; what only deserves a warning is no failure."""
     keys = settings.api_keys_file
     if keys is not None and keys.exists() and others_may_write(keys):
