@@ -1,4 +1,4 @@
-# make venv | demo | test | soak | test-fused | lint | up | bench | openapi | client | smoke
+# make venv | demo | test | soak | test-fused | lint | audit | up | bench | openapi | client | smoke
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ DEMO ?=
 # The service is many processes, and where this is set each of them compiles its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo test test-fused soak lint up bench openapi client smoke
+.PHONY: venv demo test test-fused soak lint audit up bench openapi client smoke
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -39,10 +39,15 @@ lint: $(READY)
 	$(BIN)/pyright --threads --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile
-	$(BIN)/shellcheck docker/smoke.sh
+	$(BIN)/shellcheck docker/smoke.sh .ci/audit
 	! docker compose version >/dev/null 2>&1 || docker compose config --quiet
 	! docker compose version >/dev/null 2>&1 || \
 		docker compose -f docker-compose.yml -f compose.gpu.yml --profile gpus-4 config --quiet
+	! docker compose version >/dev/null 2>&1 || docker compose --profile observability config --quiet
+
+# Warns where the service that knows vulnerabilities cannot be reached; RADIUS_AUDIT=strict fails then.
+audit:
+	PYTHON=$(PYTHON) .ci/audit
 
 smoke:
 	docker/smoke.sh
