@@ -21,9 +21,10 @@ from service.contracts.jobs import Job
 from service.settings import Settings
 from service.supervisor import Supervisor
 from tests.databases.migrated import DATABASES, Databases
-from tests.end_to_end.conftest import EXTRACTION, OPTIONS, PATIENCE_S
+from tests.end_to_end.conftest import EXTRACTION, OPTIONS
 
-LONG = EXTRACTION | {"chunks": 4000}
+LONG = EXTRACTION | {"chunks": 1500}
+PATIENCE_S = 300.0  # two services are started, one after the other
 
 
 @contextmanager
@@ -90,7 +91,6 @@ def _numbers(client: Client, made: str) -> dict[str, str]:
 
 def _is_shown(supervisor: Supervisor) -> None:
     text = httpx2.get(f"{supervisor.url}/metrics", timeout=PATIENCE_S).text
-    Path("/tmp/obs_scrape.txt").write_text(text)
     shown = [line for line in text.splitlines() if not line.startswith("#")]
     assert 'radius_jobs{kind="extraction",state="succeeded"} 1.0' in shown
     assert any(line.startswith('radius_segments_total{outcome="done"') for line in shown)
