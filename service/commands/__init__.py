@@ -4,6 +4,7 @@ administration.py  `radius db`, `keys` and `health`
 theory.py          `radius theory …`
 demo.py            `radius demo`
 doctor.py          `radius doctor`
+backups.py         `radius backup` and `restore`
 output.py          tables, progress bars and JSON that several commands print
 profile.py         the table of a profile
 radius.py          the tables and lines of a radius report

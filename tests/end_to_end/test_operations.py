@@ -54,8 +54,12 @@ def begun(job: Job) -> bool:
     return job.progress.stage == "extract" and job.progress.done > 200
 
 
+@pytest.fixture(params=DATABASES)
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("kind", DATABASES)
 def test_a_service_is_watched_copied_while_a_job_runs_and_continues_elsewhere(
     kind: str, databases: Databases, tmp_path: Path, tiny_model: Path
 ):
