@@ -16,7 +16,8 @@ from service.api.response_headers import SAFE_HEADERS
 from service.contracts.base import Problem
 from service.contracts.reading import INVALID, describe_errors
 from service.errors import FieldErrors, InvalidInput, RadiusError
-from service.logs.requests import HEADER, REQUEST_ID
+from service.logs.lines import REQUEST_ID
+from service.logs.requests import HEADER
 from service.logs.setup import LOGGED
 
 logger = logging.getLogger(__name__)

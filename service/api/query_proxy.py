@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import httpx2
 
 from service.errors import RadiusError, Unavailable, error_from_dict
-from service.logs.requests import HEADER, REQUEST_ID
+from service.logs.lines import REQUEST_ID
+from service.logs.requests import HEADER
 from service.settings import Settings
 from service.unix_sockets import check_owner, socket_name
 

@@ -7,7 +7,6 @@ segment.
 
 listing.py   the list of a backup's files, and its contract
 copying.py   copies of the data directory's files with their SHA-256
-database.py  the database's state in a folder, and back
 making.py    `radius backup`
 restoring.py `radius restore`
 """

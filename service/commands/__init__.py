@@ -6,6 +6,7 @@ demo.py            `radius demo`
 reproduce.py       `radius reproduce`
 own_service.py     a service for as long as a command runs
 doctor.py          `radius doctor`
+backups.py         `radius backup` and `restore`
 output.py          tables, progress bars and JSON that several commands print
 profile.py         the table of a profile
 radius.py          the tables and lines of a radius report

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextvars import ContextVar
 
-from service.logs.requests import REQUEST_ID
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the request that is being answered
 
 
 class TextLines(logging.Formatter):

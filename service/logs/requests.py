@@ -7,12 +7,12 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+from service.logs.lines import REQUEST_ID
+
 HEADER = "X-Request-ID"
 UNMATCHED = "none"  # the route of a request that reached no route
 CLIENT_GONE = 499

@@ -10,6 +10,7 @@ from service.logs.lines import JsonLines, TextLines
 from service.logs.repeats import RepeatLimit
 from service.settings import Settings
 
+_QUIET = ("alembic", "dbos", "faiss", "httpx", "httpx2")  # at INFO some log URLs and paths
 LOGGED = "_radius_logged"  # on an exception whose trace the log has
 
 
@@ -48,7 +49,7 @@ def _begin(settings: Settings, process: str, *handlers: logging.Handler) -> None
     logging.basicConfig(level=logging.INFO, handlers=handlers)
     logging.captureWarnings(True)
     logging.getLogger("uvicorn.error").addFilter(LoggedBefore())
-    for library, level in {"httpx": logging.WARNING, "httpx2": logging.WARNING, "alembic": logging.WARNING}.items():
-        logging.getLogger(library).setLevel(level)
+    for library in _QUIET:
+        logging.getLogger(library).setLevel(logging.WARNING)
     engine = logging.getLogger("dbos")
     engine.addHandler(logging.NullHandler())  # with a handler of its own, the engine adds none and propagates

@@ -35,9 +35,9 @@ class Reading:
 
 
 class WorkCounter:
-    """Work of all jobs since the start of this process by (stage, unit), from what each job had done at each read.
+    """Work of all jobs by (stage, unit), from what each job had done at each read.
 
-    A job counts with what it does after the first read of this process, so a restart begins at 0, as counters do.
+    What was done before the first read of this process does not count, so a restart begins at 0, as counters do.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,9 @@ def _job_families(reading: Reading) -> Iterator[Metric]:
         counts.add_metric((found.kind, found.state), found.count)
         if found.state == "queued":
             oldest.add_metric((found.kind,), found.oldest_s)
-    work = CounterMetricFamily("radius_work_done", "Work of jobs since this process began.", labels=("stage", "unit"))
+    work = CounterMetricFamily(
+        "radius_work_done", "Work of jobs since the first scrape of this process.", labels=("stage", "unit")
+    )
     for (stage, unit), done in sorted(reading.work.items()):
         work.add_metric((stage, unit), done)
     yield from (counts, oldest, work)

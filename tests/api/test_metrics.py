@@ -31,10 +31,10 @@ REPORT = WorkerReport(
 DEVICE = Device(device="cuda:0", name="a GPU", memory_bytes=400, fingerprint="f")
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Each scrape reads the database."""
-    return settings.model_copy(update={"metrics_cache_s": 0})
+@pytest.fixture(autouse=True)
+def each_scrape_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept between two scrapes."""
+    monkeypatch.setenv("RADIUS_METRICS_CACHE_S", "0")
 
 
 def scrape(client: TestClient) -> Samples:

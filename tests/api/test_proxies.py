@@ -1,5 +1,7 @@
 """Below a path of a real reverse proxy: links, event streams and documentation; forwarding headers of trusted ones."""
 
+# One database: settings that are refused are made here; what is served runs on both.
+
 from __future__ import annotations
 
 import socket

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from service.logs.files import LogFile
-from service.logs.lines import JsonLines, TextLines
+from service.logs.lines import REQUEST_ID, JsonLines, TextLines
 from service.logs.repeats import RepeatLimit
-from service.logs.requests import REQUEST_ID
 from service.logs.setup import LOGGED, LoggedBefore
 from service.settings import Settings
 from service.supervisor import environment
