@@ -12,21 +12,12 @@ from service.artifacts.model_folders import ModelFolder, list_model_folders
 from service.contracts.base import Contract, Page
 from service.contracts.jobs import Preset
 from service.contracts.model_config import parse_config
+from service.contracts.models import Model
 from service.contracts.presets import PRESETS
 from service.errors import UnsupportedModel
 
 router = APIRouter(tags=["about"], responses={503: RESPONSES[503]})
 _LONGEST_NAME = 64  # of a family that a config.json names
-
-
-class Model(Contract):
-    """A model folder under the models root; `reason` says why one is not supported."""
-
-    id: str
-    family: str | None
-    supported: bool
-    reason: str | None
-    sizes: dict[str, int]
 
 
 class Health(Contract):
