@@ -60,7 +60,7 @@ class AsyncSession:
         retry_s: float = 60.0,
     ) -> None:
         given = ClientSettings()
-        key = api_key or given.api_key
+        key = api_key or given.api_key or None  # set and empty is as if it were not set
         self.url = base_url or given.url
         options = connection_options(self.url)
         with proxy_errors():

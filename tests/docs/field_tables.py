@@ -48,8 +48,8 @@ def settings_page() -> str:
     ]
     intro = (
         "# Settings\n\nEvery setting is an environment variable. `radius up --host`, `--port` and `--data-dir` set "
-        "three of them for one command. In compose they stand in `.env`. The last two are read by clients: the command line "
-        "and `Client()`.\n\n"
+        "three of them for one command. In compose they stand in `.env`. Clients read the last two: the command "
+        "line and `Client()`.\n\n"
     )
     return intro + table(("variable", "default", "meaning"), rows)
 

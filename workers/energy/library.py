@@ -45,7 +45,7 @@ def energies(x: Points, patterns: Points, beta: float = 1.0, *, device: str = "a
     >>> from workers.energy import energies
     >>> found = energies(np.array([[0.5]]), np.array([[-2.0], [0.0], [1.0]]), beta=2.0)
     >>> found.g.tolist(), round(float(found.energy[0]), 6)
-    ([0.25], -0.096576)
+    ([0.25], -0.096575)
 
     Args:
         x: (q, n) points; arrays, nested sequences or torch tensors, as `nearest_neighbors` takes them.
