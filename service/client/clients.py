@@ -76,6 +76,13 @@ class SubmittedJob(Job):
 
     _client: AsyncClient = PrivateAttr()
 
+    def __eq__(self, other: object) -> bool:
+        """Equal to the job as it is read later, while nothing changed."""
+        return isinstance(other, Job) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     def __await__(self) -> Generator[Any, None, Finished]:
         return self.wait().__await__()
 

@@ -127,7 +127,7 @@ def test_a_command_works_as_it_is_printed(
     assert figure is None or (folder / figure[1]).stat().st_size > 0
 
 
-@pytest.mark.parametrize("line", filter(heavy, commands()))
+@pytest.mark.parametrize("line", [line for line in commands() if heavy(line)])
 def test_a_long_command_is_accepted(
     line: str, ids: dict[str, str], folder: Path, service: Running, monkeypatch: pytest.MonkeyPatch, capsys
 ):
