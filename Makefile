@@ -1,4 +1,4 @@
-# make venv | demo | reproduce | test | test-page | soak | test-fused | gpu-check | lint | audit | up | bench | openapi | client | smoke
+# make venv | demo | reproduce | test | test-page | soak | test-fused | gpu-check | lint | audit | up | docs | picture | bench | openapi | client | smoke
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ SCALE ?=
 # The service is many processes, and where this is set each of them compiles its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo reproduce test test-page test-fused gpu-check soak lint audit up bench openapi client smoke
+.PHONY: venv demo reproduce test test-page test-fused gpu-check soak lint audit up docs picture bench openapi client smoke
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -69,6 +69,16 @@ smoke:
 
 up: $(READY)
 	$(BIN)/radius up
+
+# The generated pages are renewed first, so that git shows one that was stale; a link that leads nowhere is an error.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,docs]"
+	$(BIN)/python -m tests.docs.pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# From the figures of `make demo`.
+picture: $(READY)
+	$(BIN)/python -m tests.docs.picture radius-demo
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,bench]"

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,41 +15,40 @@ import typer
 from pydantic import ValidationError
 
 from service import __version__
-from service.client import Client, Handle, JobFailed
+from service.client import Handle, JobFailed
 from service.commands.administration import check_health, db_app, keys_app
-from service.commands.energies import print_energy_report, print_query
+from service.commands.energies import print_query
 from service.commands.estimates import print_estimate
+from service.commands.jobs import delete, events, logs, open_page, print_products, reports_of
+from service.commands.listings import corpora, models, presets, sets
 from service.commands.metrics import write_tensorboard
+from service.commands.options import AsJson, Limit, Url, open_client, service_url
 from service.commands.output import console, errors, jobs_table, print_json, say, wait_with_bar, workers_table
-from service.commands.profile import print_profile
-from service.commands.radius import print_report
 from service.commands.reading import read_array
-from service.commands.sweeps import print_sweep
+from service.commands.reports import print_any_report, read_report, targets
+from service.commands.specs import print_spec_help
 from service.commands.theory import app as theory_app
-from service.commands.training import print_training_run
-from service.contracts.profile import Profile
-from service.contracts.radius import FIGURE_FORMATS, RadiusReport
+from service.contracts.jobs import Job
+from service.contracts.radius import FIGURE_FORMATS
 from service.contracts.specs import merge
-from service.contracts.sweeps import Sweep
-from service.contracts.training import TrainingRun
 from service.errors import InvalidInput, NotFound, RadiusError, TooLarge, Unavailable
 from service.permissions import access_warnings, keep_files_private
 from service.processes import module_command, open_standard_streams
 from service.settings import Settings
 
-app = typer.Typer(help="How far apart are the memories of a Transformer?", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="How far apart are the memories of a Transformer?", no_args_is_help=True)
 app.add_typer(theory_app, name="theory")
 app.add_typer(db_app, name="db")
 app.add_typer(keys_app, name="keys")
+for command in (corpora, models, presets, sets, events, logs, delete):
+    app.command()(command)
+app.command("open")(open_page)
 _EXIT = {InvalidInput: 2, NotFound: 2, TooLarge: 2, Unavailable: 3}
 
-Url = Annotated[str, typer.Option("--url", envvar="RADIUS_URL", help="the service")]
 Kind = Annotated[str, typer.Argument(help="extraction, radius, energy, analysis, training, sweep or reproduction")]
 Preset = Annotated[str | None, typer.Option(help="a preset of /v1/presets")]
 Values = Annotated[list[str] | None, typer.Option("--set", help="field=value, value as JSON or text")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 BackupFolder = Annotated[Path, typer.Argument(metavar="DIR", help="the folder of the backup")]
-DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 @app.command()
@@ -144,7 +144,7 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="folder for the report")] = Path("radius-reproduction"),
     against: Annotated[Path | None, typer.Option(help="report.json of an earlier one, to compare with")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="of a service of its own, where none answers")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge every claim of the paper: run what it needs, write one report with a table of verdicts."""
@@ -156,7 +156,7 @@ def reproduce(
     wanted = None if claims is None else [name.strip() for name in claims.split(",") if name.strip()]
     shown = run(
         Reproduction(scale, model or None, corpus or None, wanted, seed, out, against),
-        url,
+        service_url(url),
         settings,
         os.environ.get("RADIUS_API_KEY"),
     )
@@ -169,27 +169,41 @@ def submit(
     kind: Kind,
     preset: Preset = None,
     values: Values = None,
-    watch_it: Annotated[bool, typer.Option("--watch", help="wait until the job has ended")] = False,
-    url: Url = DEFAULT_URL,
+    labels: Annotated[list[str] | None, typer.Option("--label", help="name=value, kept with the job")] = None,
+    priority: Annotated[int, typer.Option(help="1 to 1000; lower runs first")] = 50,
+    timeout: Annotated[float | None, typer.Option(help="seconds from start to end; a longer job fails")] = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="the same key and spec is the same job")] = None,
+    watch_it: Annotated[bool, typer.Option("--watch", help="wait for the end, then list the products")] = False,
+    help_spec: Annotated[bool, typer.Option("--help-spec", help="list the fields of this kind instead")] = False,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Submit a job: radius submit analysis --preset small/f1 --set chunks=500 --set radius.k=2."""
-    with _client(url) as client:
-        handle = client.submit(kind, _spec(preset, values))
+    if help_spec:
+        print_spec_help(kind)
+        return
+    with open_client(url) as client:
+        handle = client.submit(
+            kind,
+            _spec(preset, values),
+            priority=priority,
+            labels=dict(_assigned(text, "--label takes name=value") for text in labels or []),
+            timeout_s=timeout,
+            idempotency_key=idempotency_key,
+        )
         say(handle.id, to=errors if as_json else console)  # first, so that it is there however the waiting ends
-        with _json_of_failed(as_json):
-            if watch_it:
-                wait_with_bar(handle)
-        if as_json:
+        if watch_it:
+            _wait(handle, as_json)
+        elif as_json:
             print_json(handle.get().model_dump(mode="json"))
 
 
 @app.command()
 def estimate(
-    kind: Kind, preset: Preset = None, values: Values = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+    kind: Kind, preset: Preset = None, values: Values = None, url: Url = None, as_json: AsJson = False
 ) -> None:
     """Show what a job would take, and whether it fits; nothing is submitted. Exit code 1 when it does not fit."""
-    with _client(url) as client:
+    with open_client(url) as client:
         found = client.estimate(kind, _spec(preset, values))
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -200,10 +214,16 @@ def estimate(
 
 
 @app.command()
-def jobs(limit: int = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def jobs(
+    limit: Limit = 20,
+    kind: Annotated[str | None, typer.Option(help="of this kind alone")] = None,
+    state: Annotated[str | None, typer.Option(help="queued, running, cancelling, succeeded, failed, cancelled")] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
     """List jobs, newest first."""
-    with _client(url) as client:
-        found = [job for job, _ in zip(client.jobs(min(limit, 200)), range(limit), strict=False)]
+    with open_client(url) as client:
+        found = list(islice(client.jobs(min(limit, 200), kind=kind, state=state), limit))
     if as_json:
         print_json([job.model_dump(mode="json") for job in found])
     else:
@@ -211,9 +231,9 @@ def jobs(limit: int = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) -> No
 
 
 @app.command()
-def workers(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def workers(url: Url = None, as_json: AsJson = False) -> None:
     """List the worker processes: role, device, when each was last seen, what it does now."""
-    with _client(url) as client:
+    with open_client(url) as client:
         found = client.workers()
     if as_json:
         print_json([worker.model_dump(mode="json") for worker in found])
@@ -222,30 +242,23 @@ def workers(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def watch(job_id: str, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def watch(job_id: str, url: Url = None, as_json: AsJson = False) -> None:
     """Follow a job to its end; exit code 1 when it failed."""
-    with _client(url) as client, _json_of_failed(as_json):
-        job = wait_with_bar(Handle(client, job_id)).job
-    if as_json:
-        print_json(job.model_dump(mode="json"))
-    else:
-        for result in job.results:
-            say(f"{result.type} {result.site or ''} {result.id}")
-        for notice in job.warnings:
-            say(notice.message, "note", "yellow")
+    with open_client(url) as client:
+        _wait(Handle(client, job_id), as_json)
 
 
 @app.command()
-def cancel(job_id: str, url: Url = DEFAULT_URL) -> None:
+def cancel(job_id: str, url: Url = None) -> None:
     """Stop a job."""
-    with _client(url) as client:
+    with open_client(url) as client:
         say(client.cancel(job_id).state)
 
 
 @app.command()
-def retry(job_id: str, url: Url = DEFAULT_URL) -> None:
+def retry(job_id: str, url: Url = None) -> None:
     """Continue a failed or cancelled job; its finished segments are kept."""
-    with _client(url) as client:
+    with open_client(url) as client:
         say(client.retry(job_id).state)
 
 
@@ -256,14 +269,14 @@ def import_file(
     tensor: Annotated[str | None, typer.Option(help="name of the tensor in a .safetensors file of several")] = None,
     ids: Annotated[Path | None, typer.Option(help="text file with an id for each row, one a line")] = None,
     labels: Annotated[Path | None, typer.Option(help="text file with a label for each row, one a line")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Import your own vectors: a 2-D .npy or .safetensors file."""
     for given in (file, ids, labels):
         if given is not None and not given.is_file():
             raise InvalidInput(f"{given} is not a file")
-    with _client(url, timeout_s=3600) as client:
+    with open_client(url, timeout_s=3600) as client:
         summary = client.import_vectors(file, name or file.stem, tensor=tensor, ids=ids, labels=labels)
     if as_json:
         print_json(summary.model_dump(mode="json"))
@@ -273,39 +286,33 @@ def import_file(
 
 @app.command()
 def report(
-    report_id: str,
+    report_id: Annotated[str, typer.Argument(help="a report, a run, a sweep, or the job that made them")],
     figure: Annotated[Path | None, typer.Option(help="save the figure: .png, .svg or .pdf")] = None,
     neighbors: Annotated[
         Path | None, typer.Option(help="save all neighbours of a radius report: .parquet or .npz")
     ] = None,
     radii: Annotated[bool, typer.Option("--radii", help="show the counts within the radii of the spec")] = False,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a radius report, an energy report, a profile, a training run or a sweep."""
-    with _client(url) as client:
-        read = {"run": client.training, "sweep": client.sweep, "energy": client.energy, "profile": client.profile}
-        found = read.get(report_id.split("-", 1)[0], client.radius)(report_id)
-        if figure is not None:
-            if figure.suffix.removeprefix(".") not in FIGURE_FORMATS:
-                raise InvalidInput("the figure's name must end in .png, .svg or .pdf")
-            figure.write_bytes(client.figure(report_id, figure.suffix.removeprefix(".")))
-        if neighbors is not None:
-            if neighbors.suffix not in (".parquet", ".npz"):
-                raise InvalidInput("the name of the neighbours' file must end in .parquet or .npz")
-            neighbors.write_bytes(client.neighbors_file(report_id, neighbors.suffix.removeprefix(".")))
+    """Show a radius report, an energy report, a profile, a training run or a sweep; of a job every one."""
+    with open_client(url) as client:
+        ids = reports_of(client.job(report_id)) if report_id.startswith("job-") else [report_id]
+        found = [read_report(client, each) for each in ids]
+        for option, path, endings, read in (
+            ("--figure", figure, FIGURE_FORMATS, client.figure),
+            ("--neighbors", neighbors, ("parquet", "npz"), client.neighbors_file),
+        ):
+            if path is not None:
+                for each, target in zip(ids, targets(path, ids, option, endings), strict=True):
+                    target.write_bytes(read(each, path.suffix.removeprefix(".")))
+                    say(f"wrote {target}", to=errors if as_json else console)
     if as_json:
-        print_json(found.model_dump(mode="json"))
-    elif isinstance(found, RadiusReport):
-        print_report(found, radii=radii)
-    elif isinstance(found, TrainingRun):
-        print_training_run(found)
-    elif isinstance(found, Sweep):
-        print_sweep(found)
-    elif isinstance(found, Profile):
-        print_profile(found)
+        shown = [each.model_dump(mode="json") for each in found]
+        print_json(shown if report_id.startswith("job-") else shown[0])
     else:
-        print_energy_report(found)
+        for each in found:
+            print_any_report(each, radii=radii)
 
 
 @app.command()
@@ -313,18 +320,19 @@ def metrics(
     run_id: Annotated[str, typer.Argument(help="a training run")],
     file: Annotated[Path | None, typer.Option(help="write a .csv or a .parquet file")] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="write event files for TensorBoard to this folder")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Save the logged steps of a training run."""
     if (file is None) == (tensorboard is None):
         raise InvalidInput("give either --file or --tensorboard")
-    with _client(url) as client:
+    with open_client(url) as client:
         if tensorboard is not None:
             write_tensorboard(client.metrics(run_id), tensorboard)
         elif file is not None:
             if file.suffix not in (".csv", ".parquet"):
                 raise InvalidInput("the file's name must end in .csv or .parquet")
             file.write_bytes(client.metrics_file(run_id, file.suffix.removeprefix(".")))
+        say(f"wrote {file or tensorboard}")
 
 
 @app.command()
@@ -334,14 +342,14 @@ def query(
     vectors: Annotated[Path | None, typer.Option(help="a 2-D .npy of vectors instead of texts")] = None,
     k: Annotated[int, typer.Option(help="nearest rows shown")] = 5,
     beta: Annotated[float, typer.Option(help="inverse temperature of the energies")] = 1.0,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the rows of a set nearest to a text: radius query ACT "a sentence"."""
     if bool(texts) == (vectors is not None):
         raise InvalidInput("give either texts or --vectors")
     points = None if vectors is None else read_array(vectors, "vectors")
-    with _client(url) as client:
+    with open_client(url) as client:
         answer = client.query(set_id, texts=texts or None, vectors=points, k=k, beta=beta)
     if as_json:
         print_json(answer.model_dump(mode="json"))
@@ -413,15 +421,19 @@ def _exit_codes() -> Iterator[None]:
         raise SystemExit(1) from error
 
 
-@contextmanager
-def _json_of_failed(as_json: bool) -> Iterator[None]:
-    """Print a job that failed or was cancelled as JSON too, where that was asked for."""
+def _wait(handle: Handle, as_json: bool) -> None:
+    """Wait for a job with a bar, and print its products however the waiting ends; the job as JSON where asked for."""
     try:
-        yield
+        _show_job(wait_with_bar(handle).job, as_json)
     except JobFailed as error:
-        if as_json and error.job is not None:
-            print_json(error.job.model_dump(mode="json"))
+        if error.job is not None:
+            _show_job(error.job, as_json)
         raise
+    except KeyboardInterrupt:
+        if not as_json:
+            print_products(handle.get())
+        say(f"the job goes on: `radius watch {handle.id}` follows it, `radius cancel {handle.id}` stops it", to=errors)
+        raise typer.Exit(130) from None
 
 
 def _warn_of_access(settings: Settings) -> None:
@@ -429,9 +441,13 @@ def _warn_of_access(settings: Settings) -> None:
         say(warning, "note", "yellow", to=errors)
 
 
-def _client(url: str, **options: Any) -> Client:
-    """A client with the API key in RADIUS_API_KEY, if that is set."""
-    return Client(url, api_key=os.environ.get("RADIUS_API_KEY"), **options)
+def _show_job(job: Job, as_json: bool) -> None:
+    if as_json:
+        print_json(job.model_dump(mode="json"))
+        return
+    print_products(job)
+    for notice in job.warnings:
+        say(notice.message, "note", "yellow")
 
 
 def _spec(preset: str | None, values: list[str] | None) -> dict[str, Any]:
@@ -443,9 +459,7 @@ def _spec(preset: str | None, values: list[str] | None) -> dict[str, Any]:
 
 def _assignment(text: str) -> dict[str, Any]:
     """`radius.k=2` as `{"radius": {"k": 2}}`; a value that is not JSON is text."""
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise InvalidInput("--set takes field=value")
+    name, value = _assigned(text, "--set takes field=value")
     try:
         parsed: Any = json.loads(value)
     except ValueError:
@@ -454,6 +468,13 @@ def _assignment(text: str) -> dict[str, Any]:
     for part in reversed(inner):
         parsed = {part: parsed}
     return {first: parsed}
+
+
+def _assigned(text: str, usage: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise InvalidInput(usage)
+    return name, value
 
 
 if __name__ == "__main__":

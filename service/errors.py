@@ -7,6 +7,7 @@
     │   ├── DoesNotFit          422
     │   └── NotAvailable        422
     ├── NotFound                404
+    ├── Unauthorized            401
     ├── TooLarge                413
     ├── Forbidden               403
     ├── WrongMedia              415
@@ -89,6 +90,13 @@ class NotFound(RadiusError, LookupError):
 
     code = "not_found"
     status = 404
+
+
+class Unauthorized(RadiusError):
+    """The request has no API key, or one that is not valid."""
+
+    code = "unauthorized"
+    status = 401
 
 
 class TooLarge(RadiusError):

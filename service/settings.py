@@ -475,5 +475,14 @@ class Settings(BaseSettings):
         return {name: getattr(self, name) for name in names}
 
 
+class ClientSettings(BaseSettings):
+    """What a client of a service reads from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="RADIUS_", extra="ignore", frozen=True)
+
+    url: str = Field(default="http://127.0.0.1:8000", description="where clients find the service")
+    api_key: str | None = Field(default=None, description="API key that clients send")
+
+
 def _listed(hosts: str) -> list[str]:
     return [name.strip() for name in hosts.split(",") if name.strip()]

@@ -23,7 +23,7 @@ from service.contracts.training import Optimisation, QuestionFormationSpec, Sent
 from service.estimates.shapes import ModelShape
 from workers.corpora.documents import Document
 from workers.devices.device import default_batch_tokens, has_bfloat16
-from workers.energy.energies import evaluate
+from workers.energy.evaluation import evaluate
 from workers.energy.patterns import prepare_patterns
 from workers.figures.saving import save_figure
 from workers.models.gpt2 import GPT2

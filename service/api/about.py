@@ -15,21 +15,12 @@ from service.contracts.base import Contract, Page, WorkerRole
 from service.contracts.claims import CLAIMS, ClaimDefinition
 from service.contracts.jobs import Preset
 from service.contracts.model_config import parse_config
+from service.contracts.models import Model
 from service.contracts.presets import PRESETS
 from service.errors import UnsupportedModel
 
 router = APIRouter(tags=["about"], route_class=StrictRoute, responses={503: RESPONSES[503]})
 _LONGEST_NAME = 64  # of a family that a config.json names
-
-
-class Model(Contract):
-    """A model folder under the models root; `reason` says why one is not supported."""
-
-    id: str
-    family: str | None
-    supported: bool
-    reason: str | None
-    sizes: dict[str, int]
 
 
 class Health(Contract):

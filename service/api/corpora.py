@@ -129,13 +129,13 @@ def _check_path(services: Services, source: CorpusSource) -> None:
     if source.path is None:
         return
     if leaves_root(source.path):
-        raise InvalidInput("the path must lie under the corpora root", field="path")
+        raise InvalidInput("the path must lie under the corpora root (RADIUS_CORPORA_DIR)", field="path")
     try:
         there = (services.settings.corpora_root / source.path).exists()
     except OSError:  # the name is longer than the file system allows
         there = False
     if not there:
-        raise InvalidInput("there is nothing at that path under the corpora root", field="path")
+        raise InvalidInput("there is nothing at that path under the corpora root (RADIUS_CORPORA_DIR)", field="path")
 
 
 async def _when_counted(services: Services, corpus_id: str) -> Corpus:

@@ -56,10 +56,10 @@ def restrict_to_job(connection: sa.Connection, job_id: str) -> None:
     Raises:
         NotFound: no such job.
     """
-    connection.execution_options(**options_of(project_of(connection, job_id)))
+    connection.execution_options(**options_of(project_of_job(connection, job_id)))
 
 
-def project_of(connection: sa.Connection, job_id: str) -> str:
+def project_of_job(connection: sa.Connection, job_id: str) -> str:
     """The project that a job belongs to; raises `NotFound`."""
     project = connection.execute(sa.select(jobs.c.project).where(jobs.c.id == job_id)).scalar()
     if project is None:

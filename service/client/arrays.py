@@ -1,53 +1,17 @@
-"""What may be given as vectors: numpy arrays, nested sequences, and tensors of torch, which is not imported here."""
+"""Vectors as a client sends them: as JSON, or as a `.npy` file."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from service.arrays import Points, Vectors, array_of
 from service.errors import InvalidInput
-
-
-class Tensor(Protocol):
-    """A tensor of torch, on any device, also one that requires gradients."""
-
-    def detach(self) -> Any: ...
-
-
-Vectors = np.ndarray | Tensor
-Points = Vectors | Sequence[Sequence[float]]
-
-
-def array_of(points: Points, field: str) -> np.ndarray:
-    """`points` as a numpy array; bfloat16, which numpy lacks, is widened to float32 exactly.
-
-    Raises:
-        InvalidInput: not rows of numbers, all of one length.
-    """
-    given: Any = points
-    if hasattr(given, "detach"):
-        given = given.detach().cpu()
-        given = given.float() if str(given.dtype) == "torch.bfloat16" else given
-    try:
-        found = np.asarray(given)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidInput(f"{field} must be rows of numbers, all of one length", field=field) from error
-    return check_rows(found, field)
-
-
-def check_rows(found: np.ndarray, field: str) -> np.ndarray:
-    """`found`, if it is a 2-D array of real numbers; raises `InvalidInput` saying what it is otherwise."""
-    if found.dtype.kind not in "fiu":
-        raise InvalidInput(f"{field} must be real numbers; they are {found.dtype}", field=field)
-    if found.ndim != 2:
-        detail = f"{field} must have two dimensions, (rows, d_model), not {found.ndim}: one vector is a row, [vector]"
-        raise InvalidInput(detail, field=field)
-    return found
 
 
 def rows_of(points: Points, field: str) -> list[list[float]]:

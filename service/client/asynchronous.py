@@ -14,24 +14,28 @@ import numpy as np
 from safetensors.numpy import load as load_safetensors
 from tenacity import AsyncRetrying
 
-from service.client.arrays import Points, Vectors, stream_of
-from service.client.calls import Answer, Call, Calls, bearer, read_answer, shard_files
-from service.client.connection import connection_options, proxy_errors, retrying
+from service.arrays import Points, Vectors
+from service.client.arrays import stream_of
+from service.client.calls import Answer, Call, Calls, bearer, check_key, read_answer, shard_files
+from service.client.connection import away_from, connection_options, proxy_errors, retrying
+from service.client.notebook import ShownEnergyReport, ShownRadiusReport
 from service.client.outcome import Finished, Watch, outcome_of
 from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
 from service.contracts.energy import Evaluation
-from service.contracts.energy_report import EnergyReport
+from service.contracts.energy_report import EnergySummary
 from service.contracts.estimates import Estimate
-from service.contracts.jobs import FINAL_STATES, Job, JobEvent
-from service.contracts.profile import Profile
+from service.contracts.jobs import FINAL_STATES, Job, JobEvent, Preset
+from service.contracts.models import Model
+from service.contracts.profile import Profile, ProfileSummary
 from service.contracts.query import QueryAnswer
-from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.radius import NeighborPair, RadiusSummary
 from service.contracts.reproduction import ReproductionReport
-from service.contracts.sweeps import Sweep
-from service.contracts.training import MetricsRow, TrainingRun
+from service.contracts.sweeps import Sweep, SweepSummary
+from service.contracts.training import MetricsRow, TrainingRun, TrainingSummary
 from service.contracts.workers import Worker
 from service.errors import Unavailable
+from service.settings import ClientSettings
 
 _POLL_S = 0.25
 _READY_POLL_S = 0.1
@@ -41,20 +45,29 @@ class AsyncSession:
     """One connection pool to a service, and every call but the submission of a job.
 
     `submit`, `wait` and `follow` go on for `retry_s` while the service is away, as it is during a restart. Every other
-    call raises `Unavailable` at once.
+    call raises `Unavailable` at once. Listings are read page by page, newest first.
+
+    Args:
+        base_url: of the service; None: `RADIUS_URL`, or this machine's port 8000.
+        api_key: None: `RADIUS_API_KEY`, if that is set.
+        timeout_s: of one request.
     """
 
     def __init__(
         self,
-        base_url: str = "http://127.0.0.1:8000",
+        base_url: str | None = None,
         *,
         api_key: str | None = None,
         timeout_s: float = 60.0,
         retry_s: float = 60.0,
     ) -> None:
-        options = connection_options(base_url)
+        given = ClientSettings()
+        key = api_key or given.api_key or None  # set and empty is as if it were not set
+        self.url = base_url or given.url
+        options = connection_options(self.url)
         with proxy_errors():
-            self._http = httpx2.AsyncClient(**options, timeout=timeout_s, headers=bearer(api_key))
+            self._http = httpx2.AsyncClient(**options, timeout=timeout_s, headers=bearer(key))
+        self._has_key = key is not None
         self._retry_s = retry_s
 
     async def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
@@ -83,15 +96,63 @@ class AsyncSession:
                 raise TimeoutError(f"job {job_id} is still {job.state} after {timeout_s} s")
             await sleep(_POLL_S)
 
-    async def jobs(self, limit: int = 50) -> AsyncIterator[Job]:
-        """All jobs, newest first, page by page."""
-        after: str | None = None
-        while True:
-            page, after = await self._send(Calls.jobs(limit, after))
-            for job in page:
-                yield job
-            if after is None:
-                return
+    async def jobs(self, limit: int = 50, *, kind: str | None = None, state: str | None = None) -> AsyncIterator[Job]:
+        """All jobs, or those of a kind or in a state; `limit` is the size of a page."""
+        async for job in self._pages(Calls.listing(Job, "jobs", kind=kind, state=state, limit=limit)):
+            yield job
+
+    async def corpora(self) -> AsyncIterator[Corpus]:
+        """All corpora."""
+        async for corpus in self._pages(Calls.listing(Corpus, "corpora")):
+            yield corpus
+
+    async def models(self) -> AsyncIterator[Model]:
+        """The model folders under the models root."""
+        async for model in self._pages(Calls.listing(Model, "models")):
+            yield model
+
+    async def presets(self) -> AsyncIterator[Preset]:
+        """The presets, with what the paper states of each and what is assumed."""
+        async for preset in self._pages(Calls.listing(Preset, "presets")):
+            yield preset
+
+    async def activation_sets(self) -> AsyncIterator[ActivationSummary]:
+        """All activation sets."""
+        async for summary in self._pages(Calls.listing(ActivationSummary, "activations")):
+            yield summary
+
+    async def radius_reports(self) -> AsyncIterator[RadiusSummary]:
+        """All radius reports."""
+        async for summary in self._pages(Calls.listing(RadiusSummary, "radius")):
+            yield summary
+
+    async def energy_reports(self) -> AsyncIterator[EnergySummary]:
+        """All energy reports."""
+        async for summary in self._pages(Calls.listing(EnergySummary, "energy")):
+            yield summary
+
+    async def profiles(self) -> AsyncIterator[ProfileSummary]:
+        """All profiles."""
+        async for summary in self._pages(Calls.listing(ProfileSummary, "profiles")):
+            yield summary
+
+    async def trainings(self) -> AsyncIterator[TrainingSummary]:
+        """All training runs."""
+        async for summary in self._pages(Calls.listing(TrainingSummary, "training")):
+            yield summary
+
+    async def sweeps(self) -> AsyncIterator[SweepSummary]:
+        """All sweeps."""
+        async for summary in self._pages(Calls.listing(SweepSummary, "sweeps")):
+            yield summary
+
+    async def corpus(self, corpus_id: str) -> Corpus:
+        """A corpus: its counts, or why it could not be read."""
+        return await self._send(Calls.corpus(corpus_id))
+
+    async def limits(self) -> dict[str, int]:
+        """The limits in force."""
+        return await self._send(Calls.limits())
 
     async def cancel(self, job_id: str) -> Job:
         """Stop a job; one that runs ends at its next progress write."""
@@ -173,7 +234,7 @@ class AsyncSession:
         found, _ = await self._send(Calls.workers())
         return found
 
-    async def radius(self, report_id: str) -> RadiusReport:
+    async def radius(self, report_id: str) -> ShownRadiusReport:
         """A radius report."""
         return await self._send(Calls.radius(report_id))
 
@@ -190,7 +251,7 @@ class AsyncSession:
         """All neighbours of a report in the order of the set's rows, as a `parquet` or an `npz` file."""
         return await self._send(Calls.neighbors_file(report_id, ending))
 
-    async def energy(self, report_id: str) -> EnergyReport:
+    async def energy(self, report_id: str) -> ShownEnergyReport:
         """An energy report."""
         return await self._send(Calls.energy(report_id))
 
@@ -281,5 +342,16 @@ class AsyncSession:
         try:
             response = await self._http.request(call.method, call.path, **call.options)
         except httpx2.TransportError as error:
-            raise Unavailable("the service cannot be reached") from error
+            raise away_from(self.url) from error
+        check_key(response, self._has_key)
         return read_answer(call, response)
+
+    async def _pages(self, call: Call[tuple[list[Answer], str | None]]) -> AsyncIterator[Answer]:
+        """All rows of a listing."""
+        while True:
+            page, after = await self._send(call)
+            for row in page:
+                yield row
+            if after is None:
+                return
+            call = call.following(after)

@@ -13,24 +13,28 @@ import numpy as np
 from safetensors.numpy import load as load_safetensors
 from tenacity import Retrying
 
-from service.client.arrays import Points, Vectors, stream_of
-from service.client.calls import Answer, Call, Calls, bearer, read_answer, shard_files
-from service.client.connection import connection_options, proxy_errors, retrying
+from service.arrays import Points, Vectors
+from service.client.arrays import stream_of
+from service.client.calls import Answer, Call, Calls, bearer, check_key, read_answer, shard_files
+from service.client.connection import away_from, connection_options, proxy_errors, retrying
+from service.client.notebook import ShownEnergyReport, ShownRadiusReport
 from service.client.outcome import Finished, Watch, outcome_of
 from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
 from service.contracts.energy import Evaluation
-from service.contracts.energy_report import EnergyReport
+from service.contracts.energy_report import EnergySummary
 from service.contracts.estimates import Estimate
-from service.contracts.jobs import FINAL_STATES, Job, JobEvent
-from service.contracts.profile import Profile
+from service.contracts.jobs import FINAL_STATES, Job, JobEvent, Preset
+from service.contracts.models import Model
+from service.contracts.profile import Profile, ProfileSummary
 from service.contracts.query import QueryAnswer
-from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.radius import NeighborPair, RadiusSummary
 from service.contracts.reproduction import ReproductionReport
-from service.contracts.sweeps import Sweep
-from service.contracts.training import MetricsRow, TrainingRun
+from service.contracts.sweeps import Sweep, SweepSummary
+from service.contracts.training import MetricsRow, TrainingRun, TrainingSummary
 from service.contracts.workers import Worker
 from service.errors import Unavailable
+from service.settings import ClientSettings
 
 _POLL_S = 0.25
 _READY_POLL_S = 0.1
@@ -40,20 +44,29 @@ class Session:
     """One connection pool to a service, and every call but the submission of a job.
 
     `submit`, `wait` and `follow` go on for `retry_s` while the service is away, as it is during a restart. Every other
-    call raises `Unavailable` at once.
+    call raises `Unavailable` at once. Listings are read page by page, newest first.
+
+    Args:
+        base_url: of the service; None: `RADIUS_URL`, or this machine's port 8000.
+        api_key: None: `RADIUS_API_KEY`, if that is set.
+        timeout_s: of one request.
     """
 
     def __init__(
         self,
-        base_url: str = "http://127.0.0.1:8000",
+        base_url: str | None = None,
         *,
         api_key: str | None = None,
         timeout_s: float = 60.0,
         retry_s: float = 60.0,
     ) -> None:
-        options = connection_options(base_url)
+        given = ClientSettings()
+        key = api_key or given.api_key or None  # set and empty is as if it were not set
+        self.url = base_url or given.url
+        options = connection_options(self.url)
         with proxy_errors():
-            self._http = httpx2.Client(**options, timeout=timeout_s, headers=bearer(api_key))
+            self._http = httpx2.Client(**options, timeout=timeout_s, headers=bearer(key))
+        self._has_key = key is not None
         self._retry_s = retry_s
 
     def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
@@ -82,14 +95,53 @@ class Session:
                 raise TimeoutError(f"job {job_id} is still {job.state} after {timeout_s} s")
             sleep(_POLL_S)
 
-    def jobs(self, limit: int = 50) -> Iterator[Job]:
-        """All jobs, newest first, page by page."""
-        after: str | None = None
-        while True:
-            page, after = self._send(Calls.jobs(limit, after))
-            yield from page
-            if after is None:
-                return
+    def jobs(self, limit: int = 50, *, kind: str | None = None, state: str | None = None) -> Iterator[Job]:
+        """All jobs, or those of a kind or in a state; `limit` is the size of a page."""
+        yield from self._pages(Calls.listing(Job, "jobs", kind=kind, state=state, limit=limit))
+
+    def corpora(self) -> Iterator[Corpus]:
+        """All corpora."""
+        yield from self._pages(Calls.listing(Corpus, "corpora"))
+
+    def models(self) -> Iterator[Model]:
+        """The model folders under the models root."""
+        yield from self._pages(Calls.listing(Model, "models"))
+
+    def presets(self) -> Iterator[Preset]:
+        """The presets, with what the paper states of each and what is assumed."""
+        yield from self._pages(Calls.listing(Preset, "presets"))
+
+    def activation_sets(self) -> Iterator[ActivationSummary]:
+        """All activation sets."""
+        yield from self._pages(Calls.listing(ActivationSummary, "activations"))
+
+    def radius_reports(self) -> Iterator[RadiusSummary]:
+        """All radius reports."""
+        yield from self._pages(Calls.listing(RadiusSummary, "radius"))
+
+    def energy_reports(self) -> Iterator[EnergySummary]:
+        """All energy reports."""
+        yield from self._pages(Calls.listing(EnergySummary, "energy"))
+
+    def profiles(self) -> Iterator[ProfileSummary]:
+        """All profiles."""
+        yield from self._pages(Calls.listing(ProfileSummary, "profiles"))
+
+    def trainings(self) -> Iterator[TrainingSummary]:
+        """All training runs."""
+        yield from self._pages(Calls.listing(TrainingSummary, "training"))
+
+    def sweeps(self) -> Iterator[SweepSummary]:
+        """All sweeps."""
+        yield from self._pages(Calls.listing(SweepSummary, "sweeps"))
+
+    def corpus(self, corpus_id: str) -> Corpus:
+        """A corpus: its counts, or why it could not be read."""
+        return self._send(Calls.corpus(corpus_id))
+
+    def limits(self) -> dict[str, int]:
+        """The limits in force."""
+        return self._send(Calls.limits())
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job; one that runs ends at its next progress write."""
@@ -171,7 +223,7 @@ class Session:
         found, _ = self._send(Calls.workers())
         return found
 
-    def radius(self, report_id: str) -> RadiusReport:
+    def radius(self, report_id: str) -> ShownRadiusReport:
         """A radius report."""
         return self._send(Calls.radius(report_id))
 
@@ -188,7 +240,7 @@ class Session:
         """All neighbours of a report in the order of the set's rows, as a `parquet` or an `npz` file."""
         return self._send(Calls.neighbors_file(report_id, ending))
 
-    def energy(self, report_id: str) -> EnergyReport:
+    def energy(self, report_id: str) -> ShownEnergyReport:
         """An energy report."""
         return self._send(Calls.energy(report_id))
 
@@ -279,5 +331,15 @@ class Session:
         try:
             response = self._http.request(call.method, call.path, **call.options)
         except httpx2.TransportError as error:
-            raise Unavailable("the service cannot be reached") from error
+            raise away_from(self.url) from error
+        check_key(response, self._has_key)
         return read_answer(call, response)
+
+    def _pages(self, call: Call[tuple[list[Answer], str | None]]) -> Iterator[Answer]:
+        """All rows of a listing."""
+        while True:
+            page, after = self._send(call)
+            yield from page
+            if after is None:
+                return
+            call = call.following(after)

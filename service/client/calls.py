@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import httpx2
 
-from service.client.arrays import Points, rows_of
+from service.arrays import Points
+from service.client.arrays import rows_of
+from service.client.notebook import ShownEnergyReport, ShownRadiusReport
 from service.contracts.activations import ActivationDetail, ActivationSummary
 from service.contracts.corpora import Corpus
 from service.contracts.energy import Evaluation
-from service.contracts.energy_report import EnergyReport
 from service.contracts.estimates import Estimate
 from service.contracts.jobs import Job, JobEvent
 from service.contracts.profile import Profile
 from service.contracts.query import QueryAnswer
-from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.radius import NeighborPair
 from service.contracts.reproduction import ReproductionReport
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.contracts.workers import Worker
-from service.errors import InvalidInput, RadiusError, TooMany, Unavailable, error_from_dict
+from service.errors import InvalidInput, RadiusError, TooMany, Unauthorized, Unavailable, error_from_dict
 
 Answer = TypeVar("Answer")
+Row = TypeVar("Row")
 
-_NOUNS = {"energy": "energy", "run": "training", "sweep": "sweeps", "profile": "profiles"}  # by the beginning of an id
+NOUNS = {"energy": "energy", "run": "training", "sweep": "sweeps", "profile": "profiles"}  # by the beginning of an id
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,25 @@ class Call(Generic[Answer]):
     read: Callable[[httpx2.Response], Answer]
     options: Mapping[str, Any]
 
+    def following(self, after: str) -> Call[Answer]:
+        """The call for the next page of a listing."""
+        return replace(self, options={"params": {**self.options.get("params", {}), "after": after}})
+
 
 class Calls:
     """The calls, as data."""
 
     @staticmethod
-    def submit(kind: str, spec: Mapping[str, Any], priority: int, labels: Mapping[str, str], key: str) -> Call[Job]:
-        body = {"kind": kind, "spec": dict(spec), "priority": priority, "labels": dict(labels)}
+    def submit(
+        kind: str,
+        spec: Mapping[str, Any],
+        priority: int,
+        labels: Mapping[str, str],
+        timeout_s: float | None,
+        key: str,
+    ) -> Call[Job]:
+        body: dict[str, Any] = {"kind": kind, "spec": dict(spec), "priority": priority, "labels": dict(labels)}
+        body |= {} if timeout_s is None else {"timeout_s": timeout_s}
         return Call("POST", "/v1/jobs", _model(Job), {"json": body, "headers": {"Idempotency-Key": key}})
 
     @staticmethod
@@ -57,9 +71,17 @@ class Calls:
         return Call("GET", f"/v1/jobs/{job_id}", _model(Job), {})
 
     @staticmethod
-    def jobs(limit: int, after: str | None) -> Call[tuple[list[Job], str | None]]:
-        params = {"limit": limit} | ({"after": after} if after else {})
-        return Call("GET", "/v1/jobs", _page(Job), {"params": params})
+    def listing(row: type[Row], noun: str, **params: str | int | None) -> Call[tuple[list[Row], str | None]]:
+        given = {name: value for name, value in params.items() if value is not None}
+        return Call("GET", f"/v1/{noun}", _page(row), {"params": given})
+
+    @staticmethod
+    def corpus(corpus_id: str) -> Call[Corpus]:
+        return Call("GET", f"/v1/corpora/{corpus_id}", _model(Corpus), {})
+
+    @staticmethod
+    def limits() -> Call[dict[str, int]]:
+        return Call("GET", "/v1/limits", lambda response: response.json(), {})
 
     @staticmethod
     def control(job_id: str, verb: str) -> Call[Job]:
@@ -105,8 +127,8 @@ class Calls:
         return Call("GET", f"/v1/activations/{set_id}/files/{name}", lambda response: response.content, {})
 
     @staticmethod
-    def radius(report_id: str) -> Call[RadiusReport]:
-        return Call("GET", f"/v1/radius/{report_id}", _model(RadiusReport), {})
+    def radius(report_id: str) -> Call[ShownRadiusReport]:
+        return Call("GET", f"/v1/radius/{report_id}", _model(ShownRadiusReport), {})
 
     @staticmethod
     def neighbors(report_id: str, order: str, limit: int) -> Call[tuple[list[NeighborPair], str | None]]:
@@ -122,8 +144,8 @@ class Calls:
         return Call("GET", f"/v1/radius/{report_id}/neighbors.{ending}", lambda response: response.content, {})
 
     @staticmethod
-    def energy(report_id: str) -> Call[EnergyReport]:
-        return Call("GET", f"/v1/energy/{report_id}", _model(EnergyReport), {})
+    def energy(report_id: str) -> Call[ShownEnergyReport]:
+        return Call("GET", f"/v1/energy/{report_id}", _model(ShownEnergyReport), {})
 
     @staticmethod
     def training(run_id: str) -> Call[TrainingRun]:
@@ -169,7 +191,7 @@ class Calls:
 
     @staticmethod
     def figure(report_id: str, ending: str) -> Call[bytes]:
-        noun = _NOUNS.get(report_id.split("-", 1)[0], "radius")
+        noun = NOUNS.get(report_id.split("-", 1)[0], "radius")
         return Call("GET", f"/v1/{noun}/{report_id}/figure.{ending}", lambda response: response.content, {})
 
     @staticmethod
@@ -183,6 +205,13 @@ class Calls:
     @staticmethod
     def ready() -> Call[None]:
         return Call("GET", "/readyz", lambda response: None, {})
+
+
+def check_key(response: httpx2.Response, has_key: bool) -> None:
+    """Raise `Unauthorized` saying what to do, where the service asked for an API key or refused the one it got."""
+    if response.status_code == Unauthorized.status:
+        missing = "the service asks for an API key: set RADIUS_API_KEY, or give `api_key`"
+        raise Unauthorized("the service refused the API key: it is unknown or was revoked" if has_key else missing)
 
 
 def read_answer(call: Call[Answer], response: httpx2.Response) -> Answer:

@@ -45,6 +45,13 @@ def proxy_errors() -> Iterator[None]:
         raise InvalidInput(f"{detail} Change ALL_PROXY, HTTP_PROXY or HTTPS_PROXY, or set NO_PROXY.") from error
 
 
+def away_from(url: str) -> Unavailable:
+    """The error of a service that does not answer at `url`."""
+    shown = httpx2.URL(url).copy_with(userinfo=b"")
+    what = "start one with `radius up` (or `make up`), or name another by --url or RADIUS_URL"
+    return Unavailable(f"no service answers at {shown}: {what}")
+
+
 def retrying(limit_s: float) -> dict[str, Any]:
     """Options of tenacity: try again after `Unavailable` and `TooMany`, for `limit_s`, then raise the last error.
 

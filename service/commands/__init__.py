@@ -7,6 +7,11 @@ reproduce.py       `radius reproduce`
 own_service.py     a service for as long as a command runs
 doctor.py          `radius doctor`
 backups.py         `radius backup` and `restore`
+jobs.py            `radius events`, `logs`, `delete`, `open`
+listings.py        `radius corpora`, `models`, `presets`, `sets`
+options.py         options that several commands share
+reports.py         `radius report`: what is read and printed of each kind of product
+specs.py           `radius submit KIND --help-spec`
 output.py          tables, progress bars and JSON that several commands print
 profile.py         the table of a profile
 radius.py          the tables and lines of a radius report

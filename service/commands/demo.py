@@ -7,17 +7,18 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from service.client import Client, Finished
-from service.commands.energies import print_energy_report, print_query
-from service.commands.output import say, wait_with_bar
+from service.commands.energies import print_query
+from service.commands.output import console, say, wait_with_bar
 from service.commands.own_service import link_below, own_service
-from service.commands.radius import print_report
+from service.commands.radius import essential_lines, report_table
+from service.commands.reports import Report, print_any_report
 from service.contracts.energy_report import EnergyReport
 from service.contracts.presets import DEMO_MODEL
 from service.contracts.radius import FIGURE_FORMATS, RadiusReport
@@ -26,6 +27,13 @@ from service.processes import module_command
 from service.settings import Settings
 
 SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
+_NEXT = (
+    ("make up", "start the service with this model; API documentation at /docs"),
+    ("make demo MODEL=FOLDER CORPUS=FOLDER", "your GPT-2 and your texts"),
+    ("radius submit analysis --preset smoke/f1 --watch", "the same measurement as a job of that service"),
+    ('radius query SET "a sentence"', "its nearest memories; `radius sets` lists sets"),
+)
+_WIDTH = max(len(command) for command, _ in _NEXT)
 _QUESTION = "The import statement finds a module and binds its name in the local namespace."
 
 
@@ -41,7 +49,7 @@ class Demo:
 
 
 def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
-    """Start a service on a free port, run the analysis through REST, print tables and paths, stop the service.
+    """Start a service on a free port, run the analysis through REST, print one screen of results, stop the service.
 
     Returns:
         `{"job", "reports", "files", "seconds"}`.
@@ -58,6 +66,7 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
             corpus = client.register_corpus(path=corpus).id
         if demo.model is None:
             _train_model(settings)
+        say(f"{demo.chunks:,} chunks of {demo.chunk_tokens} tokens at {len(SITES)} sites; service at {supervisor.url}")
         spec = {
             "model": model,
             "corpus": corpus,
@@ -71,30 +80,50 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
         finished = wait_with_bar(client.submit("analysis", spec), supervisor.check)
         shown = _show(client, finished, demo.out)
     seconds = time.monotonic() - began
-    say(f"done in {seconds:.0f} s")
+    say(f"done in {seconds:.0f} s; the model stays in {settings.models_root}")
+    _say_next()
     return shown | {"seconds": seconds}
 
 
 def _show(client: Client, finished: Finished, out: Path) -> dict[str, Any]:
-    """Print each report, save its figure and JSON, and query the last set once."""
+    """Print what fits one screen, query the last set once, and write everything else to files in `out`."""
     out.mkdir(parents=True, exist_ok=True)
     kept: list[Path] = []
-    for report_id in finished.reports:
-        report = client.radius(report_id)
-        print_report(report)
-        kept += _keep(client, report_id, report, out / f"radius-{_stem(report.site)}")
-    for report_id in finished.energies:
-        energies = client.energy(report_id)
-        print_energy_report(energies)
-        kept += _keep(client, report_id, energies, out / f"energy-{_stem(energies.layers[0].site)}")
+    reports = [client.radius(report_id) for report_id in finished.reports]
+    energies = [client.energy(report_id) for report_id in finished.energies]
+    for report in reports:
+        console.print(report_table(report))
+        kept += _keep(client, report.id, report, out / f"radius-{_stem(report.site)}")
+    for word, line in essential_lines(reports[-1]):
+        say(line, word, "green")
+    for found in energies:
+        kept += _keep(client, found.id, found, out / f"energy-{_stem(found.layers[0].site)}")
     print_query(client.query(finished.activations[-1], texts=[_QUESTION], k=3), [_QUESTION])
     for warning in finished.job.warnings:
         if warning.code.startswith("fewer"):
             say(warning.message, "note", "yellow")
+    kept.append(_write_whole(out / "reports.txt", [*reports, *energies]))
     for path in kept:
-        if path.suffix in (".png", ".json"):
-            say(f"{'figure' if path.suffix == '.png' else 'report'}: {path}")
+        if path.suffix == ".png":
+            say(str(path))
+    say(f"{kept[-1]}: all tables; beside it every report as .json, every figure as .svg and .pdf")
     return {"job": finished.job.id, "reports": finished.reports, "files": [str(path) for path in kept]}
+
+
+def _write_whole(path: Path, found: Sequence[Report]) -> Path:
+    """Write what `radius report` prints of each report."""
+    with console.capture() as printed:
+        for report in found:
+            print_any_report(report)
+    path.write_text(printed.get(), encoding="utf-8")
+    return path
+
+
+def _say_next() -> None:
+    """Print the commands that a reader may try next."""
+    say("Next:")
+    for command, does in _NEXT:
+        say(f"  {command:<{_WIDTH}}  {does}")
 
 
 def _keep(client: Client, report_id: str, report: RadiusReport | EnergyReport, stem: Path) -> list[Path]:
@@ -126,12 +155,15 @@ def _train_model(settings: Settings) -> None:
 
 @contextmanager
 def demo_settings(data_dir: Path | None) -> Iterator[Settings]:
-    """Settings with a free port, without keys, in `data_dir` or in a temporary folder that is removed afterwards."""
+    """Settings with a free port, without keys, in `data_dir` or in a temporary folder that is removed afterwards.
+
+    Models are in the models root of the environment, so that `radius up` has the one that is trained here.
+    """
     if data_dir is not None:
         yield Settings(port=0, api_keys_file=None, data_dir=data_dir)
         return
     folder = Path(tempfile.mkdtemp(prefix="radius-demo-"))
     try:
-        yield Settings(port=0, api_keys_file=None, data_dir=folder)
+        yield Settings(port=0, api_keys_file=None, data_dir=folder, models_dir=Settings().models_root)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

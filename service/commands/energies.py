@@ -7,7 +7,7 @@ from rich.table import Table
 from service.commands.descent import print_descent
 from service.commands.output import console, say
 from service.contracts.energy_report import Curvature, EnergyReport, LayerEnergies
-from service.contracts.query import QueryAnswer
+from service.contracts.query import NearRow, QueryAnswer
 
 
 def print_energy_report(report: EnergyReport) -> None:
@@ -33,37 +33,48 @@ def print_energy_report(report: EnergyReport) -> None:
 
 
 def print_query(answer: QueryAnswer, names: list[str]) -> None:
-    """Print each query by its name, its energies and its nearest rows."""
+    """Print each query by its name, its energies and its nearest rows; of a row's text what is around its token."""
     for name, found in zip(names, answer.results, strict=True):
+        say(name, style="bold", word=">")
         percentile = "" if found.percentile is None else f", percentile {found.percentile:.1f}"
-        say(
-            f"{name}: distance {found.nn_distance:.4f}, radius {found.radius:.4f}{percentile}; "
-            f"g {found.g:.4f}, E {found.energy:.4f}, E_MCHN {found.energy_mchn:.4f} (β = {answer.beta:g})"
-        )
-        table = Table(box=None)
-        for heading, width in (
-            ("distance", 8),
-            ("row", 6),
-            ("offset", 7),
-            ("document or id", 20),
-            ("text or label", 24),
-        ):
-            justify = "left" if " or " in heading else "right"
-            table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
-        for near in found.neighbors:
-            shown = (near.row, near.offset, near.document or near.id)
-            cells = ("" if value is None else str(value) for value in shown)
-            text = " ".join((near.text or near.label or "").split())
-            table.add_row(f"{near.distance:.4f}", *cells, text[:160])
-        console.print(table)
+        say(f"distance {found.nn_distance:.4f}, radius {found.radius:.4f}{percentile}")
+        say(f"g {found.g:.4f}, E {found.energy:.4f}, E_MCHN {found.energy_mchn:.4f} (β = {answer.beta:g})")
+        console.print(_neighbors_table(found.neighbors))
     for note in answer.notes:
         say(note, "note", "yellow")
 
 
+def _neighbors_table(neighbors: list[NearRow]) -> Table:
+    """Distance, row and document, which are never cut, then as much of the text as there is room for."""
+    rows = [(f"{near.distance:.4f}", f"{near.row}", near.document or near.id or "") for near in neighbors]
+    table = Table(box=None)
+    for place, heading in enumerate(("distance", "row", "document or id")):
+        width = max([len(heading), *(len(row[place]) for row in rows)])
+        table.add_column(heading, justify="left" if place == 2 else "right", no_wrap=True, min_width=width)
+    table.add_column("text before the token, or label", no_wrap=True)
+    used = sum(column.min_width or 0 for column in table.columns) + 8
+    for row, near in zip(rows, neighbors, strict=True):
+        table.add_row(*row, _around_token(near, max(20, console.width - used)))
+    return table
+
+
+def _around_token(near: NearRow, width: int) -> str:
+    """At most `width` characters that end a little after the token whose vector the row is; or the label.
+
+    Where the token is not the last, its place in the text is taken to be proportional to its number.
+    """
+    text = " ".join((near.text or near.label or "").split())
+    share = 1.0 if near.position is None or not near.tokens else (near.position + 1) / near.tokens
+    end = len(text) if share >= 1 else min(len(text), round(share * len(text)) + width // 4)
+    start = max(0, end - width)
+    shown = text[start:end]
+    return f"…{shown[1:]}" if start > 0 else shown
+
+
 def _layers_table(report: EnergyReport) -> Table:
     table = Table(box=None)
-    table.add_column("layer", overflow="fold")
-    for heading in ("β", "g mean", "g median", "E mean", "E_MCHN mean", "printed Prop. 3 fails"):
+    table.add_column("layer", no_wrap=True)
+    for heading in ("β", "g mean", "g median", "E mean", "E_MCHN", "Prop. 3\nfails"):
         table.add_column(heading, justify="right")
     for layer in report.layers:
         g, failed = layer.g.distribution, layer.bounds.paper_literal.proposition_3.failed_share

@@ -20,7 +20,9 @@ def write_tensorboard(rows: Iterable[MetricsRow], folder: Path) -> None:
     try:
         from tensorboard.summary import Writer
     except ImportError as error:
-        raise NotAvailable("TensorBoard is not installed: pip install 'radius[tensorboard]'") from error
+        raise NotAvailable(
+            "TensorBoard is not installed; in the repository: pip install -c constraints.txt '.[tensorboard]'"
+        ) from error
     writer = Writer(str(folder))
     for row in rows:
         for name, value in ({name: getattr(row, name) for name in _LOGGED} | row.details).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from service.client import Finished, Handle
+from service.client.notebook import progress_text
 from service.contracts.jobs import Job
 from service.contracts.workers import Worker
 
+_LINE_S = 5.0  # between two lines of progress
 # Names, paths and texts of users are printed as they are: nothing is read as markup or as an emoji.
 console = Console(markup=False, emoji=False, highlight=False)
 errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
@@ -36,11 +39,11 @@ def jobs_table(jobs: list[Job]) -> Table:
     table = Table(box=None)
     table.add_column("id", no_wrap=True, min_width=30)  # so that an id can be copied from a narrow terminal
     for name in ("kind", "state", "progress", "created"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name in ("kind", "state"))
     for job in jobs:
         total = "?" if job.progress.total is None else f"{job.progress.total:,}"
-        created = job.created_at.strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(job.id, job.kind, job.state, f"{job.progress.done:,}/{total} {job.progress.unit}", created)
+        progress, created = f"{job.progress.done:,}/{total} {job.progress.unit}", f"{job.created_at:%m-%d %H:%M}"
+        table.add_row(job.id, job.kind, job.state, progress, created)
     return table
 
 
@@ -72,7 +75,12 @@ def _bar() -> Iterator[Progress]:
 
 
 def wait_with_bar(handle: Handle, check: Callable[[], None] = lambda: None) -> Finished:
-    """Wait for a job and show a progress bar on standard error; what `check` raises ends the waiting."""
+    """Wait for a job and show its progress on standard error; what `check` raises ends the waiting.
+
+    On a terminal that is a bar, elsewhere a line every few seconds and at each new stage.
+    """
+    if not errors.is_terminal:
+        return handle.wait(_Lines(check))
     with _bar() as progress:
         task = progress.add_task("queued", total=None, unit="")
 
@@ -84,3 +92,17 @@ def wait_with_bar(handle: Handle, check: Callable[[], None] = lambda: None) -> F
             )
 
         return handle.wait(show)
+
+
+class _Lines:
+    """Prints a job's progress a line at a time."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check, self._stage, self._line, self._next = check, "", "", 0.0
+
+    def __call__(self, job: Job) -> None:
+        self._check()
+        stage, line = job.progress.stage or job.state, progress_text(job)
+        if line != self._line and (stage != self._stage or time.monotonic() >= self._next):
+            say(line, to=errors)
+            self._stage, self._line, self._next = stage, line, time.monotonic() + _LINE_S

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.table import Table
+from rich.text import Text
 
 from service.commands.output import console, say
 from service.commands.statistics import statistics_lines
@@ -10,12 +13,14 @@ from service.contracts.partition import Partition
 from service.contracts.radius import RadiusReport
 from service.rounding import with_error
 
+_SMALLEST, _LARGEST = 1e-6, 1e9  # of a number that is printed as it is; others as a power of e
+
 
 def report_table(report: RadiusReport) -> Table:
-    """Distances per fraction, beside the paper's formula, the correct one and the null model."""
-    table = Table(title=f"{report.name}: {report.n:,} patterns, d_model {report.d_model}", title_justify="left")
+    """Distances per fraction, beside the null model; within 80 columns."""
+    table = Table(title=title_of(report), title_justify="left", box=None)
     for name in ("fraction", "n", "NN mean", "NN median", "radius", "Gaussian null", "duplicates"):
-        table.add_column(name, justify="right", no_wrap=name == "NN mean")
+        table.add_column(name, justify="right", no_wrap=True)
     nulls = report.null_model.fractions if report.null_model is not None else [None] * len(report.fractions)
     for part, null in zip(report.fractions, nulls, strict=True):
         if part.nn_distance is None or part.radius is None:
@@ -27,16 +32,38 @@ def report_table(report: RadiusReport) -> Table:
         mean = with_error(distance.mean, interval, ".4f")
         cells = (mean, f"{distance.median:.4f}", f"{part.radius.mean:.4f}", null_mean)
         table.add_row(f"{part.fraction:.0%}", f"{part.n:,}", *cells, f"{part.duplicates:,}")
-    literal, corrected = report.theory["paper_literal"], report.theory["corrected"]
-    table.caption = (
-        f"theory, n = {literal['n']}: paper √(n/2πe) radius {literal['radius']:.4f}, distance "
-        f"{literal['nn_distance']:.4f}; unit-volume radius {corrected['unit_volume_radius']:.4f}; "
-        f"Z = 1 radius {corrected['unit_partition_radius']:.4f}\n"
-        f"{_error_line(report)}engine {report.engine}, certified {report.certified_fraction:.0%}, "
-        f"search {report.timing['search_s']:.2f} s"
-    )
-    table.caption_justify = "left"
     return table
+
+
+def title_of(report: RadiusReport) -> Text:
+    """The name of the set, whole, and its size."""
+    return Text(f"{report.name}\n{report.n:,} patterns, d_model {report.d_model}", no_wrap=True, overflow="fold")
+
+
+def theory_lines(report: RadiusReport) -> Iterator[str]:
+    """The paper's formula and the correct ones, what ± means, and how the neighbours were found."""
+    literal, corrected = report.theory["paper_literal"], report.theory["corrected"]
+    yield (
+        f"theory, n = {literal['n']}: paper √(n/2πe) radius {literal['radius']:.4f}, distance "
+        f"{literal['nn_distance']:.4f}"
+    )
+    yield (
+        f"corrected: unit-volume radius {corrected['unit_volume_radius']:.4f}, Z = 1 radius "
+        f"{corrected['unit_partition_radius']:.4f}"
+    )
+    if line := _error_line(report):
+        yield line
+    yield (
+        f"engine {report.engine}, certified {report.certified_fraction:.0%}, search {report.timing['search_s']:.2f} s"
+    )
+
+
+def essential_lines(report: RadiusReport) -> Iterator[tuple[str, str]]:
+    """A word and a line for what a reader wants first: theory, dimension, the Gaussian null, exactness."""
+    theory, _, *rest = theory_lines(report)
+    yield "theory", theory.removeprefix("theory, ")
+    yield from ((word, line) for word, line in statistics_lines(report) if word == "dimension" or "gaussian:" in line)
+    yield from (("exact", line) for line in rest)
 
 
 def _error_line(report: RadiusReport) -> str:
@@ -46,7 +73,7 @@ def _error_line(report: RadiusReport) -> str:
     if error is None or error.mean.interval is None or error.documents is None:
         return ""
     unit = "rows, each taken as a document" if error.rows_are_documents else "documents"
-    return f"± is half of the 95 % interval, by {error.documents:,} {unit}\n"
+    return f"± is half of the 95 % interval, by {error.documents:,} {unit}"
 
 
 def counts_table(report: RadiusReport) -> Table:
@@ -78,7 +105,8 @@ def _approximation_lines(report: RadiusReport) -> list[str]:
 def _partition_lines(partition: Partition) -> list[str]:
     literal, corrected, gap = partition.paper_literal, partition.corrected, partition.volume_gap
     loss = corrected.proposition_4_loss
-    by_formula = f"e^{corrected.proposition_4_log_loss:.6g}" if loss is None else f"{loss:.6g}"
+    readable = loss is not None and _SMALLEST <= abs(loss) <= _LARGEST
+    by_formula = f"{loss:.6g}" if readable else f"e^{corrected.proposition_4_log_loss:.6g}"
     return [
         f"log Z {corrected.log_partition:.6g} (as printed {literal.log_partition:.6g}); effective balls "
         f"{corrected.effective_balls:.4g} of {partition.balls:,}, largest share {corrected.largest_share:.1%}",
@@ -92,6 +120,8 @@ def print_report(report: RadiusReport, *, radii: bool = False) -> None:
     console.print(report_table(report))
     if (plane := report.theory.get("plane")) is not None:  # none in reports of earlier versions
         say(plane["note"], "theory", "cyan")
+    for line in theory_lines(report):
+        say(line)
     for word, line in statistics_lines(report):
         say(line, word, "green")
     for line in _approximation_lines(report):

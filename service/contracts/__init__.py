@@ -4,6 +4,7 @@ base.py              strict models, safe strings, pages
 reading.py           validation of untrusted values, errors that name fields
 corpora.py           corpora
 model_config.py      the config.json of a model folder
+models.py            the models that a service has
 sites.py             the grammar of sites (hook points)
 extraction.py        the spec of an extraction
 activations.py       activation sets
@@ -19,6 +20,7 @@ training.py          the spec of a training, and its run
 run_models.py        the names of kept models
 sweeps.py            the spec of a sweep, and its table
 jobs.py              jobs, their events and products
+spec_fields.py       the fields of each kind of spec, for people and for OpenAPI
 specs.py             how the spec of a request, or of the database, is read
 presets.py           all presets
 training_presets.py  those of trainings: sentence_presets.py (Question-Formation), window_presets.py (OpenELM)

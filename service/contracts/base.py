@@ -33,8 +33,8 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterVali
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Labels = Annotated[dict[Name, Text], Field(max_length=32)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
 WorkerRole = Literal["control", "compute", "train", "query"]
+Seed = Annotated[int, Field(ge=0, lt=2**63, description="the same seed on the same device gives the same bits")]
 JobState = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
 
 

@@ -43,8 +43,10 @@ class AnalysisEnergy(EnergyOptions):
 class EnergySpec(EnergyOptions):
     """Body of an `energy` job: the sets are layers, in their order."""
 
-    preset: Text | None = None
-    activations: Annotated[list[Identifier], Field(max_length=128), AfterValidator(_distinct)] = []
+    preset: Text | None = Field(default=None, description="the preset these values came from")
+    activations: Annotated[list[Identifier], Field(max_length=128), AfterValidator(_distinct)] = Field(
+        default=[], description="ids of the sets whose rows are the patterns; several are the layers of one model"
+    )
     queries: Identifier | None = Field(
         default=None, description="set of the query rows; null: the rows of the last set, each without itself"
     )

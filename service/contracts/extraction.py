@@ -42,11 +42,22 @@ class ExtractionSpec(RequestContract):
     model: Text = Field(description="hub id, or a folder under the models root")
     revision: Text | None = Field(default=None, description="commit or tag of a hub model")
     corpus: Text = Field(description="id or name of a corpus, or a built-in")
-    sites: Sites = ["blocks.-1.hook_resid_post", "final_norm_out"]
-    chunk_tokens: int = Field(default=256, ge=1, le=2**20)
-    chunks: int = Field(default=80_000, ge=1, le=2**40)
-    chunks_per_document: Literal["all"] | Annotated[int, Field(ge=1, le=2**31)] = 1
-    position: Literal["last", "all"] | Annotated[int, Field(ge=0, lt=2**20)] = "last"
+    sites: Sites = Field(
+        default=["blocks.-1.hook_resid_post", "final_norm_out"],
+        description="places where a vector is read, `blocks.{i}.hook_resid_post` and others; `all`: every one",
+    )
+    chunk_tokens: int = Field(
+        default=256, ge=1, le=2**20, description="consecutive tokens of a chunk; a shorter rest is dropped"
+    )
+    chunks: int = Field(
+        default=80_000, ge=1, le=2**40, description="chunks to sample; where the corpus has fewer, all of them"
+    )
+    chunks_per_document: Literal["all"] | Annotated[int, Field(ge=1, le=2**31)] = Field(
+        default=1, description="chunks that one document may give at most; 1 keeps the rows independent"
+    )
+    position: Literal["last", "all"] | Annotated[int, Field(ge=0, lt=2**20)] = Field(
+        default="last", description="token of the chunk whose vector is kept, counted from 0; `all`: a row for each"
+    )
     seed: Seed = 0
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="data type of the forward pass"

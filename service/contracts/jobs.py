@@ -12,8 +12,9 @@ from service.contracts.energy import AnalysisEnergy, EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import RadiusOptions, RadiusSpec
 from service.contracts.reproduction import ReproductionSpec
+from service.contracts.spec_fields import SpecSchema
 from service.contracts.sweeps import SweepSpec
-from service.contracts.training import TrainingSpec
+from service.contracts.training import OpenELMSpec, QuestionFormationSpec, TrainingSpec
 
 JobKind = Literal["extraction", "radius", "energy", "analysis", "training", "sweep", "reproduction"]
 OPEN_STATES: frozenset[str] = frozenset({"queued", "running", "cancelling"})
@@ -24,17 +25,27 @@ class AnalysisSpec(ExtractionSpec):
     """An extraction, then the radius of each site, then energies."""
 
     radius: RadiusOptions | None = Field(default=RadiusOptions(), description="null: no radius is measured")
-    energy: AnalysisEnergy | None = None
+    energy: AnalysisEnergy | None = Field(default=None, description="null: no energy is measured")
 
 
 JobSpec = ExtractionSpec | RadiusSpec | EnergySpec | AnalysisSpec | TrainingSpec | SweepSpec | ReproductionSpec
+SPECS: dict[str, list[type[RequestContract]]] = {
+    "extraction": [ExtractionSpec],
+    "radius": [RadiusSpec],
+    "energy": [EnergySpec],
+    "analysis": [AnalysisSpec],
+    "training": [QuestionFormationSpec, OpenELMSpec],
+    "sweep": [SweepSpec],
+    "reproduction": [ReproductionSpec],
+}
+_TYPED = SpecSchema(*(spec for specs in SPECS.values() for spec in specs))
 
 
 class JobRequest(RequestContract):
     """Body of `POST /v1/jobs`; `spec` is read by `kind`, or is `{"preset": id, …overrides}`."""
 
     kind: JobKind
-    spec: dict[str, Any]
+    spec: Annotated[dict[str, Any], _TYPED]
     priority: Annotated[int, Field(ge=1, le=1000)] = Field(default=50, description="lower runs first")
     labels: Labels = {}
     timeout_s: Annotated[float, Field(gt=0, le=1e9)] | None = Field(

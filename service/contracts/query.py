@@ -37,6 +37,8 @@ class NearRow(Contract):
     document: str | None
     offset: int | None
     text: str | None
+    position: int | None = Field(default=None, description="token of the text whose vector the row is, from 0")
+    tokens: int | None = Field(default=None, description="length of the text")
 
 
 class QueryResult(Contract):

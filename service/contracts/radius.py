@@ -69,9 +69,16 @@ Sizes = Annotated[list[Annotated[int, Field(ge=2, le=10**18)]], Field(max_length
 class RadiusOptions(RequestContract):
     """How to measure the radius; an analysis has these options as `radius`."""
 
-    fractions: Fractions = [0.25, 0.5, 0.75, 1.0]
-    exclude: Literal["self", "same_document"] = "self"
-    engine: Engine = "auto"
+    fractions: Fractions = Field(
+        default=[0.25, 0.5, 0.75, 1.0],
+        description="shares of the rows that are measured; each is a prefix of one seeded order",
+    )
+    exclude: Literal["self", "same_document"] = Field(
+        default="self", description="rows that are not neighbours: the row itself, or all rows of its document"
+    )
+    engine: Engine = Field(
+        default="auto", description="auto and exact: every neighbour certified; faiss-ivf, faiss-hnsw: approximate"
+    )
     k: int = Field(default=1, ge=1, le=64, description="neighbours kept per row")
     radii: Radii | None = Field(default=None, description="count the pairs within these distances")
     statistics: bool = Field(
@@ -82,7 +89,9 @@ class RadiusOptions(RequestContract):
         default=None,
         description="measure too how far the rows of half of the documents are from those of the other half",
     )
-    transform: Transforms = Field(default=["none"], description="measure the distances of transformed rows too")
+    transform: Transforms = Field(
+        default=["none"], description="measure transformed rows too: unit_norm, standardize, whiten, without_top:N"
+    )
     extrapolate_to: Sizes = Field(
         default=[], description="numbers of rows at which the mean distance is extrapolated; with `statistics`"
     )
@@ -105,8 +114,8 @@ class RadiusOptions(RequestContract):
 class RadiusSpec(RadiusOptions):
     """Body of a `radius` job."""
 
-    preset: Text | None = None
-    activations: Identifier
+    preset: Text | None = Field(default=None, description="the preset these values came from")
+    activations: Identifier = Field(description="id of the set whose rows are measured")
     reference: Identifier | None = Field(default=None, description="database of the search; null: the rows themselves")
 
     @model_validator(mode="after")

@@ -26,8 +26,8 @@ GENERALISED = 0.99  # share of the withheld questions from which the rule counts
 class SweepModel(RequestContract):
     """One model of the grid: its name in the table, and the fields of `training.model` that differ."""
 
-    name: Name
-    model: dict[str, Any] = {}
+    name: Name = Field(description="its name in the table")
+    model: dict[str, Any] = Field(default={}, description="fields of `training.model` that differ")
 
 
 class SweepSpec(RequestContract):
@@ -41,7 +41,9 @@ class SweepSpec(RequestContract):
     tokens: Annotated[list[Tokens], Field(max_length=64)] = Field(
         default=[], description="values of training.data.tokens (D); empty: the training's own"
     )
-    seeds: Annotated[list[Seed], Field(min_length=1, max_length=64)] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=64)] = Field(
+        default=[0], description="a run of every cell for each seed"
+    )
     sigma_sq: float = Field(default=0.04, gt=0, le=1e6, description="σ²: a D whose MSE is below it is enough, nats²")
 
     @model_validator(mode="after")

@@ -23,25 +23,26 @@ Experiment = Literal["question_formation", "openelm"]
 class Optimisation(RequestContract):
     """AdamW and its learning rate: linear warm-up to `peak_lr`, then `schedule` towards `final_lr_share` of it."""
 
-    peak_lr: float = Field(gt=0, le=10)
-    warmup_steps: int = Field(default=0, ge=0)
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    peak_lr: float = Field(gt=0, le=10, description="largest learning rate")
+    warmup_steps: int = Field(default=0, ge=0, description="steps in which the learning rate rises from 0")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="cosine", description="how the learning rate falls after the warm-up"
+    )
     decay_steps: int | None = Field(default=None, ge=1, description="step at which the schedule ends; null: the last")
-    final_lr_share: float = Field(default=0.1, ge=0, le=1)
+    final_lr_share: float = Field(default=0.1, ge=0, le=1, description="last learning rate over the largest")
     weight_decay: float = Field(default=0.1, ge=0, le=10, description="for matrices; biases and norms have none")
-    beta1: Share = 0.9
-    beta2: Share = 0.95
-    eps: float = Field(default=1e-8, gt=0, le=1)
+    beta1: Share = Field(default=0.9, description="AdamW: decay of the mean gradient")
+    beta2: Share = Field(default=0.95, description="AdamW: decay of the mean squared gradient")
+    eps: float = Field(default=1e-8, gt=0, le=1, description="AdamW: added to the denominator")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
 
 
 class RunRadius(RequestContract):
     """The radius of a fixed sample of the run's own held-out data, measured in every kept model."""
 
-    sites: Annotated[list[SiteName], Field(min_length=1, max_length=64), AfterValidator(distinct)] = [
-        "blocks.-1.hook_resid_post",
-        "final_norm_out",
-    ]
+    sites: Annotated[list[SiteName], Field(min_length=1, max_length=64), AfterValidator(distinct)] = Field(
+        default=["blocks.-1.hook_resid_post", "final_norm_out"], description="places where the vectors are read"
+    )
     rows: int = Field(default=2_000, ge=2, le=1_000_000, description="largest number of held-out lines, or windows")
     tokens: Width = Field(
         default=64, description="length of a window; a line is read whole. The vector is that of the last token"
@@ -62,7 +63,7 @@ class RunOptions(RequestContract):
     """What both experiments share; a batch is the global batch of one optimiser step."""
 
     preset: Text | None = Field(default=None, description="the preset these values came from")
-    steps: int = Field(ge=1, le=10_000_000)
+    steps: int = Field(ge=1, le=10_000_000, description="optimiser steps")
     batch: int = Field(ge=1, le=2**20, description="lines or sequences of one step")
     micro_batch: int | None = Field(
         default=None, ge=1, description="lines or sequences of one backward pass; null: the whole batch"
@@ -131,11 +132,11 @@ class SentenceData(RequestContract):
 class SentenceModel(RequestContract):
     """A post-norm decoder with sinusoidal positions, as trained by Murty et al. 2023."""
 
-    n_layers: int = Field(default=6, ge=1, le=256)
-    d_model: Width = 512
-    n_heads: Width = 8
-    d_mlp: Width = 2048
-    dropout: Share = 0.1
+    n_layers: int = Field(default=6, ge=1, le=256, description="decoder blocks")
+    d_model: Width = Field(default=512, description="width of the residual stream")
+    n_heads: Width = Field(default=8, description="attention heads of a block")
+    d_mlp: Width = Field(default=2048, description="width of the feed-forward layer")
+    dropout: Share = Field(default=0.1, description="share of activations set to 0 in training")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> SentenceModel:
@@ -147,7 +148,7 @@ class SentenceModel(RequestContract):
 class QuestionFormationSpec(RunOptions):
     """Appendix F.2: a decoder that learns the question-formation language as one sequence per line."""
 
-    experiment: Literal["question_formation"] = "question_formation"
+    experiment: Literal["question_formation"] = Field(default="question_formation", description="this experiment")
     data: SentenceData = SentenceData()
     model: SentenceModel = SentenceModel()
     loss: Literal["line", "declarative", "output", "sum"] = Field(
@@ -172,7 +173,7 @@ class TokenData(RequestContract):
         default=None, ge=1, description="first so many words of the corpus, as the paper takes 180M of SPGC; null: all"
     )
     deduplicate: bool = Field(default=False, description="leave out every paragraph that occurred earlier")
-    validation_share: float = Field(default=0.05, gt=0, lt=1)
+    validation_share: float = Field(default=0.05, gt=0, lt=1, description="share of the tokens held out, at the end")
     validation_windows: int = Field(
         default=320,
         ge=1,
@@ -184,15 +185,17 @@ class TokenData(RequestContract):
 class OpenELMModel(RequestContract):
     """An OpenELM, layer by layer; the dropouts are the paper's, not OpenELM's."""
 
-    d_model: Width
-    query_heads: Layers
-    kv_heads: Layers
-    d_mlp: Layers
-    d_head: Width = 64
-    n_ctx: int = Field(default=1024, ge=2, le=2**16)
-    attention_dropout: Share = 0.1
-    embedding_dropout: Share = 0.1
-    initialisation: Literal["corenet", "hugging_face"] = "hugging_face"
+    d_model: Width = Field(description="width of the residual stream")
+    query_heads: Layers = Field(description="query heads of each layer")
+    kv_heads: Layers = Field(description="key and value heads of each layer")
+    d_mlp: Layers = Field(description="width of the feed-forward part of each layer")
+    d_head: Width = Field(default=64, description="width of a head")
+    n_ctx: int = Field(default=1024, ge=2, le=2**16, description="tokens of a window")
+    attention_dropout: Share = Field(default=0.1, description="share of attention weights set to 0 in training")
+    embedding_dropout: Share = Field(default=0.1, description="share of embedding values set to 0 in training")
+    initialisation: Literal["corenet", "hugging_face"] = Field(
+        default="hugging_face", description="whose initial distribution of the weights"
+    )
 
     @model_validator(mode="after")
     def _lists_agree(self) -> OpenELMModel:
@@ -208,7 +211,7 @@ class OpenELMModel(RequestContract):
 class OpenELMSpec(RunOptions):
     """Appendix F.3: an OpenELM on random windows of one token array."""
 
-    experiment: Literal["openelm"] = "openelm"
+    experiment: Literal["openelm"] = Field(default="openelm", description="this experiment")
     data: TokenData
     model: OpenELMModel
     window_steps: int = Field(

@@ -12,6 +12,7 @@ from service.contracts.corpora import how_to_register
 from service.contracts.energy import EnergySpec
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import JobSpec
+from service.contracts.presets import DEMO_MODEL
 from service.contracts.radius import RadiusSpec
 from service.contracts.reproduction import ReproductionSpec
 from service.contracts.run_models import RunModel, parse_run_model
@@ -20,6 +21,11 @@ from service.contracts.training import OpenELMSpec, QuestionFormationSpec, Train
 from service.errors import InvalidInput, NotFound, TooLarge, UnsupportedModel
 from service.paths import leaves_root
 from service.settings import Settings
+
+_NO_DEMO_MODEL = (
+    f"{DEMO_MODEL} is the model that `radius demo` (`make demo`) trains, and it is not under the models root "
+    "(RADIUS_MODELS_DIR): run it once, or name another model"
+)
 
 
 def name_step(catalog: Catalog, spec: JobSpec) -> JobSpec:
@@ -113,6 +119,8 @@ def _check_model(spec: ExtractionSpec, settings: Settings) -> None:
         folder = find_model_folder(spec.model, spec.revision, settings.models_root)
         if folder is not None:
             folder.read_config()
+        elif spec.model == DEMO_MODEL:
+            raise InvalidInput(_NO_DEMO_MODEL, field="model")
     except UnsupportedModel as error:
         raise UnsupportedModel(error.detail, field=f"spec.{error.field}") from error
     except InvalidInput as error:

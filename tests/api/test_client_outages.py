@@ -96,11 +96,12 @@ def test_two_submissions_are_two_jobs_unless_they_have_one_key(server: Server, b
 def test_trying_again_has_a_limit_and_is_said_once(unused_url: str, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING), Client(unused_url, retry_s=0.6) as client:
         began = time.monotonic()
-        with pytest.raises(Unavailable, match="cannot be reached"):
+        with pytest.raises(Unavailable, match="no service answers at"):
             client.submit("extraction", EXTRACTION)
         assert 0.2 < time.monotonic() - began < 5
     assert [record.getMessage() for record in caplog.records] == [
-        "the service cannot be reached; trying again for 0.6 s"
+        f"no service answers at {unused_url}: start one with `radius up` (or `make up`), or name another by --url or "
+        "RADIUS_URL; trying again for 0.6 s"
     ]
 
 

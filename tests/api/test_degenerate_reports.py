@@ -31,7 +31,7 @@ from tests.api.products import evaluate, insert_job, measure
 from tests.api.support import client_of
 from tests.databases.migrated import sqlite_settings
 from tests.databases.soak import SOAK
-from workers.energy.energies import evaluate as energies_of
+from workers.energy.evaluation import evaluate as energies_of
 from workers.energy.patterns import prepare_patterns
 from workers.flows.energy.fields import bounds_report, global_report, spread, storage_report
 from workers.flows.radius.fields import counts_report, fraction_reports

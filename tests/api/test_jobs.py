@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from service.contracts.presets import PRESETS
+from service.contracts.presets import DEMO_MODEL, PRESETS
 from service.contracts.radius import RadiusOptions
 from service.contracts.specs import merge
+from service.settings import Settings
 from tests.api.support import EXTRACTION, fields_of, import_array, problem_of, submit
 
 
@@ -62,10 +64,35 @@ def test_a_spec_can_be_submitted_again_as_it_was_stored(api: TestClient):
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset.spec.get("corpus") == "python-docs"])
-def test_a_preset_is_stored_whole(api: TestClient, preset: Any):
+def test_a_preset_is_stored_whole(api: TestClient, settings: Settings, preset: Any):
+    demo_model = settings.models_root / DEMO_MODEL
+    demo_model.mkdir(parents=True)
+    sizes = {"n_layer": 4, "n_embd": 256, "n_head": 4, "n_positions": 128, "vocab_size": 4096}
+    (demo_model / "config.json").write_text(json.dumps({"model_type": "gpt2"} | sizes))
     spec = submit(api, preset.kind, {"preset": preset.id}).json()["spec"]
     assert merge(spec, preset.spec) == spec
     assert spec["preset"] == preset.id
+
+
+def test_the_model_of_the_demo_is_named_as_missing_at_once(api: TestClient):
+    problem = problem_of(submit(api, "analysis", {"preset": "smoke/descent"}), 422)
+    assert fields_of(problem) == ["spec.model"]
+    assert "`radius demo`" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "right"),
+    [
+        ({"chunk_token": 3}, "spec.chunk_token", "chunk_tokens"),
+        ({"radius": {"fraction": [1]}}, "spec.radius.fraction", "fractions"),
+        ({"energy": {"layer": "each"}}, "spec.energy.layer", "layers"),
+    ],
+)
+def test_an_unknown_field_is_named_with_the_nearest_right_one(
+    api: TestClient, given: dict[str, Any], field: str, right: str
+):
+    problem = problem_of(submit(api, "analysis", EXTRACTION | given), 422)
+    assert problem["errors"] == [{"field": field, "message": f"is not a field; did you mean {right}?"}]
 
 
 def test_given_values_lie_over_the_presets(api: TestClient):

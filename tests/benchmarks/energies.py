@@ -24,7 +24,7 @@ from tests.benchmarks.datasets import DATASETS
 from tests.benchmarks.neighbors import PAIRS
 from tests.benchmarks.results import keep
 from tests.benchmarks.timing import paired
-from workers.energy.energies import evaluate
+from workers.energy.evaluation import evaluate
 from workers.energy.patterns import prepare_patterns
 from workers.neighbors.stored import StoredRows
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from workers.energy.energies import evaluate
 
 from tests.devices.kernel import kernel_on
 from tests.devices.pretend import DEVICE, PretendGpu
 from workers.energy import query_block
-from workers.energy.energies import evaluate
 from workers.energy.patterns import prepare_patterns
 from workers.neighbors.null_model import principal_deviations
 from workers.neighbors.stored import StoredRows

@@ -13,7 +13,7 @@ from service.theory import energy as reference
 from tests.neighbors.datasets import long_rows
 from workers.energy import energies
 from workers.energy import patterns as patterns_module
-from workers.energy.energies import evaluate
+from workers.energy.evaluation import evaluate
 from workers.energy.patterns import prepare_patterns
 from workers.neighbors.stored import StoredRows
 

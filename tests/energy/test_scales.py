@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import InvalidInput, NonFiniteData
 from tests.theory import exact_energy
-from workers.energy.energies import evaluate
+from workers.energy.evaluation import evaluate
 from workers.energy.patterns import prepare_patterns
 from workers.neighbors.stored import StoredRows
 

@@ -15,7 +15,7 @@ from matplotlib.patches import StepPatch
 from service.contracts.base import now
 from service.contracts.energy_report import EnergyReport, LayerEnergies
 from tests.figures.test_radius_figure import legends, texts
-from workers.energy.energies import evaluate
+from workers.energy.evaluation import evaluate
 from workers.energy.patterns import prepare_patterns
 from workers.figures.energy import energy_figure
 from workers.figures.style import FONT_SIZE, figure_style

@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 
 from service.cli import app
-from service.settings import Settings
+from service.settings import ClientSettings, Settings
+from tests.docs.picture import MOST_BYTES
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "service").rglob("*.py"), *(ROOT / "workers").rglob("*.py")])
 UNSAFE = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve"}
 UNSAFE_CALLS = {"torch.load", "eval", "exec", "yaml.load", "faiss.read_index"}
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "docker" / "README.md"])
+DOCUMENTED = "\n".join(path.read_text() for path in DOCUMENTS)
+OTHER_VARIABLES = {"bench_set", "bench_rows", "soak"}  # of the tests
+LONGEST_README = 1_200  # words outside of code
 
 
 def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
@@ -48,23 +53,35 @@ def test_every_setting_has_a_reason():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
-def test_the_readme_names_settings_that_exist():
-    named = {name.lower() for name in re.findall(r"RADIUS_([A-Z_]+)", README)}
+def test_the_readme_is_short_and_its_picture_small():
+    text = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+    assert len(text.split()) <= LONGEST_README
+    assert (ROOT / "docs" / "images" / "report.png").stat().st_size <= MOST_BYTES
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_between_documents_lead_to_files(path: Path):
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_documents_name_settings_that_exist():
+    named = {name.lower() for name in re.findall(r"\bRADIUS_([A-Z_]+)", DOCUMENTED)}
     assert named
-    assert named <= set(Settings.model_fields) | {"url", "api_key"}  # the client's
+    assert named <= Settings.model_fields.keys() | ClientSettings.model_fields.keys() | OTHER_VARIABLES
 
 
-def test_the_readme_names_commands_that_exist():
+def test_the_documents_name_commands_that_exist():
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     commands |= {group.name for group in app.registered_groups}
-    named = set(re.findall(r"^radius ([a-z]+)", README, flags=re.MULTILINE))
+    named = set(re.findall(r"^radius ([a-z]+)", DOCUMENTED, flags=re.MULTILINE))
     assert named
     assert named <= commands
 
 
-def test_the_readme_names_routes_that_exist():
+def test_the_documents_name_routes_that_exist():
     document = (ROOT / "tests" / "api" / "openapi.json").read_text()
-    for route in re.findall(r"localhost:8000(/v1/[a-z]+(?:/[a-z-]+)?)", README):
+    for route in re.findall(r"localhost:8000(/v1/[a-z]+(?:/[a-z-]+)?)", DOCUMENTED):
         assert f'"{route}"' in document
 
 

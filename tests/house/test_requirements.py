@@ -20,7 +20,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 OWN = {"service", "workers"}
 # The extras that a room's processes are installed with, and packages that a module does without where they are missing.
 INSTALLED = {"service": [], "workers": ["compute", "cpu"]}
-OPTIONAL = {"tensorboard": "tensorboard", "triton": "interpreter"}
+OPTIONAL = {"tensorboard": "tensorboard", "triton": "interpreter", "pandas": "frames"}
 
 
 def name_of(requirement: str) -> str:

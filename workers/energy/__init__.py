@@ -1,6 +1,7 @@
 """Energies of many queries among many patterns. Pure: arrays in, arrays and frozen dataclasses out.
 
-energies.py     g, E at several β, E_MCHN at several β and the k nearest, from one pass over the patterns
+library.py      `energies`, a function of arrays
+evaluation.py   g, E at several β, E_MCHN at several β and the k nearest, from one pass over the patterns
 query_block.py  that pass, for one block of queries
 patterns.py     the patterns: centred, scaled, lifted, tile by tile
 soft_minimum.py running shifted sums of exponentials
@@ -13,3 +14,7 @@ null_steps.py   these null models: the mean step, the step of another row, a ran
 
 The definitions are in service/theory/energy.py; the tests compare with them.
 """
+
+from workers.energy.library import PointEnergies, energies
+
+__all__ = ["PointEnergies", "energies"]

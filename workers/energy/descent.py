@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from service.norms import row_norms, unit_rows
-from workers.energy.energies import evaluate
+from workers.energy.evaluation import evaluate
 from workers.energy.null_steps import NULLS, NullKind, null_steps
 from workers.energy.patterns import Patterns
 from workers.neighbors.stored import StoredRows

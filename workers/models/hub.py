@@ -9,6 +9,7 @@ from service.artifacts.model_folders import CONFIG, TOKENIZER_FILES, ModelFolder
 from service.errors import InvalidInput
 
 _ANSWER_S = 10.0  # of the one request that finds a commit
+_NO_FOLDER = "no such folder under the models root (RADIUS_MODELS_DIR; by default `models` in the data directory)"
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 
 
@@ -49,7 +50,7 @@ def find_commit(name: str, revision: str | None) -> str:
         detail = "the hub's model is gated: accept its terms there and set HF_TOKEN for the workers"
         raise InvalidInput(detail, field="model") from error
     except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
-        detail = "no such folder under the models root, and the hub has no such model (or it is private)"
+        detail = f"{_NO_FOLDER}, and the hub has no such model (or it is private)"
         raise InvalidInput(detail, field="model") from error
     except Exception as error:  # the libraries of the network have no common class of errors
         away = error
@@ -57,7 +58,7 @@ def find_commit(name: str, revision: str | None) -> str:
     try:
         return Path(snapshot_download(name, local_files_only=away is not None, **wanted)).name
     except (OSError, ValueError) as error:
-        detail = "no such folder under the models root, and the hub cannot be reached"
+        detail = f"{_NO_FOLDER}, and the hub cannot be reached"
         raise InvalidInput(f"{detail} ({type(away or error).__name__})", field="model") from error
 
 

@@ -5,6 +5,7 @@ cannot exclude (the candidates), computes their distances in float64 from the st
 few rows that still have too many candidates in float64 (the float64 level). Every returned neighbour is thereby proved.
 
 The question and the answer
+    library.py        `nearest_neighbors`, a function of arrays
     question.py       database, nested prefixes, queries, k
     permutation.py    the seeded order whose prefixes are the fractions
     reference.py      float64 brute force: the definition of the answer
@@ -49,3 +50,7 @@ FAISS beside it
     faiss_search.py   nested search by them; flat is certified, by rescoring and a rounding bound
     approximation.py  recall and bias of the approximate ones
 """
+
+from workers.neighbors.library import nearest_neighbors
+
+__all__ = ["nearest_neighbors"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from service.contracts.activations import ActivationRow
 from service.contracts.query import NearRow, QueryAnswer, QueryRequest, QueryResult
 from service.errors import InvalidInput
 from service.settings import Settings
-from workers.energy.energies import evaluate
+from workers.energy.evaluation import evaluate
 from workers.energy.query_block import Energies
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick
@@ -16,6 +17,7 @@ from workers.query.embedding import embed
 from workers.query.resident import ResidentSet
 
 Array = np.ndarray
+Known = dict[str, Any]
 _NO_REPORT = "percentile is null: no exact radius report of the whole set was found; a radius job makes one"
 
 
@@ -53,7 +55,7 @@ def answer(
 
 
 def _result(
-    energies: Energies, at: int, nn_distances: Array, tokens: int | None, rows: dict[int, ActivationRow]
+    energies: Energies, at: int, nn_distances: Array, tokens: int | None, rows: dict[int, Known]
 ) -> QueryResult:
     distances, ids = energies.distances[at].tolist(), energies.ids[at].tolist()
     below = np.searchsorted(nn_distances, distances[0], side="right")
@@ -69,20 +71,26 @@ def _result(
     )
 
 
-def _near(row: ActivationRow, distance: float) -> NearRow:
-    known = row.model_dump(include=set(NearRow.model_fields))
+def _near(known: Known, distance: float) -> NearRow:
     return NearRow.model_validate(known | {"distance": distance})
 
 
-def _rows(resident: ResidentSet, energies: Energies) -> dict[int, ActivationRow]:
+def _rows(resident: ResidentSet, energies: Energies) -> dict[int, Known]:
+    """What is known of each row that is near a query: its document and text, and where in it its token is."""
     wanted = sorted({int(row) for row in energies.ids.ravel() if row >= 0})
-    return {row.row: row for row in resident.folder.rows(wanted)}
+    length, fields = {"tokens": _chunk_tokens(resident)}, set(NearRow.model_fields)
+    return {row.row: row.model_dump(include=fields) | length for row in resident.folder.rows(wanted)}
+
+
+def _chunk_tokens(resident: ResidentSet) -> int | None:
+    """Tokens of a row's text; None for imported vectors."""
+    extraction = resident.folder.manifest.get("extraction")
+    return None if extraction is None else int(extraction["chunk_tokens"])
 
 
 def _notes(resident: ResidentSet, request: QueryRequest) -> list[str]:
     notes = [] if resident.report is not None else [_NO_REPORT]
-    extraction = resident.folder.manifest.get("extraction")
-    if request.texts is not None and extraction is not None:
-        tokens = extraction["chunk_tokens"]
+    tokens = _chunk_tokens(resident)
+    if request.texts is not None and tokens is not None:
         notes.append(f"the set's rows were read in chunks of {tokens} tokens; a text of another length compares less")
     return notes

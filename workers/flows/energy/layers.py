@@ -12,7 +12,7 @@ from service.contracts.energy_report import BasinTest, Curvature, LayerEnergies
 from service.settings import Settings
 from service.theory.energy import Kind
 from workers.devices.device import choose_device
-from workers.energy.energies import evaluate
+from workers.energy.evaluation import evaluate
 from workers.energy.patterns import Patterns, prepare_patterns
 from workers.energy.query_block import Energies
 from workers.energy.retrieval import basin_test

@@ -17,7 +17,7 @@ from dbos import DBOS
 from service.artifacts.activation_set import ActivationSet
 from service.catalog import activations, jobs
 from service.catalog.engine import Catalog
-from service.catalog.ownership import project_of
+from service.catalog.ownership import project_of_job
 from service.contracts.jobs import FINAL_STATES, Job, JobRequest
 from service.contracts.specs import read_spec
 from service.errors import Cancelled, Conflict, NotFound, RadiusError, Unavailable
@@ -128,7 +128,7 @@ class _Project:
 
 def _project(job_id: str) -> _Project:
     current = runtime()
-    catalog = current.catalog.of(current.read(lambda connection: project_of(connection, job_id)))
+    catalog = current.catalog.of(current.read(lambda connection: project_of_job(connection, job_id)))
     submission = Submission(catalog, _engine(), current.settings)
     return _Project(catalog, submission, JobControl(catalog, submission.engine, current.settings))
 
