@@ -156,6 +156,8 @@ def test_the_difference_of_shares_at_the_median_of_nested_sets(exclude: bool):
     assert found.shares.value == pytest.approx(shares(np.ones(300, dtype=bool)))
     assert found.shares.standard_error == pytest.approx(jackknife_error(expected), rel=1e-9)
     low, high = found.shares.interval or (np.nan, np.nan)
+    assert found.shares.value is not None
+    assert found.value is not None
     assert -1 <= low < found.shares.value < min(0, high)  # half of the rows lie farther apart
     assert found.value > 0
 

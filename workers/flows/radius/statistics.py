@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -56,8 +56,8 @@ class FractionErrors:
     """
 
     uncertainties: list[Uncertainty]
-    differences: list[Estimate | None]
-    median_differences: list[MedianDifference | None]
+    differences: Sequence[Estimate | None]
+    median_differences: Sequence[MedianDifference | None]
     documents_known: bool
     of_queries: bool
 
@@ -132,7 +132,7 @@ class SetStatistics:
         rows = [np.arange(size) for size in sizes]
         uncertainties = [nn_uncertainty(part, whole.take(at)) for part, at in zip(nearest, rows, strict=True)]
         pairs = [(part, at, nearest[-1], rows[-1], whole) for part, at in zip(nearest[:-1], rows[:-1], strict=True)]
-        means, medians = ([of_pair(*pair) for pair in pairs] for of_pair in (paired_difference, median_difference))
+        means, medians = [paired_difference(*pair) for pair in pairs], [median_difference(*pair) for pair in pairs]
         return FractionErrors(uncertainties, [*means, None], [*medians, None], self._documents_known, of_queries=False)
 
     def dimension(self) -> IntrinsicDimension:
