@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 from service.artifacts.atomic import atomic_path
 from service.contracts.base import now
@@ -174,12 +175,11 @@ def _checked(name: str, sha256: str, project: str, scope: str, expires: str | No
     if not _PROJECT.fullmatch(project):
         detail = "a project's name has at most 64 small letters, digits, '.', '_' and '-', a letter or digit first"
         raise InvalidInput(detail, field="project")
-    known = next((one for one in SCOPES if one == scope), None)
-    if known is None:
+    if scope not in SCOPES:
         raise InvalidInput(f"a scope is one of {', '.join(SCOPES)}", field="scope")
     if not name.strip() or len(name) > 128 or not name.isprintable():
         raise InvalidInput("a name has 1 to 128 printable characters", field="name")
-    return StoredKey(name, sha256, now().isoformat(), project, known, expires)
+    return StoredKey(name, sha256, now().isoformat(), project, cast(Scope, scope), expires)
 
 
 def _moment_after(period: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from service.catalog import activations, corpora, inputs, jobs, products, radius, reuse, tables
 from service.catalog.engine import Catalog
@@ -49,7 +50,7 @@ def test_every_statement_on_an_owned_table_is_restricted(catalog: Catalog, table
     with catalog.of("mine").read() as connection:
         for statement in (sa.select(table), sa.select(sa.func.count()).select_from(table), table.delete()):
             compiled: list[str] = []
-            sa.event.listen(connection, "before_cursor_execute", lambda *given, to=compiled: to.append(given[2]))
+            event.listen(connection, "before_cursor_execute", lambda *given, to=compiled: to.append(given[2]))
             connection.execute(statement)
             assert f"{table.name}.project" in compiled[0]
 
