@@ -70,11 +70,12 @@ smoke:
 up: $(READY)
 	$(BIN)/radius up
 
-# The generated pages are renewed first, so that git shows one that was stale; a link that leads nowhere is an error.
+# The generated pages are renewed first, so that git shows one that was stale; a link that leads nowhere is an error. Not
+# --quiet: it would silence the warnings that --strict counts.
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,docs]"
 	$(BIN)/python -m tests.docs.pages
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # From the figures of `make demo`.
 picture: $(READY)

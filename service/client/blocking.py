@@ -62,7 +62,7 @@ class Session:
     ) -> None:
         given = ClientSettings()
         key = api_key or given.api_key or None  # set and empty is as if it were not set
-        self.url = base_url or given.url
+        self.url = given.url if base_url is None else base_url
         options = connection_options(self.url)
         with proxy_errors():
             self._http = httpx2.Client(**options, timeout=timeout_s, headers=bearer(key))

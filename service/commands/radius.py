@@ -63,7 +63,7 @@ def essential_lines(report: RadiusReport) -> Iterator[tuple[str, str]]:
     theory, _, *rest = theory_lines(report)
     yield "theory", theory.removeprefix("theory, ")
     yield from ((word, line) for word, line in statistics_lines(report) if word == "dimension" or "gaussian:" in line)
-    yield from (("exact", line) for line in rest)
+    yield from (("search" if line.startswith("engine") else "interval", line) for line in rest)
 
 
 def _error_line(report: RadiusReport) -> str:

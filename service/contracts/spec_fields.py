@@ -10,9 +10,8 @@ from typing import Any
 
 from pydantic import GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
-from service.contracts.base import RequestContract
+from service.contracts.base import Contract, RequestContract
 
 _LIMITS = (("minimum", "≥ "), ("exclusiveMinimum", "> "), ("maximum", "≤ "), ("exclusiveMaximum", "< "))
 _LONGEST_DEFAULT = 48  # of an object's default as JSON; a longer one is that of its own fields
@@ -28,7 +27,7 @@ class FieldRow:
     meaning: str
 
 
-def field_rows(kind: type[RequestContract]) -> list[FieldRow]:
+def field_rows(kind: type[Contract]) -> list[FieldRow]:
     """The fields of a spec in the order of their definition; those of an object follow it."""
     schema = kind.model_json_schema()
     return _rows(schema, schema.get("$defs", {}), "")
@@ -40,7 +39,7 @@ class SpecSchema:
     def __init__(self, *kinds: type[RequestContract]) -> None:
         self.kinds = kinds
 
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, _schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         union: Any = reduce(or_, self.kinds)
         typed = handler(TypeAdapter(union).core_schema)["anyOf"]
         preset = {
