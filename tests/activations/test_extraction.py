@@ -101,6 +101,12 @@ class FakeGpu:
     def device(self) -> torch.device:
         return torch.device("cpu")
 
+    @property
+    def output_weight(self) -> None: ...
+
+    @property
+    def output_bias(self) -> None: ...
+
     def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
         if tokens.numel() > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory")

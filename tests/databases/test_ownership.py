@@ -42,7 +42,7 @@ def publish_set(catalog: Catalog, number: int) -> str:
 def found_by(catalog: Catalog, number: int) -> list[str]:
     """The sets that a job may use again."""
     with catalog.read() as connection:
-        return [made[0][0] for made in reuse.find(connection, job(number), "same", [SITE], others=True)]
+        return [made[0][0] for made in reuse.find(connection, job(number), ["same"], [SITE])]
 
 
 @pytest.mark.parametrize("table", OWNED, ids=lambda table: table.name)

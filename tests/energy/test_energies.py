@@ -11,7 +11,7 @@ import torch
 from service.errors import InvalidInput
 from service.theory import energy as reference
 from tests.neighbors.datasets import long_rows
-from workers.energy import energies
+from workers.energy import evaluation as energies
 from workers.energy import patterns as patterns_module
 from workers.energy.evaluation import evaluate
 from workers.energy.patterns import prepare_patterns

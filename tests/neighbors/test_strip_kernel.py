@@ -36,7 +36,7 @@ MOST_SHARED = {80: 163, 86: 99, 90: 227, 100: 227}  # KiB of a program
 @pytest.fixture
 def right_bfloat16() -> Iterator[None]:
     """Let the interpreter multiply bfloat16 numbers; it multiplies their bits, as if they were integers."""
-    from triton.runtime.interpreter import InterpreterBuilder
+    from triton.runtime.interpreter import InterpreterBuilder  # pyright: ignore[reportMissingImports]
 
     def create_dot(self: Any, a: Any, b: Any, d: Any, *others: Any) -> Any:
         for handle in (a, b):

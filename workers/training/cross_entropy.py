@@ -62,7 +62,7 @@ def token_losses(
     hidden_ND: torch.Tensor, weight_VD: torch.Tensor, bias_V: torch.Tensor | None, targets_N: torch.Tensor
 ) -> torch.Tensor:
     """(N,) the loss of each int64 target, without gradients."""
-    return _losses(_Problem(hidden_ND, weight_VD, bias_V, targets_N, None, _default_chunk(weight_VD)))
+    return _losses(_Problem(hidden_ND, weight_VD, bias_V, targets_N, None, _default_chunk(weight_VD), len(weight_VD)))
 
 
 @dataclass(frozen=True)
