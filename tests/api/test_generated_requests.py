@@ -40,7 +40,7 @@ _PROFILE = settings(
     database=None,
     derandomize=True,
     phases=[Phase.generate],
-    suppress_health_check=list[HealthCheck](HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
 
 
