@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fastapi import APIRouter
 
 from service.api.problems import RESPONSES
@@ -71,7 +69,7 @@ def _model(folder: ModelFolder) -> Model:
     family: object = None
     try:
         family = parse_config(folder.config_bytes()).get("model_type")
-        sizes, reason = asdict(folder.read_config()), None
+        sizes, reason = folder.read_config().sizes, None
         if not any(folder.path.glob("*.safetensors")):
             reason = "the folder has no safetensors weights"
     except UnsupportedModel as error:

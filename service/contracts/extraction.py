@@ -7,10 +7,19 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter
 
 from service.contracts.base import RequestContract, Seed, Text
-from service.contracts.sites import SITE_PATTERN
+from service.contracts.site_names import LONGEST_NAME, is_known
 
-SiteName = Annotated[str, StringConstraints(pattern=SITE_PATTERN, max_length=64)]
 NOT_IN_VECTORS = {"sites", "preset", "reuse"}  # fields that do not change the vectors of a site
+
+
+def known(site: str) -> str:
+    """`site`, if it is the name of a site in any family."""
+    if not is_known(site):
+        raise ValueError("a site is blocks.{i}.hook_{name}, final_norm_out, or a name of a library that /v1/sites lists")
+    return site
+
+
+SiteName = Annotated[str, StringConstraints(max_length=LONGEST_NAME), AfterValidator(known)]
 
 
 def distinct(sites: list[str]) -> list[str]:
@@ -47,6 +56,11 @@ class ExtractionSpec(RequestContract):
     chunks: int = Field(default=80_000, ge=1, le=2**40)
     chunks_per_document: Literal["all"] | Annotated[int, Field(ge=1, le=2**31)] = 1
     position: Literal["last", "all"] | Annotated[int, Field(ge=0, lt=2**20)] = "last"
+    bos: Literal["none", "model"] = Field(
+        default="none",
+        description="model: the BOS token of the model's tokenizer precedes each chunk; it is not counted in "
+        "chunk_tokens, and position counts from the first token of the text",
+    )
     seed: Seed = 0
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="data type of the forward pass"

@@ -1,9 +1,14 @@
 """The grammar of sites (hook points): where in the model a vector is read, in TransformerLens spelling.
 
+Of GPT-2, for example:
+
 hidden = wte + wpe                          blocks.0.hook_resid_pre
 per block i:  + attention(ln_1(hidden))     .hook_attn_out   then .hook_resid_mid
               + mlp(ln_2(hidden))           .hook_mlp_out    then .hook_resid_post
 ln_f(hidden)                                final_norm_out   (Hugging Face's last hidden state)
+
+`attn_out` and `mlp_out` are what is added to the residual stream: where a family has norms after attention and MLP,
+they are the norms' outputs. `site_names.py` has the names that libraries give to sites.
 """
 
 from __future__ import annotations
@@ -15,9 +20,9 @@ from typing import Literal, cast
 from service.errors import InvalidInput
 
 HookName = Literal["resid_pre", "attn_out", "mlp_out", "resid_mid", "resid_post", "final_norm_out"]
-_BLOCK = re.compile(r"^blocks\.(-?\d{1,4})\.hook_(resid_pre|attn_out|mlp_out|resid_mid|resid_post)$")
+HOOKS: tuple[HookName, ...] = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")  # of a block, in order
 FINAL_NORM = "final_norm_out"
-SITE_PATTERN = r"^(blocks\.-?\d{1,4}\.hook_(resid_pre|attn_out|mlp_out|resid_mid|resid_post)|final_norm_out)$"
+_BLOCK = re.compile(rf"^blocks\.(-?\d{{1,4}})\.hook_({'|'.join(HOOKS)})$")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,11 @@ class Site:
 
     def __str__(self) -> str:
         return FINAL_NORM if self.hook == FINAL_NORM else f"blocks.{self.layer}.hook_{self.hook}"
+
+
+def is_canonical(text: str) -> bool:
+    """Whether a text is in the grammar."""
+    return text == FINAL_NORM or _BLOCK.match(text) is not None
 
 
 def parse_site(text: str, n_layers: int) -> Site:

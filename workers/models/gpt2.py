@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from service.contracts.model_config import ModelConfig
 from service.contracts.sites import Site
 from workers.models.interface import ModelSizes
 from workers.models.stream import BlockParts, read_sites, walk_blocks
@@ -24,20 +23,6 @@ if TYPE_CHECKING:
 def sizes_of(config: Any) -> ModelSizes:
     """The sizes in a `GPT2Config`."""
     return ModelSizes(config.n_layer, config.n_positions, config.n_embd, config.n_head, config.vocab_size)
-
-
-def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors of a `GPT2Model`; its linear maps are stored as (inputs, outputs)."""
-    d, d_mlp = config.d_model, config.d_mlp
-    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (config.d_vocab, d), "wpe.weight": (config.n_ctx, d)}
-    linear = {"attn.c_attn": (d, 3 * d), "attn.c_proj": (d, d), "mlp.c_fc": (d, d_mlp), "mlp.c_proj": (d_mlp, d)}
-    norms = [f"h.{layer}.{norm}" for layer in range(config.n_layers) for norm in ("ln_1", "ln_2")]
-    for layer in range(config.n_layers):
-        for name, shape in linear.items():
-            shapes |= {f"h.{layer}.{name}.weight": shape, f"h.{layer}.{name}.bias": shape[1:]}
-    for norm in (*norms, "ln_f"):
-        shapes |= {f"{norm}.weight": (d,), f"{norm}.bias": (d,)}
-    return shapes
 
 
 class GPT2:

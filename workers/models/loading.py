@@ -1,8 +1,8 @@
 """Loading a model and its tokenizer: a folder under the models root, or a hub id at a revision. Safetensors only.
 
 What is loaded is what was named: sizes, tensors and tokenizer are checked against one another before a tensor is read,
-and the identity covers every file that was read. `transformers` takes seconds to import, so only `load_model` does:
-workers start sooner, and neither sampling nor training needs it.
+and the identity covers every file that was read. `transformers` takes seconds to import, so only `load_model` and
+`check_model` do: workers start sooner, and training does not need it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from tokenizers import Tokenizer
 from service.artifacts.atomic import sha256_file
 from service.artifacts.manifest import canonical_json
 from service.artifacts.model_folders import CONFIG, TOKENIZER_FILES, ModelFolder
-from service.contracts.model_config import ModelConfig, parse_config
-from service.errors import Conflict, UnsupportedModel
-from workers.models.gpt2 import GPT2, tensor_shapes
+from service.contracts.model_config import ModelConfig
+from service.contracts.site_names import SiteNames
+from service.errors import Conflict
+from workers.models.building import build_empty
+from workers.models.decoder import Decoder
+from workers.models.gpt2 import GPT2
 from workers.models.hub import open_model_folder
 from workers.models.interface import HookedModel, ModelSizes
 from workers.models.tokenizer import check_vocabulary, read_tokenizer
@@ -50,6 +53,7 @@ class CheckedModel:
     """
 
     sizes: ModelSizes
+    site_names: SiteNames
     tokenizer: Tokenizer
     notes: list[str]
 
@@ -58,8 +62,8 @@ def check_model(name: str, revision: str | None, models_root: Path) -> CheckedMo
     """The sizes and the tokenizer of a model whose weights have every tensor; raises the errors of `load_model`."""
     folder = open_model_folder(name, revision, models_root)
     config = folder.read_config()
-    weights, tokenizer = _check(folder, config)
-    return CheckedModel(_sizes(config), tokenizer, _notes(weights))
+    _, weights, tokenizer = _check(folder, config)
+    return CheckedModel(_sizes(config), config.site_names, tokenizer, _notes(weights))
 
 
 def read_content(name: str, revision: str | None, models_root: Path) -> str:
@@ -80,11 +84,11 @@ def tokenizer_hashes(name: str, revision: str | None, models_root: Path) -> dict
 
 def load_model(
     name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str
-) -> LoadedModel[GPT2]:
+) -> LoadedModel[GPT2 | Decoder]:
     """The model in `dtype` on `device`; the last one is cached until a file of its folder changes.
 
     Raises:
-        UnsupportedModel: the architecture is not GPT-2; the weights are not safetensors, are damaged, or are not those
+        UnsupportedModel: the family is not supported; the weights are not safetensors, are damaged, or are not those
             of the configuration; the tokenizer cannot be read.
         InvalidInput: there is no such folder and no such model on the hub (or the hub cannot be reached), there is no
             tokenizer, or it has tokens that the model lacks.
@@ -95,10 +99,11 @@ def load_model(
 
 
 @lru_cache(maxsize=1)  # consecutive segments use the same model, and memory holds one
-def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: FolderState) -> LoadedModel[GPT2]:
+def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: FolderState) -> LoadedModel[GPT2 | Decoder]:
     config = folder.read_config()
-    weights, tokenizer = _check(folder, config)
-    model = _build(folder, weights, DTYPES[dtype])
+    model, weights, tokenizer = _check(folder, config)
+    model.load_state_dict(weights.read(DTYPES[dtype]), strict=True, assign=True)
+    model.requires_grad_(requires_grad=False)
     hashes = _file_hashes(folder)
     if _state(folder) != state:
         raise Conflict("a file of the model changed while it was read", field="model")
@@ -108,40 +113,23 @@ def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: Fo
         "weights_sha256": {name: sha256 for name, sha256 in hashes.items() if name.endswith(".safetensors")},
         "tokenizer_sha256": {name: sha256 for name, sha256 in hashes.items() if name in TOKENIZER_FILES},
         "content": _content(hashes),
-        "config": model.config.to_diff_dict() | {"dtype": dtype},
+        "config": model.config.to_diff_dict() | {"dtype": dtype, "family": config.family.model_type},
         "notes": _notes(weights),
     }
     torch.nn.Module.to(model, device)
-    return LoadedModel(GPT2(model), tokenizer, identity)
+    made = GPT2(model) if config.family.model_type == "gpt2" else Decoder(model, config.family, _sizes(config))
+    return LoadedModel(made, tokenizer, identity)
 
 
-def _build(folder: ModelFolder, weights: Weights, dtype: torch.dtype) -> Any:
-    """A `GPT2Model` with these weights; it is made without memory, so no entry can stay at random."""
-    from transformers import GPT2Config, GPT2Model
-    from transformers.activations import ACT2FN
-
-    found = parse_config(folder.config_bytes())
-    activation = found.get("activation_function", "gelu_new")
-    if not isinstance(activation, str) or activation not in ACT2FN:
-        raise UnsupportedModel("config.json: activation_function is not known", field="model")
-    try:
-        config = GPT2Config.from_dict(found | {"dtype": dtype, "attn_implementation": "sdpa"})
-        with torch.device("meta"):
-            model = GPT2Model(config)
-    except Exception as error:  # whatever the library's validation raises
-        detail = f"the library refuses config.json ({type(error).__name__})"
-        raise UnsupportedModel(detail, field="model") from error
-    model.load_state_dict(weights.read(dtype), strict=True, assign=True)
-    return model.requires_grad_(requires_grad=False)
-
-
-def _check(folder: ModelFolder, config: ModelConfig) -> tuple[Weights, Tokenizer]:
-    tied = parse_config(folder.config_bytes()).get("tie_word_embeddings", True)
-    weights = find_weights(weight_files(folder.path), tied=bool(tied))
-    weights.check(tensor_shapes(config))
+def _check(folder: ModelFolder, config: ModelConfig) -> tuple[Any, Weights, Tokenizer]:
+    """The model without weights, the weights that it lacks, and the tokenizer."""
+    weights = find_weights(weight_files(folder.path), config)
+    weights.check_blocks(config)
+    empty = build_empty(config)
+    weights.check({name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}, config)
     tokenizer = read_tokenizer(folder.path)
     check_vocabulary(tokenizer, config.d_vocab)
-    return weights, tokenizer
+    return empty, weights, tokenizer
 
 
 def _sizes(config: ModelConfig) -> ModelSizes:
@@ -151,7 +139,7 @@ def _sizes(config: ModelConfig) -> ModelSizes:
 def _notes(weights: Weights) -> list[str]:
     notes = [f"the prefix {prefix!a} of tensor names was left out" for prefix in weights.prefixes]
     if weights.head_as_embedding:
-        notes.append("the weights hold the tied lm_head.weight alone; it is used as wte.weight")
+        notes.append("the weights hold the tied lm_head.weight alone; it is used as the embedding")
     return notes
 
 

@@ -18,7 +18,7 @@ from service.catalog import corpora, jobs
 from service.contracts.base import Notice
 from service.contracts.corpora import Corpus
 from service.contracts.extraction import ExtractionSpec
-from service.contracts.sites import Site, distinct_sites, parse_site
+from service.contracts.sites import Site, parse_site
 from service.errors import CorruptArtifact, InvalidInput
 from workers.corpora.documents import Document
 from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
@@ -42,7 +42,7 @@ def sample_chunks(arguments: SampleArguments, owner: SegmentOwner) -> Sampled:
     """Draw the sample and stage it, or make finished sets of the same sample the job's results."""
     spec, folder = arguments.spec, owner.runtime.staging(owner.job_id)
     model = open_checked(spec, owner.runtime)
-    spec = spec.model_copy(update={"sites": distinct_sites(spec.sites, model.sizes.n_layers)})
+    spec = spec.model_copy(update={"sites": model.site_names.distinct(spec.sites)})
     check_against(spec, model.sizes)
     if not (folder / SAMPLE_NOTE).exists():
         with memory_returned():
