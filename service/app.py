@@ -20,6 +20,7 @@ from service.api import (
     profiles,
     queries,
     radius,
+    sites,
     sweeps,
     theory,
     training,
@@ -46,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = build_services(settings)
-    for part in (jobs, radius, profiles, theory, training, sweeps, about):
+    for part in (jobs, radius, profiles, theory, training, sweeps, about, sites):
         app.include_router(part.router, max_body_size=settings.max_json_bytes)
     for part in (energy, queries):
         app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)

@@ -23,6 +23,7 @@ from service.commands.output import console, errors, jobs_table, print_json, say
 from service.commands.profile import print_profile
 from service.commands.radius import print_report
 from service.commands.reading import read_array
+from service.commands.sites import print_sites
 from service.commands.sweeps import print_sweep
 from service.commands.theory import app as theory_app
 from service.commands.training import print_training_run
@@ -251,6 +252,22 @@ def report(
         print_profile(found)
     else:
         print_energy_report(found)
+
+
+@app.command()
+def sites(
+    model: Annotated[str, typer.Argument(help="a folder under the models root, or a kept model run:{id}[@step]")],
+    revision: Annotated[str | None, typer.Option(help="commit, branch or tag in a hub's cache")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List the sites of a model and the names that libraries give them."""
+    with _client(url) as client:
+        found = client.sites(model, revision=revision)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_sites(found)
 
 
 @app.command()

@@ -27,6 +27,7 @@ from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.profile import Profile
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.site_list import ModelSites
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.errors import Unavailable
@@ -120,6 +121,10 @@ class AsyncSession:
                 if ended:
                     return
                 await sleep(_POLL_S)
+
+    async def sites(self, model: str, *, revision: str | None = None) -> ModelSites:
+        """The sites of a model under the models root, or of a kept model, with the names that libraries give them."""
+        return await self._send(Calls.sites(model, revision))
 
     async def register_corpus(self, **fields: Any) -> Corpus:
         """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""

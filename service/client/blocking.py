@@ -26,6 +26,7 @@ from service.contracts.jobs import FINAL_STATES, Job, JobEvent
 from service.contracts.profile import Profile
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.site_list import ModelSites
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.errors import Unavailable
@@ -118,6 +119,10 @@ class Session:
                 if ended:
                     return
                 sleep(_POLL_S)
+
+    def sites(self, model: str, *, revision: str | None = None) -> ModelSites:
+        """The sites of a model under the models root, or of a kept model, with the names that libraries give them."""
+        return self._send(Calls.sites(model, revision))
 
     def register_corpus(self, **fields: Any) -> Corpus:
         """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""

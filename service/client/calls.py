@@ -19,6 +19,7 @@ from service.contracts.jobs import Job, JobEvent
 from service.contracts.profile import Profile
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusReport
+from service.contracts.site_list import ModelSites
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.errors import InvalidInput, RadiusError, Unavailable, error_from_dict
@@ -70,6 +71,11 @@ class Calls:
     @staticmethod
     def events(job_id: str, after: int) -> Call[tuple[list[JobEvent], str | None]]:
         return Call("GET", f"/v1/jobs/{job_id}/events", _page(JobEvent), {"params": {"after": after}})
+
+    @staticmethod
+    def sites(model: str, revision: str | None) -> Call[ModelSites]:
+        params = {"model": model} | ({} if revision is None else {"revision": revision})
+        return Call("GET", "/v1/sites", _model(ModelSites), {"params": params})
 
     @staticmethod
     def register_corpus(fields: Mapping[str, Any]) -> Call[Corpus]:

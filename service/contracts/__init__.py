@@ -6,7 +6,7 @@ corpora.py           corpora
 model_config.py      the config.json of a model folder; rotary.py: the positions it asks for
 families/            facts of each family of models
 sites.py             the grammar of sites (hook points)
-site_names.py        the names that libraries give to them
+site_names.py        the names that libraries give to them; site_list.py: the answer that lists them
 extraction.py        the spec of an extraction
 activations.py       activation sets
 radius.py            the spec and the report of a radius job

@@ -15,7 +15,7 @@ NOT_IN_VECTORS = {"sites", "preset", "reuse"}  # fields that do not change the v
 def known(site: str) -> str:
     """`site`, if it is the name of a site in any family."""
     if not is_known(site):
-        raise ValueError("a site is blocks.{i}.hook_{name}, final_norm_out, or a name of a library that /v1/sites lists")
+        raise ValueError("a site is blocks.{i}.hook_{name}, final_norm_out, or another name that /v1/sites gives")
     return site
 
 

@@ -28,7 +28,7 @@ def longest_context(found: Mapping[str, Any], n_ctx: int) -> int:
             detail = f"config.json: the type of rotary positions must be one of {', '.join(SUPPORTED)}"
             raise UnsupportedModel(detail, field="model")
         if kind == "longrope":
-            trained = described.get(_TRAINED, found.get(_TRAINED))
+            trained = found.get(_TRAINED, described.get(_TRAINED))
             if isinstance(trained, bool) or not isinstance(trained, int) or trained < 1:
                 raise UnsupportedModel(f"config.json: longrope needs {_TRAINED}, a whole number", field="model")
             n_ctx = min(n_ctx, trained)

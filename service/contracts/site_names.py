@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Literal
 
 from service.contracts.families import FAMILIES, Family
-from service.contracts.sites import FINAL_NORM, HOOKS, Site, distinct_sites, is_canonical, parse_site
+from service.contracts.sites import FINAL_NORM, HOOKS, HookName, Site, distinct_sites, is_canonical, parse_site
 from service.errors import InvalidInput
 
 Library = Literal["transformer_lens_old", "transformer_lens_new", "huggingface", "vllm"]
@@ -56,7 +56,7 @@ class SiteNames:
 
     def sites(self) -> list[Site]:
         """All sites, in the order of the forward pass."""
-        hooks = [hook for hook in HOOKS if not (self.parallel and hook == "resid_mid")]
+        hooks: list[HookName] = [hook for hook in HOOKS if not (self.parallel and hook == "resid_mid")]
         return [*(Site(i, hook) for i in range(self.n_layers) for hook in hooks), Site(self.n_layers, FINAL_NORM)]
 
     def names(self, site: Site) -> dict[Library, list[str]]:

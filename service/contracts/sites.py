@@ -22,6 +22,7 @@ from service.errors import InvalidInput
 HookName = Literal["resid_pre", "attn_out", "mlp_out", "resid_mid", "resid_post", "final_norm_out"]
 HOOKS: tuple[HookName, ...] = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")  # of a block, in order
 FINAL_NORM = "final_norm_out"
+SITE_PATTERN = rf"^(blocks\.-?\d{{1,4}}\.hook_({'|'.join(HOOKS)})|{FINAL_NORM})$"
 _BLOCK = re.compile(rf"^blocks\.(-?\d{{1,4}})\.hook_({'|'.join(HOOKS)})$")
 
 

@@ -24,7 +24,7 @@ _LLAMA3 = {
 }  # fmt: skip
 _LONGROPE = {
     "rope_type": "longrope", "rope_theta": 10_000.0, "short_factor": [1.0, 1.5, 2.0], "long_factor": [3.0, 4.0, 5.0],
-    "original_max_position_embeddings": 48, "partial_rotary_factor": 0.75,
+    "partial_rotary_factor": 0.75,
 }  # fmt: skip
 _WINDOW = {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}
 _GEMMA = {"head_dim": 16, "query_pre_attn_scalar": 24, "sliding_window": 7}
@@ -64,7 +64,7 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     ],
     "olmo2": [{}, {"attention_bias": True, "tie_word_embeddings": True, "num_key_value_heads": 4}],
     "phi3": [
-        {"rope_parameters": _LONGROPE, "sliding_window": 9},
+        {"rope_parameters": _LONGROPE, "sliding_window": 9, "original_max_position_embeddings": 48},
         {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}},
     ],
 }

@@ -6,7 +6,6 @@ One configuration of each family here; all of them in the long tests.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,12 +150,12 @@ def test_bfloat16_weights_stay_as_they_are(case: Case):
 
 
 @pytest.fixture
-def broken(case: Case, tmp_path: Path) -> Iterator[Path]:
+def broken(case: Case, tmp_path: Path) -> Path:
     folder = tmp_path / "tiny"
     folder.mkdir()
     for file in (case.root / "tiny").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    yield folder
+    return folder
 
 
 def test_sharded_weights_are_the_same_model(case: Case, broken: Path):

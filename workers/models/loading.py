@@ -30,6 +30,7 @@ from workers.models.interface import HookedModel, ModelSizes
 from workers.models.tokenizer import check_vocabulary, read_tokenizer
 from workers.models.weights import INDEX, Weights, find_weights, weight_files
 
+FolderModel = GPT2 | Decoder
 FolderState = tuple[tuple[str, int, int], ...]
 Model_co = TypeVar("Model_co", bound=HookedModel, covariant=True)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -84,7 +85,7 @@ def tokenizer_hashes(name: str, revision: str | None, models_root: Path) -> dict
 
 def load_model(
     name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str
-) -> LoadedModel[GPT2 | Decoder]:
+) -> LoadedModel[FolderModel]:
     """The model in `dtype` on `device`; the last one is cached until a file of its folder changes.
 
     Raises:
@@ -99,7 +100,7 @@ def load_model(
 
 
 @lru_cache(maxsize=1)  # consecutive segments use the same model, and memory holds one
-def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: FolderState) -> LoadedModel[GPT2 | Decoder]:
+def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: FolderState) -> LoadedModel[FolderModel]:
     config = folder.read_config()
     model, weights, tokenizer = _check(folder, config)
     model.load_state_dict(weights.read(DTYPES[dtype]), strict=True, assign=True)

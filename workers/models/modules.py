@@ -14,7 +14,7 @@ from service.contracts.sites import FINAL_NORM, Site
 Keep = Callable[[Site, torch.Tensor], None]
 
 
-class _AllFound(Exception):  # noqa: N818 (it ends a forward pass, and is no error)
+class _AllFound(Exception):
     """The last of the sites was reached."""
 
 

@@ -1,4 +1,4 @@
-"""The facts of a family of decoders that readers of a `config.json` need; modules are named as Hugging Face names them."""
+"""The facts of a family of decoders that readers of a `config.json` need; modules have Hugging Face's names."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 
 from service.catalog import training as catalog
-from service.contracts.families import FAMILIES
 from service.contracts.extraction import ExtractionSpec
+from service.contracts.families import FAMILIES
 from service.contracts.run_models import RunModel, parse_run_model
 from service.contracts.site_names import SiteNames
 from service.errors import InvalidInput
@@ -33,9 +33,7 @@ def open_checked(spec: ExtractionSpec, current: Runtime) -> CheckedModel:
     if parse_run_model(spec.model) is not None:
         loaded = _open(spec, current, torch.device("cpu"), "float32")
         family = FAMILIES[loaded.identity["config"]["family"]]
-        return CheckedModel(
-            loaded.model.sizes, SiteNames(family, loaded.model.sizes.n_layers), loaded.tokenizer, []
-        )
+        return CheckedModel(loaded.model.sizes, SiteNames(family, loaded.model.sizes.n_layers), loaded.tokenizer, [])
     checked = check_model(spec.model, spec.revision, current.settings.models_root)
     if spec.bos == "none":
         return checked
