@@ -19,7 +19,7 @@ from service.errors import InvalidInput
 Library = Literal["transformer_lens_old", "transformer_lens_new", "huggingface", "vllm"]
 LIBRARIES: tuple[Library, ...] = ("transformer_lens_old", "transformer_lens_new", "huggingface", "vllm")
 LONGEST_NAME = 128
-_INDEX = re.compile(r"-?\d{1,4}")
+_INDEX = re.compile(r"-?[0-9]{1,4}")
 _STATES, _AUXILIARY = "hidden_states[{i}]", "eagle_aux_hidden_state_layer_ids={i}"
 
 

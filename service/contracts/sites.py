@@ -22,8 +22,8 @@ from service.errors import InvalidInput
 HookName = Literal["resid_pre", "attn_out", "mlp_out", "resid_mid", "resid_post", "final_norm_out"]
 HOOKS: tuple[HookName, ...] = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")  # of a block, in order
 FINAL_NORM = "final_norm_out"
-SITE_PATTERN = rf"^(blocks\.-?\d{{1,4}}\.hook_({'|'.join(HOOKS)})|{FINAL_NORM})$"
-_BLOCK = re.compile(rf"^blocks\.(-?\d{{1,4}})\.hook_({'|'.join(HOOKS)})$")
+SITE_PATTERN = rf"^(blocks\.-?[0-9]{{1,4}}\.hook_({'|'.join(HOOKS)})|{FINAL_NORM})$"
+_BLOCK = re.compile(rf"blocks\.(-?[0-9]{{1,4}})\.hook_({'|'.join(HOOKS)})")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Site:
 
 def is_canonical(text: str) -> bool:
     """Whether a text is in the grammar."""
-    return text == FINAL_NORM or _BLOCK.match(text) is not None
+    return text == FINAL_NORM or _BLOCK.fullmatch(text) is not None
 
 
 def parse_site(text: str, n_layers: int) -> Site:
@@ -50,7 +50,7 @@ def parse_site(text: str, n_layers: int) -> Site:
     """
     if text == FINAL_NORM:
         return Site(n_layers, FINAL_NORM)
-    match = _BLOCK.match(text)
+    match = _BLOCK.fullmatch(text)
     if match is None:
         raise InvalidInput("a site is blocks.{i}.hook_{name} or final_norm_out", field="sites")
     index = int(match[1])
