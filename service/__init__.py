@@ -1,3 +1,3 @@
 """Everything of Radius that needs no accelerator: contracts, theory, jobs, catalog, artifacts, REST, command line."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

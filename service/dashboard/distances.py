@@ -41,7 +41,7 @@ def distance_chart(report: RadiusReport) -> Chart | None:
 def comparison_chart(reports: Sequence[RadiusReport]) -> Chart:
     """The largest fraction of each report."""
     drawn = [
-        density(f"{report.name}, {report.site or 'imported'} ({report.id[-6:]})", report.fractions[-1].histogram)
+        density(f"{report.name} ({report.id[-6:]})", report.fractions[-1].histogram)
         for report in reports
         if report.fractions[-1].histogram is not None
     ]

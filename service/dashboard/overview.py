@@ -7,8 +7,9 @@ from typing import Annotated, Literal, get_args
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from service.api import about, corpora, jobs
-from service.api.services import LimitDep, PageDep, PageQuery, ServicesDep
+from service.api import about, corpora, jobs, operations
+from service.api.authorisation import PrincipalDep
+from service.api.services import LimitDep, OpenServicesDep, PageDep, PageQuery, ServicesDep
 from service.catalog import events
 from service.contracts.base import Identifier
 from service.contracts.jobs import FINAL_STATES, JobKind, JobState
@@ -21,8 +22,10 @@ _NAMED = PageQuery(200, None)  # corpora that the form suggests
 
 
 @router.get("/", response_class=HTMLResponse)
-def get_overview(request: Request, services: ServicesDep) -> HTMLResponse:
-    """What runs, a form that starts an analysis, and the newest jobs."""
+def get_overview(
+    request: Request, services: ServicesDep, everything: OpenServicesDep, principal: PrincipalDep
+) -> HTMLResponse:
+    """What runs, a form that starts an analysis, and the newest jobs; for an administrator the workers too."""
     return page(
         request,
         "overview.html",
@@ -30,7 +33,7 @@ def get_overview(request: Request, services: ServicesDep) -> HTMLResponse:
         presets=about.list_presets().data,
         models=[model for model in about.list_models(services).data if model.supported],
         corpora=corpora.list_corpora(services, _NAMED).data,
-        limits=services.settings.limits(),
+        workers=operations.list_workers(everything).data if principal.may("admin") else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Activation sets, radius reports and their comparison, energies, profiles."""
+"""Activation sets, radius reports and their comparison, energies, profiles, reproductions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
-from service.api import activations, energy, profiles, radius
+from service.api import activations, energy, profiles, radius, reproductions
 from service.api.services import PageDep, PageQuery, ServicesDep
 from service.contracts.base import Identifier
 from service.dashboard.curves import energy_charts, profile_charts
@@ -111,3 +111,15 @@ def get_profile(profile_id: Identifier, request: Request, services: ServicesDep)
     """One profile: distance, dimension and null ratios over depth."""
     profile = profiles.get_profile(profile_id, Response(), services)
     return page(request, "profile.html", profile=profile, charts=profile_charts(profile), null_names=NULL_NAMES)
+
+
+@router.get("/reproductions", response_class=HTMLResponse)
+def get_reproductions(request: Request, services: ServicesDep, query: PageDep) -> HTMLResponse:
+    """Reproductions of the paper's claims, newest first."""
+    return page(request, "reproductions.html", found=reproductions.list_reproductions(services, query))
+
+
+@router.get("/reproductions/{reproduction_id}", response_class=HTMLResponse)
+def get_reproduction(reproduction_id: Identifier, request: Request, services: ServicesDep) -> HTMLResponse:
+    """One reproduction: the verdict of every claim, with its numbers and the rule."""
+    return page(request, "reproduction.html", report=reproductions.get_reproduction_report(reproduction_id, services))

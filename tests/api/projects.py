@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from service.catalog import jobs, profiles, sweeps, training
+from service.catalog import jobs, profiles, reproductions, sweeps, training
 from service.catalog.engine import Catalog
 from service.contracts.base import now
 from service.ids import derived_id, new_id
@@ -76,7 +76,7 @@ def _objects(made: Projects) -> dict[str, str]:
         energy = evaluate(settings, catalog, other, [published.activations])
         found = {"job_id": published.job, "set_id": published.activations, "radius": published.report}
         found |= {"energy": energy, "run_id": insert_run(catalog), "sweep_id": _sweep(catalog)}
-        found |= {"profile_id": _profile(catalog, published.job)}
+        found |= {"profile_id": _profile(catalog, published.job), "reproduction_id": _reproduction(catalog)}
         with catalog.begin() as connection:
             jobs.finish(connection, other, "succeeded")
             training.record(connection, found["run_id"], [], view_step=1, view_sha256="0")
@@ -102,4 +102,13 @@ def _profile(catalog: Catalog, job_id: str) -> str:
     row: dict[str, Any] = {"id": derived_id("profile", job_id), "job": job_id, "name": "a profile", "d_model": 3}
     with catalog.begin() as connection:
         profiles.publish(connection, row | {"n": 40, "sites": 2, "sha256": "0", "created_at": now()})
+    return row["id"]
+
+
+def _reproduction(catalog: Catalog) -> str:
+    job_id = insert_job(catalog, {}, "reproduction")
+    row: dict[str, Any] = {"id": derived_id("reproduction", job_id), "job": job_id, "name": "claims", "scale": "smoke"}
+    row |= {"model": "tiny", "corpus": "python-docs", "verdicts": {"P1": "reproduced"}, "complete": True}
+    with catalog.begin() as connection:
+        reproductions.publish(connection, row | {"view_step": 1, "view_sha256": "0", "created_at": now()})
     return row["id"]

@@ -48,10 +48,15 @@ ENTRIES: dict[str, Entry] = {
     "get_readiness": Entry("open"),
     "list_presets": Entry("common"),
     "list_models": Entry("common"),
+    "list_sites": Entry("common", request={"params": {"model": "openai-community/gpt2"}}),
     "get_limits": Entry("common"),
+    "list_claims": Entry("common"),
+    "get_metrics": Entry("common", scope="admin"),
+    "list_workers": Entry("common", scope="admin"),
     "list_activations": Entry("listed"),
     "import_activations": Entry("made", scope="write", request={"files": {"file": ("x", npy_bytes(np.eye(3)))}}),
     "get_activations": Entry("owned"),
+    "delete_activations": Entry("owned", scope="write"),
     "get_file": Entry("owned", {"name": "manifest.json"}),
     "query_activations": Entry("owned", request=json_of({"vectors": [[0.0, 0.0, 0.0]]})),
     "list_rows": Entry("owned"),
@@ -82,6 +87,11 @@ ENTRIES: dict[str, Entry] = {
     "get_radius_quantiles": Entry("owned", RADIUS),
     "list_radius_neighbors": Entry("owned", RADIUS),
     "get_radius_neighbors_file": Entry("owned", RADIUS | {"ending": "npz"}),
+    "list_reproductions": Entry("listed"),
+    "get_reproduction": Entry("owned"),
+    "get_reproduction_report": Entry("owned"),
+    "get_reproduction_document": Entry("owned", {"ending": "html"}),
+    "get_reproduction_figure": Entry("owned", {"claim": "P1"}),
     "list_sweeps": Entry("listed"),
     "get_sweep": Entry("owned"),
     "get_sweep_figure": Entry("owned", IMAGE),
@@ -131,6 +141,11 @@ def test_everyone_gets_of_an_operation_what_is_theirs(projects: Projects, name: 
         answer = send(projects, name, sender)
         assert (answer.status_code == 401) is (entry.kind != "open"), (sender, answer.status_code)
         assert (answer.headers.get("www-authenticate") == "Bearer") is (entry.kind != "open")
+    if entry.scope == "admin":
+        for sender in ("reader", "stranger", "owner"):
+            problem_of(send(projects, name, sender), 403, "forbidden")
+        assert send(projects, name, "administrator").is_success
+        return
     answer = send(projects, name, "reader")
     if entry.scope == "read":
         assert answer.status_code not in REFUSED, answer.text
@@ -149,6 +164,12 @@ def test_everyone_gets_of_an_operation_what_is_theirs(projects: Projects, name: 
         assert answer.json()["code"] in ("corrupt_artifact", "unavailable"), answer.text
     if entry.kind == "listed":
         assert [found for found in projects.objects.values() if found in answer.text]
+
+
+def test_the_sites_of_a_kept_model_are_those_of_its_projects_model(projects: Projects):
+    asked = {"params": {"model": f"run:{projects.objects['run_id']}"}}
+    problem_of(projects.send("stranger", "GET", "/v1/sites", **asked), 404, "not_found")
+    assert projects.send("owner", "GET", "/v1/sites", **asked).status_code == 200
 
 
 @pytest.mark.parametrize("sender", ["reader", "owner", "administrator", "stranger"])

@@ -16,8 +16,8 @@ from tests.api.products import Published, insert_run, publish_report
 from tests.api.support import ONCE, catalog_of, client_of, import_array
 
 PAGES = (
-    "/", "/jobs", "/activations", "/radius", "/profiles", "/energy", "/training", "/sweeps", "/ask", "/theory",
-    "/models", "/corpora", "/login",
+    "/", "/jobs", "/activations", "/radius", "/profiles", "/energy", "/training", "/sweeps", "/reproductions",
+    "/ask", "/theory", "/models", "/corpora", "/login",
 )  # fmt: skip
 HOSTILE = '<img src=x onerror=alert(1)>"'
 

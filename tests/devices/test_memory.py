@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,10 +35,10 @@ def test_every_form_of_exhausted_memory_is_one_error(error: Exception):
     with pytest.raises(OutOfMemory, match="exhausted"), memory_errors_typed():
         raise error
 
-    def run(items: list[int]) -> list[int]:
+    def run(items: Sequence[int]) -> list[int]:
         if len(items) > 1:
             raise error
-        return items
+        return list(items)
 
     assert map_halving(run, [1, 2, 3]) == [[1], [2], [3]]
 

@@ -102,13 +102,15 @@ def tensor_core_sum(a: np.ndarray, b: np.ndarray, step: tuple[int, int]) -> np.n
 def test_sums_of_tensor_cores_are_within_the_derived_constant(step: tuple[int, int]):
     chance, k = np.random.default_rng(0), 1088
     signed = chance.standard_normal((400, k)).astype(np.float16).astype(float)
-    data: list[tuple[Any, Any]] = [(signed, signed[::-1]), (np.abs(signed), np.abs(signed[::-1]))]
+    lost, other = np.full((1, k), 2.0**-12), np.full((1, k), 2.0 ** (12 - step[1]) * (1 - 2.0**-10))
+    lost[0, 0] = other[0, 0] = 1.0  # beside which every other product is truncated to 0
+    data: list[tuple[Any, Any]] = [(signed, signed[::-1]), (np.abs(signed), np.abs(signed[::-1])), (lost, other)]
     share = 0.0
     for a, b in data:
         error = np.abs(tensor_core_sum(a, b, step) - (a * b).sum(axis=1))
         bound = tensor_core_units(step) * k * 2.0**-24 * np.abs(a * b).sum(axis=1)
         share = max(share, float((error / bound).max()))
-    assert 0.2 < share <= 1  # a smaller constant would not do by far
+    assert 0.7 < share <= 1  # a constant of 0.7 times this one would not do
 
 
 def test_the_bound_of_a_gpu_covers_every_tensor_core_that_is_used():

@@ -12,8 +12,8 @@ from playwright.sync_api import Page
 from tests.page.conftest import Service
 
 LISTS = (
-    "/", "/jobs", "/activations", "/radius", "/profiles", "/energy", "/training", "/sweeps", "/ask", "/theory",
-    "/models", "/corpora", "/login",
+    "/", "/jobs", "/activations", "/radius", "/profiles", "/energy", "/training", "/sweeps", "/reproductions",
+    "/ask", "/theory", "/models", "/corpora", "/login",
 )  # fmt: skip
 RESULTS = ("job", "activations", "radius", "profile", "energy")
 CHARTS = {"radius": 3, "profile": 3, "energy": 2}
