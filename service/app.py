@@ -22,6 +22,7 @@ from service.api import (
     queries,
     radius,
     reproductions,
+    sites,
     sweeps,
     theory,
     training,
@@ -59,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = build_services(settings)
-    for part in (jobs, radius, profiles, theory, training, sweeps, reproductions, about, operations):
+    for part in (jobs, radius, profiles, theory, training, sweeps, reproductions, about, operations, sites):
         app.include_router(part.router, max_body_size=settings.max_json_bytes)
     for part in (energy, queries):
         app.include_router(part.router, max_body_size=settings.max_evaluate_bytes)

@@ -26,6 +26,7 @@ from service.commands.options import AsJson, Limit, Url, open_client, service_ur
 from service.commands.output import console, errors, jobs_table, print_json, say, wait_with_bar, workers_table
 from service.commands.reading import read_array
 from service.commands.reports import print_any_report, read_report, targets
+from service.commands.sites import print_sites
 from service.commands.specs import print_spec_help
 from service.commands.theory import app as theory_app
 from service.contracts.jobs import Job
@@ -313,6 +314,22 @@ def report(
     else:
         for each in found:
             print_any_report(each, radii=radii)
+
+
+@app.command()
+def sites(
+    model: Annotated[str, typer.Argument(help="a folder under the models root, or a kept model run:{id}[@step]")],
+    revision: Annotated[str | None, typer.Option(help="commit, branch or tag in a hub's cache")] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the sites of a model and the names that libraries give them."""
+    with open_client(url) as client:
+        found = client.sites(model, revision=revision)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_sites(found)
 
 
 @app.command()

@@ -14,6 +14,7 @@
     ├── TooMany                 429
     ├── Conflict                409
     │   ├── Cancelled           409
+    │   ├── ModelNotHere        409
     │   └── Superseded          409
     ├── CorruptArtifact         500
     ├── UnsupportedSpec         500
@@ -68,7 +69,7 @@ class NonFiniteData(InvalidInput):
 
 
 class UnsupportedModel(InvalidInput):
-    """Not a GPT-2 family model, or not safetensors."""
+    """Of a family that is not supported, or not safetensors."""
 
     code = "unsupported_model"
 
@@ -139,6 +140,12 @@ class Cancelled(Conflict):
     """The job was cancelled or deleted while a worker executed it."""
 
     code = "cancelled"
+
+
+class ModelNotHere(Conflict):
+    """The request needs the `config.json` of a model that is not under the models root."""
+
+    code = "model_not_here"
 
 
 class Superseded(Conflict):

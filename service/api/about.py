@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Literal
 
 from fastapi import APIRouter
@@ -81,7 +80,7 @@ def _model(folder: ModelFolder) -> Model:
     family: object = None
     try:
         family = parse_config(folder.config_bytes()).get("model_type")
-        sizes, reason = asdict(folder.read_config()), None
+        sizes, reason = folder.read_config().sizes, None
         if not any(folder.path.glob("*.safetensors")):
             reason = "the folder has no safetensors weights"
     except UnsupportedModel as error:

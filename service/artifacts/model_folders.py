@@ -5,6 +5,7 @@ A cache has `models--{owner}--{name}/snapshots/{commit}/`, and `refs/{revision}`
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class ModelFolder:
     commit: str | None = None
 
     def read_config(self) -> ModelConfig:
-        """The sizes; raises `UnsupportedModel` where there is no readable `config.json` of a GPT-2."""
+        """Family and sizes; raises `UnsupportedModel` where no readable `config.json` names a supported family."""
         return read_config(self.config_bytes())
 
     def config_bytes(self) -> bytes:
@@ -48,6 +49,18 @@ class ModelFolder:
             raise UnsupportedModel("the model's folder has no config.json", field="model") from error
         except OSError as error:
             raise UnsupportedModel(f"config.json cannot be read ({error.strerror})", field="model") from error
+
+    def bos_token(self) -> str | None:
+        """The token with which texts begin, as the tokenizer's files spell it; None where they name none."""
+        for name in ("tokenizer_config.json", "special_tokens_map.json"):
+            try:
+                token = json.loads((self.path / name).read_bytes()).get("bos_token")
+            except (OSError, ValueError, AttributeError, RecursionError):
+                continue
+            token = token.get("content") if isinstance(token, dict) else token
+            if isinstance(token, str):
+                return token
+        return None
 
 
 def find_model_folder(name: str, revision: str | None, models_root: Path) -> ModelFolder | None:

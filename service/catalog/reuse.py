@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,7 +12,7 @@ from service.catalog.tables import activations, job_results, radius_reports
 from service.catalog.tables import jobs as jobs_table
 from service.contracts.base import Notice
 from service.contracts.corpora import BUILTINS
-from service.contracts.extraction import NOT_IN_VECTORS, ExtractionSpec
+from service.contracts.extraction import ExtractionSpec, vector_fields
 
 _NEWEST = 1_000  # sets whose jobs are compared with a spec
 Found = list[tuple[str, str]]
@@ -58,17 +57,12 @@ def made_before(connection: sa.Connection, spec: ExtractionSpec) -> tuple[str, l
     query = query.select_from(theirs).where(
         activations.c.reuse_key.is_not(None), activations.c.site.in_(spec.named_sites)
     )
-    wanted, made = _extraction(spec.model_dump(mode="json")), dict[str, dict[str, str]]()
+    wanted, made = vector_fields(spec.model_dump(mode="json")), dict[str, dict[str, str]]()
     for row in connection.execute(query.order_by(activations.c.id.desc()).limit(_NEWEST)):
-        if _extraction(row.spec) == wanted and spec.is_served_with(loss=row.spec.get("loss", False)):
+        if vector_fields(row.spec) == wanted and spec.is_served_with(loss=row.spec.get("loss", False)):
             made.setdefault(row.id, {})[row.site] = row.made
     whole = (item for item in made.items() if len(item[1]) == len(spec.named_sites))
     return next(((job_id, [sets[site] for site in spec.named_sites]) for job_id, sets in whole), None)
-
-
-def _extraction(spec: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a job's spec that decide its vectors."""
-    return {name: spec.get(name) for name in ExtractionSpec.model_fields if name not in NOT_IN_VECTORS}
 
 
 def link(connection: sa.Connection, job_id: str, sets: list[str]) -> bool:

@@ -30,6 +30,7 @@ from service.contracts.profile import Profile, ProfileSummary
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair, RadiusSummary
 from service.contracts.reproduction import ReproductionReport
+from service.contracts.site_list import ModelSites
 from service.contracts.sweeps import Sweep, SweepSummary
 from service.contracts.training import MetricsRow, TrainingRun, TrainingSummary
 from service.contracts.workers import Worker
@@ -172,6 +173,10 @@ class Session:
                 if ended:
                     return
                 sleep(_POLL_S)
+
+    def sites(self, model: str, *, revision: str | None = None) -> ModelSites:
+        """The sites of a model under the models root, or of a kept model, with the names that libraries give them."""
+        return self._send(Calls.sites(model, revision))
 
     def register_corpus(self, **fields: Any) -> Corpus:
         """Register a corpus: `path=`, `dataset=` or `builtin=`, and further fields of `POST /v1/corpora`."""

@@ -21,6 +21,7 @@ from service.contracts.profile import Profile
 from service.contracts.query import QueryAnswer
 from service.contracts.radius import NeighborPair
 from service.contracts.reproduction import ReproductionReport
+from service.contracts.site_list import ModelSites
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
 from service.contracts.workers import Worker
@@ -94,6 +95,11 @@ class Calls:
     @staticmethod
     def events(job_id: str, after: int) -> Call[tuple[list[JobEvent], str | None]]:
         return Call("GET", f"/v1/jobs/{job_id}/events", _page(JobEvent), {"params": {"after": after}})
+
+    @staticmethod
+    def sites(model: str, revision: str | None) -> Call[ModelSites]:
+        params = {"model": model} | ({} if revision is None else {"revision": revision})
+        return Call("GET", "/v1/sites", _model(ModelSites), {"params": params})
 
     @staticmethod
     def register_corpus(fields: Mapping[str, Any]) -> Call[Corpus]:

@@ -22,5 +22,6 @@ estimates.py       what is printed of an estimate
 sweeps.py          what is printed of a sweep: Table 3
 training.py        what is printed of a training run
 metrics.py         event files for TensorBoard
+sites.py            the sites of a model
 reading.py         files that commands read
 """

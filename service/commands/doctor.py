@@ -10,6 +10,9 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from service.artifacts.model_folders import ModelFolder, list_model_folders
+from service.contracts.families import IN_FOLDERS
+from service.errors import UnsupportedModel
 from service.permissions import access_warnings, others_may_read, others_may_write
 from service.processes import module_command
 from service.settings import GIB, Settings
@@ -34,7 +37,8 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """All checks; those that may hang or crash (importing, searching) run in a separate process with a timeout."""
-    return [_python(), *_installed(), _faiss_choice(), *_compute(), _data_dir(settings), examine_access(settings)]
+    found = [_python(), *_installed(), _faiss_choice(), *_compute(), _data_dir(settings)]
+    return [*found, examine_access(settings), _models(settings)]
 
 
 def as_json(findings: list[Finding]) -> list[dict[str, object]]:
@@ -99,3 +103,16 @@ def _data_dir(settings: Settings) -> Finding:
     return Finding(
         "data directory", free > _ROOM, found, "" if free > _ROOM else "set RADIUS_DATA_DIR to a larger disk"
     )
+
+
+def _models(settings: Settings) -> Finding:
+    """The model folders that are there; one that is not supported is no fault of the installation."""
+    named = [_family(folder) for folder in list_model_folders(settings.models_root)]
+    return Finding("models", True, ", ".join(named) or f"none here; supported are {', '.join(IN_FOLDERS)}")
+
+
+def _family(folder: ModelFolder) -> str:
+    try:
+        return f"{folder.id} ({folder.read_config().family.model_type})"
+    except UnsupportedModel as error:
+        return f"{folder.id} (not supported: {error.detail})"

@@ -3,9 +3,11 @@
 base.py              strict models, safe strings, pages
 reading.py           validation of untrusted values, errors that name fields
 corpora.py           corpora
-model_config.py      the config.json of a model folder
+model_config.py      the config.json of a model folder; rotary.py: the positions it asks for
 models.py            the models that a service has
+families/            facts of each family of models
 sites.py             the grammar of sites (hook points)
+site_names.py        the names that libraries give to them; site_list.py: the answer that lists them
 extraction.py        the spec of an extraction
 activations.py       activation sets
 radius.py            the spec and the report of a radius job

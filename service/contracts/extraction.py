@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, TypeAdapter, model_validator
 
 from service.contracts.base import RequestContract, Seed, Text
-from service.contracts.sites import SITE_PATTERN
+from service.contracts.site_names import LONGEST_NAME, is_known
 
-SiteName = Annotated[str, StringConstraints(pattern=SITE_PATTERN, max_length=64)]
 NOT_IN_VECTORS = {"sites", "preset", "reuse", "loss"}  # fields that do not change the vectors of a site
+
+
+def known(site: str) -> str:
+    """`site`, if it is the name of a site in any family."""
+    if not is_known(site):
+        raise ValueError("a site is blocks.{i}.hook_{name}, final_norm_out, or another name that /v1/sites gives")
+    return site
+
+
+SiteName = Annotated[str, StringConstraints(max_length=LONGEST_NAME), AfterValidator(known)]
 
 
 def distinct(sites: list[str]) -> list[str]:
@@ -58,6 +68,11 @@ class ExtractionSpec(RequestContract):
     position: Literal["last", "all"] | Annotated[int, Field(ge=0, lt=2**20)] = Field(
         default="last", description="token of the chunk whose vector is kept, counted from 0; `all`: a row for each"
     )
+    bos: Literal["none", "model"] = Field(
+        default="none",
+        description="model: the BOS token of the model's tokenizer precedes each chunk; it is not counted in "
+        "chunk_tokens, position counts from the first token of the text, and the loss too leaves that token out",
+    )
     seed: Seed = 0
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="data type of the forward pass"
@@ -90,3 +105,10 @@ class ExtractionSpec(RequestContract):
         """The sites, of a spec in which "all" has been replaced by those of its model."""
         assert self.sites != "all"
         return self.sites
+
+
+def vector_fields(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an extraction's spec, as JSON, that decide its vectors; specs of earlier versions have no `bos`."""
+    unset = {"bos"} if spec.get("bos", "none") == "none" else set[str]()
+    names = ExtractionSpec.model_fields.keys() - NOT_IN_VECTORS - unset
+    return {name: spec.get(name) for name in names}

@@ -15,6 +15,32 @@ _DEPTH_STATED = ["the experiment of appendix F.1 is of the last layer"]
 _DEPTH = "the residual stream after every block, and the final norm"
 _DESCENT = "Does a block do a nearest-neighbour search (eq. 6)? All layers of the residual stream"
 
+
+def _of_hub(preset: str, name: str, model: str, time: str = "minutes") -> Preset:
+    """`small/f1` of a model of another family."""
+    return Preset(
+        id=preset,
+        kind="analysis",
+        title=f"As small/f1, of {name}: {time} on two CPU cores; needs the hub",
+        spec={
+            "model": model,
+            "corpus": "python-docs",
+            "sites": _SITES,
+            "chunk_tokens": 64,
+            "chunks": 2_000,
+            "chunks_per_document": "all",
+            "radius": {"statistics": True},
+        },
+        stated=["last position, nearest neighbour, nested fractions"],
+        assumed=[
+            _READING,
+            f"the model comes from the Hugging Face hub: workers need the network, or the folder {model} in the models "
+            "directory",
+            "no BOS token precedes a chunk (bos: none)",
+        ],
+    )
+
+
 PRESETS: tuple[Preset, ...] = (
     Preset(
         id="paper/f1",
@@ -64,6 +90,10 @@ PRESETS: tuple[Preset, ...] = (
         stated=["last position, nearest neighbour, nested fractions"],
         assumed=[_READING, "GPT-2 small, the Python language reference, 64-token chunks, all of a document"],
     ),
+    _of_hub("small/pythia", "Pythia 160M", "EleutherAI/pythia-160m-deduped"),
+    _of_hub("small/smollm2", "SmolLM2 135M, of the Llama family", "HuggingFaceTB/SmolLM2-135M"),
+    _of_hub("small/qwen3", "Qwen 3 0.6B", "Qwen/Qwen3-0.6B-Base"),
+    _of_hub("small/olmo2", "OLMo 2 1B", "allenai/OLMo-2-0425-1B", "many minutes"),
     Preset(
         id="smoke/f1",
         kind="analysis",

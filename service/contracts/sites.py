@@ -1,9 +1,14 @@
 """The grammar of sites (hook points): where in the model a vector is read, in TransformerLens spelling.
 
+Of GPT-2, for example:
+
 hidden = wte + wpe                          blocks.0.hook_resid_pre
 per block i:  + attention(ln_1(hidden))     .hook_attn_out   then .hook_resid_mid
               + mlp(ln_2(hidden))           .hook_mlp_out    then .hook_resid_post
 ln_f(hidden)                                final_norm_out   (Hugging Face's last hidden state)
+
+`attn_out` and `mlp_out` are what is added to the residual stream: where a family has norms after attention and MLP,
+they are the norms' outputs. `site_names.py` has the names that libraries give to sites.
 """
 
 from __future__ import annotations
@@ -15,9 +20,10 @@ from typing import Literal, cast
 from service.errors import InvalidInput
 
 HookName = Literal["resid_pre", "attn_out", "mlp_out", "resid_mid", "resid_post", "final_norm_out"]
-_BLOCK = re.compile(r"^blocks\.(-?\d{1,4})\.hook_(resid_pre|attn_out|mlp_out|resid_mid|resid_post)$")
+HOOKS: tuple[HookName, ...] = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")  # of a block, in order
 FINAL_NORM = "final_norm_out"
-SITE_PATTERN = r"^(blocks\.-?\d{1,4}\.hook_(resid_pre|attn_out|mlp_out|resid_mid|resid_post)|final_norm_out)$"
+SITE_PATTERN = rf"^(blocks\.-?[0-9]{{1,4}}\.hook_({'|'.join(HOOKS)})|{FINAL_NORM})$"
+_BLOCK = re.compile(rf"blocks\.(-?[0-9]{{1,4}})\.hook_({'|'.join(HOOKS)})")
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,11 @@ class Site:
         return FINAL_NORM if self.hook == FINAL_NORM else f"blocks.{self.layer}.hook_{self.hook}"
 
 
+def is_canonical(text: str) -> bool:
+    """Whether a text is in the grammar."""
+    return text == FINAL_NORM or _BLOCK.fullmatch(text) is not None
+
+
 def parse_site(text: str, n_layers: int) -> Site:
     """The site that `text` names in a model of `n_layers` blocks; a negative block index counts from the end.
 
@@ -39,7 +50,7 @@ def parse_site(text: str, n_layers: int) -> Site:
     """
     if text == FINAL_NORM:
         return Site(n_layers, FINAL_NORM)
-    match = _BLOCK.match(text)
+    match = _BLOCK.fullmatch(text)
     if match is None:
         raise InvalidInput("a site is blocks.{i}.hook_{name} or final_norm_out", field="sites")
     index = int(match[1])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from service.contracts.base import Contract, Identifier, JobState, Notice, RequestContract, Seed, Text
-from service.contracts.extraction import SiteName, distinct
+from service.contracts.extraction import distinct
+from service.contracts.sites import SITE_PATTERN
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Layers = Annotated[list[Width], Field(min_length=1, max_length=256)]
@@ -37,10 +38,13 @@ class Optimisation(RequestContract):
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
 
 
+_OwnSite = Annotated[str, StringConstraints(pattern=SITE_PATTERN, max_length=64)]
+
+
 class RunRadius(RequestContract):
     """The radius of a fixed sample of the run's own held-out data, measured in every kept model."""
 
-    sites: Annotated[list[SiteName], Field(min_length=1, max_length=64), AfterValidator(distinct)] = Field(
+    sites: Annotated[list[_OwnSite], Field(min_length=1, max_length=64), AfterValidator(distinct)] = Field(
         default=["blocks.-1.hook_resid_post", "final_norm_out"], description="places where the vectors are read"
     )
     rows: int = Field(default=2_000, ge=2, le=1_000_000, description="largest number of held-out lines, or windows")

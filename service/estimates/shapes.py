@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from math import log
 
 from service.contracts.extraction import ExtractionSpec
+from service.contracts.families import FAMILIES
+from service.contracts.model_config import ModelConfig
+from service.contracts.site_names import SiteNames
 from service.contracts.sites import parse_site
 from service.contracts.training import (
     PUBLISHED_LINES,
@@ -34,6 +37,10 @@ class ModelShape:
         d_vocab: rows of the embedding.
         parameters: number of all parameters.
         n_ctx: longest context; None where it depends on the training data.
+        family: the family in `service.contracts.families`.
+        parallel: whether attention and MLP of a block read the same input.
+        scored_heads: heads whose attention scores are all held in memory.
+        head: numbers of an output map of its own, which `parameters` leaves out; only losses need it.
     """
 
     d_model: int
@@ -42,6 +49,15 @@ class ModelShape:
     d_vocab: int
     parameters: int
     n_ctx: int | None = None
+    family: str = "gpt2"
+    parallel: bool = False
+    scored_heads: int = 0
+    head: int = 0
+
+    @property
+    def site_names(self) -> SiteNames:
+        """The names of the model's sites."""
+        return SiteNames(FAMILIES[self.family], len(self.layers), self.parallel)
 
     def forward_flops(self, tokens: float, context: int, depth: int | None = None) -> float:
         """FLOP: 2 per weight and token, and 2·context·width of causal attention per token and block."""
@@ -85,13 +101,39 @@ def gpt2_shape(config: Gpt2Config) -> ModelShape:
     return ModelShape(d, layers, attention, config.d_vocab, gpt2_size(config).total, config.n_ctx)
 
 
+def decoder_shape(config: ModelConfig) -> ModelShape:
+    """The shape of a model of any family; biases are left out."""
+    family, d = config.family, config.d_model
+    head = 0 if config.tied else config.d_vocab * d
+    if family.model_type == "gpt2":
+        gpt2 = Gpt2Config(config.n_layers, d, config.n_ctx, config.d_vocab, config.d_mlp)
+        return replace(gpt2_shape(gpt2), head=head)
+    width = config.n_heads * config.d_head
+    block = 2 * d * (width + config.n_kv_heads * config.d_head) + (2 + family.gated) * d * config.d_mlp
+    norms = (4 if family.norms == "both" else 2) * d
+    positions = config.n_ctx * d if family.model_type == "opt" else 0
+    total = config.n_layers * (block + norms) + config.d_vocab * d + positions
+    return ModelShape(
+        d,
+        (block,) * config.n_layers,
+        (width,) * config.n_layers,
+        config.d_vocab,
+        total,
+        config.n_ctx,
+        family.model_type,
+        config.parallel,
+        config.n_heads if family.scores else 0,
+        head,
+    )
+
+
 def training_shape(spec: TrainingSpec, d_vocab: int) -> ModelShape:
     """The shape of the model that a run trains."""
     if isinstance(spec, QuestionFormationSpec):
         model = spec.model
         config = Gpt2Config(model.n_layers, model.d_model, d_vocab=d_vocab, d_mlp=model.d_mlp)
         whole = gpt2_size(config).blocks + d_vocab * (2 * model.d_model + 1)  # the output map is not tied
-        return replace(gpt2_shape(config), parameters=whole, n_ctx=None)
+        return replace(gpt2_shape(config), parameters=whole, n_ctx=None, family="sentence_decoder")
     return _openelm_shape(spec.model, d_vocab)
 
 
@@ -103,7 +145,7 @@ def _openelm_shape(model: OpenELMModel, d_vocab: int) -> ModelShape:
         for queries, pairs, width in zip(*given, strict=True)
     )
     attention = tuple(heads * model.d_head for heads in model.query_heads)
-    return ModelShape(model.d_model, layers, attention, d_vocab, openelm_size(config).total, model.n_ctx)
+    return ModelShape(model.d_model, layers, attention, d_vocab, openelm_size(config).total, model.n_ctx, "openelm")
 
 
 def lines_of(data: SentenceData) -> dict[str, float]:

@@ -19,6 +19,7 @@ _TOKENISING_BYTES = 192 * MIB  # of the pieces of text that are tokenised at onc
 _DOCUMENT_COPIES = 12  # bytes of memory for a byte of a document: its text, read and decoded, and its tokens
 _CHUNK_BYTES = 300  # of a chunk's ids, ends and Python objects, beside tokens and text
 _FORWARD_VECTORS = 24  # of d_model numbers: most that a token of a batch has within a block
+_SCORES = 3  # numbers for each score that attention holds: the score, its exponential, the probability
 _TRAINING_VECTORS = 34  # the same, kept for the backward pass in every block
 _REPORT_BYTES = MIB  # of a report: arrays per row are counted, figures are small
 _LOGITS_BYTES = 128 * MIB  # of the positions whose loss is computed at once, on a CPU
@@ -45,17 +46,18 @@ class SetShape:
 def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape, settings: Settings) -> list[Work]:
     """Sample → shards → published sets."""
     whole = spec.loss or not isinstance(spec.position, int)
-    context = spec.chunk_tokens if whole else int(spec.position) + 1
+    context = (spec.chunk_tokens if whole else int(spec.position) + 1) + (spec.bos == "model")
     depth = len(model.layers) if spec.loss else depth_of(spec.named_sites, len(model.layers))
     forward = model.forward_flops(sample.chunks * context, context, depth)
-    forward += model.output_flops(sample.chunks * (context - 1)) if spec.loss else 0.0
+    forward += model.output_flops(sample.chunks * (spec.chunk_tokens - 1)) if spec.loss else 0.0
     logits = _LOGITS_BYTES if spec.loss else 0
     number = 2 if spec.dtype == "float16" else 4  # bfloat16 is stored as float32
     vectors = sample.rows * model.d_model * number * len(spec.named_sites)
     chunk = 4 * spec.chunk_tokens + 4 * spec.chunk_tokens + _CHUNK_BYTES
     shards = ceil(sample.chunks / max(1, settings.shard_tokens // spec.chunk_tokens))
-    weights = model.parameters * (2 if spec.dtype != "float32" else 4)
-    batch = (settings.batch_tokens or _BATCH_TOKENS) * _FORWARD_VECTORS * model.d_model * number
+    weights = (model.parameters + spec.loss * model.head) * (2 if spec.dtype != "float32" else 4)
+    numbers = _FORWARD_VECTORS * model.d_model + _SCORES * model.scored_heads * context
+    batch = (settings.batch_tokens or _BATCH_TOKENS) * numbers * number
     shard = ceil(vectors / max(1, shards))
     return [
         Work(

@@ -94,6 +94,8 @@ def _check_extraction(connection: sa.Connection, spec: ExtractionSpec, settings:
     if named is not None:
         if spec.revision is not None:
             raise InvalidInput("a revision is of a hub model; a kept model has none", field="spec.revision")
+        if spec.bos == "model":
+            raise InvalidInput("the tokenizer of a kept model has no BOS token", field="spec.bos")
         training.hold(connection, named.run)
         _kept(connection, named)
     else:
@@ -119,6 +121,8 @@ def _check_model(spec: ExtractionSpec, settings: Settings) -> None:
         folder = find_model_folder(spec.model, spec.revision, settings.models_root)
         if folder is not None:
             folder.read_config()
+            if spec.bos == "model" and folder.bos_token() is None:
+                raise InvalidInput("the model's tokenizer has no BOS token", field="bos")
         elif spec.model == DEMO_MODEL:
             raise InvalidInput(_NO_DEMO_MODEL, field="model")
     except UnsupportedModel as error:

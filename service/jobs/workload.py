@@ -12,11 +12,11 @@ from service.contracts.energy import AnalysisEnergy, EnergySpec
 from service.contracts.estimates import Reusable
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobSpec
+from service.contracts.model_config import ModelConfig
 from service.contracts.radius import RadiusSpec
 from service.contracts.reading import read_contract
 from service.contracts.reproduction import ReproductionSpec
-from service.contracts.run_models import parse_run_model
-from service.contracts.sites import distinct_sites
+from service.contracts.run_models import RunModel, parse_run_model
 from service.contracts.specs import read_spec
 from service.contracts.sweeps import SweepSpec
 from service.contracts.training import BYTES, EXPERIMENTS, OpenELMSpec, TrainingSpec
@@ -27,6 +27,7 @@ from service.estimates.shapes import (
     LINE_WORDS,
     ModelShape,
     SampleShape,
+    decoder_shape,
     gpt2_shape,
     lines_of,
     sample_shape,
@@ -44,7 +45,7 @@ from service.estimates.work import (
 from service.jobs.references import check_references
 from service.reproduction.parts import claims_of, model_of, part_job, parts_of
 from service.settings import Settings
-from service.theory.transformer_size import GPT2, Gpt2Config
+from service.theory.transformer_size import GPT2
 
 _GPU_FLOP_S, _LEAST_HOURS = 1e14, 0.1  # a third of the bfloat16 peak of an A100; hours that are worth a note
 _TRAINING_NOTES = ["a trainer of its own, where one lives, is taken for as fast as a compute worker"]
@@ -107,10 +108,11 @@ class WorkloadModel:
             workload.notes.append("the model's sizes are not known here; what depends on them is left out")
             workload.stages = [Work("sample", {"tokenising": sample.text_bytes})]
             return workload
-        if model.n_ctx is not None and spec.chunk_tokens > model.n_ctx:
-            raise InvalidInput(f"the model's context is {model.n_ctx} tokens", field="spec.chunk_tokens")
+        if model.n_ctx is not None and spec.chunk_tokens + (spec.bos == "model") > model.n_ctx:
+            beside = ", one of which is the BOS token" if spec.bos == "model" else ""
+            raise InvalidInput(f"the model's context is {model.n_ctx} tokens{beside}", field="spec.chunk_tokens")
         try:
-            spec = spec.model_copy(update={"sites": distinct_sites(spec.sites, len(model.layers))})
+            spec = spec.model_copy(update={"sites": model.site_names.distinct(spec.sites)})
             works = extraction_work(spec, sample, model, self.settings)
         except InvalidInput as error:
             raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
@@ -183,29 +185,33 @@ class WorkloadModel:
             return LINE_WORDS
         if spec.data.tokenizer == BYTES:
             return 2**8
-        folder = self._gpt2(spec.data.tokenizer)
-        return GPT2_VOCABULARY if folder is None else folder.d_vocab
+        config = self._config(spec.data.tokenizer)
+        return GPT2_VOCABULARY if config is None else config.d_vocab
+
+    def kept_model(self, connection: sa.Connection, name: RunModel) -> ModelShape:
+        """The shape of the models that a run keeps; raises `NotFound` if there is no such run."""
+        run = training.get(connection, name.run)
+        spec = read_contract(EXPERIMENTS[run.experiment], run.spec)
+        embedding = run.parameters["total"] - run.parameters["without_embeddings"]
+        return training_shape(spec, max(1, embedding // spec.model.d_model))
 
     def _model(self, connection: sa.Connection, name: str) -> ModelShape | None:
         kept = parse_run_model(name)
         if kept is not None:
-            run = training.get(connection, kept.run)
-            spec = read_contract(EXPERIMENTS[run.experiment], run.spec)
-            embedding = run.parameters["total"] - run.parameters["without_embeddings"]
-            return training_shape(spec, max(1, embedding // spec.model.d_model))
-        config = self._gpt2(name)
-        return None if config is None else gpt2_shape(config)
+            return self.kept_model(connection, kept)
+        config = self._config(name)
+        if config is not None:
+            return decoder_shape(config)
+        released = GPT2.get(name.removeprefix("openai-community/"))
+        return None if released is None else gpt2_shape(released)
 
-    def _gpt2(self, name: str) -> Gpt2Config | None:
-        """The sizes of a folder under the models root, or of a released model; None for others."""
+    def _config(self, name: str) -> ModelConfig | None:
+        """What is said of a model in a folder under the models root; None for others."""
         try:
             folder = find_model_folder(name, None, self.settings.models_root)
-            found = None if folder is None else folder.read_config()
+            return None if folder is None else folder.read_config()
         except InvalidInput:  # a folder of a tokenizer alone
-            found = None
-        if found is None:
-            return GPT2.get(name.removeprefix("openai-community/"))
-        return Gpt2Config(found.n_layers, found.d_model, found.n_ctx, found.d_vocab, found.d_mlp)
+            return None
 
 
 def _gpu_hours(part: str, works: list[Work]) -> list[str]:

@@ -14,7 +14,6 @@ from service.contracts.sites import parse_site
 from tests.models.openelm_configs import TINY
 from tests.tiny import make_gpt2
 from workers.activations.extraction import extract
-from workers.models.gpt2 import GPT2
 from workers.models.loading import check_model, load_model
 from workers.models.openelm import OpenELM
 
@@ -38,7 +37,7 @@ def plain_losses(folder: Path, tokens: list[Array]) -> list[float]:
 @pytest.mark.parametrize("position", ["last", "all", 1])
 def test_the_loss_is_the_librarys_with_padding_on_the_right(tiny_model: Path, position: str | int):
     tokens = sequences([9, 30, 17, 17, 2, 40])
-    model = GPT2(GPT2Model.from_pretrained(tiny_model))
+    model = load_model(tiny_model.name, None, tiny_model.parent, CPU, "float32").model
     found = extract(model, tokens, SITES, position, 1000, loss=True)
     assert found.losses is not None
     assert found.losses == pytest.approx(plain_losses(tiny_model, tokens), rel=2e-6)
@@ -48,7 +47,8 @@ def test_the_loss_is_the_librarys_with_padding_on_the_right(tiny_model: Path, po
 
 @pytest.mark.parametrize("position", ["last", "all"])
 def test_the_vectors_are_those_without_a_loss_to_the_last_bit(tiny_model: Path, position: str):
-    tokens, model = sequences([12, 12, 12, 7]), GPT2(GPT2Model.from_pretrained(tiny_model))
+    tokens = sequences([12, 12, 12, 7])
+    model = load_model(tiny_model.name, None, tiny_model.parent, CPU, "float32").model
     plain, with_loss = (extract(model, tokens, SITES, position, 24, loss=loss) for loss in (False, True))
     assert plain.losses is None
     assert list(with_loss.vectors) == SITES
@@ -63,7 +63,7 @@ def test_an_output_map_that_is_not_tied_is_read(tmp_path: Path):
         model.lm_head.weight.copy_(torch.randn_like(model.lm_head.weight))
     model.save_pretrained(folder)
     assert check_model("untied", None, tmp_path).has_output
-    loaded, tokens = load_model("untied", None, tmp_path, CPU, "float32"), sequences([20, 8])
+    loaded, tokens = load_model("untied", None, tmp_path, CPU, "float32", output=True), sequences([20, 8])
     found = extract(loaded.model, tokens, [parse_site("final_norm_out", 1)], "last", 100, loss=True)
     assert found.losses == pytest.approx(plain_losses(folder, tokens), rel=2e-6)
 
@@ -74,7 +74,7 @@ def test_a_model_may_have_no_output_map(tmp_path: Path):
     model.config.tie_word_embeddings = False
     model.save_pretrained(folder)
     assert not check_model("headless", None, tmp_path).has_output
-    assert load_model("headless", None, tmp_path, CPU, "float32").model.output_weight is None
+    assert load_model("headless", None, tmp_path, CPU, "float32", output=True).model.output_map is None
 
 
 def test_padded_widths_and_other_families():

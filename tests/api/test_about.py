@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from service.contracts.families import IN_FOLDERS
 from service.contracts.presets import PRESETS
 from service.contracts.specs import read_spec
 from service.settings import Settings
@@ -83,11 +84,11 @@ def test_model_folders_are_listed_with_their_sizes(api: TestClient, settings: Se
 
 
 def test_models_that_cannot_be_used_say_so(api: TestClient, settings: Settings):
-    model_folder(settings, "llama", {"model_type": "llama", "n_layer": 2})
+    model_folder(settings, "bloom", {"model_type": "bloom", "n_layer": 2})
     model_folder(settings, "pickled", GPT2, weights=False)
     found = models(api)
-    assert (found["llama"]["supported"], found["llama"]["family"]) == (False, "llama")
-    assert found["llama"]["reason"] == "the model is a 'llama'; only the GPT-2 family is supported"
+    assert (found["bloom"]["supported"], found["bloom"]["family"]) == (False, "bloom")
+    assert found["bloom"]["reason"] == f"the model is a 'bloom'; supported are {', '.join(IN_FOLDERS)}"
     assert (found["pickled"]["supported"], found["pickled"]["sizes"]) == (False, SIZES)
 
 

@@ -48,6 +48,7 @@ ENTRIES: dict[str, Entry] = {
     "get_readiness": Entry("open"),
     "list_presets": Entry("common"),
     "list_models": Entry("common"),
+    "list_sites": Entry("common", request={"params": {"model": "openai-community/gpt2"}}),
     "get_limits": Entry("common"),
     "list_claims": Entry("common"),
     "get_metrics": Entry("common", scope="admin"),
@@ -163,6 +164,12 @@ def test_everyone_gets_of_an_operation_what_is_theirs(projects: Projects, name: 
         assert answer.json()["code"] in ("corrupt_artifact", "unavailable"), answer.text
     if entry.kind == "listed":
         assert [found for found in projects.objects.values() if found in answer.text]
+
+
+def test_the_sites_of_a_kept_model_are_those_of_its_projects_model(projects: Projects):
+    asked = {"params": {"model": f"run:{projects.objects['run_id']}"}}
+    problem_of(projects.send("stranger", "GET", "/v1/sites", **asked), 404, "not_found")
+    assert projects.send("owner", "GET", "/v1/sites", **asked).status_code == 200
 
 
 @pytest.mark.parametrize("sender", ["reader", "owner", "administrator", "stranger"])

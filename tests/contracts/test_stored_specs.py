@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.contracts.extraction import vector_fields
 from service.contracts.jobs import JobSpec
 from service.contracts.presets import PRESETS
 from service.contracts.specs import merge, read_spec, stored_spec
@@ -20,6 +21,7 @@ GIVEN: list[tuple[Any, dict[str, Any]]] = [
     *((preset.kind, {"preset": preset.id}) for preset in PRESETS),
     *((preset.kind, dict(preset.spec)) for preset in PRESETS),
     ("extraction", EXTRACTION),
+    ("extraction", EXTRACTION | {"bos": "model", "loss": True}),
     ("extraction", EXTRACTION | {"position": 3, "chunks_per_document": 2, "revision": "main", "reuse": False}),
     ("radius", {"activations": "act-0"}),
     ("radius", {"activations": "act-0", "fractions": [1], "radii": [0, 1e300], "k": 64}),
@@ -104,11 +106,11 @@ def test_the_training_of_an_older_sweep_gets_defaults_too():
 @pytest.mark.parametrize(
     ("kind", "given", "changes", "field"),
     [
-        ("extraction", EXTRACTION, {"bos": "model"}, "spec.bos"),
-        ("radius", {"activations": "act-0"}, {"split": "documents"}, "spec.split"),
+        ("extraction", EXTRACTION, {"pooling": "mean"}, "spec.pooling"),
+        ("radius", {"activations": "act-0"}, {"pooling": "mean"}, "spec.pooling"),
         ("radius", {"activations": "act-0"}, {"model": "gpt2"}, "spec.model"),
         ("energy", {"builtin": "figure1"}, {"transform": "none"}, "spec.transform"),
-        ("analysis", EXTRACTION, {"radius": {"split": None}}, "spec.radius.split"),
+        ("analysis", EXTRACTION, {"radius": {"pooling": None}}, "spec.radius.pooling"),
         ("training", SENTENCES, {"model": {"d_rotary": 2}}, "spec.model.d_rotary"),
         ("training", WINDOWS, {"experiment": "mamba"}, "spec.experiment"),
         ("sweep", {"training": WINDOWS}, {"training": {"shards": 2}}, "spec.training.shards"),
@@ -143,3 +145,11 @@ def test_what_has_no_default_is_named(kind: str, values: dict[str, Any], field: 
     with pytest.raises(UnsupportedSpec) as refused:
         stored_spec(kind, values)
     assert refused.value.field == field
+
+
+def test_an_extraction_of_an_earlier_version_is_the_same_as_one_without_bos():
+    newest = stored("extraction", EXTRACTION)
+    older = {name: value for name, value in newest.items() if name != "bos"}
+    assert vector_fields(older) == vector_fields(newest)
+    assert vector_fields(newest | {"bos": "model"}) != vector_fields(newest)
+    assert vector_fields(newest | {"loss": True, "sites": ["final_norm_out"]}) == vector_fields(newest)

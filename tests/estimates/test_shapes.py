@@ -25,6 +25,7 @@ from workers.activations.extraction import extract
 from workers.corpora.documents import Document
 from workers.corpora.sampling import SamplingRule, draw_sample
 from workers.models import gpt2
+from workers.models.interface import OutputMap
 from workers.models.openelm import OpenELM
 from workers.models.openelm_config import OpenELMConfig
 from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
@@ -61,7 +62,8 @@ def test_a_forward_pass_of_gpt2_up_to_a_site(site: str):
 def test_a_loss_takes_every_block_and_the_output_map(position: str | int):
     """Of a site in the first block: the work of the whole pass, and of the logits of all tokens but the first."""
     config = GPT2Config(n_layer=LAYERS, n_embd=WIDTH, n_head=4, n_positions=CONTEXT, vocab_size=WORDS)
-    model, tokens = gpt2.GPT2(GPT2Model(config)), [np.arange(CONTEXT)] * BATCH
+    plain, tokens = GPT2Model(config), [np.arange(CONTEXT)] * BATCH
+    model = gpt2.GPT2(plain, OutputMap(plain.wte.weight))
     shape, settings = gpt2_shape(Gpt2Config(LAYERS, WIDTH, d_vocab=WORDS)), Settings()
     site = "blocks.0.hook_resid_post"
     spec = ExtractionSpec.model_validate(
@@ -72,8 +74,8 @@ def test_a_loss_takes_every_block_and_the_output_map(position: str | int):
     )
     sample = SampleShape(BATCH, BATCH, 0.0, 0.0, [])
     (work,) = (work for work in extraction_work(spec, sample, shape, settings) if work.stage == "extract")
-    plain = spec.model_copy(update={"loss": False})
-    (less,) = (work for work in extraction_work(plain, sample, shape, settings) if work.stage == "extract")
+    without = spec.model_copy(update={"loss": False})
+    (less,) = (work for work in extraction_work(without, sample, shape, settings) if work.stage == "extract")
     assert work.amounts["forward"] - attention_flops(shape) == pytest.approx(found, rel=1e-9)
     assert less.amounts["forward"] < work.amounts["forward"] / 2
     assert less.memory_bytes < work.memory_bytes

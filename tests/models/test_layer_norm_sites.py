@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from service.contracts.families import IN_FOLDERS
 from service.contracts.sites import Site, parse_site
 from service.theory.radius import report_theory
+from tests.models.families import make_model
 from tests.models.openelm_configs import TINY
 from workers.models.interface import HookedModel
 from workers.models.layer_norm import is_layer_norm_output
@@ -30,23 +32,24 @@ def in_a_hyperplane(model: HookedModel, sites: list[Site]) -> list[bool]:
     return [rank < model.sizes.d_model for rank in ranks]
 
 
-def of_gpt2(root: Path) -> tuple[HookedModel, dict[str, object]]:
+def in_a_folder(family: str, root: Path) -> tuple[HookedModel, dict[str, object]]:
+    make_model(family, 0, root / "model")
     loaded = load_model("model", None, root, torch.device("cpu"), "float32")
     return loaded.model, loaded.identity["config"]
 
 
-@pytest.mark.parametrize("family", ["gpt2", "sentence_decoder", "openelm"])
-def test_the_sites_of_a_layer_norm_are_those_in_a_hyperplane(family: str, tiny_model: Path, tmp_path: Path):
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "opt", "olmo2", "sentence_decoder", "openelm"])
+def test_the_sites_of_a_layer_norm_are_those_in_a_hyperplane(family: str, tmp_path: Path):
     torch.manual_seed(0)
     config: dict[str, object] = {"family": family}
-    if family == "gpt2":
-        (tmp_path / "model").symlink_to(tiny_model)
-        model, config = of_gpt2(tmp_path)
+    if family in IN_FOLDERS:
+        model, config = in_a_folder(family, tmp_path)
     elif family == "openelm":
         model = OpenELM(replace(TINY, query_heads=(4, 4), kv_heads=(4, 4)))
     else:
         model = SentenceDecoder(SentenceDecoderConfig(n_layers=2, d_model=16, n_heads=2, d_mlp=32))
-    sites = [parse_site(name, model.sizes.n_layers) for name in SITES]
+    parallel = family == "gpt_neox"  # has no resid_mid
+    sites = [parse_site(name, model.sizes.n_layers) for name in SITES if not (parallel and "resid_mid" in name)]
     named = [is_layer_norm_output(str(site), site.layer, config) for site in sites]
     assert named == in_a_hyperplane(model, sites)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM
+from transformers import BloomConfig, BloomForCausalLM, GPT2LMHeadModel
 
 from service.errors import InvalidInput, UnsupportedModel
 from workers.models.loading import load_model, load_tokenizer
@@ -54,12 +54,9 @@ def test_a_lower_precision_can_be_chosen(root: Path, dtype: str):
 
 
 def test_another_family_is_refused_by_name(root: Path):
-    config = GPTNeoXConfig(
-        vocab_size=64, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-    )
-    GPTNeoXForCausalLM(config).save_pretrained(root / "neox")
-    with pytest.raises(UnsupportedModel, match="gpt_neox"):
-        load_model("neox", None, root, CPU, "float32")
+    BloomForCausalLM(BloomConfig(vocab_size=64, hidden_size=16, n_layer=1, n_head=2)).save_pretrained(root / "bloom")
+    with pytest.raises(UnsupportedModel, match="a 'bloom'; supported are gpt2, gpt_neox, opt, llama, mistral"):
+        load_model("bloom", None, root, CPU, "float32")
 
 
 def test_pickled_weights_are_refused(root: Path):

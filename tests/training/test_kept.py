@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from service.errors import Conflict, CorruptArtifact, InvalidInput
 from workers.models.loading import load_tokenizer, tokenizer_hashes
+from workers.models.prefixed import PrefixedModel
 from workers.training.checkpoints import kept_name, write_model
-from workers.training.kept import LineReader, byte_tokenizer, load_kept, word_tokenizer
+from workers.training.kept import byte_tokenizer, load_kept, word_tokenizer
 from workers.training.sentences import SentenceTask, prepare_sentences
 from workers.training.windows import WindowTask, prepare_windows
 
@@ -93,7 +95,7 @@ def test_positions_stay_exact_in_a_model_of_low_precision(preset: str, tmp_path:
         task = WindowTask(spec, tmp_path, CPU)
     load_kept.cache_clear()
     loaded = load_kept(NAME, keep(task, tmp_path), tmp_path, tmp_path, CPU, "bfloat16").model
-    made = loaded.model if isinstance(loaded, LineReader) else loaded
+    made: Any = loaded.model if isinstance(loaded, PrefixedModel) else loaded
     assert {parameter.dtype for parameter in made.parameters()} == {torch.bfloat16}
     for (name, table), (_, own) in zip(made.named_buffers(), task.model.named_buffers(), strict=True):
         assert torch.equal(table, own), name

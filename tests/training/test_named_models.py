@@ -9,10 +9,14 @@ import torch
 
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.run_models import RunModel
+from service.contracts.sites import parse_site
 from service.contracts.specs import read_spec
 from service.contracts.training import OpenELMSpec
+from service.errors import InvalidInput
 from service.settings import Settings
 from tests.tiny import make_gpt2
+from workers.activations.extraction import extract
+from workers.activations.parity import plain_deviations
 from workers.models.gpt2 import GPT2
 from workers.models.openelm import OpenELM
 from workers.training.checkpoints import kept_name, write_model
@@ -55,6 +59,41 @@ def test_a_kept_model_is_opened_by_the_digest_of_its_manifest(settings: Settings
     low = load_named_model(spec, kept_sha256, settings, CPU, "bfloat16").model
     assert isinstance(low, OpenELM)
     assert low.output_weight.dtype == torch.bfloat16
+
+
+def test_one_bos_token_precedes_each_sequence_and_is_not_counted(settings: Settings):
+    folder = make_gpt2(settings.models_root / "tiny")
+    (folder / "tokenizer_config.json").write_text('{"bos_token": "<|endoftext|>"}')
+    spec = spec_of("tiny").model_copy(update={"bos": "model"})
+    plain = load_named_model(spec_of("tiny"), lambda kept: "", settings, CPU)
+    found = load_named_model(spec, lambda kept: "", settings, CPU)
+    bos = plain.tokenizer.token_to_id("<|endoftext|>")
+    assert bos is not None
+    assert found.identity == plain.identity | {"bos": {"id": bos, "token": "<|endoftext|>"}}
+    assert found.model.sizes.n_ctx == plain.model.sizes.n_ctx - 1
+    site, text = parse_site("final_norm_out", 3), torch.tensor([[5, 6, 7], [8, 9, 10]])
+    whole = plain.model.read(torch.cat([torch.full((2, 1), bos), text], dim=1), [site])[site]
+    assert torch.equal(found.model.read(text, [site])[site], whole[:, 1:])
+    first = extract(found.model, [row.numpy() for row in text], [site], 0, token_budget=64).vectors[site]
+    assert torch.allclose(torch.from_numpy(first), whole[:, 1], rtol=1e-5, atol=1e-5)
+    stored = {site: first}
+    deviation = plain_deviations(found.model, [row.numpy() for row in text], 0, stored)
+    assert deviation is not None
+    assert deviation[site].max_relative_deviation < 1e-5
+
+
+@pytest.mark.parametrize(
+    "files", [{}, {"tokenizer_config.json": '{"bos_token": null}'}, {"tokenizer_config.json": "["}]
+)
+def test_a_model_without_bos_token_is_refused(settings: Settings, files: dict[str, str]):
+    folder = make_gpt2(settings.models_root / "tiny")
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    with pytest.raises(InvalidInput, match="has no BOS token") as caught:
+        load_named_model(spec_of("tiny").model_copy(update={"bos": "model"}), lambda kept: "", settings, CPU)
+    assert caught.value.field == "spec.bos"
 
 
 def test_a_folder_is_opened_without_a_digest(settings: Settings):

@@ -11,9 +11,11 @@ import torch
 from service.contracts.sites import Site
 from service.norms import SMALLEST_NORMAL, row_norms
 from workers.activations.extraction import Position, extract
+from workers.models.decoder import Decoder
 from workers.models.gpt2 import GPT2
 from workers.models.interface import HookedModel
-from workers.models.plain_gpt2 import read_plainly
+from workers.models.plain import read_plainly
+from workers.models.prefixed import PrefixedModel
 
 Array = np.ndarray
 
@@ -49,14 +51,16 @@ def plain_deviations(
     model: HookedModel, sequences: Sequence[Array], position: Position, stored: dict[Site, Array]
 ) -> dict[Site, Deviation] | None:
     """The same from the forward pass of Hugging Face's own code; None for a model that it has none for."""
-    if not isinstance(model, GPT2):
+    plain, before = (model.model, 1) if isinstance(model, PrefixedModel) else (model, 0)
+    if not isinstance(plain, GPT2 | Decoder):
         return None
     sites = list(stored)
     read: dict[Site, list[Array]] = {site: [] for site in sites}
     for sequence in sequences:
         tokens = torch.from_numpy(np.asarray(sequence, dtype=np.int64)).to(model.device)
-        for site, vectors in read_plainly(model, tokens, sites).items():
-            read[site].append(_at(vectors.cpu().numpy(), position))
+        tokens = model.prefix(tokens) if isinstance(model, PrefixedModel) else tokens
+        for site, vectors in read_plainly(plain, tokens, sites).items():
+            read[site].append(_at(vectors[before:].cpu().numpy(), position))
     return {site: _deviation(stored[site], np.concatenate(read[site])) for site in sites}
 
 

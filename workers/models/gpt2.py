@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from service.contracts.model_config import ModelConfig
 from service.contracts.sites import Site
-from workers.models.interface import ModelSizes
+from workers.models.interface import ModelSizes, OutputMap
 from workers.models.stream import BlockParts, read_sites, walk_blocks
 
 if TYPE_CHECKING:
@@ -26,20 +25,6 @@ def sizes_of(config: Any) -> ModelSizes:
     return ModelSizes(config.n_layer, config.n_positions, config.n_embd, config.n_head, config.vocab_size)
 
 
-def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors of a `GPT2Model`; its linear maps are stored as (inputs, outputs)."""
-    d, d_mlp = config.d_model, config.d_mlp
-    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (config.d_vocab, d), "wpe.weight": (config.n_ctx, d)}
-    linear = {"attn.c_attn": (d, 3 * d), "attn.c_proj": (d, d), "mlp.c_fc": (d, d_mlp), "mlp.c_proj": (d_mlp, d)}
-    norms = [f"h.{layer}.{norm}" for layer in range(config.n_layers) for norm in ("ln_1", "ln_2")]
-    for layer in range(config.n_layers):
-        for name, shape in linear.items():
-            shapes |= {f"h.{layer}.{name}.weight": shape, f"h.{layer}.{name}.bias": shape[1:]}
-    for norm in (*norms, "ln_f"):
-        shapes |= {f"{norm}.weight": (d,), f"{norm}.bias": (d,)}
-    return shapes
-
-
 class GPT2:
     """A `GPT2Model` read at sites, in evaluation mode and without gradients.
 
@@ -47,13 +32,11 @@ class GPT2:
     padding on the right changes no vector before it.
 
     Args:
-        head: (V, D) output map of a model that does not tie it to the embedding; None where it has none.
-        tied: whether the embedding is the output map.
+        output_map: the output map, which only losses need.
     """
 
-    def __init__(self, model: GPT2Model, head: torch.Tensor | None = None, *, tied: bool = True) -> None:
-        self.model = model.eval()
-        self.output_weight, self.output_bias = model.wte.weight if tied else head, None
+    def __init__(self, model: GPT2Model, output_map: OutputMap | None = None) -> None:
+        self.model, self.output_map = model.eval(), output_map
         for block in model.h:
             _fuse_activation(block)
         self.sizes = sizes_of(model.config)

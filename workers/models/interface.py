@@ -22,6 +22,21 @@ class ModelSizes:
     d_vocab: int
 
 
+@dataclass(frozen=True)
+class OutputMap:
+    """The map of `final_norm_out` to logits: z = hidden · weightᵀ + bias, or cap · tanh(z / cap) where there is a cap.
+
+    Attributes:
+        weight: (V, d_model), or wider, with zeros.
+        bias: (V,), or None.
+        cap: soft cap of the logits, or None.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None = None
+    cap: float | None = None
+
+
 class HookedModel(Protocol):
     """A model whose activations are read at sites."""
 
@@ -31,13 +46,8 @@ class HookedModel(Protocol):
     def device(self) -> torch.device: ...
 
     @property
-    def output_weight(self) -> torch.Tensor | None:
-        """(V, D) or wider, with zeros: the map of `final_norm_out` to logits; None for a model without one."""
-        ...
-
-    @property
-    def output_bias(self) -> torch.Tensor | None:
-        """(V,), or None."""
+    def output_map(self) -> OutputMap | None:
+        """The output map; None for a model that has none, or whose own was not read."""
         ...
 
     def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:

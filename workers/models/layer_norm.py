@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from service.contracts.families import FAMILIES
 from service.contracts.sites import FINAL_NORM
 
-_FINAL = "gpt2"  # pre-norm: the residual stream is a sum, and only the norm after the last block is read
-_POST_NORM = "sentence_decoder"  # the residual stream is the output of the norms
-_OF_NORMS = ("resid_mid", "resid_post")
+_OF_SUMS = ("resid_mid", "resid_post")
 
 
 def is_layer_norm_output(site: str, layer: int, config: Mapping[str, Any]) -> bool:
     """Whether the vectors at `site` are γ ⊙ z + β with Σ z = 0; an RMSNorm, which does not centre, has none.
 
+    Of pre-norm families, whose residual stream is a sum, only the norm after the last block is a site.
+
     Args:
         layer: of the site, from the first block on.
         config: of the model, as its identity records it; a family that is not known here has none.
     """
-    family = config.get("family") or config.get("model_type")
-    if family == _FINAL:
-        return site == FINAL_NORM
-    if family != _POST_NORM:
+    family = FAMILIES.get(config.get("family") or config.get("model_type") or "")
+    if family is None or family.norm != "LayerNorm":
         return False
     hook = site.rpartition("hook_")[2]
-    return hook in (FINAL_NORM, *_OF_NORMS) or (hook == "resid_pre" and layer > 0)
+    of_sums = family.norms == "of_sums" and (hook in _OF_SUMS or (hook == "resid_pre" and layer > 0))
+    return hook == FINAL_NORM or of_sums

@@ -1,8 +1,8 @@
 """Loading a model and its tokenizer: a folder under the models root, or a hub id at a revision. Safetensors only.
 
 What is loaded is what was named: sizes, tensors and tokenizer are checked against one another before a tensor is read,
-and the identity covers every file that was read. `transformers` takes seconds to import, so only `load_model` does:
-workers start sooner, and neither sampling nor training needs it.
+and the identity covers every file that was read. `transformers` takes seconds to import, so only `load_model` and
+`check_model` do: workers start sooner, and training does not need it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from tokenizers import Tokenizer
 from service.artifacts.atomic import sha256_file
 from service.artifacts.manifest import canonical_json
 from service.artifacts.model_folders import CONFIG, TOKENIZER_FILES, ModelFolder
-from service.contracts.model_config import ModelConfig, parse_config
-from service.errors import Conflict, UnsupportedModel
+from service.contracts.model_config import ModelConfig
+from service.contracts.site_names import SiteNames
+from service.errors import Conflict
 from workers.devices.memory import cached_until_other_work
-from workers.models.gpt2 import GPT2, tensor_shapes
+from workers.models.building import build_empty
+from workers.models.decoder import Decoder
+from workers.models.gpt2 import GPT2
 from workers.models.hub import open_model_folder
-from workers.models.interface import HookedModel, ModelSizes
+from workers.models.interface import HookedModel, ModelSizes, OutputMap
 from workers.models.tokenizer import check_vocabulary, read_tokenizer
 from workers.models.weights import INDEX, Weights, find_weights, weight_files
 
+FolderModel = GPT2 | Decoder
 FolderState = tuple[tuple[str, int, int], ...]
 Model_co = TypeVar("Model_co", bound=HookedModel, covariant=True)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -48,10 +52,11 @@ class CheckedModel:
 
     Attributes:
         notes: what was done to names of tensors, for people.
-        has_output: whether it has a map to logits, which a loss needs.
+        has_output: whether it has an output map, which a loss needs.
     """
 
     sizes: ModelSizes
+    site_names: SiteNames
     tokenizer: Tokenizer
     notes: list[str]
     has_output: bool = True
@@ -61,8 +66,8 @@ def check_model(name: str, revision: str | None, models_root: Path) -> CheckedMo
     """The sizes and the tokenizer of a model whose weights have every tensor; raises the errors of `load_model`."""
     folder = open_model_folder(name, revision, models_root)
     config = folder.read_config()
-    weights, tokenizer = _check(folder, config)
-    return CheckedModel(_sizes(config), tokenizer, _notes(weights), weights.has_output)
+    _, weights, tokenizer = _check(folder, config)
+    return CheckedModel(_sizes(config), config.site_names, tokenizer, _notes(weights), weights.has_output)
 
 
 def read_content(name: str, revision: str | None, models_root: Path) -> str:
@@ -82,26 +87,32 @@ def tokenizer_hashes(name: str, revision: str | None, models_root: Path) -> dict
 
 
 def load_model(
-    name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str
-) -> LoadedModel[GPT2]:
+    name: str, revision: str | None, models_root: Path, device: torch.device, dtype: str, *, output: bool = False
+) -> LoadedModel[FolderModel]:
     """The model in `dtype` on `device`; the last one is cached until a file of its folder changes.
 
+    Args:
+        output: whether an output map that is not tied is read too, as a loss needs it.
+
     Raises:
-        UnsupportedModel: the architecture is not GPT-2; the weights are not safetensors, are damaged, or are not those
+        UnsupportedModel: the family is not supported; the weights are not safetensors, are damaged, or are not those
             of the configuration; the tokenizer cannot be read.
         InvalidInput: there is no such folder and no such model on the hub (or the hub cannot be reached), there is no
             tokenizer, or it has tokens that the model lacks.
         Conflict: a file changed while the model was read.
     """
     folder = open_model_folder(name, revision, models_root)
-    return _load_model(folder, device, dtype, _state(folder))
+    return _load_model(folder, device, dtype, _state(folder), output)
 
 
 @lru_cache(maxsize=1)  # consecutive segments use the same model, and memory holds one
-def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: FolderState) -> LoadedModel[GPT2]:
+def _load_model(
+    folder: ModelFolder, device: torch.device, dtype: str, state: FolderState, output: bool
+) -> LoadedModel[FolderModel]:
     config = folder.read_config()
-    weights, tokenizer = _check(folder, config)
-    model, head = _build(folder, weights, DTYPES[dtype]), weights.read_head(DTYPES[dtype])
+    empty, weights, tokenizer = _check(folder, config)
+    model = _fill(empty, weights, DTYPES[dtype])
+    head = weights.read_head(DTYPES[dtype]) if output else None
     hashes = _file_hashes(folder)
     if _state(folder) != state:
         raise Conflict("a file of the model changed while it was read", field="model")
@@ -111,44 +122,38 @@ def _load_model(folder: ModelFolder, device: torch.device, dtype: str, state: Fo
         "weights_sha256": {name: sha256 for name, sha256 in hashes.items() if name.endswith(".safetensors")},
         "tokenizer_sha256": {name: sha256 for name, sha256 in hashes.items() if name in TOKENIZER_FILES},
         "content": _content(hashes),
-        "config": model.config.to_diff_dict() | {"dtype": dtype},
+        "config": model.config.to_diff_dict() | {"dtype": dtype, "family": config.family.model_type},
         "notes": _notes(weights),
     }
     torch.nn.Module.to(model, device)
-    made = GPT2(model, None if head is None else head.to(device), tied=weights.tied)
-    return LoadedModel(made, tokenizer, identity)
+    output_map = _output_map(model, weights, None if head is None else head.to(device), config.logit_cap)
+    if config.family.model_type == "gpt2":
+        return LoadedModel(GPT2(model, output_map), tokenizer, identity)
+    return LoadedModel(Decoder(model, config.family, _sizes(config), output_map), tokenizer, identity)
 
 
 cached_until_other_work(_load_model.cache_clear)
 
 
-def _build(folder: ModelFolder, weights: Weights, dtype: torch.dtype) -> Any:
-    """A `GPT2Model` with these weights; it is made without memory, so no entry can stay at random."""
-    from transformers import GPT2Config, GPT2Model
-    from transformers.activations import ACT2FN
-
-    found = parse_config(folder.config_bytes())
-    activation = found.get("activation_function", "gelu_new")
-    if not isinstance(activation, str) or activation not in ACT2FN:
-        raise UnsupportedModel("config.json: activation_function is not known", field="model")
-    try:
-        config = GPT2Config.from_dict(found | {"dtype": dtype, "attn_implementation": "sdpa"})
-        with torch.device("meta"):
-            model = GPT2Model(config)
-    except Exception as error:  # whatever the library's validation raises
-        detail = f"the library refuses config.json ({type(error).__name__})"
-        raise UnsupportedModel(detail, field="model") from error
-    model.load_state_dict(weights.read(dtype), strict=True, assign=True)
-    return model.requires_grad_(requires_grad=False)
+def _fill(empty: Any, weights: Weights, dtype: torch.dtype) -> Any:
+    empty.load_state_dict(weights.read(dtype), strict=True, assign=True)
+    return empty.requires_grad_(requires_grad=False)
 
 
-def _check(folder: ModelFolder, config: ModelConfig) -> tuple[Weights, Tokenizer]:
-    tied = parse_config(folder.config_bytes()).get("tie_word_embeddings", True)
-    weights = find_weights(weight_files(folder.path), tied=bool(tied))
-    weights.check(tensor_shapes(config))
+def _output_map(model: Any, weights: Weights, head: torch.Tensor | None, cap: float | None) -> OutputMap | None:
+    weight = model.get_input_embeddings().weight if weights.tied else head
+    return None if weight is None else OutputMap(weight, cap=cap)
+
+
+def _check(folder: ModelFolder, config: ModelConfig) -> tuple[Any, Weights, Tokenizer]:
+    """The model without weights, the weights that it lacks, and the tokenizer."""
+    weights = find_weights(weight_files(folder.path), config)
+    weights.check_blocks(config)
+    empty = build_empty(config)
+    weights.check({name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}, config)
     tokenizer = read_tokenizer(folder.path)
     check_vocabulary(tokenizer, config.d_vocab)
-    return weights, tokenizer
+    return empty, weights, tokenizer
 
 
 def _sizes(config: ModelConfig) -> ModelSizes:
@@ -158,7 +163,7 @@ def _sizes(config: ModelConfig) -> ModelSizes:
 def _notes(weights: Weights) -> list[str]:
     notes = [f"the prefix {prefix!a} of tensor names was left out" for prefix in weights.prefixes]
     if weights.head_as_embedding:
-        notes.append("the weights hold the tied lm_head.weight alone; it is used as wte.weight")
+        notes.append("the weights hold the tied lm_head.weight alone; it is used as the embedding")
     return notes
 
 

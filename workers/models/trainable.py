@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from service.contracts.sites import Site
 from service.errors import InvalidInput
-from workers.models.interface import ModelSizes
+from workers.models.interface import ModelSizes, OutputMap
 from workers.models.stream import BlockParts, Stream, read_sites, walk_blocks
 
 _VARIANTS = 8  # of a compiled part of a block: training or evaluation, shapes, precision
@@ -37,6 +37,11 @@ class TrainableModel(nn.Module, ABC):
     def output_bias(self) -> torch.Tensor | None:
         """(V,), or None."""
         return None
+
+    @property
+    def output_map(self) -> OutputMap:
+        """See `HookedModel.output_map`."""
+        return OutputMap(self.output_weight, self.output_bias)
 
     @property
     def device(self) -> torch.device:

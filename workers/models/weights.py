@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
+from service.contracts.model_config import ModelConfig
 from service.errors import UnsupportedModel
 
 INDEX = "model.safetensors.index.json"
 _WHOLE = "model.safetensors"
-_PREFIXES = ("module.", "_orig_mod.", "transformer.")  # of data parallelism, of torch.compile, of the library's heads
-_USUAL_PREFIX = "transformer."
-_BUFFER = re.compile(r"h\.\d+\.(attn|crossattention)\.(masked_)?bias")  # constants that older files hold
-_BLOCK = re.compile(r"h\.(\d+)\.")
+_PREFIXES = ("module.", "_orig_mod.")  # of data parallelism, of torch.compile
+_BUFFER = re.compile(  # constants that older files hold
+    r"(^|\.)(h|layers)\.\d+\.(attn|crossattention|attention|self_attn)\.((masked_)?bias|rotary_emb\.inv_freq)$"
+)
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _POINTER = b"version https://git-lfs"
-_HEAD, _EMBEDDING = "lm_head.weight", "wte.weight"
+_HEADS = ("lm_head.weight", "embed_out.weight")
 _SHOWN = 3  # names in a message
 
 
@@ -40,40 +41,46 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class Weights:
-    """The tensors of a folder by the names that `GPT2Model` gives them.
+    """The tensors of a folder by the names that the library's stack of blocks gives them.
 
     Attributes:
+        head: the output map, where it is stored; only losses need it.
         prefixes: unusual prefixes that were stripped from names.
-        head_as_embedding: whether the embedding is the tied `lm_head.weight`, which alone is stored.
+        head_as_embedding: whether the embedding is the tied output map, which alone is stored.
         tied: whether the embedding is the output map.
-        head: the output map of its own, where it is not tied; None where none is stored.
     """
 
     tensors: Mapping[str, StoredTensor]
+    head: StoredTensor | None = None
     prefixes: tuple[str, ...] = ()
     head_as_embedding: bool = False
     tied: bool = True
-    head: StoredTensor | None = None
 
     @property
     def has_output(self) -> bool:
-        """Whether there is a map to logits."""
+        """Whether there is an output map."""
         return self.tied or self.head is not None
 
-    def check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
-        """Raise `UnsupportedModel`, naming tensors, unless they are those expected, in those shapes."""
-        blocks, wanted = _blocks(self.tensors), _blocks(expected)
-        if blocks != wanted:
-            detail = f"config.json: n_layer is {len(wanted)}; the weights have {len(blocks)} blocks"
+    def check_blocks(self, config: ModelConfig) -> None:
+        """Raise `UnsupportedModel` unless there are tensors of as many blocks as the configuration says."""
+        block = re.compile(rf"{re.escape(config.family.blocks)}\.(\d+)\.")
+        blocks = {int(match[1]) for name in self.tensors if (match := block.match(name))}
+        if blocks != set(range(config.n_layers)):
+            key = config.family.keys["n_layers"][0]
+            detail = f"config.json: {key} is {config.n_layers}; the weights have {len(blocks)} blocks"
             raise UnsupportedModel(detail, field="model")
+
+    def check(self, expected: Mapping[str, tuple[int, ...]], config: ModelConfig) -> None:
+        """Raise `UnsupportedModel`, naming tensors, unless they are those expected, in those shapes."""
         _refuse("the weights lack", [name for name in expected if name not in self.tensors])
         _refuse("the weights have more than the model:", [name for name in self.tensors if name not in expected])
         wrong = [name for name, shape in expected.items() if self.tensors[name].shape != shape]
         if wrong:
             given, said = list(self.tensors[wrong[0]].shape), list(expected[wrong[0]])
             _refuse(f"tensors of another shape than config.json says ({given}, not {said}):", wrong)
-        if self.head is not None and self.head.shape != expected[_EMBEDDING]:
-            _refuse("a tensor of another shape than the embedding:", [_HEAD])
+        if self.head is not None and self.head.shape != (config.d_vocab, config.d_model):
+            given = list(self.head.shape)
+            _refuse(f"the output map has another shape than config.json says ({given}):", [self.head.name])
 
     def read(self, dtype: torch.dtype) -> dict[str, torch.Tensor]:
         """All tensors in `dtype`, in memory of their own: a mapped file that is cut short would end the process."""
@@ -86,8 +93,8 @@ class Weights:
         return found
 
     def read_head(self, dtype: torch.dtype) -> torch.Tensor | None:
-        """The output map that is not tied, in memory of its own; None where none is stored."""
-        if self.head is None:
+        """An output map that is not tied, in memory of its own; None where there is none."""
+        if self.tied or self.head is None:
             return None
         with safe_open(self.head.file, framework="pt") as opened:
             return opened.get_tensor(self.head.name).to(dtype, copy=True)
@@ -116,7 +123,7 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-def find_weights(files: Sequence[Path], *, tied: bool = True) -> Weights:
+def find_weights(files: Sequence[Path], config: ModelConfig) -> Weights:
     """The tensors in these files, by their headers.
 
     Raises:
@@ -124,19 +131,21 @@ def find_weights(files: Sequence[Path], *, tied: bool = True) -> Weights:
     """
     found: dict[str, StoredTensor] = {}
     prefixes: set[str] = set()
+    root = f"{config.family.root}."
     for file in files:
         for stored in _headers(file):
-            name, stripped = _strip(stored.name)
+            name, stripped = _strip(stored.name, root)
             prefixes |= stripped
             if name in found:
                 raise UnsupportedModel(f"two tensors of the weights are both {name[:100]!a}", field="model")
-            if not _BUFFER.fullmatch(name):
+            if not _is_buffer(name):
                 found[name] = stored
-    head = found.pop(_HEAD, None)
-    alone = head is not None and tied and _EMBEDDING not in found
+    heads = [found.pop(name) for name in _HEADS if name in found]
+    head, embedding = next(iter(heads), None), f"{config.family.embedding}.weight"
+    alone = head is not None and config.tied and embedding not in found
     if head is not None and alone:
-        found[_EMBEDDING] = head
-    return Weights(found, tuple(sorted(prefixes)), alone, tied, None if tied else head)
+        found[embedding] = head
+    return Weights(found, head, tuple(sorted(prefixes)), alone, config.tied)
 
 
 def _headers(file: Path) -> list[StoredTensor]:
@@ -154,22 +163,22 @@ def _headers(file: Path) -> list[StoredTensor]:
         detail = f"{file.name} is damaged or cut short ({reason!a})"
         raise UnsupportedModel(detail, field="model") from error
     for name, dtype in dtypes.items():
-        if dtype not in _FLOATS and not _BUFFER.fullmatch(_strip(name)[0]):
+        if dtype not in _FLOATS and not _is_buffer(name):
             detail = f"{file.name}: {name[:100]!a} is of type {dtype}; quantised weights are not supported"
             raise UnsupportedModel(detail, field="model")
     return found
 
 
-def _blocks(names: Iterable[str]) -> set[int]:
-    return {int(match[1]) for name in names if (match := _BLOCK.match(name))}
+def _is_buffer(name: str) -> bool:
+    return _BUFFER.search(name) is not None
 
 
-def _strip(name: str) -> tuple[str, set[str]]:
-    """A name without known prefixes, and the unusual ones among them."""
+def _strip(name: str, root: str) -> tuple[str, set[str]]:
+    """A name without the module of the language model that holds the blocks, and the unusual prefixes it had."""
     stripped: set[str] = set()
-    while (prefix := next((one for one in _PREFIXES if name.startswith(one)), None)) is not None:
+    while (prefix := next((one for one in (*_PREFIXES, root) if name.startswith(one)), None)) is not None:
         name = name.removeprefix(prefix)
-        stripped |= {prefix} - {_USUAL_PREFIX}
+        stripped |= {prefix} - {root}
     return name, stripped
 
 

@@ -59,10 +59,15 @@ def linear_cross_entropy(
 
 
 def token_losses(
-    hidden_ND: torch.Tensor, weight_VD: torch.Tensor, bias_V: torch.Tensor | None, targets_N: torch.Tensor
+    hidden_ND: torch.Tensor,
+    weight_VD: torch.Tensor,
+    bias_V: torch.Tensor | None,
+    targets_N: torch.Tensor,
+    cap: float | None = None,
 ) -> torch.Tensor:
-    """(N,) the loss of each int64 target, without gradients."""
-    return _losses(_Problem(hidden_ND, weight_VD, bias_V, targets_N, None, _default_chunk(weight_VD), len(weight_VD)))
+    """(N,) the loss of each int64 target, without gradients; with a soft cap, of the logits cap · tanh(z / cap)."""
+    rows = _default_chunk(weight_VD)
+    return _losses(_Problem(hidden_ND, weight_VD, bias_V, targets_N, None, rows, len(weight_VD), cap))
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class _Problem:
     rows: int  # of a chunk, at most
 
     classes: int  # V; `weight` may have more rows, of zeros
+    cap: float | None = None  # of the logits; there are no gradients with one
 
     def cast(self, dtype: torch.dtype) -> _Problem:
         """The same problem with `hidden` and `weight` in `dtype`; on a GPU `weight` gets a round number of rows.
@@ -172,6 +178,8 @@ def _log_probabilities(problem: _Problem, rows: slice, buffer: torch.Tensor) -> 
     padded_CW[:, count:] = float("-inf")
     if problem.bias is not None:
         padded_CW[:, :count] += problem.bias
+    if problem.cap is not None:
+        padded_CW[:, :count].div_(problem.cap).tanh_().mul_(problem.cap)
     return torch.log_softmax(padded_CW, dim=1, out=padded_CW)[:, :count]
 
 

@@ -11,50 +11,24 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from service.contracts.run_models import RunModel
-from service.contracts.sites import Site
 from service.contracts.training import BYTES
 from service.errors import Conflict, CorruptArtifact
-from workers.models.interface import ModelSizes
 from workers.models.loading import DTYPES, LoadedModel, load_tokenizer, tokenizer_hashes
 from workers.models.openelm import OpenELM
 from workers.models.openelm_config import OpenELMConfig
+from workers.models.prefixed import PrefixedModel
 from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
 from workers.models.trainable import TrainableModel
 from workers.training.checkpoints import ABOUT, MODEL, kept_name, read_kept
 
 
-class LineReader:
-    """A decoder of whole lines that puts the start token before every sequence, so that each begins a line."""
-
-    def __init__(self, model: SentenceDecoder, sos: int) -> None:
-        self.model, self._sos = model, sos
-        own = model.sizes
-        self.sizes = ModelSizes(own.n_layers, own.n_ctx - 1, own.d_model, own.n_heads, own.d_vocab)
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
-    @property
-    def output_weight(self) -> torch.Tensor:
-        return self.model.output_weight
-
-    @property
-    def output_bias(self) -> torch.Tensor:
-        return self.model.output_bias
-
-    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
-        """See `HookedModel.read`."""
-        start = torch.full_like(tokens[:, :1], self._sos)
-        found = self.model.read(torch.cat([start, tokens], dim=1), sites)
-        return {site: vectors_BTD[:, 1:] for site, vectors_BTD in found.items()}
-
-
 @lru_cache(maxsize=1)  # one, as for other models: consecutive segments use the same model
 def load_kept(
     name: RunModel, sha256: str, artifacts_root: Path, models_root: Path, device: torch.device, dtype: str
-) -> LoadedModel[LineReader | TrainableModel]:
+) -> LoadedModel[PrefixedModel | TrainableModel]:
     """The model kept at the step of `name`, in `dtype` on `device`, with an `identity` like that of other models.
+
+    The start token stands before every sequence of a decoder of whole lines, so that each begins a line.
 
     Args:
         sha256: of the model's manifest.
@@ -80,7 +54,7 @@ def load_kept(
         "config": about["config"] | {"dtype": dtype, "family": about["family"]},
     }
     if isinstance(made, SentenceDecoder):
-        return LoadedModel(LineReader(made, len(about["tokens"]) + 2), tokenizer, identity)
+        return LoadedModel(PrefixedModel(made, len(about["tokens"]) + 2), tokenizer, identity)
     return LoadedModel(made, tokenizer, identity)
 
 

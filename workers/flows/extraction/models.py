@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from service.catalog import training as catalog
 from service.contracts.extraction import ExtractionSpec
+from service.contracts.families import FAMILIES
 from service.contracts.run_models import RunModel, parse_run_model
+from service.contracts.site_names import SiteNames
 from service.errors import InvalidInput
 from workers.devices.device import choose_device
 from workers.flows.engine.runtime import Runtime
 from workers.models.interface import HookedModel
 from workers.models.loading import CheckedModel, LoadedModel, check_model, read_content
-from workers.training.named_models import load_named_model
+from workers.training.named_models import bos_token, load_named_model
 
 
 def open_model(spec: ExtractionSpec, current: Runtime, dtype: str | None = None) -> LoadedModel[HookedModel]:
@@ -28,8 +32,13 @@ def open_checked(spec: ExtractionSpec, current: Runtime) -> CheckedModel:
     """The model's sizes and tokenizer, for sampling, after its files were checked; raises what `open_model` does."""
     if parse_run_model(spec.model) is not None:
         loaded = _open(spec, current, torch.device("cpu"), "float32")
-        return CheckedModel(loaded.model.sizes, loaded.tokenizer, [])
-    return check_model(spec.model, spec.revision, current.settings.models_root)
+        family = FAMILIES[loaded.identity["config"]["family"]]
+        return CheckedModel(loaded.model.sizes, SiteNames(family, loaded.model.sizes.n_layers), loaded.tokenizer, [])
+    checked = check_model(spec.model, spec.revision, current.settings.models_root)
+    if spec.bos == "none":
+        return checked
+    bos_token(spec, current.settings, checked.tokenizer)
+    return replace(checked, sizes=replace(checked.sizes, n_ctx=checked.sizes.n_ctx - 1))
 
 
 def model_content(spec: ExtractionSpec, current: Runtime) -> str | None:

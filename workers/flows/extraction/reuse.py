@@ -20,7 +20,7 @@ from service.artifacts.atomic import write_bytes
 from service.artifacts.manifest import canonical_json
 from service.catalog import reuse
 from service.catalog.engine import Connection
-from service.contracts.extraction import NOT_IN_VECTORS, ExtractionSpec
+from service.contracts.extraction import ExtractionSpec, vector_fields
 from service.errors import CorruptArtifact
 from service.provenance import provenance
 from service.settings import Settings
@@ -94,7 +94,7 @@ def _is_sound(folder: Path, sha256: str, owner: SegmentOwner) -> bool:
 def _key(spec: ExtractionSpec, note: dict[str, Any], maker: str, *, loss: bool) -> str:
     """The key of the vectors; of a set that has losses too, another one that follows from it."""
     sample = {name: value for name, value in note.items() if name != "corpus"}  # its chunks are what counts
-    vectors = {"spec": spec.model_dump(mode="json", exclude=NOT_IN_VECTORS), "sample": sample, "maker": maker}
+    vectors = {"spec": vector_fields(spec.model_dump(mode="json")), "sample": sample, "maker": maker}
     return _sha256({"vectors": vectors, "loss": True} if loss else vectors)
 
 

@@ -18,7 +18,7 @@ from service.catalog import corpora, jobs
 from service.contracts.base import Notice
 from service.contracts.corpora import Corpus
 from service.contracts.extraction import ExtractionSpec
-from service.contracts.sites import Site, distinct_sites, parse_site
+from service.contracts.sites import Site, parse_site
 from service.errors import CorruptArtifact, InvalidInput, UnsupportedModel
 from service.settings import Settings
 from workers.corpora.documents import Document
@@ -45,10 +45,10 @@ def sample_chunks(arguments: SampleArguments, owner: SegmentOwner) -> Sampled:
     """Draw the sample and stage it, or make finished sets of the same sample the job's results."""
     spec, folder = arguments.spec, owner.runtime.staging(owner.job_id)
     model = open_checked(spec, owner.runtime)
-    spec = spec.model_copy(update={"sites": distinct_sites(spec.sites, model.sizes.n_layers)})
+    spec = spec.model_copy(update={"sites": model.site_names.distinct(spec.sites)})
     check_against(spec, model.sizes)
     if spec.loss and not model.has_output:
-        detail = f"{spec.model!a} has no output map (lm_head.weight, which is not tied), as its loss needs"
+        detail = f"{spec.model!a} has no output map: its weights lack one, and it is not the embedding; a loss needs it"
         raise UnsupportedModel(detail, field="spec.loss")
     if not (folder / SAMPLE_NOTE).exists():
         with memory_returned():

@@ -1,0 +1,7 @@
+"""Mistral."""
+
+from __future__ import annotations
+
+from workers.models.families.modules import Modules
+
+MODULES = Modules("MistralConfig", "MistralModel")
