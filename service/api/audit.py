@@ -1,7 +1,7 @@
 """A line for every request that changes something: the key's name, its project, the operation, the object, the status.
 
-Lines go to the logger `radius.audit`. They have no text of the request beside the id of an object that has the form
-of one; refused requests are in them too.
+Lines go to the logger `radius.audit`; refused requests are in them too. An object is named by its id, where the project
+has it: the id that a request to nothing gives may be any text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.principal import Principal
 
 logger = logging.getLogger("radius.audit")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_NONE = "-"
+_NONE, _NOWHERE = "-", (401, 404, 405, 415, 422)
 
 
 def write_to_standard_error() -> None:
@@ -60,7 +60,7 @@ def _log(scope: Scope, status: int, location: str) -> None:
         "key": _NONE if principal is None else principal.key or _NONE,
         "project": _NONE if principal is None else principal.project,
         "operation": getattr(scope.get("route"), "name", _NONE),
-        "object": next((name for name in named if _ID.fullmatch(name)), _NONE),
+        "object": next((name for name in named if status not in _NOWHERE and _ID.fullmatch(name)), _NONE),
         "status": status,
     }
     logger.info(_line(found), extra={"audit": found})

@@ -23,7 +23,7 @@ def _distinct(claims: list[str]) -> list[str]:
 class ReproductionSpec(RequestContract):
     """Body of a `reproduction` job."""
 
-    preset: Text | None = None
+    preset: Text | None = Field(default=None, description="the preset these values came from")
     scale: Scale = Field(default="smoke", description="smoke: minutes; small: two hours on two cores; paper: GPU days")
     model: Text | None = Field(
         default=None,

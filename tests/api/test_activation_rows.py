@@ -12,7 +12,7 @@ from tests.api.products import CHUNK_TOKENS, D_MODEL, ROWS, Published
 from tests.api.support import import_array, problem_of
 
 SUMMARY = {"id", "name", "job", "site", "n", "d_model", "dtype", "sha256", "created_at"}
-ROW = {"row", "id", "label", "document", "offset", "position", "token_id", "text", "vector"}
+ROW = {"row", "id", "label", "document", "offset", "position", "token_id", "text", "loss", "vector"}
 
 
 def rows_of(client: TestClient, set_id: str, **query: Any) -> tuple[list[dict[str, Any]], str | None]:

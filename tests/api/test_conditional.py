@@ -55,6 +55,7 @@ def test_head_is_answered_as_get_without_a_body(reading: TestClient, published: 
         "name": "manifest.json",
     }
     ids |= {"ending": "png", "corpus_id": "python-docs", "run_id": "run-1", "sweep_id": "sweep-1", "profile_id": "p-1"}
+    ids |= {"reproduction_id": "reproduction-1", "claim": "P1"}
     tried = [path.format(**ids) for method, path, _ in committed_operations() if method == "get"]
     assert len(tried) > 40
     for path in tried:

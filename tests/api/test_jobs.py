@@ -42,6 +42,8 @@ def test_the_stored_spec_has_the_papers_defaults(api: TestClient):
         "seed": 0,
         "dtype": "float32",
         "reuse": True,
+        "bos": "none",
+        "loss": False,
     }
 
 

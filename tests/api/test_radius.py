@@ -20,11 +20,11 @@ REPORT = {
     "id", "job", "activations", "site", "name", "n", "d_model", "engine", "exclude", "certified_fraction", "fractions",
     "theory", "null_model", "counts", "partition", "partition_reason", "intrinsic_dimension", "reference",
     "engine_reason", "warnings", "timing", "provenance", "created_at", "statistics_reason", "null_models", "neighbors",
-    "sample_size", "scale", "coverage", "self", "rank_auc",
+    "sample_size", "scale", "coverage", "self", "rank_auc", "split", "loss",
 }  # fmt: skip
 FRACTION = {
     "fraction", "n", "nn_distance", "nn_distance_distinct", "radius", "duplicates", "without_neighbor", "histogram",
-    "reason", "approximation", "minus_largest",
+    "reason", "approximation", "minus_largest", "median_minus_largest",
 }  # fmt: skip
 SUMMARY = {"id", "job", "activations", "site", "name", "n", "d_model", "nn_distance", "created_at", "href"}
 QUANTILES = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]

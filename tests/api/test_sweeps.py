@@ -14,6 +14,7 @@ from service.commands.training import print_training_run
 from service.contracts.base import now
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow, TrainingRun
+from tests.api.products import insert_job
 from tests.api.support import catalog_of
 
 # By seed: (step, val_loss, i.i.d., withheld, move-first), an evaluation each; seed 2 was not evaluated yet.
@@ -34,7 +35,7 @@ def sweep(api: TestClient) -> str:
         {"run": f"run-{seed}", "model": "question_formation", "tokens": None, "seed": seed} for seed in EVALUATIONS
     ]
     base: dict[str, Any] = {
-        "job": "job-0",
+        "job": insert_job(catalog_of(api), {}, "sweep"),
         "experiment": "question_formation",
         "spec": {},
         "notes": [],

@@ -148,8 +148,8 @@ def test_what_has_no_solution_is_refused_with_its_value(stateless: TestClient, q
     assert query[-1] in problem_of(stateless.get(f"/v1/theory/{query}"), 422)["detail"].split(" not ")[-1]
 
 
-def test_parameters_that_are_not_known_are_ignored_as_elsewhere(stateless: TestClient):
-    assert answer_of(stateless, "radius?n=5&d=5&color=red") == answer_of(stateless, "radius?n=5&d=5")
+def test_parameters_that_are_not_known_are_refused_as_elsewhere(stateless: TestClient):
+    problem_of(stateless.get("/v1/theory/radius?n=5&d=5&color=red"), 422, "invalid_input")
 
 
 def test_the_numbers_are_the_closed_forms(stateless: TestClient):

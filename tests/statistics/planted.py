@@ -134,7 +134,8 @@ def _neighbors(rows: Array, codes: Array) -> tuple[NearestOfTwoDocuments, Docume
     norms = (rows**2).sum(axis=1)
     every = np.maximum(norms[:, None] + norms - 2 * rows @ rows.T, 0)
     np.fill_diagonal(every, np.inf)
-    ids = np.argpartition(every, _LISTED, axis=1)[:, :_LISTED]
+    listed = min(_LISTED, len(rows) - 1)
+    ids = np.argpartition(every, listed - 1, axis=1)[:, :listed]
     found = np.linalg.norm(rows[ids] - rows[:, None], axis=2)
     order = np.argsort(found, axis=1)
     ids, found = np.take_along_axis(ids, order, axis=1), np.take_along_axis(found, order, axis=1)

@@ -89,8 +89,9 @@ def _at(read: dict[Site, torch.Tensor], lengths: list[int], position: Position) 
     if position == "all":
         whole = {site: _to_numpy(vectors) for site, vectors in read.items()}
         return [{site: whole[site][i, :length] for site in read} for i, length in enumerate(lengths)]
-    ends = torch.tensor([length - 1 if position == "last" else int(position) for length in lengths])
-    rows = torch.arange(len(lengths))
+    device = next(iter(read.values())).device if read else None
+    ends = torch.tensor([length - 1 if position == "last" else int(position) for length in lengths], device=device)
+    rows = torch.arange(len(lengths), device=device)
     kept = {site: _to_numpy(vectors[rows, ends]) for site, vectors in read.items()}
     return [{site: kept[site][i : i + 1] for site in read} for i in range(len(lengths))]
 
