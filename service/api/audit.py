@@ -1,7 +1,7 @@
 """A line for every request that changes something: the key's name, its project, the operation, the object, the status.
 
-Lines go to the logger `radius.audit`; refused requests are in them too. An object is named by its id, where the project
-has it: the id that a request to nothing gives may be any text.
+Lines go to the logger `radius.audit`; refused requests are in them too. Of a refused one the object is named only by an id
+that the service makes: what else a request gives in its place may be any text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from service.principal import Principal
 
 logger = logging.getLogger("radius.audit")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_NONE, _NOWHERE = "-", (401, 404, 405, 415, 422)
+_MADE = re.compile(r"[a-z]+-[0-9a-f]{26,28}")
+_NONE = "-"
 
 
 def write_to_standard_error() -> None:
@@ -56,11 +57,12 @@ class AuditMiddleware:
 def _log(scope: Scope, status: int, location: str) -> None:
     principal: Principal | None = scope.get("principal")
     named = [location.rpartition("/")[2], *map(str, scope.get("path_params", {}).values())]
+    pattern = _ID if status < 400 else _MADE
     found = {
         "key": _NONE if principal is None else principal.key or _NONE,
         "project": _NONE if principal is None else principal.project,
         "operation": getattr(scope.get("route"), "name", _NONE),
-        "object": next((name for name in named if status not in _NOWHERE and _ID.fullmatch(name)), _NONE),
+        "object": next((name for name in named if pattern.fullmatch(name)), _NONE),
         "status": status,
     }
     logger.info(_line(found), extra={"audit": found})
