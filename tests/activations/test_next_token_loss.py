@@ -16,6 +16,7 @@ from tests.tiny import make_gpt2
 from workers.activations.extraction import extract
 from workers.models.loading import check_model, load_model
 from workers.models.openelm import OpenELM
+from workers.models.prefixed import PrefixedModel
 
 Array = np.ndarray
 SITES = [parse_site("blocks.0.hook_resid_post", 3), parse_site("blocks.-1.hook_mlp_out", 3)]
@@ -66,6 +67,19 @@ def test_an_output_map_that_is_not_tied_is_read(tmp_path: Path):
     loaded, tokens = load_model("untied", None, tmp_path, CPU, "float32", output=True), sequences([20, 8])
     found = extract(loaded.model, tokens, [parse_site("final_norm_out", 1)], "last", 100, loss=True)
     assert found.losses == pytest.approx(plain_losses(folder, tokens), rel=2e-6)
+
+
+def test_a_bos_token_is_read_before_but_no_further_token_is_counted(tiny_model: Path):
+    tokens = sequences([9, 30, 2])
+    loaded = load_model(tiny_model.name, None, tiny_model.parent, CPU, "float32")
+    found = extract(PrefixedModel(loaded.model, 3), tokens, SITES, "last", 1000, loss=True).losses
+    theirs = GPT2LMHeadModel.from_pretrained(tiny_model).eval()
+    for ids, loss in zip(tokens, found if found is not None else [], strict=True):
+        read = torch.from_numpy(np.concatenate([[3], ids]))[None]
+        labels = read.clone()
+        labels[0, :2] = -100  # not counted
+        with torch.inference_mode():
+            assert loss == pytest.approx(float(theirs(read, labels=labels).loss), rel=2e-6)
 
 
 def test_a_model_may_have_no_output_map(tmp_path: Path):

@@ -22,7 +22,7 @@ BAD_CONFIGS: dict[str, Any] = {
     "negative": {"n_layer": -1},
     "too many layers": {"n_layer": 10**6},
     "heads": {"n_head": 5},
-    "family": {"model_type": "llama"},
+    "family": {"model_type": "bloom"},
     "quantised": {"quantization_config": {}},
 }
 MESSAGES = {
@@ -32,7 +32,7 @@ MESSAGES = {
     "negative": "n_layer",
     "too many layers": "n_layer",
     "heads": "n_head 5 does not divide n_embd 48",
-    "family": "'llama'",
+    "family": "'bloom'",
     "quantised": "quantised",
 }
 
