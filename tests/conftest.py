@@ -21,7 +21,7 @@ from service.settings import Settings
 from tests.databases.migrated import DATABASES, Databases
 from tests.databases.soak import SOAK
 from tests.page.browser import MISSING
-from tests.scheduling import ROOMS, ByService
+from tests.scheduling import ROOMS, ByService, on_other_database
 
 _PAGE = Path(__file__).parent / "page"
 os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead of looking for a hub
@@ -47,8 +47,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         missing.add("triton")
     if not SOAK:
         missing.add("long")
-    left_out = [item for item in items if missing & {mark.name for mark in item.iter_markers()}]
-    config.hook.pytest_deselected(items=left_out)
+    elsewhere = set[str]() if SOAK else on_other_database([item.nodeid for item in items])
+    left_out = {
+        item for item in items if item.nodeid in elsewhere or missing & {mark.name for mark in item.iter_markers()}
+    }
+    config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: not item.nodeid.startswith(ROOMS))

@@ -1,8 +1,9 @@
-"""How tests are shared out over processes (`pytest -n 2`): those that use one running service stay together."""
+"""How tests are shared out over processes and databases: those that use one running service stay together."""
 
 from __future__ import annotations
 
 import re
+from zlib import crc32
 
 from xdist.scheduler import LoadScopeScheduling
 
@@ -17,6 +18,23 @@ class ByService(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return piece_of(nodeid)
+
+
+def on_other_database(nodeids: list[str]) -> set[str]:
+    """Of the tests that are there for each database, those that `make test` leaves to the soak.
+
+    A checksum of a test's name decides on which database it runs, so every file has tests on both. Rooms that are about
+    databases, or run a whole service, decide for themselves.
+    """
+    known, left = set(nodeids), set[str]()
+    for nodeid in nodeids:
+        found = _DATABASE.search(nodeid)
+        if found is None or nodeid.startswith((*ROOMS, "tests/databases/", "tests/postgres/")):
+            continue
+        twins = [nodeid[: found.start(1)] + name + nodeid[found.end(1) :] for name in DATABASES]
+        if known.issuperset(twins):
+            left.add(twins[crc32(twins[0].encode()) % len(twins)])
+    return left
 
 
 def piece_of(nodeid: str) -> str:

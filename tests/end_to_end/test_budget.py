@@ -7,6 +7,7 @@ import sys
 
 import httpx2
 import psutil
+import pytest
 
 from service.client import Finished
 from tests.end_to_end.conftest import Running
@@ -27,6 +28,7 @@ def test_importing_the_application_loads_no_accelerator_library():
     assert int(memory) < LIMIT_MIB * 2**20
 
 
+@pytest.mark.long
 def test_the_api_is_still_light_after_it_served(service: Running, analysis: Finished):
     """A job, its report, a figure, rows with vectors, pairs and a theory call."""
     report = analysis.reports[0]

@@ -63,7 +63,7 @@ def commands() -> list[str]:
     return [line for line in dict.fromkeys(lines) if not line.startswith(ELSEWHERE)]
 
 
-SLOW = ("/descent", "/profile", "statistics=true", "beta=", "model=demo-gpt2", "radius estimate")
+SLOW = ("/descent", "/profile", "statistics=true", "beta=", "model=demo-gpt2", "radius estimate", "query")
 
 
 def heavy(line: str) -> bool:

@@ -44,6 +44,7 @@ def wait_for_a_part(service: Running, handle: Handle) -> None:
     raise AssertionError("no part began")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("killed", ["compute", "control"] if SOAK else ["control"])
 def test_killed_workers_leave_the_same_report(service: Running, killed: str):
     handle = submitted(service, 1)
