@@ -238,7 +238,7 @@ def test_two_names_of_one_site_are_one_site(api: TestClient, counted: Catalog):
 
 def test_a_job_of_too_many_hours_is_refused_unless_it_gives_its_own_limit(settings: Settings, counted: Catalog):
     spec = MEDIUM | {"chunks": 80_000}
-    with client_of(settings.model_copy(update={"max_job_hours": 0.001})) as client:
+    with client_of(settings.model_copy(update={"max_job_hours": 0.001, "calibration_wait_s": 0})) as client:
         live(counted, speeds=False)
         assert ask(client, "extraction", spec)["fits"]  # its time is not known
         live(counted)

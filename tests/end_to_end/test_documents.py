@@ -159,6 +159,7 @@ def test_an_example_runs(name: str, ids: dict[str, str], folder: Path, capsys: p
     assert "nn_distance" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_notebook_runs_and_is_committed_without_outputs(ids: dict[str, str], folder: Path):
     cells = json.loads((ROOT / "examples" / "first_report.ipynb").read_text())["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]

@@ -16,6 +16,7 @@ ROWS = 100
 SITES = [f"blocks.{block}.hook_resid_post" for block in range(3)] + ["final_norm_out"]
 
 
+@pytest.mark.long
 def test_all_sites_give_a_profile(service: Running):
     done = service.run(
         "analysis",

@@ -123,6 +123,7 @@ def test_another_text_under_the_same_name_is_another_corpus(service: Running):
     assert codes(after) == []
 
 
+@pytest.mark.long
 def test_a_set_with_losses_serves_a_job_without_and_never_the_other_way(
     service: Running, catalog: Catalog, first: Finished
 ):

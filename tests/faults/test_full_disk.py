@@ -81,6 +81,7 @@ def test_a_full_disk_fails_jobs_and_nothing_else(fleet: Fleet, spec: dict[str, A
     tally(full=len(FREE), storage_full=len(failed), retried=len(failed), seconds=f"{time.monotonic() - began:.1f}")
 
 
+@pytest.mark.long
 @on("postgresql")
 def test_a_read_only_disk_fails_jobs_and_nothing_else(fleet: Fleet, spec: dict[str, Any], report: str):
     before = unlisted(fleet.settings, fleet.catalog)

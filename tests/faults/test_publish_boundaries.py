@@ -47,7 +47,9 @@ def named(seen: object) -> str:
     return "nothing" if seen is None else "old" if seen == OLD else "new"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param("file", marks=pytest.mark.long) if kind == "file" else kind for kind in KINDS]
+)
 def test_a_reader_sees_old_new_or_nothing(template: Template, kind: str, tally: Tally):
     folder = template.copy(f"{kind}-unbroken")
     told = attempt(kind, folder)

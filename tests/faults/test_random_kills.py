@@ -98,6 +98,7 @@ def unbroken(fleet: Fleet, kinds: list[tuple[str, dict[str, Any]]]) -> list[list
     return [outcome(fleet.settings, handle.wait(timeout_s=PATIENCE_S).job) for handle in handles]
 
 
+@pytest.mark.long
 @on("postgresql")
 def test_every_job_ends_once_and_as_if_nobody_had_died(
     fleet: Fleet, kinds: list[tuple[str, dict[str, Any]]], unbroken: list[list[Any]], tally: Tally

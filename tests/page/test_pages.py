@@ -26,7 +26,7 @@ def path_of(service: Service, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", [*LISTS, *RESULTS])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_axe_finds_nothing(open_page: Open, service: Service, name: str, scheme: str):
     page = open_page(path_of(service, name), color_scheme=scheme)
     page.wait_for_load_state("networkidle")

@@ -64,6 +64,7 @@ def run(*command: str, out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", *command, "--out", str(out)], capture_output=True, text=True)
 
 
+@pytest.mark.long
 def test_the_command_prints_the_minima_and_draws_what_another_process_draws(tmp_path: Path):
     done = run("service.cli", "theory", "figure1", out=tmp_path / "f.svg")
     assert (done.returncode, done.stderr) == (0, "")
