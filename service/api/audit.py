@@ -1,7 +1,7 @@
 """A line for every request that changes something: the key's name, its project, the operation, the object, the status.
 
-Lines go to the logger `radius.audit`; refused requests are in them too. Of a refused one the object is named only by an id
-that the service makes: what else a request gives in its place may be any text.
+Lines go to the logger `radius.audit`; refused requests are in them too. Of a refused one the object is named only by an
+id that the service makes: what else a request gives in its place may be any text.
 """
 
 from __future__ import annotations

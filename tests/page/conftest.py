@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from service.catalog import training
+from service.catalog import jobs, training
 from service.catalog.engine import Catalog
 from service.client import Client
 from service.contracts.training import MetricsRow
+from service.ids import new_id
 from service.supervisor import Supervisor
-from tests.api.products import insert_job, insert_run
+from tests.api.products import insert_run
 from tests.databases.migrated import Databases
+from tests.databases.soak import SOAK
 from tests.end_to_end.conftest import OPTIONS, PATIENCE_S
 from tests.page.browser import CHROMIUM
 
@@ -24,7 +26,7 @@ ANALYSIS = {
     "model": "tiny", "corpus": "python-docs", "sites": "all", "chunk_tokens": 16, "chunks": 64,
     "radius": {"statistics": True}, "energy": {"layers": "together"},
 }  # fmt: skip
-MANY_JOBS, MANY_STEPS = 10_000, 100_000
+MANY_JOBS, MANY_STEPS = (10_000, 100_000) if SOAK else (1_000, 20_000)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def service(databases: Databases, tmp_path_factory: pytest.TempPathFactory, tiny
 
 @pytest.fixture(scope="session")
 def long_curve(service: Service) -> str:
-    """Path of a run with 100,000 logged steps."""
+    """Path of a run with 20,000 logged steps, 100,000 in the soak."""
     run = insert_run(service.catalog)
     rows = [_row(step) for step in range(1, MANY_STEPS + 1)]
     with service.catalog.begin() as connection:
@@ -74,13 +76,12 @@ def _row(step: int) -> MetricsRow:
 
 @pytest.fixture(scope="session")
 def many_jobs(service: Service) -> None:
-    """10,000 jobs that have ended."""
-    from service.catalog import jobs
-
+    """Jobs that have ended, 10,000 in the soak."""
     for _ in range(MANY_JOBS // 100):
-        made = [insert_job(service.catalog, {"activations": "none"}) for _ in range(100)]
         with service.catalog.begin() as connection:
-            for job_id in made:
+            for job_id in [new_id("job") for _ in range(100)]:
+                row = {"id": job_id, "kind": "radius", "spec": {"activations": "none"}, "priority": 50, "labels": {}}
+                jobs.insert(connection, row)
                 jobs.start(connection, job_id)
                 jobs.finish(connection, job_id, "succeeded")
 
@@ -93,17 +94,23 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+def is_fault(said: ConsoleMessage, expected: str | None) -> bool:
+    return said.type == "error" and not (expected is not None and said.text.startswith(expected))
+
+
 @pytest.fixture
 def open_page(browser: Browser, service: Service) -> Iterator[Callable[..., Page]]:
     """Opens a page by its path; at the end of the test it has written no error and asked no other host."""
     faults: list[str] = []
     contexts = []
 
-    def opened(path: str, **options: object) -> Page:
+    def opened(path: str, *, refused: bool = False, **options: object) -> Page:
+        """With `refused` the service refuses a request of the page, which a browser writes to its console."""
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})  # pyright: ignore
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        expected = "Failed to load resource" if refused else None
+        page.on("console", lambda said: faults.append(said.text) if is_fault(said, expected) else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         allowed = (service.url, "data:", "blob:")
         page.on("request", lambda asked: None if asked.url.startswith(allowed) else faults.append(asked.url))
