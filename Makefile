@@ -30,7 +30,6 @@ test: $(READY)
 
 # The pages in Chromium, which must be installed.
 test-page: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,page]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/page
 
 test-fused: $(READY)

@@ -102,10 +102,7 @@ class FakeGpu:
         return torch.device("cpu")
 
     @property
-    def output_weight(self) -> None: ...
-
-    @property
-    def output_bias(self) -> None: ...
+    def output_map(self) -> None: ...
 
     def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
         if tokens.numel() > self.room:
