@@ -152,7 +152,12 @@ def read_report(client: TestClient, kind: str, report: str) -> None:
         read_finite(client, f"/v1/radius/{report}/neighbors")
 
 
-@pytest.mark.parametrize("name", ROWS)
+SLOW = ("1e149", "1e-149", "neighbouring numbers")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in ROWS]
+)
 def test_jobs_on_degenerate_rows_publish_or_refuse(settings: Settings, catalog: Catalog, reader: TestClient, name: str):
     run_jobs(settings, catalog, reader, ROWS[name], drawn=name in DRAWN)
 

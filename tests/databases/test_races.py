@@ -49,6 +49,7 @@ def all_at_once(settings: Settings, count: int, write: Callable[[Connection], An
         return [found.result() for found in [pool.submit(run) for _ in range(count)]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", in_soak_all("postgresql"))
 def test_three_processes_may_migrate_an_empty_database(databases: Databases, kind: str, tmp_path: Path):
     with databases.empty(kind, tmp_path / "data") as settings:

@@ -66,6 +66,7 @@ def test_extracted_vectors_are_those_of_the_cpu():
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # the compiler reads it
 def test_compiled_blocks_survive_evaluation_and_other_shapes():
     torch._dynamo.reset()

@@ -86,6 +86,7 @@ def test_rows_that_do_not_fit_are_read_as_they_are_needed(rows: Array):
     assert_equals_reference(found[-1], few, 1, None)
 
 
+@pytest.mark.long
 def test_a_pool_that_is_too_small_grows_or_the_strip_is_halved(rows: Array, monkeypatch: pytest.MonkeyPatch):
     few = rows[:1500]
     monkeypatch.setattr(strip_search, "_FIRST_PAIRS", 700)

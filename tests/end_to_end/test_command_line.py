@@ -48,6 +48,7 @@ def test_submit_watch_and_report(service: Running, tmp_path: Path):
     assert json.loads(radius("report", report_id, "--json", url=service.url).stdout)["id"] == report_id
 
 
+@pytest.mark.long
 @ON_SQLITE
 def test_jobs_lists_the_newest_first(service: Running, analysis: Finished):
     listed = json.loads(radius("jobs", "--limit", "3", "--json", url=service.url).stdout)
@@ -104,6 +105,7 @@ def test_doctor_checks_devices_and_a_search():
     assert found["faiss"]["ok"]
 
 
+@pytest.mark.long
 def test_an_address_that_is_not_loopback_is_refused(tmp_path: Path):
     done = radius("up", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path), code=2)
     assert "loopback" in done.stderr

@@ -68,7 +68,7 @@ SLOW = ("/descent", "/profile", "statistics=true", "beta=", "model=demo-gpt2", "
 
 def heavy(line: str) -> bool:
     """Whether a command waits for a job of many seconds, or for the measurement of a device."""
-    return any(part in line for part in SLOW)
+    return any(part in line for part in SLOW) or ("--watch" in line and "smoke/f1" not in line)
 
 
 def long(lines: Iterable[str]) -> list[Any]:

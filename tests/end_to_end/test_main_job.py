@@ -81,6 +81,7 @@ def test_figures_are_drawn_in_three_formats(service: Running, analysis: Finished
     assert width == 1200
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_bits(service: Running, analysis: Finished):
     again = service.run("analysis", ANALYSIS | {"reuse": False})
     for one, other in zip(analysis.activations, again.activations, strict=True):

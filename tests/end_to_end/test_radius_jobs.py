@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from service.client import Finished
 from tests.end_to_end.conftest import Running
 
@@ -13,6 +15,7 @@ def sets_of(analysis: Finished) -> list[str]:
     return [result.id for result in analysis.job.results if result.type == "activations"]
 
 
+@pytest.mark.long
 def test_counts_within_radii_are_printed(service: Running, analysis: Finished):
     done = service.run("radius", {"activations": sets_of(analysis)[0], "radii": [0, 5, 1000]})
     report = service.client.radius(done.reports[0])

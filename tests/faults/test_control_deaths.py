@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
 from service.catalog.tables import segments
@@ -20,6 +21,7 @@ SPEC = {
 }
 
 
+@pytest.mark.long
 @on("postgresql")
 def test_a_job_outlives_every_death_of_the_control_worker(fleet: Fleet, tally: Tally):
     handle = fleet.client.submit("extraction", SPEC)

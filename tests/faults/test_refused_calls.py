@@ -78,6 +78,7 @@ def test_a_disk_that_is_read_only_is_said_to_be(template: Template, kind: str):
     assert "read-only" in str(told.error)
 
 
+@pytest.mark.long
 def test_a_disk_that_is_full_when_a_figure_is_drawn_is_said_to_be_full(template: Template):
     seen = unbroken(template, "report", "figure").seen
     places = [at for at, (name, path, _) in enumerate(seen) if name in ("open", "write") and is_figure(path)]

@@ -260,6 +260,7 @@ def test_what_cannot_be_given_has_its_reason_in_the_panel():
     assert not [each for each in figure.axes[2].lines if str(each.get_gid()).startswith("law")]
 
 
+@pytest.mark.long
 def test_files_embed_their_fonts_and_are_the_same_every_time(tmp_path: Path):
     report = full_report(ROWS)
     first, second = draw_radius_figure(report, tmp_path / "a"), draw_radius_figure(report, tmp_path / "b")

@@ -169,6 +169,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.long
 @settings_on("postgresql")
 def test_an_idle_engine_checks_and_does_not_poll(settings: Settings, catalog: Catalog):
     """With the engine itself: fails if an upgrade renames its threads or takes connections at other times."""

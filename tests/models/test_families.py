@@ -168,6 +168,7 @@ def broken(case: Case, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_sharded_weights_are_the_same_model(case: Case, broken: Path):
     shard(broken)
     state = load_model("tiny", None, broken.parent, CPU, "float32").model.model.state_dict()

@@ -133,6 +133,7 @@ def test_zero_and_minus_zero_are_at_distance_zero():
     assert (found[0].distances == 0).all()
 
 
+@pytest.mark.long
 def test_an_outlier_lifts_no_row_but_itself():
     rows = np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32)
     rows[5] *= 1e5

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
@@ -22,6 +23,7 @@ SUBMISSIONS, STOPS = (300, 5) if SOAK else (120, 2)
 BODY = {"kind": "extraction", "spec": EXTRACTION}
 
 
+@pytest.mark.long
 def test_no_submission_is_lost_over_hard_stops(
     settings: Settings, server: Server, record_property: Callable[[str, object], None]
 ):

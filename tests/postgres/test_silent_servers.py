@@ -46,6 +46,7 @@ def check_refused(answer: Any) -> None:
     assert answer.headers["retry-after"]
 
 
+@pytest.mark.long
 def test_while_the_server_stands_still_the_api_says_so(settings: Settings, server: Server):
     with client_of(settings.model_copy(update=SHORT)) as api, ThreadPoolExecutor(SUBMISSIONS) as pool:
         assert submit(api).status_code == 202

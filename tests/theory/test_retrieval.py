@@ -43,6 +43,7 @@ def test_fixed_points_have_no_gradient(kind: Kind):
     np.testing.assert_allclose(ours.gradient(patterns, found.points, 1.5, kind), 0, atol=1e-10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("separation", "minima"), [(1.40, 1), (1.414, 1), (1.415, 2), (1.5, 2)])
 def test_two_patterns_have_two_minima_when_farther_apart_than_root_2(separation: float, minima: int):
     patterns = np.array([[0.0], [separation]])

@@ -14,6 +14,7 @@ from workers.training.question_formation.lexicon import one_noun
 from workers.training.question_formation.splits import Splits
 
 
+@pytest.mark.long
 def test_generated_data_pass_and_are_counted(grammar: Grammar, published_size: Splits):
     report = check_splits(published_size, grammar)
     train = report.splits["train"]
