@@ -80,6 +80,7 @@ def test_the_id_of_a_job_that_did_not_succeed_is_printed_first(
     assert (json.loads(shown.out)["id"], json.loads(shown.out)["state"]) == (seen[0], state)
 
 
+@pytest.mark.long  # an interrupt that falls into a finaliser is lost, and the command waits on
 def test_the_id_is_there_when_the_waiting_is_interrupted(
     server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
