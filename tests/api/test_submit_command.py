@@ -80,14 +80,18 @@ def test_the_id_of_a_job_that_did_not_succeed_is_printed_first(
     assert (json.loads(shown.out)["id"], json.loads(shown.out)["state"]) == (seen[0], state)
 
 
-@pytest.mark.long  # an interrupt that falls into a finaliser is lost, and the command waits on
 def test_the_id_is_there_when_the_waiting_is_interrupted(
     server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """With --json the id is on standard error; the job goes on."""
     seen: list[str] = []
-    with meanwhile(server, lambda job_id: (seen.append(job_id), os.kill(os.getpid(), signal.SIGINT))):
-        assert run(monkeypatch, "submit", "extraction", *SPEC, "--watch", "--json", "--url", server.url) == 130
+    # A shell starts what runs in its background with this signal ignored, and Python then leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with meanwhile(server, lambda job_id: (seen.append(job_id), os.kill(os.getpid(), signal.SIGINT))):
+            assert run(monkeypatch, "submit", "extraction", *SPEC, "--watch", "--json", "--url", server.url) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     shown = capsys.readouterr()
     assert shown.err.splitlines()[0] == seen[0]
     with Client(server.url) as client:
