@@ -32,8 +32,8 @@ _FULL_BODY = (
 class BoundedConnection(H11Protocol):
     """A connection that is closed when it sends too slowly.
 
-    A timer runs while a request is incomplete: it ends with the head, and is set again for the body, of which the bytes
-    within each period are counted. While the service itself does not read, because it is busy, no time counts.
+    A timer runs while a request is incomplete: it ends with the head, and is set again for the body, whose bytes are
+    counted within each period. While the service itself does not read, because it is busy, no time counts.
     """
 
     limits: ClassVar[Settings]

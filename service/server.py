@@ -9,7 +9,6 @@ import tempfile
 import uvicorn
 from fastapi import FastAPI
 
-from service.api import audit
 from service.app import create_app
 from service.connections import bounded_by, raise_descriptor_limit
 from service.logs.setup import begin_logging
@@ -34,7 +33,6 @@ def serve(settings: Settings, listening: socket.socket) -> None:
     """Serve on `listening` until SIGTERM."""
     begin_logging(settings, "api")
     settings.make_folders()
-    audit.write_to_standard_error()
     # Uploads are spooled in the data directory, because /tmp may be too small.
     tempfile.tempdir = str(settings.uploads_root)
     raise_descriptor_limit(settings)

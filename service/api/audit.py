@@ -22,15 +22,6 @@ _MADE = re.compile(r"[a-z]+-[0-9a-f]{26,28}")
 _NONE = "-"
 
 
-def write_to_standard_error() -> None:
-    """Write the lines to this process's log, unless logging was set up to take them."""
-    logger.setLevel(logging.INFO)
-    if not logger.hasHandlers():
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
-        logger.addHandler(handler)
-
-
 class AuditMiddleware:
     """Logs requests with methods that change something, when their answer begins."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,13 @@ from service.contracts.base import now
 from service.contracts.radius import NearestDistribution
 from service.principal import LOCAL
 from service.rounding import with_error
+from service.sizes import shown_bytes
 
 # Plotly adds style elements; nothing else is inline, and nothing comes from another host.
 POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -70,11 +69,8 @@ def share(value: float | None) -> str:
 
 
 def size(count: int | None) -> str:
-    """Bytes in the largest unit of which there is at least one."""
-    if count is None:
-        return "–"
-    power = min(len(_UNITS) - 1, int(math.log(count, 1024)) if count else 0)
-    return f"{count / 1024**power:.3g} {_UNITS[power]}"
+    """A number of bytes with its unit; – for none."""
+    return "–" if count is None else shown_bytes(count)
 
 
 def seconds(value: float | None) -> str:
