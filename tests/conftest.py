@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from service.api.services import build_services
-from service.app import create_app
 from service.catalog.engine import Catalog
 from service.settings import Settings
+from tests.api.support import client_of
 from tests.databases.migrated import DATABASES, Databases
 from tests.databases.soak import SOAK
+from tests.examples import use_by_default
 from tests.page.browser import MISSING
-from tests.scheduling import ROOMS, ByService, on_other_database
+from tests.scheduling import ROOMS, ByService, beyond_each_choice, on_other_database
 
 _PAGE = Path(__file__).parent / "page"
+use_by_default()
 os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead of looking for a hub
 
 
@@ -47,12 +47,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         missing.add("triton")
     if not SOAK:
         missing.add("long")
-    elsewhere = set[str]() if SOAK else on_other_database([item.nodeid for item in items])
-    left_out = {
-        item for item in items if item.nodeid in elsewhere or missing & {mark.name for mark in item.iter_markers()}
-    }
-    config.hook.pytest_deselected(items=list(left_out))
-    items[:] = [item for item in items if item not in left_out]
+    kept = [item for item in items if not missing & {mark.name for mark in item.iter_markers()}]
+    if not SOAK:
+        elsewhere = on_other_database([item.nodeid for item in kept])
+        kept = [item for item in kept if item.nodeid not in elsewhere]
+        more = beyond_each_choice(kept)
+        kept = [item for item in kept if item not in more]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: not item.nodeid.startswith(ROOMS))
 
@@ -91,19 +93,10 @@ def catalog(settings: Settings) -> Iterator[Catalog]:
         yield opened
 
 
-@pytest.fixture(scope="session")
-def application(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
-    """The routes, which take longest to make and are the same for all settings but those of limits and keys."""
-    made = create_app(Settings(data_dir=tmp_path_factory.mktemp("application")))
-    made.state.services.close()
-    return made
-
-
 @pytest.fixture
-def api(settings: Settings, application: FastAPI) -> Iterator[TestClient]:
+def api(settings: Settings) -> Iterator[TestClient]:
     """The REST application without workers: what is submitted stays queued."""
-    application.state.services = build_services(settings)
-    with TestClient(application, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    with client_of(settings) as client:
         yield client
 
 

@@ -1,10 +1,12 @@
-"""How tests are shared out over processes and databases: those that use one running service stay together."""
+"""Which tests `make test` runs of many alike, and how they are shared out over processes and databases."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from zlib import crc32
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.databases.migrated import DATABASES
@@ -34,6 +36,22 @@ def on_other_database(nodeids: list[str]) -> set[str]:
         twins = [nodeid[: found.start(1)] + name + nodeid[found.end(1) :] for name in DATABASES]
         if known.issuperset(twins):
             left.add(twins[crc32(twins[0].encode()) % len(twins)])
+    return left
+
+
+def beyond_each_choice(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Of the tests of several parameters, those that `make test` leaves to the soak.
+
+    It keeps as many combinations as are needed for each value of each parameter to occur; the soak runs all of them.
+    """
+    left, seen = set[pytest.Item](), defaultdict[str, set[tuple[int, str]]](set)
+    for item in sorted(items, key=lambda item: crc32(item.nodeid.encode())):
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            values = set(enumerate(item.callspec._idlist))  # the name of the value of each parameter
+            known = seen[item.nodeid.partition("[")[0]]
+            if values <= known:
+                left.add(item)
+            known |= values
     return left
 
 

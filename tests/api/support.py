@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
 from service.catalog.engine import Catalog
 from service.settings import Settings
+from tests.api.applications import application_of
 from tests.databases.soak import in_soak_all, settings_on
 
 # What is about numbers and tried on both databases by `make soak` alone.
@@ -30,7 +30,10 @@ EXTRACTION = {"model": "openai-community/gpt2", "corpus": "python-docs"}
 @contextmanager
 def client_of(settings: Settings) -> Iterator[TestClient]:
     """A client of the application for `settings`; an unexpected exception is a 500, as in production."""
-    with TestClient(create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    with (
+        application_of(settings) as app,
+        TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client,
+    ):
         yield client
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -31,6 +30,7 @@ from tests.api.products import evaluate, insert_job, measure
 from tests.api.support import client_of
 from tests.databases.migrated import sqlite_settings
 from tests.databases.soak import SOAK
+from tests.examples import examples
 from workers.energy.evaluation import evaluate as energies_of
 from workers.energy.patterns import prepare_patterns
 from workers.flows.energy.fields import bounds_report, global_report, spread, storage_report
@@ -171,7 +171,7 @@ def degenerate_rows(draw: st.DrawFn) -> Array:
 
 
 @pytest.mark.long
-@examples(deadline=None, max_examples=60)
+@examples(60)
 @given(rows=degenerate_rows())
 def test_jobs_on_any_degenerate_rows_publish_or_refuse(
     settings: Settings, catalog: Catalog, reader: TestClient, rows: Array
@@ -184,7 +184,6 @@ def finite_json(*parts: Contract) -> None:
         json.dumps(part.model_dump(mode="json"), allow_nan=False)
 
 
-@examples(deadline=None)
 @given(st.lists(st.one_of(ABOVE_ZERO, st.just(np.inf)), min_size=1, max_size=12))
 def test_the_parts_of_a_radius_report_are_finite(distances: list[float]):
     nearest = np.asarray(distances)[:, None]
@@ -199,7 +198,6 @@ def test_the_parts_of_a_radius_report_are_finite(distances: list[float]):
         finite_json(storage_report(finite))
 
 
-@examples(deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e307, max_value=1e307), min_size=1))
 def test_the_spread_of_any_values_is_finite(values: list[float]):
     found = spread(np.asarray(values))
@@ -208,7 +206,6 @@ def test_the_spread_of_any_values_is_finite(values: list[float]):
     assert sum(found.histogram.counts) == len(values)
 
 
-@examples(deadline=None)
 @given(st.integers(0, 5), st.integers(1, 3), st.data())
 def test_counts_within_radii_are_finite(n: int, radii: int, data: st.DataObject):
     counts = np.asarray(data.draw(st.lists(st.integers(0, 9), min_size=n * radii, max_size=n * radii)), dtype=np.int64)
@@ -216,7 +213,7 @@ def test_counts_within_radii_are_finite(n: int, radii: int, data: st.DataObject)
     finite_json(counts_report([1e300] * radii, counts.reshape(n, radii), codes))
 
 
-@examples(deadline=None, max_examples=40)
+@examples(40)
 @given(degenerate_rows())
 def test_the_bounds_of_degenerate_rows_hold_or_are_refused(rows: Array):
     try:
@@ -227,7 +224,6 @@ def test_the_bounds_of_degenerate_rows_hold_or_are_refused(rows: Array):
     finite_json(bounds_report(found))
 
 
-@examples(deadline=None)
 @given(st.lists(st.tuples(ABOVE_ZERO, ABOVE_ZERO), min_size=1, max_size=6), st.integers(1, 4))
 def test_the_global_energy_of_any_distances_is_finite_or_refused(pairs: list[tuple[float, float]], dimension: int):
     layers = [np.asarray(column) for column in zip(*pairs, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -12,8 +12,8 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobRequest
 from service.contracts.radius import RadiusOptions, RadiusSpec
 from tests.api.support import EXTRACTION, JSON, problem_of
+from tests.examples import examples
 
-_QUICK = settings(max_examples=60, deadline=None, database=None, derandomize=True)
 _CHARACTERS = st.characters() | st.sampled_from("\ud800\udfff\x00\n\x7f\x9b")  # JSON may escape all of these
 _TEXT = st.text(_CHARACTERS, max_size=20)
 _NUMBERS = st.integers() | st.integers(-(10**400), 10**400) | st.floats(allow_nan=False, allow_infinity=False)
@@ -40,25 +40,25 @@ def answer(client: TestClient, body: object) -> None:
         problem_of(response, range(400, 500))
 
 
-@_QUICK
+@examples(60)
 @given(body=_TREES)
 def test_any_json_is_answered(refusing: TestClient, body: object):
     answer(refusing, body)
 
 
-@_QUICK
+@examples(60)
 @given(body=st.dictionaries(st.sampled_from(sorted(JobRequest.model_fields)), _TREES | _KINDS))
 def test_any_values_in_the_fields_of_a_request_are_answered(refusing: TestClient, body: object):
     answer(refusing, body)
 
 
-@_QUICK
+@examples(60)
 @given(kind=_KINDS, spec=_SPECS, base=st.sampled_from([{}, EXTRACTION, {"preset": "small/f1"}]))
 def test_any_values_in_the_fields_of_a_spec_are_answered(refusing: TestClient, kind: str, spec: dict, base: dict):
     answer(refusing, {"kind": kind, "spec": base | spec})
 
 
-@_QUICK
+@examples(60)
 @given(labels=_TREES | st.dictionaries(_TEXT, _TEXT, max_size=40), priority=_LEAVES)
 def test_any_labels_are_answered(refusing: TestClient, labels: object, priority: object):
     answer(refusing, {"kind": "extraction", "spec": EXTRACTION, "labels": labels, "priority": priority})

@@ -10,13 +10,14 @@ from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from service.theory.loss import proposition_4_partitions
 from service.theory.unit_partition import unit_partition_radius
 from tests.api.support import CANARY, fields_of, problem_of
+from tests.examples import examples
 
 PARTITION = {"log_ball_integral", "log_partition", "log_lower", "log_upper"}
 BALL = {"log_volume", "log_sphere_area", "log_ball_integral", "log_lower", "log_upper"}
@@ -188,7 +189,7 @@ patterns = st.one_of(st.integers(1, 10), st.integers(1, 10**18))
 radii = st.one_of(st.floats(-345, 345).map(math.exp), st.floats(1e-3, 1e4), st.sampled_from([1e-150, 1e150]))
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(n=dimensions, d=patterns, r=radii)
 def test_no_ball_has_a_nan_or_an_infinity(stateless: TestClient, n: int, d: int, r: float):
     answer_of(stateless, "radius", n=n, d=d)
@@ -200,7 +201,7 @@ def test_no_ball_has_a_nan_or_an_infinity(stateless: TestClient, n: int, d: int,
     assert response.status_code == 200 or fields_of(problem_of(response, 422)) == ["r"]
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(
     log_partition=st.floats(-1e300, 1e300),
     loss=st.floats(1, 1e300),
@@ -215,7 +216,7 @@ def test_no_loss_has_a_nan_or_an_infinity(
     answer_of(stateless, "scaling-laws", N=parameters, D=tokens)
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(
     n=dimensions,
     d=st.integers(3, 10**18),

@@ -25,10 +25,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def keeping(folder: Path) -> Iterator[TestClient]:
-    """A service whose disk has 2 MB beyond the reserve."""
-    reserve = shutil.disk_usage(folder.parent).free - 2_000_000
-    with client_of(sqlite_settings(folder, disk_reserve_bytes=max(0, reserve))) as client:
+def keeping(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """A service that is told of a disk with 2 MB beyond the reserve: the real one changes while others write."""
+    used = shutil.disk_usage(folder.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: used._replace(free=7_000_000))
+    with client_of(sqlite_settings(folder, disk_reserve_bytes=5_000_000)) as client:
         yield client
 
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.artifacts.statistics import RunningStatistics
 from service.errors import NonFiniteData
+from tests.examples import examples
 
 Array = np.ndarray
 
@@ -78,7 +79,7 @@ def test_massive_dimensions_are_named_largest_first():
     assert found.top5_share > 0.999
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(cuts=st.lists(st.integers(0, 10_000), max_size=20), name=st.sampled_from(list(DATA)))
 def test_how_rows_are_split_matters_up_to_rounding_only(cuts: list[int], name: str):
     rows = DATA[name]

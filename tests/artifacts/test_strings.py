@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
@@ -16,7 +16,6 @@ def unpacked(utf8: np.ndarray, ends: np.ndarray) -> list[str]:
     return [unpack_string(utf8, ends, index) for index in range(len(ends))]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text()))
 def test_strings_come_back(texts: list[str]):
     utf8, ends = pack_strings(texts)

@@ -4,10 +4,11 @@ import random
 from hashlib import blake2b
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpora.tokens import Counting, by_bytes, by_character, by_word, byte_level, random_documents
+from tests.examples import examples
 from workers.corpora.documents import Document
 from workers.corpora.sampling import SamplingRule, Tokenize, draw_sample
 
@@ -49,7 +50,7 @@ def brute_force(documents: list[Document], tokenize: Tokenize, rule: SamplingRul
     return sorted(rows)[: rule.chunks]
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(rule=rules, count=st.integers(0, 300), seed=st.integers(0, 1000), order=st.randoms(use_true_random=False))
 def test_the_order_of_documents_does_not_matter(rule: SamplingRule, count: int, seed: int, order: random.Random):
     documents = random_documents(count, seed)
@@ -58,7 +59,7 @@ def test_the_order_of_documents_does_not_matter(rule: SamplingRule, count: int, 
     assert drawn(documents, by_character, rule) == expected
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(rule=rules, fewer=st.integers(1, 40), count=st.integers(0, 200), seed=st.integers(0, 1000))
 def test_the_first_of_a_larger_sample_are_the_smaller_sample(rule: SamplingRule, fewer: int, count: int, seed: int):
     documents = random_documents(count, seed)
@@ -66,7 +67,7 @@ def test_the_first_of_a_larger_sample_are_the_smaller_sample(rule: SamplingRule,
     assert drawn(documents, by_character, smaller) == drawn(documents, by_character, rule)[: smaller.chunks]
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(rule=rules, count=st.integers(0, 300), seed=st.integers(0, 1000))
 @pytest.mark.parametrize("tokenize", [by_character, by_word])
 def test_skipping_documents_gives_the_sample_of_tokenizing_all(
@@ -76,7 +77,7 @@ def test_skipping_documents_gives_the_sample_of_tokenizing_all(
     assert drawn(documents, tokenize, rule) == brute_force(documents, tokenize, rule)
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(rule=rules, seed=st.integers(0, 1000), order=st.randoms(use_true_random=False))
 def test_the_same_holds_with_a_byte_level_tokenizer(rule: SamplingRule, seed: int, order: random.Random):
     documents = random_documents(150, seed)
@@ -93,7 +94,7 @@ def test_a_tokenizer_that_prepends_a_space_samples_as_by_brute_force():
     assert drawn(documents, spaced, rule) == brute_force(documents, spaced, rule)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(texts=st.lists(st.text(max_size=30), max_size=40), rule=rules)
 def test_any_text_is_sampled_as_by_brute_force(texts: list[str], rule: SamplingRule):
     documents = [Document(f"lines.jsonl:{number}", text) for number, text in enumerate(texts)]

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpora.tokens import by_bytes, by_character, by_word, byte_level, random_documents
+from tests.examples import examples
 from workers.corpora.documents import Document
 from workers.corpora.sampling import Chunk, Sample, SamplingRule, Tokenize, draw_sample
 
@@ -66,7 +67,7 @@ def test_one_chunk_is_among_those_of_more():
     assert {(c.document, c.index, c.key) for c in one} < {(c.document, c.index, c.key) for c in three}
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(seed=st.integers(0, 2**63 - 1))
 def test_every_seed_of_the_contract_is_taken_and_gives_the_same_sample_again(seed: int):
     documents = random_documents(20, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.estimates.scale_out_arithmetic import Workers, search_at_scale
@@ -23,7 +23,6 @@ def test_all_pairs_of_a_million_rows():
     assert found.memory_bytes == 10**6 * (2 * 1024 + 256)
 
 
-@settings(deadline=None)
 @given(n=st.integers(10**5, 10**8), count=st.sampled_from([1, 8, 64]), segment_s=st.floats(1, 10_000))
 def test_more_workers_filter_in_proportion_and_longer_parts_read_less(n: int, count: int, segment_s: float):
     one, many = (search_at_scale(n, 1024, workers(number, segment_s)) for number in (1, count))

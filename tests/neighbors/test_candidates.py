@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.neighbors.datasets import near_duplicates
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference, search
 from workers.neighbors.answers import nearest_pairs
@@ -50,7 +51,7 @@ def as_sets(state: CandidateState) -> tuple[list, set]:
     return state.best.tolist(), set(cells)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.integers(0, 2**16), min_size=3, max_size=3), st.integers(1, 4))
 def test_merging_is_associative_commutative_and_has_a_neutral_element(seeds: list[int], k: int):
     def made() -> list[CandidateState]:
@@ -77,7 +78,7 @@ def test_a_row_lifted_in_one_part_is_lifted_in_the_whole():
         assert swapped.lifted.tolist() == merged.lifted.tolist()
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.integers(0, 2**16), st.integers(1, 3))
 def test_pruning_keeps_what_can_be_among_the_k_nearest_of_some_prefix(seed: int, k: int):
     """A pair within the k-th upper bound of the first prefix that holds it is kept; a farther pair is dropped."""

@@ -8,10 +8,11 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from tests.examples import examples
 from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
 from tests.neighbors.engines import EXACT, FRACTIONS, Engine, assert_equals_reference, bfloat16, search
 from workers.neighbors.answers import Neighbors
@@ -114,14 +115,14 @@ shapes = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
 
 
 @engines
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(arrays(np.float32, shapes, elements=finite), st.integers(1, 3))
 def test_any_finite_rows_equal_the_reference(engine: Engine, rows: Array, k: int):
     for found in search(rows, engine=engine, k=k):
         assert_equals_reference(found, rows, k, None)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 2**32),
     st.integers(1, 200),

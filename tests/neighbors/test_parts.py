@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.neighbors.datasets import HARD, near_duplicates
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.candidates import CandidateState, merge_candidates
@@ -79,7 +80,7 @@ def test_parts_have_the_bits_of_the_whole(make: Callable[[], Array], k: int, by_
     check_same(question_of(make(), k, by_code, cross), parts=4, seed=k)
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(st.integers(1, 15), st.integers(0, 2**16), st.integers(1, 4), st.booleans())
 def test_any_number_of_parts_in_any_order_and_grouping(parts: int, seed: int, k: int, by_code: bool):
     check_same(question_of(near_duplicates(), k, by_code), parts, seed)

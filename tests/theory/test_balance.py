@@ -6,12 +6,13 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput
 from service.theory.balance import balance_theory, lower_reading_dimension, model_balances, unit_partition_patterns
 from service.theory.unit_partition import unit_partition_dimension
+from tests.examples import examples
 
 
 def test_the_models_of_appendix_f_3_are_those_of_the_reference():
@@ -43,7 +44,7 @@ def test_the_dimension_of_the_printed_lower_bound(d: int, dimension: str):
     assert f"{lower_reading_dimension(d):.1f}" == dimension
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(d=st.integers(3, 10**18))
 def test_each_reading_is_the_inverse_of_its_number_of_patterns(d: int):
     n = lower_reading_dimension(d)

@@ -6,11 +6,12 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.theory.ball_bounds import ball_bounds, balls_theory, printed_log_ball_integral
 from service.theory.balls import asymptotic_unit_radius, log_ball_integral
+from tests.examples import examples
 from tests.theory.exact import log_printed_integral
 
 DIMENSIONS = [1, 2, 3, 7, 16, 64, 256, 1024, 4096, 2**20]
@@ -56,7 +57,7 @@ def test_the_bounds_at_gpt2_mediums_radius():
     assert f"{bounds.log_printed_lower:.4f}" == "-11.7813"
 
 
-@settings(deadline=None, max_examples=400)
+@examples(400)
 @given(n=st.integers(1, 2**20), scale=st.floats(-12, 3))
 def test_the_corrected_bounds_enclose_the_integral(n: int, scale: float):
     r = math.sqrt(n / 2) * math.exp(scale)
@@ -69,7 +70,7 @@ def test_the_corrected_bounds_enclose_the_integral(n: int, scale: float):
     assert (bounds.log_geometric is None) == (r * r >= n / 2 + 1)
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(n=st.integers(1, 2), scale=st.floats(-12, 5))
 def test_the_printed_lower_bound_holds_in_one_and_two_dimensions(n: int, scale: float):
     r = math.exp(scale)

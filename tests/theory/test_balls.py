@@ -8,7 +8,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput
@@ -21,6 +21,7 @@ from service.theory.balls import (
     radius_of_integral,
     unit_volume_radius,
 )
+from tests.examples import examples
 from tests.theory.exact import log_integral, log_volume
 from tests.theory.exact import log_sphere_area as log_area
 
@@ -88,7 +89,7 @@ def test_volume_and_integral_grow_with_the_radius(n: int):
     assert all(low < high for low, high in pairwise(integrals[:20]))
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(n=st.integers(1, 5000), scale=st.floats(0.01, 3), step=st.floats(1e-6, 1))
 def test_the_integral_is_below_volume_and_whole_space_and_grows(n: int, scale: float, step: float):
     r = math.sqrt(n / 2) * scale
@@ -125,7 +126,7 @@ def test_many_radii_at_once_are_the_radii_one_by_one(n: int):
     assert together[1:-1].tolist() == pytest.approx([log_ball_integral(n, r) for r in radii(n)], rel=1e-15, abs=1e-14)
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(n=st.integers(1, 2**20), scale=st.floats(-6, 0.5))
 def test_the_radius_of_an_integral_is_the_way_back(n: int, scale: float):
     r = unit_volume_radius(n) * math.exp(scale)

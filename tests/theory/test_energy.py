@@ -7,13 +7,14 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput
 from service.theory import energy as ours
 from service.theory.energy import Kind
 from service.theory.figure1 import PATTERNS_1D
+from tests.examples import examples
 from tests.theory import exact_energy as exact
 
 Array = np.ndarray
@@ -165,7 +166,7 @@ def test_random_sets_to_a_few_roundings(n: int, sets: int, kind: Kind):
 
 
 @given(seed=st.integers(0, 2**32), n=st.integers(1, 9), d=st.integers(1, 12), beta=st.sampled_from(BETAS))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_smallest_curvature_is_that_of_the_hessian_written_out(seed: int, n: int, d: int, beta: float):
     patterns, queries = random_case(np.random.default_rng(seed), n, d)
     patterns, queries = patterns - queries[2], queries - queries[2]

@@ -7,7 +7,7 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.theory.energy_global import (
@@ -19,6 +19,7 @@ from service.theory.energy_global import (
 )
 from service.theory.retrieval import retrieve
 from service.theory.storage import certified_radii
+from tests.examples import examples
 from tests.theory import exact_energy as exact
 
 Array = np.ndarray
@@ -88,7 +89,7 @@ def test_every_start_in_a_certified_ball_ends_at_one_point_in_it():
 
 
 @given(seed=st.integers(0, 2**32), layers=st.integers(1, 48), scale=st.floats(-6, 6))
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_it_lies_between_its_bounds(seed: int, layers: int, scale: float):
     energies = np.random.default_rng(seed).normal(size=(layers, 5)) * 10**scale
     found = energy_global(energies)

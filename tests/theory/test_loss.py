@@ -7,7 +7,7 @@ import math
 
 import mpmath as mp
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput
@@ -20,6 +20,7 @@ from service.theory.loss import (
 )
 from service.theory.loss_readings import density_loss, loss_readings_theory
 from service.theory.unit_partition import unit_partition_radius
+from tests.examples import examples
 from tests.theory import exact
 
 LOGS = [-1e300, -1e6, -710, -709.79, -709.7, -700, -37, -1, -0.5, -1e-3, -1e-8, 0, 1e-8, 1e-3, 0.5, 1, 37, 1e6, 1e300]
@@ -53,7 +54,7 @@ def test_the_inverse_has_both_branches_of_the_reference(loss: float, large: str,
     assert (f"{high:.5g}", f"{low:.5g}") == (large, small)
 
 
-@settings(deadline=None, max_examples=400)
+@examples(400)
 @given(
     loss=st.one_of(st.floats(1, 3), st.floats(0, 690).map(math.exp), st.floats(0, 50).map(lambda x: 1 + math.exp(-x)))
 )
@@ -70,7 +71,7 @@ def test_the_inverse_is_exact(loss: float):
             assert abs(residue) <= slope * abs(mp.mpf(u)) * mp.mpf("1e-14")
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(loss=st.floats(1, 1e6), more=st.floats(1e-9, 10))
 def test_a_larger_loss_has_its_partition_functions_farther_apart(loss: float, more: float):
     (low, high), (lower, higher) = proposition_4_partitions(loss), proposition_4_partitions(loss * (1 + more))
@@ -137,7 +138,7 @@ def test_the_literal_loss_is_exact(n: int, d: int, r: float):
     assert abs(float(found.loss - true)) <= 1e-12 * max(1, abs(float(true)))
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(n=st.integers(1, 2**20), d=st.integers(1, 10**6), scale=st.floats(-300, 300))
 def test_the_literal_loss_is_between_its_bounds(n: int, d: int, scale: float):
     found = density_loss(n, d, min(1e150, max(1e-150, math.sqrt(n / 17) * math.exp(scale))))

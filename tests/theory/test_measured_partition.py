@@ -8,13 +8,14 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.contracts.partition import Partition
 from service.errors import InvalidInput
 from service.theory.disjoint_balls import DisjointBalls, disjoint_balls
 from service.theory.measured_partition import measured_partition, volume_gap
+from tests.examples import examples
 from tests.theory import exact
 
 Array = np.ndarray
@@ -181,7 +182,7 @@ def test_an_overlap_too_small_for_rounding_is_seen_and_rounding_is_not():
         assert found.open_balls is (not overlapping)
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(seed=st.integers(0, 2**32), m=st.integers(2, 30), n=st.integers(1, 20), k=st.integers(1, 4), grid=st.booleans())
 def test_exact_neighbours_of_anything_have_disjoint_open_balls_and_a_touching_pair(
     seed: int, m: int, n: int, k: int, grid: bool

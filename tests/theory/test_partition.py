@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput
@@ -19,6 +19,7 @@ from service.theory.partition import (
     partition_of_radii_theory,
     partition_theory,
 )
+from tests.examples import examples
 
 FIELDS = {"log_ball_integral", "log_partition", "log_lower", "log_upper"}
 
@@ -41,7 +42,7 @@ def test_the_paper_looks_right_at_its_radius_only_by_its_error():
     assert f"{proposition_4_loss(printed).loss:.4f}" == "1.1385"
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(n=st.integers(1, 2**20), d=st.integers(1, 10**18), scale=st.floats(-8, 3))
 def test_the_bounds_enclose_the_partition_function(n: int, d: int, scale: float):
     r = math.sqrt(n / 2) * math.exp(scale)
@@ -73,7 +74,7 @@ def test_equal_radii_are_the_homogeneous_case(n: int, d: int):
     assert found.equivalent_radius == pytest.approx(r, rel=1e-12)
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(n=st.integers(1, 4096), radii=st.lists(st.floats(0, 50), min_size=1, max_size=40))
 def test_unequal_radii_add_up(n: int, radii: list[float]):
     radii = [0.0 if r < 1e-6 else r for r in radii]

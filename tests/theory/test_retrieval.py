@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.theory import energy as ours
@@ -12,6 +12,7 @@ from service.theory.energy import Kind
 from service.theory.energy_global import printed_log_layer_energy
 from service.theory.figure1 import PATTERNS_1D, PATTERNS_2D
 from service.theory.retrieval import attractors, retrieval_step, retrieve
+from tests.examples import examples
 
 Array = np.ndarray
 KINDS: tuple[Kind, ...] = ("energy", "energy_mchn")
@@ -21,7 +22,7 @@ KINDS: tuple[Kind, ...] = ("energy", "energy_mchn")
     seed=st.integers(0, 2**32), n=st.integers(1, 6), d=st.integers(1, 12),
     scale=st.floats(0.03, 10), beta=st.floats(0.05, 8), kind=st.sampled_from(KINDS),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_energy_never_increases(seed: int, n: int, d: int, scale: float, beta: float, kind: Kind):
     rng = np.random.default_rng(seed)
     patterns, points = scale * rng.normal(size=(d, n)), scale * rng.normal(size=(4, n))
@@ -118,7 +119,7 @@ def test_two_patterns_merge_closer_than_root_2_over_beta(beta: float):
 
 
 @given(seed=st.integers(0, 2**32), beta=st.floats(0.05, 8), kind=st.sampled_from(KINDS))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_a_step_is_the_point_of_no_pull_and_stays_among_the_patterns(seed: int, beta: float, kind: Kind):
     rng = np.random.default_rng(seed)
     patterns, points = rng.normal(size=(9, 4)), 3 * rng.normal(size=(5, 4))
@@ -159,7 +160,7 @@ def test_attractors_are_told_apart_and_put_in_order():
 
 
 @given(seed=st.integers(0, 2**32), n=st.integers(1, 6), d=st.integers(1, 12), step=st.floats(-3, 1.5))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_the_smallest_g_within_reach_is_on_the_way_to_the_nearest_pattern(seed: int, n: int, d: int, step: float):
     """min g over {y: ‖y − x‖² ≤ δ} is (√g(x) − √δ)₊², as `‖y − ρ‖ ≥ ‖x − ρ‖ − √δ` for every pattern."""
     rng = np.random.default_rng(seed)

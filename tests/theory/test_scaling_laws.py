@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput
@@ -21,6 +21,7 @@ from service.theory.scaling_laws import (
     Kaplan,
     scaling_laws_theory,
 )
+from tests.examples import examples
 
 LAWS = [CHINCHILLA_PRINTED, CHINCHILLA, CHINCHILLA_BESIROGLU, KAPLAN_SEPARATE, KAPLAN_JOINT]
 # eq. (1) as printed, with E = 1.69, Besiroglu, Kaplan separate, Kaplan joint; N/D² and D/N
@@ -60,7 +61,7 @@ def test_how_the_best_size_grows_with_the_data():
     assert [f"{value:.3f}" for value in exponents] == ["0.824", "1.052", "1.355"]
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(n=st.floats(1, 1e29), d=st.floats(1, 1e29), more=st.floats(1.001, 10), law=st.sampled_from(LAWS))
 def test_more_parameters_or_data_are_better(n: float, d: float, more: float, law: Chinchilla | Kaplan):
     assert law.loss(n * more, d) <= law.loss(n, d)

@@ -7,12 +7,13 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.theory.energy import smallest_curvature
 from service.theory.retrieval import retrieval_step, retrieve
 from service.theory.storage import certified_radii
+from tests.examples import examples
 
 Array = np.ndarray
 SIZES = (80_000, 8_013_769, 35_156_250)
@@ -39,7 +40,7 @@ def conditions(s: float, patterns: int, r: float) -> tuple[bool, bool]:
 
 
 @given(s=st.floats(0, 8), log_patterns=st.floats(math.log(2), 20))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_it_is_the_largest_radius_that_meets_both_conditions(s: float, log_patterns: float):
     patterns = round(math.exp(log_patterns))
     radius = float(certified_radii(np.array([s]), patterns)[0])
@@ -84,7 +85,7 @@ def test_one_pattern_attracts_everything_and_shapes_are_kept():
 
 
 @given(seed=st.integers(0, 2**32), n=st.integers(1, 12), d=st.integers(2, 30), spacing=st.floats(3, 12))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_every_start_in_a_certified_ball_converges_into_it(seed: int, n: int, d: int, spacing: float):
     rng = np.random.default_rng(seed)
     patterns = spacing * rng.choice(16, size=(d, n)) + 0.3 * rng.normal(size=(d, n))

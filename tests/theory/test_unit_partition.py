@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import mpmath as mp
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput
@@ -18,6 +18,7 @@ from service.theory.unit_partition import (
     unit_partition_radius,
     unit_partition_theory,
 )
+from tests.examples import examples
 from tests.theory.exact import log_integral
 
 # n, √(n/2πe), r of V = 1, their ratio, and r of Z = 1 for d = 1; 80,000; 8,013,769; 35,156,250
@@ -68,14 +69,14 @@ def test_more_patterns_have_smaller_balls(n: int):
     assert all(high > low for high, low in pairwise(found))
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(n=st.integers(1, 2**20), d=st.integers(2, 10**18))
 def test_radius_and_patterns_are_each_others_inverse(n: int, d: int):
     r = unit_partition_radius(n, d)
     assert unit_partition_log_patterns(n, r) == pytest.approx(math.log(d), abs=8 * n * 2.0**-52 + 1e-13)
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(d=st.integers(3, 10**18))
 def test_in_the_dimension_found_the_papers_radius_has_z_1(d: int):
     n = unit_partition_dimension(d)
