@@ -109,7 +109,8 @@ def _tokenising(documents: list[Document]) -> float:
 
 
 def _forward(width: int, device: torch.device) -> Rate:
-    from transformers import GPT2Config, GPT2Model
+    from transformers.models.gpt2.configuration_gpt2 import GPT2Config
+    from transformers.models.gpt2.modeling_gpt2 import GPT2Model
 
     config = GPT2Config(n_layer=_LAYERS, n_embd=width, n_head=width // 64, n_positions=_CONTEXT, vocab_size=_VOCABULARY)
     model = GPT2(GPT2Model(config).to(device))  # pyright: ignore[reportArgumentType]

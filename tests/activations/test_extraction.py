@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import GPT2Model
+from transformers.models.gpt2.modeling_gpt2 import GPT2Model
 
 from service.contracts.sites import Site, parse_site
 from service.errors import OutOfMemory

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2LMHeadModel, GPT2Model
+from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel, GPT2Model
 
 from service.contracts.sites import parse_site
 from tests.models.openelm_configs import TINY

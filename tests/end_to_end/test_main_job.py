@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import pytest
-from transformers import AutoTokenizer, GPT2Model
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.models.gpt2.modeling_gpt2 import GPT2Model
 
 from service.client import Finished, JobFailed
 from service.errors import InvalidInput

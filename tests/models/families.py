@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
 from service.contracts.sites import Site
 from tests.tiny import VOCABULARY, make_gpt2
 
+transformers = import_module("transformers")
 LAYERS, WIDTH, CONTEXT = 3, 32, 64
 _SHARED: dict[str, Any] = {
     "vocab_size": VOCABULARY, "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": 4,

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BloomConfig, BloomForCausalLM, GPT2LMHeadModel
+from transformers.models.bloom.configuration_bloom import BloomConfig
+from transformers.models.bloom.modeling_bloom import BloomForCausalLM
+from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 
 from service.errors import InvalidInput, UnsupportedModel
 from workers.models.loading import load_model, load_tokenizer

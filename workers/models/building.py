@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from service.contracts.model_config import ModelConfig
@@ -18,10 +19,10 @@ def build_empty(config: ModelConfig) -> Any:
     Raises:
         UnsupportedModel: the library refuses the configuration, or does not know its activation.
     """
-    import transformers
     from transformers.activations import ACT2FN
     from transformers.initialization import no_init_weights
 
+    transformers = import_module("transformers")
     modules, family, found = MODULES[config.family.model_type], config.family, dict(config.found)
     if family.activation in found:
         activation = found[family.activation]

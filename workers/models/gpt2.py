@@ -17,7 +17,7 @@ from workers.models.interface import ModelSizes, OutputMap
 from workers.models.stream import BlockParts, read_sites, walk_blocks
 
 if TYPE_CHECKING:
-    from transformers import GPT2Model  # takes seconds to import
+    from transformers.models.gpt2.modeling_gpt2 import GPT2Model  # takes seconds to import
 
 
 def sizes_of(config: Any) -> ModelSizes:

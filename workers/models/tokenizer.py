@@ -63,7 +63,8 @@ def _from_file(path: Path) -> Tokenizer:
 
 
 def _from_vocabulary(folder: Path) -> Tokenizer:
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers.models.auto.tokenization_auto import AutoTokenizer
+    from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
     try:
         wrapped = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False, local_files_only=True)

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import transformers.utils.logging
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tokenizers import ByteLevelBPETokenizer
 from torch.nn import functional
-from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
+from transformers.models.gpt2.configuration_gpt2 import GPT2Config
+from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
+from transformers.models.gpt2.tokenization_gpt2 import GPT2Tokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from service.contracts.corpora import CorpusSource
 from service.settings import Settings
@@ -161,7 +163,7 @@ def train_into(
         corpus: python-docs, or a path under the corpora root.
         tick: called after every step.
     """
-    transformers.utils.logging.disable_progress_bar()
+    disable_progress_bar()
     source = CorpusSource(builtin=_BUILTIN) if corpus == _BUILTIN else CorpusSource(path=corpus)
     texts = [document.text for document in read_documents(source, settings)]
     target = settings.models_root / name
