@@ -1,4 +1,4 @@
-"""What the pages weigh and when they paint in Chromium, with 10,000 jobs and a curve of 100,000 steps; the API's memory.
+"""What the pages weigh and when they paint in Chromium, with 10,000 jobs and a curve of 100,000 steps; API memory.
 
 `python -m tests.benchmarks page` prints JSON. Each page is opened `LOADS` times by a browser that has seen nothing, and
 as often by one that keeps styles and scripts; times are medians in milliseconds since the navigation began.
@@ -27,6 +27,7 @@ from tests.page.conftest import insert_curve, insert_jobs
 
 JOBS, STEPS, LOADS, MIB = 10_000, 100_000, 5, 2**20
 DRAWN = ".plot .main-svg"
+_PAINTED = "performance.getEntriesByName('first-contentful-paint').length"
 _MEASURE = """() => {
     const [page] = performance.getEntriesByType("navigation");
     const files = performance.getEntriesByType("resource");
@@ -88,6 +89,7 @@ def _load(context: BrowserContext, url: str) -> dict[str, float]:
     """Open a page; where it has charts, `drawn_ms` is when the first was drawn."""
     page = context.new_page()
     page.goto(url)
+    page.wait_for_function(_PAINTED)
     found = page.evaluate(_MEASURE)
     if page.locator("figure.chart").count():
         page.wait_for_selector(DRAWN)

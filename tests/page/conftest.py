@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -20,13 +18,15 @@ from service.supervisor import Supervisor
 from tests.api.products import insert_run
 from tests.databases.migrated import Databases
 from tests.databases.soak import SOAK
-from tests.end_to_end.conftest import OPTIONS, PATIENCE_S
 from tests.page.browser import launched
+from tests.tiny import make_gpt2
 
 ANALYSIS = {
     "model": "tiny", "corpus": "python-docs", "sites": "all", "chunk_tokens": 16, "chunks": 64,
-    "radius": {"statistics": True}, "energy": {"layers": "together"},
+    "radius": {"statistics": True, "fractions": [0.5, 1.0]}, "energy": {"layers": "together"},
 }  # fmt: skip
+OPTIONS = {"port": 0, "torch_threads": 1, "poll_interval_s": 0.1, "restart_delay_s": 0.1}
+PATIENCE_S = 300.0
 MANY_JOBS, MANY_STEPS = (10_000, 100_000) if SOAK else (200, 5_000)
 
 
@@ -46,9 +46,9 @@ class Service:
 
 
 @pytest.fixture(scope="session")
-def service(databases: Databases, tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Service]:
+def service(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("page")
-    shutil.copytree(tiny_model, folder / "models" / "tiny")
+    make_gpt2(folder / "models" / "tiny", n_layer=2)
     with databases.settings("sqlite", folder, **OPTIONS) as settings:
         supervisor = Supervisor(settings)
         supervisor.start()

@@ -6,6 +6,8 @@ const COLOURS = { light: ["#0072b2", "#d55e00", "#007a5a", "#a3487d", "#1b1f24",
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "12px,3px", "2px,5px"];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "cross"];
 const REFRESH_MS = 3000;
+const LEGEND_PX = 21;
+const narrow = matchMedia("(max-width: 40rem)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // Steps are drawn from one edge to the next, so the last height is given twice; an outline goes over the middles of bins.
@@ -32,7 +34,7 @@ function trace(series, index, palette) {
   return made;
 }
 
-function layout(chart) {
+function layout(chart, legendHeight) {
   const style = getComputedStyle(document.documentElement);
   const [text, line] = ["--text", "--grid"].map((name) => style.getPropertyValue(name).trim());
   const axis = (title, log) => ({ title: { text: title, standoff: 8, font: { size: 14 } }, type: log ? "log" : undefined, color: text, gridcolor: line, zeroline: false, automargin: true });
@@ -43,16 +45,19 @@ function layout(chart) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     margin: { t: 10, r: 10, b: 40, l: 50 },
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", maxheight: legendHeight || undefined },
     shapes: chart.marks.map((mark) => ({ type: "line", xref: "x", yref: "paper", x0: mark.x, x1: mark.x, y0: 0, y1: 1, line: { color: text, width: 1, dash: "dot" } })),
     annotations: chart.marks.map((mark, i) => ({ x: chart.log_x ? Math.log10(mark.x) : mark.x, y: 1, yref: "paper", yanchor: "top", xshift: 4, yshift: -18 * i, text: mark.name, showarrow: false, xanchor: "left" })),
   };
 }
 
 function draw(figure, chart) {
+  const plot = figure.querySelector(".plot");
+  const below = narrow.matches && chart.series.length > 2 ? LEGEND_PX * chart.series.length : 0; // one name a line
+  plot.style.height = below ? `calc(18rem + ${below}px)` : "";
   const palette = COLOURS[dark.matches ? "dark" : "light"];
   const traces = chart.series.map((series, index) => trace(series, index, palette));
-  Plotly.react(figure.querySelector(".plot"), traces, layout(chart), { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] });
+  Plotly.react(plot, traces, layout(chart, below), { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] });
 }
 
 async function refresh(figure) {
