@@ -29,7 +29,7 @@ ANALYSIS = {
 }  # fmt: skip
 LONG = {"preset": "smoke/f1", "model": DEMO_MODEL, "chunks": 20_000, "chunks_per_document": "all", "reuse": False}
 QUESTION = "The import statement finds a module and binds its name in the local namespace."
-_PATIENCE_S, _PATIENCE_MS = 900, 60_000
+_PATIENCE_S, _PATIENCE_MS = 900, 120_000
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,10 @@ def take(browser: Browser, url: str, picture: Picture, folder: Path) -> int:
     view: Any = {"width": picture.width, "height": picture.height}
     context = browser.new_context(viewport=view, color_scheme=picture.scheme)
     try:
+        context.set_default_timeout(_PATIENCE_MS)
         page = context.new_page()
         page.goto(url + picture.path)
-        page.wait_for_selector(picture.ready, timeout=_PATIENCE_MS)
+        page.wait_for_selector(picture.ready)
         page.evaluate("document.fonts.ready")
         shot = page.screenshot(animations="disabled")
     finally:
