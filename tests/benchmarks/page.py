@@ -25,7 +25,7 @@ from tests.databases.migrated import sqlite_settings
 from tests.page.browser import launched
 from tests.page.conftest import insert_curve, insert_jobs
 
-JOBS, STEPS, LOADS, MIB = 10_000, 100_000, 5, 2**20
+JOBS, STEPS, LOADS, MIB, PATIENCE_MS = 10_000, 100_000, 5, 2**20, 120_000
 DRAWN = ".plot .main-svg"
 _PAINTED = "performance.getEntriesByName('first-contentful-paint').length"
 _MEASURE = """() => {
@@ -88,6 +88,7 @@ def _medians(load: Callable[[], dict[str, float]]) -> dict[str, float]:
 def _load(context: BrowserContext, url: str) -> dict[str, float]:
     """Open a page; where it has charts, `drawn_ms` is when the first was drawn."""
     page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(url)
     page.wait_for_function(_PAINTED)
     found = page.evaluate(_MEASURE)
