@@ -45,7 +45,7 @@ function layout(chart, legendHeight) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     margin: { t: 10, r: 10, b: 40, l: 50 },
-    legend: { orientation: "h", x: 0, y: 1, yref: "container", yanchor: "top", maxheight: legendHeight || undefined },
+    legend: { orientation: "h", x: 0, y: 1, yref: "container", yanchor: "top", maxheight: legendHeight ? legendHeight + LEGEND_PX : undefined },
     shapes: chart.marks.map((mark) => ({ type: "line", xref: "x", yref: "paper", x0: mark.x, x1: mark.x, y0: 0, y1: 1, line: { color: text, width: 1, dash: "dot" } })),
     annotations: chart.marks.map((mark, i) => ({ x: chart.log_x ? Math.log10(mark.x) : mark.x, y: 1, yref: "paper", yanchor: "top", xshift: 4, yshift: -18 * i, text: mark.name, showarrow: false, xanchor: "left" })),
   };
