@@ -1,4 +1,4 @@
-# make venv | demo | reproduce | test | test-page | soak | test-fused | gpu-check | lint | audit | up | docs | picture | bench | openapi | client | smoke
+# make venv | demo | reproduce | test | test-page | soak | test-fused | gpu-check | lint | audit | up | docs | picture | screenshots | bench | openapi | client | smoke
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ SCALE ?=
 # The service is many processes, and where this is set each of them compiles its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo reproduce test test-page test-fused gpu-check soak lint audit up docs picture bench openapi client smoke
+.PHONY: venv demo reproduce test test-page test-fused gpu-check soak lint audit up docs picture screenshots bench openapi client smoke
 venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -53,7 +53,7 @@ lint: $(READY)
 	$(BIN)/pyright --threads --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/Dockerfile
-	$(BIN)/shellcheck docker/smoke.sh .ci/audit
+	$(BIN)/shellcheck docker/smoke.sh .ci/audit .ci/chromium .ci/run
 	! docker compose version >/dev/null 2>&1 || docker compose config --quiet
 	! docker compose version >/dev/null 2>&1 || \
 		docker compose -f docker-compose.yml -f compose.gpu.yml --profile gpus-4 config --quiet
@@ -79,6 +79,10 @@ docs: $(READY)
 # From the figures of `make demo`.
 picture: $(READY)
 	$(BIN)/python -m tests.docs.picture radius-demo
+
+# The pages with the results of the demo's model, which is trained where it is missing; needs Chromium.
+screenshots: $(READY)
+	$(BIN)/python -m tests.page.screenshots
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,bench]"

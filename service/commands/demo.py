@@ -65,7 +65,7 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
         if demo.corpus is not None:
             corpus = client.register_corpus(path=corpus).id
         if demo.model is None:
-            _train_model(settings)
+            train_model(settings)
         say(f"{demo.chunks:,} chunks of {demo.chunk_tokens} tokens at {len(SITES)} sites; service at {supervisor.url}")
         spec = {
             "model": model,
@@ -140,7 +140,12 @@ def _stem(site: str | None) -> str:
     return (site or "set").replace(".", "-")
 
 
-def _train_model(settings: Settings) -> None:
+def train_model(settings: Settings) -> None:
+    """Train the demo's model below the models root, where it is not there yet.
+
+    Raises:
+        RadiusError: the training failed.
+    """
     if (settings.models_root / DEMO_MODEL / "config.json").exists():
         say(f"using the model in {settings.models_root / DEMO_MODEL}")
         return

@@ -18,7 +18,7 @@ from service.errors import InvalidInput
 from service.settings import Settings
 
 JobId = Annotated[str, typer.Argument(help="a job: job-…")]
-_FIGURES = ("radius", "energy", "profile", "run", "sweep")
+_PAGES = NOUNS | {"job": "jobs", "act": "activations", "radius": "radius", "reproduction": "reproductions"}
 
 
 def events(
@@ -72,12 +72,13 @@ def delete(
 
 
 def open_page(
-    object_id: Annotated[str | None, typer.Argument(help="a report, a run, a sweep or a job; default: the API")] = None,
+    object_id: Annotated[
+        str | None, typer.Argument(help="a job, an activation set, a report, a run or a sweep; default: the overview")
+    ] = None,
     url: Url = None,
 ) -> None:
-    """Open the figure of a report in the browser, and print its URL; of a job the figure of its first report."""
-    base = service_url(url)
-    page = f"{base}/docs" if object_id is None else f"{base}{_figure_path(object_id, url)}"
+    """Open the page of an object in the browser, and print its address."""
+    page = f"{service_url(url)}/{'' if object_id is None else _page_path(object_id)}"
     say(page)
     webbrowser.open(page)
 
@@ -100,14 +101,11 @@ def print_products(job: Job) -> None:
         say(" ".join(part for part in (result.type, result.site, result.id) if part))
 
 
-def _figure_path(object_id: str, url: str | None) -> str:
-    if object_id.startswith("job-"):
-        with open_client(url) as client:
-            object_id = reports_of(client.job(object_id))[0]
+def _page_path(object_id: str) -> str:
     kind = object_id.split("-", 1)[0]
-    if kind not in _FIGURES:
-        raise InvalidInput("give the id of a report, a run, a sweep or a job")
-    return f"/v1/{NOUNS.get(kind, 'radius')}/{object_id}/figure.svg"
+    if kind not in _PAGES:
+        raise InvalidInput(f"give the id of an object that has a page: {', '.join(f'{kind}-…' for kind in _PAGES)}")
+    return f"{_PAGES[kind]}/{object_id}"
 
 
 def _all_events(client: Client, job_id: str) -> list[JobEvent]:

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from service.contracts.statistics import Histogram
 
 Values = Sequence[float | None]
-Style = Literal["steps", "thin_steps", "line", "points"]
+Style = Literal["area", "steps", "thin_steps", "outline", "line", "points"]
 
 
 @dataclass(frozen=True)
 class Series:
-    """One set of points; of `steps`, `x` has the edges of bins and `y` one value less.
+    """One set of points; of `area`, steps and `outline`, `x` has the edges of bins and `y` one value less.
 
     Attributes:
         intervals: (low, high) of each point, None where it has none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from service.contracts.radius import RadiusReport
@@ -24,12 +25,12 @@ def distance_chart(report: RadiusReport) -> Chart | None:
     if not parts:
         return None
     drawn = [
-        density(f"{share(part.fraction)} of the rows", part.histogram, "steps")
+        density(f"{share(part.fraction)} of the rows", part.histogram, "area" if part is parts[-1] else "thin_steps")
         for part in parts
         if part.histogram is not None
     ]
     nulls = [
-        density(NULL_NAMES[null.kind], null.histogram, "thin_steps")
+        density(NULL_NAMES[null.kind], null.histogram, "outline")
         for null in report.null_models or []
         if null.histogram is not None
     ]
@@ -40,10 +41,11 @@ def distance_chart(report: RadiusReport) -> Chart | None:
 
 def comparison_chart(reports: Sequence[RadiusReport]) -> Chart:
     """The largest fraction of each report."""
+    names = Counter(report.name for report in reports)
     drawn = [
-        density(f"{report.name} ({report.id[-6:]})", report.fractions[-1].histogram)
+        density(report.name if names[report.name] == 1 else f"{report.name} ({report.id[-6:]})", histogram)
         for report in reports
-        if report.fractions[-1].histogram is not None
+        if (histogram := report.fractions[-1].histogram) is not None
     ]
     text = f"Distributions of nearest-neighbour distances of {len(drawn)} reports, each with all of its rows."
     return Chart("comparison", "Distances", DISTANCE, DENSITY, text, drawn)

@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse
 
 from service.api import about, corpora, jobs, operations
 from service.api.authorisation import PrincipalDep
-from service.api.services import LimitDep, OpenServicesDep, PageDep, PageQuery, ServicesDep
-from service.catalog import events
+from service.api.services import OpenServicesDep, PageDep, PageQuery, ServicesDep
+from service.catalog import events, totals
 from service.contracts.base import Identifier
 from service.contracts.jobs import FINAL_STATES, JobKind, JobState
 from service.dashboard.errors import PageRoute
@@ -26,6 +26,9 @@ def get_overview(
     request: Request, services: ServicesDep, everything: OpenServicesDep, principal: PrincipalDep
 ) -> HTMLResponse:
     """What runs, a form that starts an analysis, and the newest jobs; for an administrator the workers too."""
+    shown = principal.may("admin")
+    with services.catalog.read() as connection:
+        counts = totals.job_counts(connection) if shown else []
     return page(
         request,
         "overview.html",
@@ -33,7 +36,9 @@ def get_overview(
         presets=about.list_presets().data,
         models=[model for model in about.list_models(services).data if model.supported],
         corpora=corpora.list_corpora(services, _NAMED).data,
-        workers=operations.list_workers(everything).data if principal.may("admin") else None,
+        workers=operations.list_workers(everything).data if shown else None,
+        queued=sum(one.count for one in counts if one.state == "queued"),
+        running=sum(one.count for one in counts if one.state == "running"),
     )
 
 
@@ -51,12 +56,12 @@ def get_jobs(
 
 
 @router.get("/jobs/{job_id}", response_class=HTMLResponse)
-def get_job(job_id: Identifier, request: Request, services: ServicesDep, limit: LimitDep) -> HTMLResponse:
+def get_job(job_id: Identifier, request: Request, services: ServicesDep) -> HTMLResponse:
     """One job: its progress, events, warnings and products."""
     job = jobs.get_job(job_id, services)
     with services.catalog.read() as connection:
-        recorded, _ = events.page(connection, job_id, limit, 0)
-    return page(request, "job.html", job=job, events=recorded, ended=job.state in FINAL_STATES)
+        recorded, more = events.page(connection, job_id, services.settings.max_page, 0)
+    return page(request, "job.html", job=job, events=recorded, more=more, ended=job.state in FINAL_STATES)
 
 
 @router.get("/models", response_class=HTMLResponse)

@@ -66,16 +66,21 @@ def insert_jobs(settings: Settings) -> list[str]:
 @contextmanager
 def server(settings: Settings) -> Iterator[int]:
     """The port of an API process."""
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
-        port = listening.getsockname()[1]
-        command = [sys.executable, "-m", "service.server", "--fd", str(listening.fileno())]
-        process = subprocess.Popen(command, pass_fds=[listening.fileno()], env=environment(settings) | os.environ)
-        try:
-            wait_until_ready(port)
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening, process_at(listening, settings):
+        yield listening.getsockname()[1]
+
+
+@contextmanager
+def process_at(listening: socket.socket, settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """An API process at that socket."""
+    command = [sys.executable, "-m", "service.server", "--fd", str(listening.fileno())]
+    process = subprocess.Popen(command, pass_fds=[listening.fileno()], env=environment(settings) | os.environ)
+    try:
+        wait_until_ready(listening.getsockname()[1])
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def wait_until_ready(port: int) -> None:

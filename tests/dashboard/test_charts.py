@@ -38,7 +38,7 @@ def test_a_reports_chart_has_its_fractions_and_nulls(settings: Settings):
     chart = distance_chart(report)
     assert chart is not None
     nulls = [null for null in report.null_models or [] if null.histogram is not None]
-    assert [series.style for series in chart.series] == ["steps"] * 2 + ["thin_steps"] * len(nulls)
+    assert [series.style for series in chart.series] == ["thin_steps", "area"] + ["outline"] * len(nulls)
     assert chart.payload["series"][0]["x"] == report.fractions[0].histogram.edges  # pyright: ignore
     assert len(comparison_chart([report, report]).series) == 2
 

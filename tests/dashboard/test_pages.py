@@ -112,6 +112,9 @@ def test_static_files_and_plotly_are_kept_by_the_browser(api: TestClient):
     plotly = api.get("/static/plotly.js")
     assert plotly.headers["content-type"].startswith("text/javascript")
     assert len(plotly.content) > 1_000_000
+    assert plotly.headers["content-encoding"] == "gzip"
+    assert int(plotly.headers["content-length"]) < len(plotly.content) / 3
+    assert api.get("/static/plotly.js", headers={"accept-encoding": "identity"}).content == plotly.content
     assert api.get("/static/plotly.js", headers={"if-none-match": plotly.headers["etag"]}).status_code == 304
     for path in sorted(Path("service/dashboard/static").iterdir()):
         assert api.get(f"/static/{path.name}").content == path.read_bytes()

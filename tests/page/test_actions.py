@@ -11,10 +11,19 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import Service
-from tests.page.test_pages import path_of
 
 Open = Callable[..., Page]
 PATIENCE_MS = 60_000
+ANALYSIS = {
+    "model": "tiny", "corpus": "python-docs", "sites": ["blocks.-1.hook_resid_post", "final_norm_out"],
+    "chunk_tokens": 16, "chunks": 64, "radius": {"fractions": [1.0]}, "energy": None,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def measured(service: Service) -> dict[str, str]:
+    """Two sets with a radius report each; paths of the last ones."""
+    return service.run(ANALYSIS)
 
 
 def start(page: Page, overrides: str) -> None:
@@ -66,19 +75,28 @@ def test_a_job_is_cancelled_and_deleted(open_page: Open, service: Service):
     assert all(one.id != job.id for one in service.client.jobs())
 
 
-@pytest.mark.parametrize("megabytes", [100])
-def test_a_large_upload_shows_its_progress(open_page: Open, tmp_path: Path, megabytes: int):
+def test_an_upload_of_100_mb_shows_its_progress(open_page: Open, tmp_path: Path):
     file = tmp_path / "vectors.npy"
-    np.save(file, np.zeros((megabytes * 2**20 // 1024, 256), dtype=np.float32))
-    page = open_page("/activations")
+    np.save(file, np.zeros((100 * 2**20 // 1024, 256), dtype=np.float32))
+    page, said = open_page("/activations"), list[str]()
+    page.expose_function("said", said.append)
+    page.evaluate(
+        """() => {
+            const output = document.querySelector("form.upload output");
+            new MutationObserver(() => said(output.textContent)).observe(output, { childList: true });
+        }"""
+    )
     page.get_by_label("File").set_input_files(file)
     page.get_by_label("Name").fill("large")
     page.get_by_role("button", name="Import").click()
     expect(page.get_by_role("link", name="large")).to_be_visible(timeout=PATIENCE_MS)
+    shares = [int(text.removesuffix(" %")) for text in said if text.endswith(" %")]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < 100
 
 
-def test_a_sentence_finds_its_memories(open_page: Open, service: Service):
-    page = open_page(path_of(service, "activations").replace("/activations/", "/ask?set="))
+def test_a_sentence_finds_its_memories(open_page: Open, measured: dict[str, str]):
+    page = open_page(measured["activations"].replace("/activations/", "/ask?set="))
     page.get_by_label("Sentence").fill("The import statement binds a name.")
     page.get_by_role("button", name="Ask").click()
     expect(page.locator("#answer li")).to_have_count(10, timeout=PATIENCE_MS)
@@ -87,7 +105,7 @@ def test_a_sentence_finds_its_memories(open_page: Open, service: Service):
     expect(page.locator("#answer li")).to_have_count(10, timeout=PATIENCE_MS)
 
 
-def test_two_reports_are_compared(open_page: Open):
+def test_two_reports_are_compared(open_page: Open, measured: dict[str, str]):
     page = open_page("/radius")
     for box in page.get_by_role("checkbox").all()[:2]:
         box.check()

@@ -9,8 +9,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.page.conftest import Service
-
 LISTS = (
     "/", "/jobs", "/activations", "/radius", "/profiles", "/energy", "/training", "/sweeps", "/reproductions",
     "/ask", "/theory", "/models", "/corpora", "/login",
@@ -21,23 +19,22 @@ FIRST_PAINT_S = 5.0  # with generous slack: a second on two quiet cores
 Open = Callable[..., Page]
 
 
-def path_of(service: Service, name: str) -> str:
-    return service.results[name].replace("/profile/", "/profiles/") if name in RESULTS else name
+def path_of(results: dict[str, str], name: str) -> str:
+    return results[name] if name in RESULTS else name
 
 
 @pytest.mark.parametrize("name", [*LISTS, *RESULTS])
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
-def test_a_page_fits_a_phone_and_axe_finds_nothing(open_page: Open, service: Service, name: str, scheme: str):
-    page = open_page(path_of(service, name), color_scheme=scheme, viewport={"width": 360, "height": 740})
-    page.wait_for_load_state("networkidle")
+def test_a_page_fits_a_phone_and_axe_finds_nothing(open_page: Open, results: dict[str, str], name: str, scheme: str):
+    page = open_page(path_of(results, name), color_scheme=scheme, viewport={"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     found = Axe().run(page, options={"resultTypes": ["violations"]})
     assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("name", CHARTS)
-def test_charts_are_drawn_and_have_tables(open_page: Open, service: Service, name: str):
-    page = open_page(path_of(service, name))
+def test_charts_are_drawn_and_have_tables(open_page: Open, results: dict[str, str], name: str):
+    page = open_page(path_of(results, name))
     page.wait_for_selector(".plot .main-svg")
     assert page.locator(".plot .main-svg.hasLegend, .plot svg.main-svg").count() >= CHARTS[name]
     for figure in page.locator("figure.chart").all():
@@ -49,6 +46,7 @@ def test_charts_are_drawn_and_have_tables(open_page: Open, service: Service, nam
 def test_a_page_paints_soon_with_many_jobs(open_page: Open, many_jobs: None):
     page = open_page("/jobs")
     assert page.locator("tbody tr").count() == 50
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     assert paint < 1000 * FIRST_PAINT_S
     page.get_by_role("link", name="Older").click()
@@ -64,8 +62,8 @@ def test_a_long_curve_is_drawn(open_page: Open, long_curve: str):
     assert 500 <= points <= 1_200
 
 
-def test_every_control_is_reached_by_the_keyboard(open_page: Open, service: Service):
-    page = open_page(path_of(service, "radius"))
+def test_every_control_is_reached_by_the_keyboard(open_page: Open, results: dict[str, str]):
+    page = open_page(path_of(results, "radius"))
     page.wait_for_selector(".plot .main-svg")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"

@@ -16,7 +16,7 @@ function draw(found) {
   for (const near of result.neighbors) {
     const entry = element("li");
     const quote = element("blockquote", near.text ?? near.label ?? "–");
-    const where = near.document === null ? (near.id ?? "") : `${near.document}, character ${number(near.offset)}`;
+    const where = near.document === null ? (near.id ?? "") : `${near.document}, character ${number(near.offset)},`;
     quote.append(element("footer", `${where} row ${number(near.row)}`, { className: "muted" }));
     entry.append(element("strong", number(near.distance)), quote);
     list.append(entry);

@@ -1,6 +1,6 @@
 // The form that starts a job: its preset, with fields replaced.
 
-import { address, call, element, number, show } from "./service.js";
+import { address, call, duration, element, number, show } from "./service.js";
 
 const form = document.querySelector("#start");
 const output = document.querySelector("#answer");
@@ -11,7 +11,9 @@ function chosen() {
 }
 
 function showSpec() {
-  document.querySelector("#preset-spec").textContent = JSON.stringify(JSON.parse(chosen().dataset.spec), null, 2);
+  const spec = JSON.parse(chosen().dataset.spec);
+  document.querySelector("#preset-spec").textContent = JSON.stringify(spec, null, 2);
+  for (const name of ["model", "corpus"]) form.elements[name].placeholder = spec[name] ?? "as the preset says";
 }
 
 function request() {
@@ -44,7 +46,7 @@ form.addEventListener("submit", (event) => {
 document.querySelector("#estimate").addEventListener("click", () =>
   attempt(async () => {
     const found = await call("POST", "/v1/jobs/estimate", request());
-    const time = found.seconds === null ? "an unknown time" : `about ${number(found.seconds, 2)} s`;
+    const time = found.seconds === null ? "an unknown time" : `about ${duration(found.seconds)}`;
     const memory = number(found.memory_bytes / 2 ** 20, 3);
     const disk = number(found.written_bytes / 2 ** 20, 3);
     show(output, `${time}, ${memory} MiB of memory, ${disk} MiB on disk; ${found.fits ? "it fits" : found.reason}`, !found.fits);
