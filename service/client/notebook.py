@@ -135,6 +135,8 @@ class ProgressLine:
 def progress_text(job: Job) -> str:
     """`extract 1,200/2,400 rows, 12 s left`."""
     made = job.progress
+    if made.total is None and not made.done:
+        return made.stage or job.state
     total = "" if made.total is None else f"/{made.total:,}"
     left = "" if made.eta_s is None else f", {made.eta_s:.0f} s left"
     return f"{made.stage or job.state} {made.done:,}{total} {made.unit}{left}"

@@ -59,7 +59,9 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
     model = DEMO_MODEL if demo.model is None else link_below(Path(demo.model), settings.models_root) or demo.model
     corpus = "python-docs" if demo.corpus is None else link_below(Path(demo.corpus), settings.corpora_root)
     if corpus is None:
-        raise InvalidInput("CORPUS is not a file or folder", field="corpus")
+        raise InvalidInput(
+            f"{demo.corpus} is not a file or folder; --corpus (CORPUS of make) takes one", field="corpus"
+        )
     with own_service(settings) as supervisor, Client(supervisor.url) as client:
         say(f"service at {supervisor.url}, data in {settings.data_dir}")
         if demo.corpus is not None:
