@@ -47,7 +47,7 @@ class _Shown:
         return _pandas().DataFrame(self.rows())
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(repr(self))}</p>{_table(self.rows())}{self._image()}"
+        return f"<p>{html.escape(repr(self).strip('<>'))}</p>{_table(self.rows())}{self._image()}"
 
     def _image(self) -> str:
         """The figure; empty where it cannot be downloaded any more."""

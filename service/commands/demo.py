@@ -146,6 +146,7 @@ def _train_model(settings: Settings) -> None:
     if (settings.models_root / DEMO_MODEL / "config.json").exists():
         say(f"using the model in {settings.models_root / DEMO_MODEL}")
         return
+    say("training a GPT-2 of 4 million parameters on Python's language reference: about a minute, once")
     environment = os.environ | {
         "RADIUS_DATA_DIR": str(settings.data_dir),
         "RADIUS_MODELS_DIR": str(settings.models_root),
