@@ -230,8 +230,10 @@ def jobs(
         found = list(islice(client.jobs(min(limit, 200), kind=kind, state=state), limit))
     if as_json:
         print_json([job.model_dump(mode="json") for job in found])
-    else:
+    elif found:
         console.print(jobs_table(found))
+    else:
+        say("no jobs; `radius submit` starts one, `radius presets` lists what it may be")
 
 
 @app.command()
