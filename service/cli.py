@@ -74,7 +74,8 @@ def up(
         signal.signal(number, lambda *_: supervisor.request_stop())
     try:
         supervisor.start()
-        say(f"{supervisor.url} (docs at /docs), data in {settings.data_dir}")
+        shown = f"open {supervisor.url} in a browser; REST documentation at /docs; Ctrl-C stops"
+        say(f"{shown}; data in {settings.data_dir}")
         _warn_of_access(settings)
         supervisor.wait()
     finally:
