@@ -321,7 +321,8 @@ def report(
         shown = [each.model_dump(mode="json") for each in found]
         print_json(shown if report_id.startswith("job-") else shown[0])
     else:
-        for each in found:
+        for at, each in enumerate(found):
+            console.print("\n" if at else "", end="")
             print_any_report(each, radii=radii)
 
 
