@@ -27,11 +27,11 @@ from service.processes import module_command
 from service.settings import Settings
 
 SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
-_NEXT = (
-    ("make up", "start the service with this model; API documentation at /docs"),
-    ("make demo MODEL=FOLDER CORPUS=FOLDER", "your GPT-2 and your texts"),
-    ("radius submit analysis --preset smoke/f1 --watch", "the same measurement as a job of that service"),
-    ('radius query SET "a sentence"', "its nearest memories; `radius sets` lists sets"),
+_NEXT = (  # within 80 columns
+    ("make up", "the service, and its page"),
+    ("make demo MODEL=FOLDER CORPUS=FOLDER", "your model and texts"),
+    ("radius submit analysis --preset smoke/f1 --watch", "the same, as a job there"),
+    ('radius query SET "a sentence"', "its nearest rows"),
 )
 _WIDTH = max(len(command) for command, _ in _NEXT)
 _QUESTION = "The import statement finds a module and binds its name in the local namespace."

@@ -92,7 +92,7 @@ def reports_of(job: Job) -> list[str]:
     """
     found = [result.id for result in job.results if result.type != "activations"]
     if not found:
-        why = f"; `radius watch {job.id}` follows it" if job.error is None else f": {job.error.detail}"
+        why = f"; `radius watch {job.id}` follows it" if job.error is None else f": {job.error['detail']}"
         raise InvalidInput(f"{job.id} is {job.state} and has no report{why}")
     return found
 

@@ -15,10 +15,11 @@ import pytest
 from service import __version__, cli
 from service.catalog import jobs
 from service.client import AsyncClient, Client
+from service.commands.jobs import reports_of
 from service.commands.output import console
 from service.contracts.jobs import SPECS
 from service.contracts.spec_fields import field_rows
-from service.errors import Unauthorized
+from service.errors import InvalidInput, Unauthorized
 from service.keys import create_key
 from tests.api.serving import Server
 from tests.api.support import EXTRACTION, ON_SQLITE
@@ -40,6 +41,15 @@ def radius(server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         return ended.value.code, shown.out, shown.err
 
     return run
+
+
+def test_a_failed_job_has_its_error_instead_of_reports(server: Server):
+    with Client(server.url) as client:
+        job = client.submit("extraction", EXTRACTION).get()
+    failed = job.model_copy(update={"state": "failed", "error": {"code": "invalid_input", "detail": "no such folder"}})
+    for made, why in ((failed, "is failed and has no report: no such folder"), (job, "`radius watch job-")):
+        with pytest.raises(InvalidInput, match=why):
+            reports_of(made)
 
 
 def test_the_version_is_an_option_too(radius):
