@@ -19,7 +19,8 @@ from service.client import Handle, JobFailed
 from service.commands.administration import check_health, db_app, keys_app
 from service.commands.energies import print_query
 from service.commands.estimates import print_estimate
-from service.commands.jobs import delete, events, logs, open_page, print_products, reports_of
+from service.commands.guesses import Commands, advice, expect
+from service.commands.jobs import JobId, delete, events, logs, open_page, print_products, reports_of
 from service.commands.listings import corpora, models, presets, sets
 from service.commands.metrics import write_tensorboard
 from service.commands.options import AsJson, Limit, Url, open_client, service_url
@@ -37,7 +38,7 @@ from service.permissions import access_warnings, keep_files_private
 from service.processes import module_command, open_standard_streams
 from service.settings import Settings
 
-app = typer.Typer(help="How far apart are the memories of a Transformer?", no_args_is_help=True)
+app = typer.Typer(cls=Commands, no_args_is_help=True)
 app.add_typer(theory_app, name="theory")
 app.add_typer(db_app, name="db")
 app.add_typer(keys_app, name="keys")
@@ -47,8 +48,10 @@ app.command("open")(open_page)
 _EXIT = {InvalidInput: 2, NotFound: 2, TooLarge: 2, Unavailable: 3}
 
 Kind = Annotated[str, typer.Argument(help="extraction, radius, energy, analysis, training, sweep or reproduction")]
-Preset = Annotated[str | None, typer.Option(help="a preset of /v1/presets")]
-Values = Annotated[list[str] | None, typer.Option("--set", help="field=value, value as JSON or text")]
+Preset = Annotated[str | None, typer.Option(help="a named spec; `radius presets` lists them")]
+Values = Annotated[
+    list[str] | None, typer.Option("--set", help="field=value, the value as JSON or text; may be repeated")
+]
 BackupFolder = Annotated[Path, typer.Argument(metavar="DIR", help="the folder of the backup")]
 
 
@@ -71,7 +74,8 @@ def up(
         signal.signal(number, lambda *_: supervisor.request_stop())
     try:
         supervisor.start()
-        say(f"{supervisor.url} (docs at /docs), data in {settings.data_dir}")
+        shown = f"open {supervisor.url} in a browser; REST documentation at /docs; Ctrl-C stops"
+        say(f"{shown}; data in {settings.data_dir}")
         _warn_of_access(settings)
         supervisor.wait()
     finally:
@@ -227,8 +231,10 @@ def jobs(
         found = list(islice(client.jobs(min(limit, 200), kind=kind, state=state), limit))
     if as_json:
         print_json([job.model_dump(mode="json") for job in found])
-    else:
+    elif found:
         console.print(jobs_table(found))
+    else:
+        say("no jobs; `radius submit` starts one, `radius presets` lists what it may be")
 
 
 @app.command()
@@ -243,30 +249,33 @@ def workers(url: Url = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def watch(job_id: str, url: Url = None, as_json: AsJson = False) -> None:
+def watch(job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
     """Follow a job to its end; exit code 1 when it failed."""
+    expect(job_id, "job")
     with open_client(url) as client:
         _wait(Handle(client, job_id), as_json)
 
 
 @app.command()
-def cancel(job_id: str, url: Url = None) -> None:
+def cancel(job_id: JobId, url: Url = None) -> None:
     """Stop a job."""
+    expect(job_id, "job")
     with open_client(url) as client:
         say(client.cancel(job_id).state)
 
 
 @app.command()
-def retry(job_id: str, url: Url = None) -> None:
+def retry(job_id: JobId, url: Url = None) -> None:
     """Continue a failed or cancelled job; its finished segments are kept."""
+    expect(job_id, "job")
     with open_client(url) as client:
         say(client.retry(job_id).state)
 
 
 @app.command("import")
 def import_file(
-    file: Path,
-    name: str | None = None,
+    file: Annotated[Path, typer.Argument(help="a .npy or .safetensors file of rows")],
+    name: Annotated[str | None, typer.Option(help="name of the set; default: that of the file")] = None,
     tensor: Annotated[str | None, typer.Option(help="name of the tensor in a .safetensors file of several")] = None,
     ids: Annotated[Path | None, typer.Option(help="text file with an id for each row, one a line")] = None,
     labels: Annotated[Path | None, typer.Option(help="text file with a label for each row, one a line")] = None,
@@ -287,7 +296,7 @@ def import_file(
 
 @app.command()
 def report(
-    report_id: Annotated[str, typer.Argument(help="a report, a run, a sweep, or the job that made them")],
+    report_id: Annotated[str, typer.Argument(help="a report, a run, a sweep, a reproduction, or the job that made it")],
     figure: Annotated[Path | None, typer.Option(help="save the figure: .png, .svg or .pdf")] = None,
     neighbors: Annotated[
         Path | None, typer.Option(help="save all neighbours of a radius report: .parquet or .npz")
@@ -296,7 +305,7 @@ def report(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a radius report, an energy report, a profile, a training run or a sweep; of a job every one."""
+    """Show a radius or energy report, a profile, a training run, a sweep or a reproduction; of a job every one."""
     with open_client(url) as client:
         ids = reports_of(client.job(report_id)) if report_id.startswith("job-") else [report_id]
         found = [read_report(client, each) for each in ids]
@@ -312,7 +321,8 @@ def report(
         shown = [each.model_dump(mode="json") for each in found]
         print_json(shown if report_id.startswith("job-") else shown[0])
     else:
-        for each in found:
+        for at, each in enumerate(found):
+            console.print("\n" if at else "", end="")
             print_any_report(each, radii=radii)
 
 
@@ -354,7 +364,7 @@ def metrics(
 
 @app.command()
 def query(
-    set_id: Annotated[str, typer.Argument(help="an activation set")],
+    set_id: Annotated[str, typer.Argument(help="an activation set: act-…")],
     texts: Annotated[list[str] | None, typer.Argument(help="texts, embedded by the set's own model")] = None,
     vectors: Annotated[Path | None, typer.Option(help="a 2-D .npy of vectors instead of texts")] = None,
     k: Annotated[int, typer.Option(help="nearest rows shown")] = 5,
@@ -362,9 +372,10 @@ def query(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the rows of a set nearest to a text: radius query ACT "a sentence"."""
+    """Find the rows of a set nearest to a text: radius query SET "a sentence"."""
+    expect(set_id, "act")
     if bool(texts) == (vectors is not None):
-        raise InvalidInput("give either texts or --vectors")
+        raise InvalidInput('give either texts, as in `radius query SET "a sentence"`, or --vectors')
     points = None if vectors is None else read_array(vectors, "vectors")
     with open_client(url) as client:
         answer = client.query(set_id, texts=texts or None, vectors=points, k=k, beta=beta)
@@ -414,6 +425,21 @@ def version() -> None:
     print(__version__)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """How far apart are the memories of a Transformer?"""
+
+
 def main() -> None:
     """The entry point `radius`."""
     open_standard_streams()
@@ -426,7 +452,7 @@ def _exit_codes() -> Iterator[None]:
     try:
         yield
     except RadiusError as error:
-        say(error.detail, f"{error.code}:", "red", to=errors)
+        say(error.detail + advice(error), f"{error.code}:", "red", to=errors)
         raise SystemExit(next((code for kind, code in _EXIT.items() if isinstance(error, kind)), 1)) from error
     except ValidationError as error:
         for found in error.errors():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import PrivateAttr
@@ -22,7 +22,7 @@ from service.contracts.jobs import Job
 class Handle:
     """A submitted job."""
 
-    client: Client
+    client: Client = field(repr=False)
     id: str
 
     def get(self) -> Job:

@@ -30,7 +30,8 @@ def connection_options(url: str) -> dict[str, Any]:
     except httpx2.InvalidURL:
         parsed = httpx2.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise InvalidInput("the URL of the service must be http://HOST:PORT or https://HOST:PORT", field="url")
+        detail = "the URL of the service (--url, or RADIUS_URL) must be http://HOST:PORT or https://HOST:PORT"
+        raise InvalidInput(f"{detail}, such as http://127.0.0.1:8000", field="url")
     verify = True if parsed.scheme == "https" else _NO_CERTIFICATES
     return {"base_url": url, "trust_env": not is_loopback(parsed.host), "verify": verify}
 

@@ -20,6 +20,7 @@ from service.errors import InvalidInput, RadiusError
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_ESTIMABLE = 0.05  # share of a job that is done before a time is shown
 Download = Callable[[str, str], bytes]  # an id and an ending → a file
 
 
@@ -47,7 +48,7 @@ class _Shown:
         return _pandas().DataFrame(self.rows())
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(repr(self))}</p>{_table(self.rows())}{self._image()}"
+        return f"<p>{html.escape(repr(self).strip('<>'))}</p>{_table(self.rows())}{self._image()}"
 
     def _image(self) -> str:
         """The figure; empty where it cannot be downloaded any more."""
@@ -133,10 +134,13 @@ class ProgressLine:
 
 
 def progress_text(job: Job) -> str:
-    """`extract 1,200/2,400 rows, 12 s left`."""
+    """`extract 1,200/2,400 rows, 12 s left`; the time only when enough is done to estimate it."""
     made = job.progress
+    if made.total is None and not made.done:
+        return made.stage or job.state
     total = "" if made.total is None else f"/{made.total:,}"
-    left = "" if made.eta_s is None else f", {made.eta_s:.0f} s left"
+    early = made.total is None or made.done < _ESTIMABLE * made.total
+    left = "" if made.eta_s is None or early else f", {made.eta_s:.0f} s left"
     return f"{made.stage or job.state} {made.done:,}{total} {made.unit}{left}"
 
 

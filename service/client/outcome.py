@@ -47,6 +47,9 @@ class Finished:
     def activations(self) -> list[str]:
         return self._products("activations")
 
+    def __repr__(self) -> str:
+        return repr(self.job)
+
     def _products(self, kind: str) -> list[str]:
         return [result.id for result in self.job.results if result.type == kind]
 

@@ -4,9 +4,11 @@ administration.py  `radius db`, `keys` and `health`
 theory.py          `radius theory …`
 demo.py            `radius demo`
 reproduce.py       `radius reproduce`
+verdicts.py        what is printed of a reproduction
 own_service.py     a service for as long as a command runs
 doctor.py          `radius doctor`
 backups.py         `radius backup` and `restore`
+guesses.py         what was meant by a wrong command or id
 jobs.py            `radius events`, `logs`, `delete`, `open`
 listings.py        `radius corpora`, `models`, `presets`, `sets`
 options.py         options that several commands share
@@ -22,6 +24,6 @@ estimates.py       what is printed of an estimate
 sweeps.py          what is printed of a sweep: Table 3
 training.py        what is printed of a training run
 metrics.py         event files for TensorBoard
-sites.py            the sites of a model
+sites.py           the sites of a model
 reading.py         files that commands read
 """

@@ -27,11 +27,11 @@ from service.processes import module_command
 from service.settings import Settings
 
 SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
-_NEXT = (
-    ("make up", "start the service with this model; API documentation at /docs"),
-    ("make demo MODEL=FOLDER CORPUS=FOLDER", "your GPT-2 and your texts"),
-    ("radius submit analysis --preset smoke/f1 --watch", "the same measurement as a job of that service"),
-    ('radius query SET "a sentence"', "its nearest memories; `radius sets` lists sets"),
+_NEXT = (  # within 80 columns
+    ("make up", "the service, and its page"),
+    ("make demo MODEL=FOLDER CORPUS=FOLDER", "your model and texts"),
+    ("radius submit analysis --preset smoke/f1 --watch", "the same, as a job there"),
+    ('radius query SET "a sentence"', "its nearest rows"),
 )
 _WIDTH = max(len(command) for command, _ in _NEXT)
 _QUESTION = "The import statement finds a module and binds its name in the local namespace."
@@ -59,7 +59,9 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
     model = DEMO_MODEL if demo.model is None else link_below(Path(demo.model), settings.models_root) or demo.model
     corpus = "python-docs" if demo.corpus is None else link_below(Path(demo.corpus), settings.corpora_root)
     if corpus is None:
-        raise InvalidInput("CORPUS is not a file or folder", field="corpus")
+        raise InvalidInput(
+            f"{demo.corpus} is not a file or folder; --corpus (CORPUS of make) takes one", field="corpus"
+        )
     with own_service(settings) as supervisor, Client(supervisor.url) as client:
         say(f"service at {supervisor.url}, data in {settings.data_dir}")
         if demo.corpus is not None:
@@ -149,6 +151,7 @@ def train_model(settings: Settings) -> None:
     if (settings.models_root / DEMO_MODEL / "config.json").exists():
         say(f"using the model in {settings.models_root / DEMO_MODEL}")
         return
+    say("training a GPT-2 of 4 million parameters on Python's language reference: about a minute, once")
     environment = os.environ | {
         "RADIUS_DATA_DIR": str(settings.data_dir),
         "RADIUS_MODELS_DIR": str(settings.models_root),

@@ -11,6 +11,7 @@ import typer
 
 from service.client import Client
 from service.client.calls import NOUNS
+from service.commands.guesses import expect
 from service.commands.options import AsJson, Url, open_client, service_url
 from service.commands.output import console, say
 from service.contracts.jobs import Job, JobEvent
@@ -28,6 +29,7 @@ def events(
     as_json: AsJson = False,
 ) -> None:
     """Show what happened to a job, oldest first; with --json an object a line."""
+    expect(job_id, "job")
     with open_client(url) as client:
         for event in client.follow(job_id) if follow else _all_events(client, job_id):
             if as_json:
@@ -91,7 +93,8 @@ def reports_of(job: Job) -> list[str]:
     """
     found = [result.id for result in job.results if result.type != "activations"]
     if not found:
-        raise InvalidInput(f"{job.id} is {job.state} and has no report; `radius watch {job.id}` follows it")
+        why = f"; `radius watch {job.id}` follows it" if job.error is None else f": {job.error['detail']}"
+        raise InvalidInput(f"{job.id} is {job.state} and has no report{why}")
     return found
 
 

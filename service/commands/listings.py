@@ -10,6 +10,7 @@ from rich.table import Table
 
 from service.commands.options import AsJson, Limit, Url, open_client
 from service.commands.output import console, print_json, say
+from service.contracts.activations import ActivationSummary
 from service.contracts.base import Contract
 from service.contracts.corpora import Corpus
 from service.sizes import shown_bytes
@@ -49,7 +50,7 @@ def sets(limit: Limit = _SHOWN, url: Url = None, as_json: AsJson = False) -> Non
     """List activation sets: the rows that a radius or energy job may name."""
     with open_client(url) as client:
         found = list(islice(client.activation_sets(), limit))
-    rows = [(made.id, f"{made.n:,} × {made.d_model}", made.site or "imported", made.name) for made in found]
+    rows = [(made.id, f"{made.n:,} × {made.d_model}", made.site or "imported", _name(made)) for made in found]
     _show(found, ("id", "rows", "site", "name"), rows, as_json)
 
 
@@ -58,13 +59,18 @@ def _show(found: Iterable[Contract], headings: tuple[str, ...], rows: list[tuple
     if as_json:
         print_json([each.model_dump(mode="json") for each in found])
         return
-    table = Table(box=None)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in headings:
         table.add_column(heading, no_wrap=heading != headings[-1], overflow="fold")
     for row in rows:
         table.add_row(*row)
     if rows:
         console.print(table)
+
+
+def _name(made: ActivationSummary) -> str:
+    """The name without the site, which has a column of its own."""
+    return made.name.removesuffix(made.site or "").rstrip()
 
 
 def _documents(corpus: Corpus) -> str:

@@ -36,7 +36,7 @@ def print_json(content: Any) -> None:
 
 def jobs_table(jobs: list[Job]) -> Table:
     """A line per job."""
-    table = Table(box=None)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("id", no_wrap=True, min_width=30)  # so that an id can be copied from a narrow terminal
     for name in ("kind", "state", "progress", "created"):
         table.add_column(name, no_wrap=name in ("kind", "state"))

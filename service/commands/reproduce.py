@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from service.client import Client, Handle
 from service.commands.estimates import print_estimate
 from service.commands.output import console, say, wait_with_bar
 from service.commands.own_service import answers, link_below, own_service
+from service.commands.verdicts import print_reproduction
 from service.contracts.jobs import OPEN_STATES
 from service.contracts.reproduction import REPORT_FORMATS, ReproductionReport
 from service.errors import InvalidInput, NotFound
 from service.reproduction.comparison import ClaimChange, compare
-from service.reproduction.words import MARKS, VERDICTS, counts_text, value_text
+from service.reproduction.words import value_text
 from service.settings import Settings
 
-_STYLES = {"reproduced": "green", "contradicted": "red", "not_identifiable": "yellow"}
 _EVIDENCE = "evidence"
 
 
@@ -58,7 +57,7 @@ def reproduce(asked: Reproduction, url: str, settings: Settings, api_key: str | 
         with own_service(settings) as supervisor, Client(supervisor.url) as client:
             say(f"service at {supervisor.url}, data in {settings.data_dir}")
             report, files = _run(client, _local_spec(asked, client, settings), asked.out, supervisor.check)
-    _print(report)
+    print_reproduction(report)
     if before is not None:
         _print_changes(compare(before, report))
     say(f"report: {asked.out / 'report.html'}")
@@ -135,22 +134,6 @@ def _keep(client: Client, report: ReproductionReport, out: Path) -> list[Path]:
         except NotFound:
             say(f"{run.job} is gone", "note", "yellow")
     return kept
-
-
-def _print(report: ReproductionReport) -> None:
-    table = Table(
-        title=f"{report.model}, {report.corpus}, scale {report.scale}: {counts_text(report)}",
-        title_justify="left",
-        box=None,
-    )
-    for name in ("claim", "verdict", "in a sentence"):
-        table.add_column(name, no_wrap=name != "in a sentence")
-    for claim in report.claims:
-        verdict = Text(f"{MARKS[claim.verdict]} {VERDICTS[claim.verdict]}", _STYLES.get(claim.verdict, ""))
-        table.add_row(claim.id, verdict, claim.reason)
-    console.print(table)
-    for notice in report.warnings:
-        say(notice.message, "note", "yellow")
 
 
 def _print_changes(changes: list[ClaimChange]) -> None:

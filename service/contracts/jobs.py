@@ -96,6 +96,12 @@ class Job(Contract):
     started_at: datetime | None
     finished_at: datetime | None
 
+    def __repr__(self) -> str:
+        products = "".join(f", {result.id}" for result in self.results)
+        return f"<{self.kind} {self.id}: {self.state}{products}>"
+
+    __str__ = __repr__
+
 
 class JobEvent(Contract):
     """A change of a job; ids increase, and are the cursor and the `Last-Event-ID`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from service.contracts.jobs import Preset
 from service.contracts.sweep_presets import SWEEP_PRESETS
 from service.contracts.training_presets import TRAINING_PRESETS
@@ -211,4 +213,6 @@ def find_preset(preset_id: str, field: str = "spec.preset") -> Preset:
     for preset in PRESETS:
         if preset.id == preset_id:
             return preset
-    raise InvalidInput("no such preset; /v1/presets lists them", field=field)
+    alike = get_close_matches(preset_id, (preset.id for preset in PRESETS), 1)
+    near = f"the nearest is {alike[0]}" if alike else "/v1/presets lists them"
+    raise InvalidInput(f"no such preset; {near}", field=field)

@@ -10,7 +10,7 @@ from service.logs.lines import JsonLines, TextLines
 from service.logs.repeats import RepeatLimit
 from service.settings import Settings
 
-_QUIET = ("alembic", "dbos", "faiss", "httpx", "httpx2")  # at INFO some log URLs and paths
+_QUIET = ("alembic", "dbos", "faiss", "fontTools", "httpx", "httpx2")  # at INFO some log URLs, paths or each step
 LOGGED = "_radius_logged"  # on an exception whose trace the log has
 
 

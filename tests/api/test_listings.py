@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service import cli
+from service import __version__, cli
 from service.catalog import jobs
 from service.client import AsyncClient, Client
+from service.commands.jobs import reports_of
 from service.commands.output import console
 from service.contracts.jobs import SPECS
 from service.contracts.spec_fields import field_rows
-from service.errors import Unauthorized
+from service.errors import InvalidInput, Unauthorized
 from service.keys import create_key
 from tests.api.serving import Server
 from tests.api.support import EXTRACTION, ON_SQLITE
@@ -40,6 +41,19 @@ def radius(server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         return ended.value.code, shown.out, shown.err
 
     return run
+
+
+def test_a_failed_job_has_its_error_instead_of_reports(server: Server):
+    with Client(server.url) as client:
+        job = client.submit("extraction", EXTRACTION).get()
+    failed = job.model_copy(update={"state": "failed", "error": {"code": "invalid_input", "detail": "no such folder"}})
+    for made, why in ((failed, "is failed and has no report: no such folder"), (job, "`radius watch job-")):
+        with pytest.raises(InvalidInput, match=why):
+            reports_of(made)
+
+
+def test_the_version_is_an_option_too(radius):
+    assert radius("--version") == radius("version") == (0, f"{__version__}\n", "")
 
 
 def test_every_noun_is_listed(server: Server, monkeypatch: pytest.MonkeyPatch):
@@ -89,6 +103,30 @@ def test_events_are_shown_and_a_job_is_deleted(server: Server, radius):
     code, _, err = radius("events", job_id)
     assert (code, "no such job" in err) == (2, True)
     assert radius("delete", "radius-1")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("status", "Did you mean `radius jobs`?"),
+        ("ask SET question", "Did you mean `radius query`?"),
+        ("watch radius-1", "radius-1 is a radius report, not a job: `radius report radius-1`"),
+        ("query job-1 question", "job-1 is a job, not an activation set: `radius watch job-1`"),
+        ("report act-1", "act-1 is an activation set, not a radius report"),
+        ("cancel job-1", "no such job; `radius jobs` lists what there is"),
+        ("query SET question", "no such activation set; `radius sets` lists what there is"),
+        ("submit analysis --preset smoke/descend", "no such preset; the nearest is smoke/descent"),
+        ("jobs --url localhost:8000", "must be http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:8000"),
+        ("demo --corpus nothing.txt --data-dir data", "nothing.txt is not a file or folder"),
+    ],
+)
+def test_a_wrong_guess_is_answered_with_the_right_command(
+    typed: str, said: str, radius, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = radius(*typed.split())
+    assert code == 2
+    assert said in err
 
 
 @pytest.mark.parametrize("command", ["corpora", "models", "presets", "sets"])

@@ -1,7 +1,7 @@
 """Commands and snippets of README, tutorials, how-to pages and examples, run as they stand against a real service.
 
 Placeholders are replaced: JOB, REPORT, SET and so on by ids of finished jobs. `make`, compose and GPU lines are run by
-`.ci/run`, `make smoke` and on a GPU.
+`.ci/run`, `make smoke` and on a GPU; a block marked `text` is a line of those, or takes hours.
 """
 
 # One database: the documents.
@@ -29,11 +29,12 @@ from tests.tiny import make_gpt2
 pytestmark = ON_SQLITE
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ["README.md", *(f"docs/{page}" for page in (
-    "tutorials/first-analysis.md", "tutorials/your-model.md", "tutorials/notebook.md", "how-to/import.md",
-    "how-to/compare.md", "how-to/energies.md", "how-to/theory.md",
+    "tutorials/first-analysis.md", "tutorials/your-model.md", "tutorials/notebook.md", "tutorials/gpu-box.md",
+    "tutorials/reproduce.md", "how-to/import.md", "how-to/compare.md", "how-to/energies.md", "how-to/theory.md",
 ))]  # fmt: skip
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ELSEWHERE = ("make ", "export ")
+REPRODUCE = "radius reproduce "
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def blocks(language: str) -> list[Block]:
 def commands() -> list[str]:
     """Every command of every document once, in their order."""
     lines = [line for block in blocks("sh") for line in block.text.splitlines() if line.strip()]
-    return [line for line in dict.fromkeys(lines) if not line.startswith(ELSEWHERE)]
+    return [line for line in dict.fromkeys(lines) if not line.startswith((*ELSEWHERE, REPRODUCE))]
 
 
 SLOW = ("/descent", "/profile", "statistics=true", "beta=", "model=demo-gpt2", "radius estimate", "query")
@@ -89,7 +90,9 @@ def run_in_shell(line: str, service: Running) -> str:
     """Standard output of another command, which is sent to this service; a job that it submits is cancelled."""
     command = line.replace("localhost:8000", service.url.removeprefix("http://"))
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-    service.client.cancel(json.loads(done.stdout)["id"])
+    made = json.loads(done.stdout)["id"]
+    if made.startswith("job-"):
+        service.client.cancel(made)
     return done.stdout
 
 
@@ -113,6 +116,7 @@ def ids(service: Running) -> dict[str, str]:
 def folder(tmp_path: Path, service: Running, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that commands name; clients find the service by RADIUS_URL."""
     np.save(tmp_path / "vectors.npy", np.random.default_rng(1).normal(size=(40, 8)).astype(np.float32))
+    (tmp_path / "notes.txt").write_text("A list is a mutable sequence.")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RADIUS_URL", service.url)
     return tmp_path
@@ -140,6 +144,18 @@ def test_a_long_command_is_accepted(
     """`make soak` waits for these jobs."""
     shown = run(filled(line, ids).replace(" --watch", ""), monkeypatch, capsys)
     service.client.cancel(shown.split()[0])
+
+
+@pytest.mark.long
+def test_reproductions_run_in_their_order(
+    ids: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Later ones are compared with earlier ones."""
+    lines = [line for block in blocks("sh") for line in block.text.splitlines() if line.startswith(REPRODUCE)]
+    shown = [run(line, monkeypatch, capsys) for line in lines]
+    assert len(shown) == 2
+    assert all("reproduced" in each for each in shown)
+    assert "against the other report" in shown[-1]
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("python") if "asyncio" not in block.text], ids=str)

@@ -50,8 +50,8 @@ def radius_figure(report: RadiusReport) -> Figure:
 
 
 def _title(report: RadiusReport) -> str:
-    """Model and data by the name that they were given, then site and size."""
-    site = "" if report.site is None else f"{report.site}, "
+    """Model and data by the name that they were given, then the site where the name has it not, and the size."""
+    site = "" if report.site is None or report.site in report.name else f"{report.site}, "
     size = f"{site}n = {report.n:,} patterns, d_model = {report.d_model:,}"
     beside = "" if report.reference is None else f", distances to {report.reference}"
     return title_of(report.name, size + beside)
