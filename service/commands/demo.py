@@ -29,7 +29,7 @@ from service.settings import Settings
 SITES = ["blocks.-1.hook_resid_post", "final_norm_out"]
 _NEXT = (
     ("make up", "start the service with this model; API documentation at /docs"),
-    ("make demo MODEL=FOLDER CORPUS=FOLDER", "your GPT-2 and your texts"),
+    ("make demo MODEL=FOLDER CORPUS=FOLDER", "your model and your texts"),
     ("radius submit analysis --preset smoke/f1 --watch", "the same measurement as a job of that service"),
     ('radius query SET "a sentence"', "its nearest memories; `radius sets` lists sets"),
 )
