@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,24 @@ from tests.page.browser import MISSING
 from tests.scheduling import ROOMS, ByService, beyond_each_choice, on_other_database
 
 _PAGE = Path(__file__).parent / "page"
+_LENS = Path(__file__).parent / "models" / "test_transformer_lens.py"
+_HAS_LENS = find_spec("transformer_lens") is not None
 use_by_default()
 os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead of looking for a hub
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """The pages in a browser are not collected without one."""
-    return True if MISSING and collection_path == _PAGE else None
+    """The pages in a browser are not collected without one, nor the comparison with TransformerLens without that."""
+    left_out = (MISSING and collection_path == _PAGE) or (not _HAS_LENS and collection_path == _LENS)
+    return True if left_out else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not collected, and why."""
     if MISSING:
         terminalreporter.write_line(f"tests/page was not collected: it needs {' and '.join(MISSING)}")
+    if not _HAS_LENS:
+        terminalreporter.write_line(f"tests/models/{_LENS.name} was not collected: it needs transformer-lens")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

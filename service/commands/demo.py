@@ -82,7 +82,8 @@ def run_demo(demo: Demo, settings: Settings) -> dict[str, Any]:
         finished = wait_with_bar(client.submit("analysis", spec), supervisor.check)
         shown = _show(client, finished, demo.out)
     seconds = time.monotonic() - began
-    say(f"done in {seconds:.0f} s; the model stays in {settings.models_root}")
+    kept = f"; the model stays in {settings.models_root}" if demo.model is None else ""
+    say(f"done in {seconds:.0f} s{kept}")
     _say_next()
     return shown | {"seconds": seconds}
 

@@ -19,6 +19,9 @@ def print_profile(profile: Profile) -> None:
     say(f"{profile.name}: {profile.n:,} rows, d_model {profile.d_model}")
     scales = ("norm", "NN mean", "of √(2 trΣ)", "dimension", "its null")
     console.print(_table(scales, [(site.site, *_scale_cells(site)) for site in profile.sites]))
+    if not any(site.null_ratios for site in profile.sites):
+        say("no dimension and no null models: the reports have no statistics; ask for radius.statistics=true")
+        return
     say("observed over null, over the null's bias; ± is half of the 95 % interval")
     nulls = tuple(kind.replace("_", " ") for kind in _NULLS)
     console.print(_table(nulls, [(site.site, *_null_cells(site)) for site in profile.sites]))

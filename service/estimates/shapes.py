@@ -60,9 +60,13 @@ class ModelShape:
         return SiteNames(FAMILIES[self.family], len(self.layers), self.parallel)
 
     def forward_flops(self, tokens: float, context: int, depth: int | None = None) -> float:
-        """FLOP: 2 per weight and token, and 2·context·width of causal attention per token and block."""
+        """FLOP: 2 per weight and token, and 2·context·width of causal attention per token and block.
+
+        Attention that holds all scores computes those of later positions too, which is twice as much.
+        """
         depth = len(self.layers) if depth is None else depth
-        per_token = 2 * sum(self.layers[:depth]) + 2 * context * sum(self.attention[:depth])
+        of_scores = 4 if self.scored_heads else 2
+        per_token = 2 * sum(self.layers[:depth]) + of_scores * context * sum(self.attention[:depth])
         return tokens * per_token
 
     def training_flops(self, tokens: float, context: int) -> float:

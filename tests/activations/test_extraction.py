@@ -23,7 +23,7 @@ from workers.activations.extraction import extract
 from workers.activations.parity import deviations, plain_deviations
 from workers.devices.backoff import map_halving
 from workers.models.gpt2 import GPT2
-from workers.models.interface import ModelSizes
+from workers.models.interface import ModelSizes, take_positions
 
 Array = np.ndarray
 
@@ -104,11 +104,13 @@ class FakeGpu:
     @property
     def output_map(self) -> None: ...
 
-    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+    def read(
+        self, tokens: torch.Tensor, sites: Sequence[Site], at: torch.Tensor | None = None
+    ) -> dict[Site, torch.Tensor]:
         if tokens.numel() > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory")
         self.batches.append(len(tokens))
-        return {site: tokens[..., None].float().expand(*tokens.shape, 4) for site in sites}
+        return {site: take_positions(tokens[..., None].float().expand(*tokens.shape, 4), at) for site in sites}
 
 
 @pytest.fixture

@@ -51,7 +51,9 @@ def test_a_site_says_what_its_report_says_and_is_drawn(settings: Settings, tmp_p
     )  # fmt: skip
     paths = draw_profile_figure(profile, tmp_path / "figure")
     assert [path.suffix for path in paths] == [".png", ".svg", ".pdf"]
-    assert paths[0].read_bytes().startswith(b"\x89PNG")
+    png = paths[0].read_bytes()
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[20:24], "big") == (960 if statistics else 432)  # three panels, or the distance alone
 
 
 def site_of(settings: Settings, *, statistics: bool) -> ProfileSite:

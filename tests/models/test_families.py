@@ -18,7 +18,7 @@ from service.contracts.model_config import read_config
 from service.contracts.sites import FINAL_NORM, Site
 from service.errors import InvalidInput, UnsupportedModel
 from tests.models.broken import change_config, drop, shard
-from tests.models.families import CONFIGURATIONS, CONTEXT, LAYERS, make_model, read_with_hooks
+from tests.models.families import CONFIGURATIONS, CONTEXT, LAYERS, WIDTH, make_model, read_with_hooks
 from workers.activations.extraction import extract
 from workers.activations.parity import plain_deviations
 from workers.models.decoder import Decoder
@@ -123,6 +123,27 @@ def test_a_forward_pass_ends_after_the_last_site_and_never_computes_logits(case:
     for handle in handles:
         handle.remove()
     assert not any("lm_head" in path or "embed_out" in path for path in modules)
+
+
+def test_one_position_of_each_sequence_and_no_other_in_the_last_mlp(case: Case):
+    family, at, seen = FAMILIES[case.family], torch.tensor([LENGTH - 1, 4, 0]), dict[str, int]()
+    modules = dict(case.loaded.model.model.named_modules())
+    paths = [f"{family.blocks}.{i}.{family.mid}" for i in range(LAYERS)] + [family.final_norm]
+    handles = [
+        modules[path].register_forward_hook(
+            lambda m, given, out, path=path: seen.update({path: given[0].numel() // given[0].shape[-1]})
+        )
+        for path in paths
+    ]
+    found = case.loaded.model.read(case.tokens, case.sites, at)
+    for handle in handles:
+        handle.remove()
+    whole = case.tokens.numel()
+    last = len(at) if isinstance(case.loaded.model, Decoder) else whole  # GPT-2's blocks are walked through here
+    assert [seen[path] for path in paths] == [whole] * (LAYERS - 1) + [last, last]
+    for site in case.sites:
+        assert found[site].shape == (3, 1, WIDTH)
+        assert deviation(found[site][:, 0], case.expected[site][torch.arange(3), at]) <= TOLERANCE
 
 
 def test_sizes_are_those_of_the_library(case: Case):

@@ -14,6 +14,7 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel, GPT2Model
 from service.contracts.sites import Site, parse_site
 from service.errors import InvalidInput
 from workers.models.gpt2 import GPT2
+from workers.models.prefixed import PrefixedModel
 
 LAYERS = 3
 BLOCK_HOOKS = ("resid_pre", "attn_out", "mlp_out", "resid_mid", "resid_post")
@@ -134,3 +135,11 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
     assert a.shape == b.shape
     assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b)
     assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max()
+
+
+def test_positions_count_from_the_first_token_of_the_text(hooked: GPT2):
+    tokens, at, site = torch.arange(12).reshape(2, 6), torch.tensor([5, 2]), parse_site("final_norm_out", LAYERS)
+    prefixed = PrefixedModel(hooked, 7)
+    found = prefixed.read(tokens, [site], at)[site]
+    assert torch.equal(found, prefixed.read(tokens, [site])[site][torch.arange(2), at][:, None])
+    assert not torch.equal(found, hooked.read(tokens, [site], at)[site])

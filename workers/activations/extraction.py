@@ -12,7 +12,7 @@ from service.contracts.sites import FINAL_NORM, Site
 from workers.activations.batches import group_batches, pad_right
 from workers.activations.next_token_loss import mean_losses
 from workers.devices.backoff import map_halving
-from workers.models.interface import HookedModel
+from workers.models.interface import HookedModel, take_positions
 
 Array = np.ndarray
 Position = int | str
@@ -77,23 +77,27 @@ def _run(
     model: HookedModel, sequences: Sequence[Array], sites: Sequence[Site], position: Position, loss: bool
 ) -> list[_Kept]:
     tokens = torch.from_numpy(pad_right(sequences)).to(model.device)
+    lengths = [len(sequence) for sequence in sequences]
+    at = _ends(lengths, position)
+    at = None if at is None else at.to(model.device)
     last = Site(model.sizes.n_layers, FINAL_NORM)
-    read = model.read(tokens, [*sites, last] if loss else sites)
-    losses = mean_losses(model, read[last], sequences).tolist() if loss else [None] * len(sequences)
-    rows = _at({site: read[site] for site in sites}, [len(sequence) for sequence in sequences], position)
+    if loss:
+        read = model.read(tokens, [*sites, last])
+        losses = mean_losses(model, read[last], sequences).tolist()
+        kept = {site: _to_numpy(take_positions(read[site], at)) for site in sites}
+    else:
+        losses = [None] * len(sequences)
+        kept = {site: _to_numpy(vectors) for site, vectors in model.read(tokens, sites, at).items()}
+    counts = lengths if at is None else [1] * len(lengths)
+    rows = [{site: kept[site][i, :count] for site in sites} for i, count in enumerate(counts)]
     return [_Kept(vectors, of_row) for vectors, of_row in zip(rows, losses, strict=True)]
 
 
-def _at(read: dict[Site, torch.Tensor], lengths: list[int], position: Position) -> list[dict[Site, Array]]:
-    """The kept positions of each sequence."""
+def _ends(lengths: list[int], position: Position) -> torch.Tensor | None:
+    """(m,) the kept position of each sequence; None where all are kept."""
     if position == "all":
-        whole = {site: _to_numpy(vectors) for site, vectors in read.items()}
-        return [{site: whole[site][i, :length] for site in read} for i, length in enumerate(lengths)]
-    device = next(iter(read.values())).device if read else None
-    ends = torch.tensor([length - 1 if position == "last" else int(position) for length in lengths], device=device)
-    rows = torch.arange(len(lengths), device=device)
-    kept = {site: _to_numpy(vectors[rows, ends]) for site, vectors in read.items()}
-    return [{site: kept[site][i : i + 1] for site in read} for i in range(len(lengths))]
+        return None
+    return torch.tensor([length - 1 if position == "last" else int(position) for length in lengths])
 
 
 def _to_numpy(vectors: torch.Tensor) -> Array:

@@ -1,4 +1,7 @@
-"""The figure of a profile: distance, dimension and null ratios over depth, each with its interval."""
+"""The figure of a profile: distance, dimension and null ratios over depth, each with its interval.
+
+Dimension and null ratios are there where the reports have statistics.
+"""
 
 from __future__ import annotations
 
@@ -22,31 +25,47 @@ _NULLS: dict[NullKind, tuple[str, str, str]] = {
     "same_last_token": (PURPLE, "D", "same last token"),
 }
 _NONE = Estimated(value=None, standard_error=None, interval=None)
+_HEIGHTS = {1: 3.6, 2: 5.8, 3: 8.0}  # inches, by the number of panels
 
 
 def draw_profile_figure(profile: Profile, stem: Path) -> list[Path]:
     """Draw `profile` and write it beside `stem` as PNG (1200 pixels wide), SVG and PDF; returns the paths."""
+    drawn = [_draw_distances]
+    if any(site.dimension.value is not None for site in profile.sites):
+        drawn.append(_draw_dimensions)
+    if any(ratio.value is not None for site in profile.sites for ratio in site.null_ratios):
+        drawn.append(_draw_ratios)
     with figure_style():
-        figure = Figure(figsize=(10, 8), dpi=120, layout="constrained")
+        figure = Figure(figsize=(10, _HEIGHTS[len(drawn)]), dpi=120, layout="constrained")
         FigureCanvasAgg(figure)
-        distance, dimension, ratio = figure.subplots(3, 1, sharex=True)
+        panels: list[Axes] = list(figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0])
         depths = [site.depth for site in profile.sites]
-        _draw(distance, depths, [site.nn_distance for site in profile.sites], "0.0", "o", "mean")
-        distance.set_ylabel("distance to the\nnearest activation")
-        _draw(dimension, depths, [site.dimension for site in profile.sites], "0.0", "o", "data")
-        _draw(dimension, depths, [_of_null(site) for site in profile.sites], BLUE, "s", "Gaussian null")
-        dimension.set_ylabel("intrinsic dimension\n(TwoNN)")
-        for kind, (colour, marker, name) in _NULLS.items():
-            _draw(ratio, depths, [_ratio(site, kind) for site in profile.sites], colour, marker, name)
-        ratio.axhline(1.0, color="0.5", linewidth=0.8)
-        ratio.set_ylabel("observed over null")
-        ratio.set_xlabel("blocks passed")
-        ratio.set_xticks(depths, [_tick(site) for site in profile.sites])
-        for axes in (distance, dimension, ratio):
+        for axes, draw in zip(panels, drawn, strict=True):
+            draw(axes, depths, profile.sites)
             _finish(axes)
+        panels[-1].set_xlabel("blocks passed")
+        panels[-1].set_xticks(depths, [_tick(site) for site in profile.sites])
         title = f"{profile.name}: {profile.n:,} rows at {len(depths)} sites, d_model {profile.d_model}"
         figure.suptitle(printable(title))
         return save_figure(figure, stem)
+
+
+def _draw_distances(axes: Axes, depths: Sequence[float], sites: Sequence[ProfileSite]) -> None:
+    _draw(axes, depths, [site.nn_distance for site in sites], "0.0", "o", "mean")
+    axes.set_ylabel("distance to the\nnearest activation")
+
+
+def _draw_dimensions(axes: Axes, depths: Sequence[float], sites: Sequence[ProfileSite]) -> None:
+    _draw(axes, depths, [site.dimension for site in sites], "0.0", "o", "data")
+    _draw(axes, depths, [_of_null(site) for site in sites], BLUE, "s", "Gaussian null")
+    axes.set_ylabel("intrinsic dimension\n(TwoNN)")
+
+
+def _draw_ratios(axes: Axes, depths: Sequence[float], sites: Sequence[ProfileSite]) -> None:
+    for kind, (colour, marker, name) in _NULLS.items():
+        _draw(axes, depths, [_ratio(site, kind) for site in sites], colour, marker, name)
+    axes.axhline(1.0, color="0.5", linewidth=0.8)
+    axes.set_ylabel("observed over null")
 
 
 def _draw(
@@ -73,7 +92,8 @@ def _ratio(site: ProfileSite, kind: NullKind) -> Estimated:
 
 
 def _tick(site: ProfileSite) -> str:
-    return f"{site.depth:g}" if site.depth == int(site.depth) else "norm" if site.site == "final_norm_out" else ""
+    """The final norm's is a line below, as it is too near the last block's."""
+    return f"{site.depth:g}" if site.depth == int(site.depth) else "\nnorm" if site.site == "final_norm_out" else ""
 
 
 def _finish(axes: Axes) -> None:

@@ -28,6 +28,8 @@ class Decoder:
         return self.model.get_input_embeddings().weight.device
 
     @torch.inference_mode()
-    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+    def read(
+        self, tokens: torch.Tensor, sites: Sequence[Site], at: torch.Tensor | None = None
+    ) -> dict[Site, torch.Tensor]:
         """See `HookedModel.read`."""
-        return read_modules(self.model, self.family, tokens, sites)
+        return read_modules(self.model, self.family, tokens, sites, at)

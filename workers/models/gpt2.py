@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from service.contracts.sites import Site
-from workers.models.interface import ModelSizes, OutputMap
+from workers.models.interface import ModelSizes, OutputMap, take_positions
 from workers.models.stream import BlockParts, read_sites, walk_blocks
 
 if TYPE_CHECKING:
@@ -46,12 +46,15 @@ class GPT2:
         return self.model.wte.weight.device
 
     @torch.inference_mode()
-    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+    def read(
+        self, tokens: torch.Tensor, sites: Sequence[Site], at: torch.Tensor | None = None
+    ) -> dict[Site, torch.Tensor]:
         """(B, T, D) at each site for (B, T) int64 tokens; see `HookedModel.read`."""
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         resid_BTD = self.model.wte(tokens) + self.model.wpe(positions)
         blocks = [_parts(block) for block in self.model.h]
-        return read_sites(walk_blocks(resid_BTD, blocks, self.model.ln_f), sites)
+        found = read_sites(walk_blocks(resid_BTD, blocks, self.model.ln_f), sites)
+        return {site: take_positions(vectors_BTD, at) for site, vectors_BTD in found.items()}
 
 
 def _parts(block: Any) -> BlockParts:

@@ -50,10 +50,22 @@ class HookedModel(Protocol):
         """The output map; None for a model that has none, or whose own was not read."""
         ...
 
-    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+    def read(
+        self, tokens: torch.Tensor, sites: Sequence[Site], at: torch.Tensor | None = None
+    ) -> dict[Site, torch.Tensor]:
         """Vectors at each site for (batch, position) int64 tokens: (batch, position, d_model) each.
 
         Tokens may be padded on the right: attention is causal, so padding changes no vector before it. The forward
         pass stops after the last layer needed.
+
+        Args:
+            at: (batch,) the one position of each sequence that is wanted; the vectors are (batch, 1, d_model) then.
         """
         ...
+
+
+def take_positions(vectors_BTD: torch.Tensor, at: torch.Tensor | None) -> torch.Tensor:
+    """(B, 1, D) of the vectors, at the position of each sequence; all of them where `at` is None."""
+    if at is None:
+        return vectors_BTD
+    return vectors_BTD[torch.arange(len(at), device=at.device), at][:, None]

@@ -26,8 +26,12 @@ class PrefixedModel:
     def output_map(self) -> OutputMap | None:
         return self.model.output_map
 
-    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+    def read(
+        self, tokens: torch.Tensor, sites: Sequence[Site], at: torch.Tensor | None = None
+    ) -> dict[Site, torch.Tensor]:
         """See `HookedModel.read`."""
+        if at is not None:
+            return self.model.read(self.prefix(tokens), sites, at + 1)
         found = self.model.read(self.prefix(tokens), sites)
         return {site: vectors_BTD[:, 1:] for site, vectors_BTD in found.items()}
 

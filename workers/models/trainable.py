@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from service.contracts.sites import Site
 from service.errors import InvalidInput
-from workers.models.interface import ModelSizes, OutputMap
+from workers.models.interface import ModelSizes, OutputMap, take_positions
 from workers.models.stream import BlockParts, Stream, read_sites, walk_blocks
 
 _VARIANTS = 8  # of a compiled part of a block: training or evaluation, shapes, precision
@@ -102,7 +102,9 @@ class TrainableModel(nn.Module, ABC):
         return self.logits(tokens)
 
     @torch.inference_mode()
-    def read(self, tokens: torch.Tensor, sites: Sequence[Site]) -> dict[Site, torch.Tensor]:
+    def read(
+        self, tokens: torch.Tensor, sites: Sequence[Site], at: torch.Tensor | None = None
+    ) -> dict[Site, torch.Tensor]:
         """(B, T, d_model) at each site, dropout off; see `HookedModel.read`. Raises what `hidden` raises."""
         was_training = self.training
         self.eval()
@@ -110,7 +112,7 @@ class TrainableModel(nn.Module, ABC):
             found = read_sites(self._stream(tokens), sites)
         finally:
             self.train(was_training)
-        return {site: vectors_BTD[..., : self.sizes.d_model] for site, vectors_BTD in found.items()}
+        return {site: take_positions(vectors_BTD[..., : self.sizes.d_model], at) for site, vectors_BTD in found.items()}
 
     def _stream(self, tokens: torch.Tensor) -> Stream:
         if tokens.shape[1] > self.sizes.n_ctx:
