@@ -17,8 +17,6 @@ from service.processes import open_standard_streams
 from service.serving import serve_until_stopped
 from service.settings import Settings
 
-_BACKLOG = 128
-
 
 def main() -> None:
     """Serve on an inherited socket until SIGTERM."""
@@ -40,17 +38,15 @@ def serve(settings: Settings, listening: socket.socket) -> None:
 
 
 def server_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
-    """How `app` is served: connections are bounded, and of those that wait few are accepted at a time."""
-    http = bounded_by(settings)
+    """How `app` is served: with bounded connections."""
     return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         proxy_headers=False,
         timeout_graceful_shutdown=5,
-        http=http,
+        http=bounded_by(settings),
         ws="none",
-        backlog=_BACKLOG,
     )
 
 

@@ -11,10 +11,29 @@ from collections.abc import Callable
 import uvicorn
 
 logger = logging.getLogger("radius.serving")
+_WAITING = 128  # connections that the kernel keeps until they are accepted
+
+
+class Server(uvicorn.Server):
+    """A server that accepts one connection for each event of the listening socket.
+
+    asyncio takes `backlog` both for the kernel's queue and for how often it calls `accept` at an event. Without file
+    descriptors each of those calls fails, is logged and sets a timer of its own for the next event, so that the timers
+    multiply every second.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        config.backlog = 1
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(_WAITING)
 
 
 def serve_until_stopped(
-    config: uvicorn.Config, sockets: list[socket.socket] | None = None, at_end: Callable[[], None] = lambda: None
+    config: uvicorn.Config, sockets: list[socket.socket], at_end: Callable[[], None] = lambda: None
 ) -> None:
     """Serve until SIGTERM: open requests are answered within the server's time limit, and the exit code is 0.
 
@@ -29,4 +48,4 @@ def serve_until_stopped(
         os._exit(0)
 
     signal.signal(signal.SIGTERM, end)
-    uvicorn.Server(config).run(sockets=sockets)
+    Server(config).run(sockets=sockets)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import resource
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from service.theory.evaluation import POINT, Array, evaluate_columns
 Request = TypeVar("Request", bound=Contract)
 _POINTS = TypeAdapter(list[EvaluatedPoint])
 _TOGETHER = 1_000  # points that are written at once
+_NICENESS = 5  # so that the API answers the requests of others first
 _CPU_S = 600  # beyond any time limit of the parent, which may have died
 
 
@@ -72,6 +74,7 @@ TASKS = {"evaluate": evaluate_body, "query": query_body}
 
 def main() -> None:
     """Answer what comes on standard input."""
+    os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     gc.disable()  # of millions of lists, none is garbage before the end
     task = json.loads(sys.stdin.buffer.readline())

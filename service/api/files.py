@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import Response
 from fastapi.responses import FileResponse
 
@@ -11,16 +13,22 @@ from service.artifacts.manifest import ArtifactFolder
 _REVALIDATED = "private, no-cache"  # kept by the client, which asks whether it is still the same
 
 
-def file_response(folder: ArtifactFolder, name: str, media_type: str, filename: str | None = None) -> FileResponse:
-    """A file of the folder; its SHA-256 is checked first.
+def file_response(
+    folder: ArtifactFolder,
+    name: str,
+    media_type: str,
+    filename: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> FileResponse:
+    """A file of the folder, with `headers` beside its ETag; its SHA-256 is checked first.
 
     Raises:
         NotFound: the manifest has no such file.
         CorruptArtifact: it is not the file that was recorded.
     """
     path = folder.file(name)
-    headers = {"ETag": f'"{folder.digest(name)}"', "Cache-Control": _REVALIDATED}
-    return FileResponse(path, media_type=media_type, filename=filename, headers=headers)
+    tagged = {"ETag": f'"{folder.digest(name)}"', "Cache-Control": _REVALIDATED}
+    return FileResponse(path, media_type=media_type, filename=filename, headers={**(headers or {}), **tagged})
 
 
 def tag_report(response: Response, folder: ArtifactFolder) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
 from service.api.bodies import StrictRoute
+from service.api.files import file_response, tag_report
 from service.api.problems import RESPONSES
 from service.api.services import PageDep, Services, ServicesDep
 from service.artifacts.reproduction import ReproductionFolder
@@ -43,25 +44,30 @@ def get_reproduction(reproduction_id: Identifier, services: ServicesDep) -> Repr
 
 
 @router.get("/{reproduction_id}/report.json")
-def get_reproduction_report(reproduction_id: Identifier, services: ServicesDep) -> ReproductionReport:
+def get_reproduction_report(
+    reproduction_id: Identifier, response: Response, services: ServicesDep
+) -> ReproductionReport:
     """Every claim with its numbers, rule, verdict and evidence; published anew whenever one of its jobs has ended."""
-    return _folder(services, reproduction_id).report()
+    folder = _folder(services, reproduction_id)
+    tag_report(response, folder)
+    return folder.report()
 
 
 @router.get("/{reproduction_id}/report.{ending}", response_class=FileResponse, responses=_DOCUMENTS)
 def get_reproduction_document(reproduction_id: Identifier, ending: Document, services: ServicesDep) -> FileResponse:
     """The same as Markdown, or as one HTML file that loads nothing."""
-    path = _folder(services, reproduction_id).document(ending)
-    return FileResponse(path, media_type=_MEDIA[ending], headers=_SANDBOX)
+    folder = _folder(services, reproduction_id)
+    return file_response(folder, f"report.{ending}", _MEDIA[ending], headers=_SANDBOX)
 
 
 @router.get("/{reproduction_id}/figures/{claim}.svg", response_class=FileResponse, responses=_FIGURE)
 def get_reproduction_figure(reproduction_id: Identifier, claim: ClaimId, services: ServicesDep) -> FileResponse:
     """The figure of a claim; 404 where it has none."""
-    return FileResponse(_folder(services, reproduction_id).figure(claim), media_type="image/svg+xml", headers=_SANDBOX)
+    folder = _folder(services, reproduction_id)
+    return file_response(folder, f"figure-{claim}.svg", "image/svg+xml", headers=_SANDBOX)
 
 
 def _folder(services: Services, reproduction_id: str) -> ReproductionFolder:
     with services.catalog.read() as connection:
         view = catalog.view(connection, reproduction_id)
-    return ReproductionFolder.of_view(services.settings.artifacts_root, reproduction_id, view)
+    return ReproductionFolder.of_view(services.settings.artifacts_root, reproduction_id, view, services.digests)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.artifacts.file_digests import FileDigests
 from service.artifacts.manifest import ArtifactFolder
 from service.artifacts.views import view_name
 from service.contracts.reproduction import ReproductionReport
@@ -15,19 +16,13 @@ class ReproductionFolder(ArtifactFolder):
     """A published view."""
 
     @classmethod
-    def of_view(cls, artifacts_root: Path, reproduction_id: str, view: tuple[int, str]) -> ReproductionFolder:
+    def of_view(
+        cls, artifacts_root: Path, reproduction_id: str, view: tuple[int, str], digests: FileDigests
+    ) -> ReproductionFolder:
         """The folder of a view by its step and the SHA-256 of its manifest."""
         step, sha256 = view
-        return cls(artifacts_root / reproduction_id / view_name(step), sha256)
+        return cls(artifacts_root / reproduction_id / view_name(step), sha256, digests)
 
     def report(self) -> ReproductionReport:
         """The report itself."""
-        return ReproductionReport.model_validate_json(self.document("json").read_bytes())
-
-    def document(self, ending: str) -> Path:
-        """The checked path of the report in one form."""
-        return self.file(f"report.{ending}")
-
-    def figure(self, claim: str) -> Path:
-        """The checked path of a claim's figure; raises `NotFound` where it has none."""
-        return self.file(f"figure-{claim}.svg")
+        return ReproductionReport.model_validate_json(self.file("report.json").read_bytes())

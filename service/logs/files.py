@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -24,7 +25,8 @@ class LogFile(logging.Handler):
         try:
             os.write(self._descriptor, (self.format(record) + "\n").encode(errors="backslashreplace"))
             if os.fstat(self._descriptor).st_size > self._most:
-                os.replace(self._path, self._path.with_name(f"{self._path.name}.1"))
+                with suppress(FileNotFoundError):  # renamed before, when no new file could be opened
+                    os.replace(self._path, self._path.with_name(f"{self._path.name}.1"))
                 full, self._descriptor = self._descriptor, self._open()
                 os.close(full)
         except Exception:

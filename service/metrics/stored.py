@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from service.catalog import totals, workers
 from service.catalog.clock import moment
 from service.catalog.engine import Catalog
-from service.catalog.totals import KindCount, WorkDone
+from service.catalog.totals import KindCount, Queue, WorkDone
 from service.contracts.base import now
 from service.contracts.workers import NEEDED_ROLES, Worker
 from service.errors import Unavailable
@@ -28,6 +28,7 @@ class Reading:
     """What one read of the database found."""
 
     jobs: list[KindCount]
+    queues: list[Queue]
     work: dict[tuple[str, str], int]
     workers: list[Worker]
     database_bytes: int
@@ -101,6 +102,7 @@ class StoredMetrics:
             at = moment(connection)
             return Reading(
                 totals.job_counts(connection),
+                totals.queues(connection),
                 self._work.add(totals.work_done(connection, since), at),
                 workers.listed(connection, self._settings.lease_s),
                 totals.database_bytes(connection),
@@ -110,17 +112,20 @@ class StoredMetrics:
 
 def _job_families(reading: Reading) -> Iterator[Metric]:
     counts = GaugeMetricFamily("radius_jobs", "Jobs that the database has.", labels=("kind", "state"))
-    oldest = GaugeMetricFamily("radius_oldest_queued_seconds", "Age of the oldest queued job.", labels=("kind",))
     for found in reading.jobs:
         counts.add_metric((found.kind, found.state), found.count)
-        if found.state == "queued":
-            oldest.add_metric((found.kind,), found.oldest_s)
+    waiting = ("kind", "project")
+    depth = GaugeMetricFamily("radius_queued_jobs", "Queued jobs.", labels=waiting)
+    oldest = GaugeMetricFamily("radius_oldest_queued_seconds", "Age of the oldest queued job.", labels=waiting)
+    for queue in reading.queues:
+        depth.add_metric((queue.kind, queue.project), queue.count)
+        oldest.add_metric((queue.kind, queue.project), queue.oldest_s)
     work = CounterMetricFamily(
         "radius_work_done", "Work of jobs since the first scrape of this process.", labels=("stage", "unit")
     )
     for (stage, unit), done in sorted(reading.work.items()):
         work.add_metric((stage, unit), done)
-    yield from (counts, oldest, work)
+    yield from (counts, depth, oldest, work)
 
 
 def _worker_families(found: list[Worker]) -> Iterator[Metric]:

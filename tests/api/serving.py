@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import uvicorn
-
 from service.app import create_app
 from service.catalog.engine import Catalog
 from service.server import server_config
+from service.serving import Server as ApiServer
 from service.settings import Settings
 from tests.api.products import Published
 
@@ -41,7 +40,7 @@ def serve(settings: Settings, published: Published) -> Iterator[Server]:
     app = create_app(settings)
     config = server_config(settings, app)
     config.timeout_graceful_shutdown = 2
-    server = uvicorn.Server(config)
+    server = ApiServer(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from service.catalog import jobs, segments, totals, workers
 from service.catalog.engine import Catalog
+from service.catalog.tables import activations
 from service.catalog.totals import WorkDone
 from service.contracts.base import now
 from service.contracts.estimates import Device
@@ -18,6 +19,7 @@ from service.metrics.stored import WorkCounter
 from service.settings import Settings
 from tests.api.products import insert_job
 from tests.api.support import client_of, submit
+from tests.databases.rows import add_sets, vectors
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 REPORT = WorkerReport(
@@ -84,7 +86,10 @@ def test_jobs_are_counted_by_kind_and_state_and_the_oldest_waits(api: TestClient
     found = scrape(api)
     assert one(found, "radius_jobs", kind="extraction", state="queued") == 2
     assert one(found, "radius_jobs", kind="radius", state="running") == 1
-    assert 0 <= (one(found, "radius_oldest_queued_seconds", kind="extraction") or -1) < 60
+    queue = {"kind": "extraction", "project": "default"}
+    assert one(found, "radius_queued_jobs", **queue) == 2
+    assert 0 <= (one(found, "radius_oldest_queued_seconds", **queue) or -1) < 60
+    assert one(found, "radius_queued_jobs", kind="radius", project="default") is None
     assert one(found, "radius_database_up") == 1
     assert (one(found, "radius_database_bytes") or 0) > 10_000
 
@@ -107,6 +112,26 @@ def test_work_of_running_and_just_ended_jobs_is_counted(api: TestClient, catalog
         jobs.finish(connection, job, "succeeded")
     for _ in range(2):
         assert one(scrape(api), "radius_work_done_total", stage="extract", unit="rows") == 25
+
+
+@pytest.mark.parametrize(("spec", "searched"), [({"reference": vectors(2)}, 200), ({}, 100)])
+def test_the_pairs_of_a_search_are_rows_times_rows_searched(
+    api: TestClient, catalog: Catalog, spec: dict[str, str], searched: int
+):
+    add_sets(catalog, [1, 2])
+    with catalog.begin() as connection:
+        for number in (1, 2):
+            of_number = activations.c.id == vectors(number)
+            connection.execute(activations.update().where(of_number).values(n=100 * number))
+    scrape(api)
+    job = insert_job(catalog, {"activations": vectors(1)} | spec, "radius")
+    with catalog.begin() as connection:
+        jobs.start(connection, job)
+        attempt = segments.claim(connection, job_id=job, name="radius-00", stage="radius", worker="compute-a")
+        segments.tick(connection, job, "radius-00", attempt, done=30)
+    found = scrape(api)
+    assert one(found, "radius_work_done_total", stage="radius", unit="rows") == 30
+    assert one(found, "radius_work_done_total", stage="radius", unit="pairs") == 30 * searched
 
 
 def test_a_counter_of_work_never_falls_and_counts_new_jobs_whole():

@@ -124,8 +124,19 @@ def test_a_report_is_served_in_three_forms_and_its_figures(settings: Settings, c
         figure = client.get(f"/v1/reproductions/{report_id}/figures/E1.svg")
         assert figure.headers["content-type"] == "image/svg+xml"
         assert "<desc" in figure.text
+        for name in ("report.json", "report.html", "report.md", "figures/E1.svg"):
+            _is_revalidated(client, f"/v1/reproductions/{report_id}/{name}")
         assert client.get(f"/v1/reproductions/{report_id}/figures/AE.svg").status_code == 404
         assert client.get(f"/v1/reproductions/{report_id}/figures/X1.svg").status_code == 422
         assert client.get("/v1/reproductions/reproduction-0/report.json").status_code == 404
     views = [folder.name for folder in (settings.artifacts_root / report_id).iterdir()]
     assert views == ["view-00000001"]
+
+
+def _is_revalidated(client: TestClient, path: str) -> None:
+    whole, head = client.get(path), client.head(path)
+    assert len(whole.headers["etag"]) >= 66  # a SHA-256 in quotes
+    assert (head.status_code, head.headers["etag"]) == (200, whole.headers["etag"])
+    assert head.headers["content-length"] == str(len(whole.content))
+    unchanged = client.get(path, headers={"If-None-Match": whole.headers["etag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")

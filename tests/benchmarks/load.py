@@ -3,81 +3,116 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx2
 import numpy as np
+import psutil
 
 from service.settings import Settings
 from tests.api.support import npy_bytes
+from tests.benchmarks.edge import cpu_s, process_at
 from tests.benchmarks.event_streams import insert_jobs, open_stream, server
 from tests.databases.migrated import DATABASES, Databases
 
-JOBS, UPLOADS, EVALUATIONS, TOGETHER = 5_000, 200, 50, 16
+JOBS, UPLOADS, EVALUATIONS, TOGETHER, PAUSE_S = 5_000, 200, 50, 16, 0.01
 SPEC = {"model": "openai-community/gpt2", "corpus": "python-docs"}
 POINTS = {"patterns": [[0.5, 1.5]] * 200, "queries": [[0.25, 1.25]] * 50}
-Request = Callable[[int], Awaitable[httpx2.Response]]
+Request = Callable[[httpx2.AsyncClient, int], Awaitable[httpx2.Response]]
 
 
-def main() -> None:
-    """Both databases, with a server process of its own for each."""
+def main(kinds: Iterable[str] = DATABASES) -> None:
+    """A line of JSON for each part on each database, with a server process of its own for each database."""
     with tempfile.TemporaryDirectory() as name, closing(Databases(Path(name))) as databases:
-        for kind in DATABASES:
-            with databases.settings(kind, Path(name) / kind) as settings, server(settings) as port:
-                for line in asyncio.run(measure(settings, port)):
-                    print(f"{kind}: {line}", flush=True)
+        for kind in kinds:
+            folder = Path(name) / kind
+            with databases.settings(kind, folder, log_file=folder / "api.log") as settings, server(settings) as port:
+                asyncio.run(measure(settings, port))
 
 
-async def measure(settings: Settings, port: int) -> list[str]:
-    """A line for each part, all of them while the event streams are open."""
-    lines, vectors = [], npy_bytes(np.random.default_rng(0).normal(size=(500, 64)).astype(np.float32))
+async def measure(settings: Settings, port: int) -> None:
+    """Each part in turn, all of them while the event streams are open."""
     streams = [await open_stream(port, job_id) for job_id in insert_jobs(settings)]
+    process, database = process_at(port), settings.resolved_database_url.partition(":")[0]
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
-
-        async def submit(_: int) -> httpx2.Response:
-            return await client.post("/v1/jobs", json={"kind": "extraction", "spec": SPEC})
-
-        async def upload(at: int) -> httpx2.Response:
-            return await client.post("/v1/activations", files={"file": ("a.npy", vectors)}, data={"name": f"set {at}"})
-
-        async def evaluate(_: int) -> httpx2.Response:
-            return await client.post("/v1/energy/evaluate", json=POINTS)
-
-        async def health(_: int) -> httpx2.Response:
-            return await client.get("/healthz")
-
-        lines.append(await told(f"{JOBS} submissions", submit, JOBS, TOGETHER))
-        lines.append(await told(f"{UPLOADS} uploads", upload, UPLOADS, TOGETHER))
-        lines.append(await told(f"{EVALUATIONS} evaluations at once", evaluate, EVALUATIONS, EVALUATIONS))
-        lines.append(await told("100 health checks", health, 100, 1))
+        for part, request, count, together in parts():
+            found = await crowd(client, process, request, count, together)
+            print(json.dumps({"database": database, "part": part, "requests": count} | found), flush=True)
     for writer in streams:
         writer.close()
-    return lines
 
 
-async def told(what: str, request: Request, count: int, together: int) -> str:
-    """Statuses and times of `count` requests, `together` of which are under way at once."""
+def parts() -> Iterator[tuple[str, Request, int, int]]:
+    """Name, request, how many of them, and how many at once."""
+    vectors = npy_bytes(np.random.default_rng(0).normal(size=(500, 64)).astype(np.float32))
+
+    async def submit(client: httpx2.AsyncClient, _: int) -> httpx2.Response:
+        return await client.post("/v1/jobs", json={"kind": "extraction", "spec": SPEC})
+
+    async def upload(client: httpx2.AsyncClient, at: int) -> httpx2.Response:
+        files = {"file": ("a.npy", vectors)}
+        return await client.post("/v1/activations", files=files, data={"name": f"set {at}"})
+
+    async def evaluate(client: httpx2.AsyncClient, _: int) -> httpx2.Response:
+        return await client.post("/v1/energy/evaluate", json=POINTS)
+
+    async def list_jobs(client: httpx2.AsyncClient, _: int) -> httpx2.Response:
+        return await client.get("/v1/jobs")
+
+    yield "submissions", submit, JOBS, TOGETHER
+    yield "uploads", upload, UPLOADS, TOGETHER
+    yield "evaluations", evaluate, EVALUATIONS, EVALUATIONS
+    yield "lists of jobs", list_jobs, 100, 1
+
+
+async def crowd(
+    client: httpx2.AsyncClient, process: psutil.Process, request: Request, count: int, together: int
+) -> dict[str, object]:
+    """Statuses and times of `count` requests, `together` at once, and of `/healthz` meanwhile."""
     times, statuses, places = list[float](), Counter[int](), asyncio.Semaphore(together)
 
     async def one(at: int) -> None:
         async with places:
             began = time.perf_counter()
-            response = await request(at)
+            response = await request(client, at)
             times.append(time.perf_counter() - began)
             statuses[response.status_code] += 1
 
-    began = time.perf_counter()
+    async def probe() -> None:
+        while True:
+            began = time.perf_counter()
+            await client.get("/healthz")
+            probes.append(time.perf_counter() - began)
+            await asyncio.sleep(PAUSE_S)
+
+    probes, used, began = list[float](), cpu_s(process), time.perf_counter()
+    probing = asyncio.create_task(probe())
     await asyncio.gather(*(one(at) for at in range(count)))
-    whole = time.perf_counter() - began
-    p50, p99 = statistics.median(times), sorted(times)[int(0.99 * len(times))]
-    return f"{what}: {dict(statuses)} in {whole:.1f} s, p50 {1e3 * p50:.0f} ms, p99 {1e3 * p99:.0f} ms"
+    seconds = time.perf_counter() - began
+    probing.cancel()
+    return {
+        "statuses": dict(statuses),
+        "seconds": round(seconds, 1),
+        "api_cpu_ms_each": round(1e3 * (cpu_s(process) - used) / count, 1),
+        "p50_ms": round(1e3 * statistics.median(times), 1),
+        "p99_ms": p99_ms(times),
+        "healthz_p99_ms": p99_ms(probes),
+        "rss_mib": round(process.memory_info().rss / 2**20),
+    }
+
+
+def p99_ms(times: list[float]) -> float | None:
+    """The 99th percentile; None without any."""
+    return round(1e3 * sorted(times)[int(0.99 * len(times))], 1) if times else None
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or DATABASES)

@@ -23,6 +23,7 @@ from service.jobs.control import JobControl
 from service.jobs.engine import JobEngine
 from service.jobs.reconciler import JobReconciler
 from service.jobs.submission import Submission
+from service.principal import DEFAULT_PROJECT
 from service.settings import Settings
 from tests.api.support import EXTRACTION
 from tests.databases.rows import (
@@ -62,7 +63,7 @@ def test_the_progress_of_many_segments_is_added_up_in_sql(catalog: Catalog, coun
     for number in range(4):
         add_segments(catalog, number, count)
     analyze(catalog)
-    with catalog.read() as connection:
+    with catalog.of(DEFAULT_PROJECT).read() as connection:  # as a request reads
         progress = jobs.get(connection, job(0)).progress
         assert best_of(5, lambda: jobs.get(connection, job(0))) <= READ_S
         assert best_of(5, lambda: jobs.page(connection, 50, None)) <= LIST_S

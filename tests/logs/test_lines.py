@@ -100,6 +100,19 @@ def test_what_a_process_prints_is_in_the_file_after_it_was_renamed(tmp_path: Pat
     assert (tmp_path / "api.log.1").exists()
 
 
+def test_a_file_is_renamed_again_after_no_new_one_could_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "api.log"
+    log = LogFile(path, most_bytes=10)
+    monkeypatch.setattr(log, "_open", lambda: 1 / 0)
+    monkeypatch.setattr(log, "handleError", lambda _: None)
+    log.emit(record("first of the full file"))
+    monkeypatch.undo()
+    log.emit(record("last of the full file"))
+    log.emit(record("new"))
+    assert path.read_text() == "new\n"
+    assert path.with_name("api.log.1").read_text() == "first of the full file\nlast of the full file\n"
+
+
 def test_an_error_that_was_logged_is_not_logged_again_by_the_server():
     error = ValueError("x")
     made = record("Exception in ASGI application", exc_info=(ValueError, error, None))
