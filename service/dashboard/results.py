@@ -122,4 +122,8 @@ def get_reproductions(request: Request, services: ServicesDep, query: PageDep) -
 @router.get("/reproductions/{reproduction_id}", response_class=HTMLResponse)
 def get_reproduction(reproduction_id: Identifier, request: Request, services: ServicesDep) -> HTMLResponse:
     """One reproduction: the verdict of every claim, with its numbers and the rule."""
-    return page(request, "reproduction.html", report=reproductions.get_reproduction_report(reproduction_id, services))
+    return page(
+        request,
+        "reproduction.html",
+        report=reproductions.get_reproduction_report(reproduction_id, Response(), services),
+    )
