@@ -132,7 +132,7 @@ def test_rows_of_one_document_have_no_descent(settings: Settings, catalog: Catal
 def test_imported_rows_are_documents_of_their_own(settings: Settings, catalog: Catalog, api: TestClient, n: int):
     job_id, rows = insert_job(catalog, {}, "energy"), vectors_of(8, n)
     sets = [import_rows(settings, catalog, rows + at) for at in range(2)]
-    descent = report_of(api, evaluate(settings, catalog, job_id, sets, drawn=True))["descent"]
+    descent = report_of(api, evaluate(settings, catalog, job_id, sets, drawn=n == 2))["descent"]
     (block,) = descent["blocks"]
     assert (descent["documents"], descent["rows_are_documents"]) == (descent["points"], True)
     assert any("each row counts as one" in note for note in descent["notes"])

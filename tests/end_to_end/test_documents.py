@@ -69,11 +69,11 @@ SLOW = ("/descent", "/profile", "statistics=true", "beta=", "model=demo-gpt2", "
 
 def heavy(line: str) -> bool:
     """Whether a command waits for a job of many seconds, or for the measurement of a device."""
-    return any(part in line for part in SLOW) or ("--watch" in line and "smoke/f1" not in line)
+    return any(part in line for part in (*SLOW, "--watch"))
 
 
-def long(lines: Iterable[str]) -> list[Any]:
-    return [pytest.param(line, marks=pytest.mark.long) for line in lines]
+def long(values: Iterable[object]) -> list[Any]:
+    return [pytest.param(value, marks=pytest.mark.long) for value in values]
 
 
 def run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
@@ -158,7 +158,13 @@ def test_reproductions_run_in_their_order(
     assert "against the other report" in shown[-1]
 
 
-@pytest.mark.parametrize("block", [block for block in blocks("python") if "asyncio" not in block.text], ids=str)
+SNIPPETS = [block for block in blocks("python") if "asyncio" not in block.text]
+WAITING = [block for block in SNIPPETS if "wait(" in block.text]  # for a job; the README's first is enough
+
+
+@pytest.mark.parametrize(
+    "block", [*(block for block in SNIPPETS if block not in WAITING[1:]), *long(WAITING[1:])], ids=str
+)
 def test_a_snippet_runs(block: Block, ids: dict[str, str], folder: Path):
     exec(compile(block.text, block.document, "exec"), {"__name__": "snippet"})
 

@@ -159,7 +159,7 @@ def test_the_other_experiment_runs_too(service: Running):
 
 
 def test_a_kept_model_feeds_the_radius(service: Running, unbroken: str):
-    sites = ["blocks.0.hook_resid_pre", "blocks.-1.hook_mlp_out", "final_norm_out"]
+    sites = ["blocks.-1.hook_mlp_out", "final_norm_out"]
     spec = {"model": f"run:{unbroken}", "corpus": "python-docs", "sites": sites, "chunk_tokens": 8, "chunks": 60}
     finished = service.run("analysis", spec)
     assert finished.job.spec["model"] == f"run:{unbroken}@40"
