@@ -79,7 +79,7 @@ def test_an_upload_of_100_mb_shows_its_progress(open_page: Open, tmp_path: Path)
     file = tmp_path / "vectors.npy"
     np.save(file, np.zeros((100 * 2**20 // 1024, 256), dtype=np.float32))
     page, said = open_page("/activations"), list[str]()
-    page.expose_function("said", said.append)
+    page.expose_function("said", lambda text: said.append(text))
     page.evaluate(
         """() => {
             const output = document.querySelector("form.upload output");
