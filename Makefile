@@ -7,6 +7,8 @@ MODEL ?=
 CORPUS ?=
 DEMO ?=
 SCALE ?=
+# Without --no-compile pip compiles every module of every package, which takes longer than all else; few of them are used.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 # The service is many processes, and where this is set each of them compiles its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -15,7 +17,7 @@ venv: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev]"
+	$(INSTALL) ".[cpu,dev]"
 	touch $(READY)
 
 demo: $(READY)
@@ -33,13 +35,12 @@ test-page: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/page
 
 test-fused: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,interpreter]"
+	$(INSTALL) ".[cpu,dev,interpreter]"
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_strip_kernel.py
 
 # A torch for CUDA brings Triton; without one the kernel is compiled ahead of time and interpreted.
 gpu-check: $(READY)
-	$(BIN)/python -c 'import triton' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[cpu,dev,interpreter]"
+	$(BIN)/python -c 'import triton' 2>/dev/null || $(INSTALL) ".[cpu,dev,interpreter]"
 	$(BIN)/python -m tests.devices.check
 
 # Faults have deadlines, so that they are tried with the machine to themselves.
@@ -72,7 +73,7 @@ up: $(READY)
 # The generated pages are renewed first, so that git shows one that was stale; a link that leads nowhere is an error. Not
 # --quiet: it would silence the warnings that --strict counts.
 docs: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,docs]"
+	$(INSTALL) ".[cpu,dev,docs]"
 	$(BIN)/python -m tests.docs.pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
@@ -85,7 +86,7 @@ screenshots: $(READY)
 	$(BIN)/python -m tests.page.screenshots
 
 bench: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cpu,dev,bench]"
+	$(INSTALL) ".[cpu,dev,bench]"
 	$(BIN)/python -m tests.benchmarks
 
 openapi: $(READY)

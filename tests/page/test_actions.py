@@ -36,7 +36,7 @@ def start(page: Page, overrides: str) -> None:
 
 def test_an_analysis_is_started_and_followed_to_its_end(open_page: Open):
     page = open_page("/")
-    start(page, '{"chunks": 300, "chunk_tokens": 16, "reuse": false}')
+    start(page, '{"chunks": 200, "chunk_tokens": 16, "radius": {"fractions": [1.0]}, "energy": null, "reuse": false}')
     page.wait_for_url(re.compile("/jobs/job-"))
     moved = page.evaluate(
         """() => new Promise(resolve => {
@@ -51,6 +51,7 @@ def test_an_analysis_is_started_and_followed_to_its_end(open_page: Open):
     expect(page.get_by_text("how far", exact=True)).to_be_visible()
 
 
+@pytest.mark.long
 def test_an_estimate_says_what_it_would_take(open_page: Open):
     page = open_page("/")
     page.locator("[name=model]").fill("tiny")
