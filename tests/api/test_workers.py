@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from starlette.testclient import TestClient
 
@@ -32,17 +33,25 @@ def age(catalog: Catalog, name: str, seconds: float) -> None:
         connection.execute(table.update().where(table.c.name == name).values(seen_at=earlier))
 
 
+def readiness(api: TestClient) -> object:
+    """The answer of /readyz once it is not that the database took longer than a second, as on a busy machine."""
+    deadline = time.monotonic() + 30
+    while (answer := api.get("/readyz")).status_code == 503 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return answer.json()
+
+
 def test_a_service_is_degraded_until_every_role_lives(api: TestClient, catalog: Catalog, settings: Settings):
-    assert api.get("/readyz").json() == {"status": "degraded", "missing": ["control", "compute", "query"]}
+    assert readiness(api) == {"status": "degraded", "missing": ["control", "compute", "query"]}
     seen(catalog, "control-a", "query-a", "train-a")
-    assert api.get("/readyz").json() == {"status": "degraded", "missing": ["compute"]}
+    assert readiness(api) == {"status": "degraded", "missing": ["compute"]}
     seen(catalog, "compute-a")
-    assert api.get("/readyz").json() == {"status": "ready"}
+    assert readiness(api) == {"status": "ready"}
     age(catalog, "query-a", settings.lease_s + 1)
-    assert api.get("/readyz").json() == {"status": "degraded", "missing": ["query"]}
+    assert readiness(api) == {"status": "degraded", "missing": ["query"]}
     with catalog.begin() as connection:
         workers.leave(connection, "control-a")
-    assert api.get("/readyz").json() == {"status": "degraded", "missing": ["control", "query"]}
+    assert readiness(api) == {"status": "degraded", "missing": ["control", "query"]}
 
 
 def test_a_job_says_which_role_it_waits_for(api: TestClient, catalog: Catalog):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,11 @@ SOAK = os.environ.get("RADIUS_SOAK") == "1"
 def in_soak_all(database: str) -> tuple[str, ...]:
     """That database, or both of them in the soak."""
     return DATABASES if SOAK else (database,)
+
+
+def first(most: int, values: Iterable[object]) -> list[Any]:
+    """The values, of which `make test` tries the first `most`."""
+    return [value if at < most else pytest.param(value, marks=pytest.mark.long) for at, value in enumerate(values)]
 
 
 def settings_on(database: str) -> pytest.MarkDecorator:

@@ -24,7 +24,7 @@ from service.errors import Cancelled, Conflict, NotFound, PoisonSegment, Superse
 from service.ids import new_id
 from tests.databases.soak import SOAK
 
-EXAMPLES, STEPS = (300, 50) if SOAK else (15, 30)
+EXAMPLES, STEPS = (300, 50) if SOAK else (8, 30)
 NAMES = st.sampled_from(["a", "b"])
 WORKERS = st.sampled_from(["compute-1", "compute-2"])
 

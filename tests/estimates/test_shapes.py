@@ -160,7 +160,16 @@ def quarters(texts: list[str]) -> list[Quarters]:
     return [Quarters(list(found), [(start, start + 4) for start in found]) for found in starts]
 
 
-@pytest.mark.parametrize(("per_document", "chunks"), [(1, 100), (2, 300), ("all", 100), ("all", 2_000), (1, 5_000)])
+@pytest.mark.parametrize(
+    ("per_document", "chunks"),
+    [
+        (1, 100),
+        (2, 300),
+        ("all", 100),
+        pytest.param("all", 2_000, marks=pytest.mark.long),
+        pytest.param(1, 5_000, marks=pytest.mark.long),
+    ],
+)
 def test_as_many_documents_are_tokenised_as_the_sampler_does(per_document: Any, chunks: int):
     count, length = 4_000, 640
     spec = ExtractionSpec(**SPEC, chunks=chunks, chunks_per_document=per_document)

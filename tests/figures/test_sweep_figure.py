@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from service.contracts.sweeps import Sweep
 from service.contracts.training import MetricsRow
+from tests.databases.soak import first
 from tests.figures.test_radius_figure import legends, texts
 from tests.flows.sweeps import run, sweep
 from workers.figures.style import FONT_SIZE, figure_style
@@ -74,7 +75,7 @@ SWEEPS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name in SWEEPS if name != "many questions"])
+@pytest.mark.parametrize("name", first(2, [name for name in SWEEPS if name != "many questions"]))
 def test_every_panel_has_ticks_and_labels(name: str):
     """In one size, within the canvas, no text across another, no legend over a panel."""
     figure = drawn(SWEEPS[name](), 0 if name == "no run has ended" else 8, laid_out=True)

@@ -59,6 +59,13 @@ def test_an_estimate_says_what_it_would_take(open_page: Open):
     expect(page.locator("#answer")).to_contain_text("it fits", timeout=PATIENCE_MS)
 
 
+@pytest.mark.long
+def test_a_job_says_what_another_like_it_would_take(open_page: Open, measured: dict[str, str]):
+    page = open_page(measured["job"])
+    page.get_by_role("button", name="Estimate").click()
+    expect(page.locator("section output").first).to_contain_text("it fits", timeout=PATIENCE_MS)
+
+
 def test_a_wrong_spec_is_said_beside_the_form(open_page: Open):
     page = open_page("/")
     start(page, '{"chunks": ')

@@ -1,5 +1,6 @@
-// Buttons that cancel, retry or delete.
+// Buttons that cancel, retry or delete a thing, or estimate a job like the one that is shown.
 
+import { showEstimate } from "./estimate.js";
 import { address, call, show } from "./service.js";
 
 const METHODS = { cancel: ["POST", "/cancel"], retry: ["POST", "/retry"], delete: ["DELETE", ""] };
@@ -19,7 +20,19 @@ async function act(button) {
   }
 }
 
+// The spec is shown as JSON further down.
+async function estimate(button) {
+  const output = button.closest("[data-href]").querySelector("output");
+  try {
+    await showEstimate(output, { kind: button.dataset.estimate, spec: JSON.parse(document.querySelector("#spec").textContent) });
+  } catch (error) {
+    show(output, error.message, true);
+  }
+}
+
 document.querySelector("#main").addEventListener("click", (event) => {
   const button = event.target.closest("button[data-action]");
   if (button) act(button);
+  const like = event.target.closest("button[data-estimate]");
+  if (like) estimate(like);
 });

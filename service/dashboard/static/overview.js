@@ -1,6 +1,7 @@
 // The form that starts a job: its preset, with fields replaced.
 
-import { address, call, duration, element, number, show } from "./service.js";
+import { showEstimate } from "./estimate.js";
+import { address, call, show } from "./service.js";
 
 const form = document.querySelector("#start");
 const output = document.querySelector("#answer");
@@ -27,7 +28,6 @@ function request() {
 }
 
 async function attempt(action) {
-  show(output, "…");
   try {
     await action();
   } catch (error) {
@@ -39,18 +39,10 @@ preset.addEventListener("change", showSpec);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   attempt(async () => {
+    show(output, "…");
     const job = await call("POST", "/v1/jobs", request());
     location.assign(address(`/jobs/${job.id}`));
   });
 });
-document.querySelector("#estimate").addEventListener("click", () =>
-  attempt(async () => {
-    const found = await call("POST", "/v1/jobs/estimate", request());
-    const time = found.seconds === null ? "an unknown time" : `about ${duration(found.seconds)}`;
-    const memory = number(found.memory_bytes / 2 ** 20, 3);
-    const disk = number(found.written_bytes / 2 ** 20, 3);
-    show(output, `${time}, ${memory} MiB of memory, ${disk} MiB on disk; ${found.fits ? "it fits" : found.reason}`, !found.fits);
-    output.append(element("p", found.notes.join(" "), { className: "muted" }));
-  }),
-);
+document.querySelector("#estimate").addEventListener("click", () => attempt(() => showEstimate(output, request())));
 showSpec();
