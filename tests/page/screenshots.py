@@ -56,7 +56,7 @@ def pictures(client: Client) -> list[Picture]:
     return [
         Picture("page-overview", "/", "tr[data-state=running] .amount:not(:empty)"),
         Picture("page-radius", f"/radius/{last}", drawn),
-        Picture("page-compare", "/compare?" + urlencode({"report": layers}, doseq=True), drawn),
+        Picture("page-compare", "/compare?" + urlencode({"report": layers[:3]}, doseq=True), drawn),
         Picture("page-profile", f"/profiles/{profile}", drawn),
         Picture("page-ask", f"/ask?{asked}", "#answer li"),
         Picture("page-phone", f"/radius/{last}", drawn, "dark", 360, 740),
