@@ -30,9 +30,9 @@ reproduce: $(READY)
 test: $(READY)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --ignore tests/page
 
-# The pages in Chromium, which must be installed.
+# The pages in Chromium, which must be installed; in one process, so that they share a service.
 test-page: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/page
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/page
 
 test-fused: $(READY)
 	$(INSTALL) ".[cpu,dev,interpreter]"

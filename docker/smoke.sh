@@ -167,6 +167,15 @@ ask() { # the query worker, through its socket
     field 'len(d["results"])' | grep --quiet '^1$'
 }
 
+look() { # a person logs in by the key and looks at the report; what draws its charts comes from the service too
+  local jar=$work/cookies browser=(--silent --fail --max-time 30 --header 'Accept: text/html')
+  curl "${browser[@]}" --output /dev/null --cookie-jar "$jar" --data-urlencode "key=$key" "$url/login"
+  curl "${browser[@]}" --cookie "$jar" "$url/" | grep --quiet 'Newest jobs' || fail "the overview is not shown"
+  curl "${browser[@]}" --cookie "$jar" "$url/radius/$first_report" | grep --quiet '<dt>how far</dt>' ||
+    fail "the page of a report is not shown"
+  curl "${browser[@]}" --output /dev/null "$url/static/plotly.js"
+}
+
 train() {
   local job
   job=$(submit '{"kind": "training", "spec": {"preset": "smoke/f2"}}') || fail "training jobs are not accepted"
@@ -237,6 +246,7 @@ step "a small model" provide_model
 step "extraction" extract
 step "radius" measure
 step "a question to the query worker" ask
+step "the page" look
 [ "${SMOKE_TRAINING:-1}" = 0 ] || step "training" train
 step "analysis" analyse
 for service in "${services[@]}"; do step "kill -9 in $service, analysis goes on" survive_kill "$service"; done

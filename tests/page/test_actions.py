@@ -14,16 +14,6 @@ from tests.page.conftest import Service
 
 Open = Callable[..., Page]
 PATIENCE_MS = 60_000
-ANALYSIS = {
-    "model": "tiny", "corpus": "python-docs", "sites": ["blocks.-1.hook_resid_post", "final_norm_out"],
-    "chunk_tokens": 16, "chunks": 64, "radius": {"fractions": [1.0]}, "energy": None,
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def measured(service: Service) -> dict[str, str]:
-    """Two sets with a radius report each; paths of the last ones."""
-    return service.run(ANALYSIS)
 
 
 def start(page: Page, overrides: str) -> None:
@@ -60,8 +50,8 @@ def test_an_estimate_says_what_it_would_take(open_page: Open):
 
 
 @pytest.mark.long
-def test_a_job_says_what_another_like_it_would_take(open_page: Open, measured: dict[str, str]):
-    page = open_page(measured["job"])
+def test_a_job_says_what_another_like_it_would_take(open_page: Open, results: dict[str, str]):
+    page = open_page(results["job"])
     page.get_by_role("button", name="Estimate").click()
     expect(page.locator("section output").first).to_contain_text("it fits", timeout=PATIENCE_MS)
 
@@ -103,8 +93,8 @@ def test_an_upload_of_100_mb_shows_its_progress(open_page: Open, tmp_path: Path)
     assert 0 <= shares[0] < 100
 
 
-def test_a_sentence_finds_its_memories(open_page: Open, measured: dict[str, str]):
-    page = open_page(measured["activations"].replace("/activations/", "/ask?set="))
+def test_a_sentence_finds_its_memories(open_page: Open, results: dict[str, str]):
+    page = open_page(results["activations"].replace("/activations/", "/ask?set="))
     page.get_by_label("Sentence").fill("The import statement binds a name.")
     page.get_by_role("button", name="Ask").click()
     expect(page.locator("#answer li")).to_have_count(10, timeout=PATIENCE_MS)
@@ -113,7 +103,7 @@ def test_a_sentence_finds_its_memories(open_page: Open, measured: dict[str, str]
     expect(page.locator("#answer li")).to_have_count(10, timeout=PATIENCE_MS)
 
 
-def test_two_reports_are_compared(open_page: Open, measured: dict[str, str]):
+def test_two_reports_are_compared(open_page: Open, results: dict[str, str]):
     page = open_page("/radius")
     for box in page.get_by_role("checkbox").all()[:2]:
         box.check()
