@@ -20,7 +20,13 @@ def in_soak_all(database: str) -> tuple[str, ...]:
 
 def first(most: int, values: Iterable[object]) -> list[Any]:
     """The values, of which `make test` tries the first `most`."""
-    return [value if at < most else pytest.param(value, marks=pytest.mark.long) for at, value in enumerate(values)]
+    given = list(values)
+    return [*given[:most], *long(given[most:])]
+
+
+def long(values: Iterable[object]) -> list[Any]:
+    """Values of a parameter that `make soak` alone tries."""
+    return [pytest.param(value, marks=pytest.mark.long) for value in values]
 
 
 def settings_on(database: str) -> pytest.MarkDecorator:

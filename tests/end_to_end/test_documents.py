@@ -13,16 +13,15 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from service import cli
 from service.contracts.presets import DEMO_MODEL
+from tests.databases.soak import long
 from tests.end_to_end.conftest import ON_SQLITE, Running
 from tests.tiny import make_gpt2
 
@@ -70,10 +69,6 @@ SLOW = ("/descent", "/profile", "statistics=true", "beta=", "model=demo-gpt2", "
 def heavy(line: str) -> bool:
     """Whether a command waits for a job of many seconds, or for the measurement of a device."""
     return any(part in line for part in (*SLOW, "--watch"))
-
-
-def long(values: Iterable[object]) -> list[Any]:
-    return [pytest.param(value, marks=pytest.mark.long) for value in values]
 
 
 def run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
@@ -159,12 +154,11 @@ def test_reproductions_run_in_their_order(
 
 
 SNIPPETS = [block for block in blocks("python") if "asyncio" not in block.text]
-WAITING = [block for block in SNIPPETS if "wait(" in block.text]  # for a job; the README's first is enough
+WAITING = [block for block in SNIPPETS if "wait(" in block.text][1:]  # for a job; `make test` waits for the README's
+QUICK = [block for block in SNIPPETS if block not in WAITING]
 
 
-@pytest.mark.parametrize(
-    "block", [*(block for block in SNIPPETS if block not in WAITING[1:]), *long(WAITING[1:])], ids=str
-)
+@pytest.mark.parametrize("block", [*QUICK, *long(WAITING)], ids=str)
 def test_a_snippet_runs(block: Block, ids: dict[str, str], folder: Path):
     exec(compile(block.text, block.document, "exec"), {"__name__": "snippet"})
 

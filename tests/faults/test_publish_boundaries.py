@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases.soak import long
 from tests.faults.conftest import Tally
 from tests.faults.profile import PROFILE, tried
 from tests.faults.publishes import NEW, OLD, attempt, visible
 from tests.faults.store import Template
 from tests.faults.system_calls import Fault
 
-LONG = [pytest.param(kind, marks=pytest.mark.long) for kind in ("report", "energy", "kept", "sets")]
+LONG = long(("report", "energy", "kept", "sets"))
 KINDS = ["file", "import", "staged", *LONG]
 
 

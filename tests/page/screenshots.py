@@ -34,7 +34,7 @@ _PATIENCE_S, _PATIENCE_MS = 900, 120_000
 
 @dataclass(frozen=True)
 class Picture:
-    """A page, and how it is looked at; `ready` is what it has when it is drawn."""
+    """A page at one viewport size and colour scheme; the selector `ready` matches once the page is complete."""
 
     name: str
     path: str
