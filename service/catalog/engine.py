@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from typing import Any
 
@@ -42,6 +43,10 @@ class Catalog:
 
     def __init__(self, url: str, answer_s: float | None = None) -> None:
         self.engine = make_engine(url, answer_s)
+        self._turn: AbstractContextManager[object] = nullcontext()
+        if self.engine.dialect.name == "sqlite":
+            # SQLite has one writer; those that it makes wait ask again at intervals, and any of them may come last.
+            self._turn = threading.Lock()
 
     def of(self, project: str) -> Catalog:
         """The same database, of which every statement uses the rows of one project only."""
@@ -52,7 +57,7 @@ class Catalog:
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """A writing transaction: committed at the end, rolled back on an error."""
-        with database_errors(), self.engine.begin() as connection:
+        with database_errors(), self._turn, self.engine.begin() as connection:
             yield connection
 
     @contextmanager
