@@ -56,7 +56,7 @@ def _log(scope: Scope, status: int, location: str) -> None:
         "object": next((name for name in named if pattern.fullmatch(name)), _NONE),
         "status": status,
     }
-    logger.info(_line(found), extra={"audit": found})
+    logger.info(_line(found), extra={"fields": found})
 
 
 def _line(found: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
@@ -31,6 +31,7 @@ Connection = sa.Connection
 
 
 logger = logging.getLogger(__name__)
+_BUSY_S = 30.0  # longest wait for SQLite's writer
 _NO_TABLES = ("42P01", "42703", "3F000")  # SQLSTATE: undefined table, undefined column, no such schema
 NOT_MIGRATED = "the metadata database lacks this version's tables; `radius db upgrade` makes them"
 
@@ -43,10 +44,7 @@ class Catalog:
 
     def __init__(self, url: str, answer_s: float | None = None) -> None:
         self.engine = make_engine(url, answer_s)
-        self._turn: AbstractContextManager[object] = nullcontext()
-        if self.engine.dialect.name == "sqlite":
-            # SQLite has one writer; those that it makes wait ask again at intervals, and any of them may come last.
-            self._turn = threading.Lock()
+        self._writing = threading.Lock() if self.engine.dialect.name == "sqlite" else None
 
     def of(self, project: str) -> Catalog:
         """The same database, of which every statement uses the rows of one project only."""
@@ -57,8 +55,21 @@ class Catalog:
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """A writing transaction: committed at the end, rolled back on an error."""
-        with database_errors(), self._turn, self.engine.begin() as connection:
+        with database_errors(), self._turn(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let the writers of this process follow one another: SQLite has one, and lets the others retry at intervals."""
+        if self._writing is None:
+            yield
+            return
+        if not self._writing.acquire(timeout=_BUSY_S):
+            raise Unavailable("the metadata database is busy")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -122,7 +133,7 @@ def make_engine(url: str, answer_s: float | None = None) -> sa.Engine:
 
 def _sqlite(url: sa.URL) -> sa.Engine:
     """Pool connections, as opening one costs ten small statements, and drop those to a file that was replaced."""
-    engine = sa.create_engine(url, connect_args={"timeout": 30}, max_overflow=-1)
+    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_S}, max_overflow=-1)
 
     def remember(_dialect: object, record: Any, _arguments: object, _parameters: object) -> None:
         record.info["file"] = _identity(url.database)

@@ -1,5 +1,7 @@
 """Which activation sets and training runs a job reads: those that its spec names and those of its energy reports.
 
+A text in a spec counts as the name of what the job's project may read, and of nothing else.
+
 A worker or API process of an older version writes jobs without their inputs. Such jobs have `inputs_recorded` false,
 and `record_missing` adds their inputs before anything relies on them.
 """
@@ -11,9 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.catalog.ownership import OF_ALL
-from service.catalog.rows import insert_missing
-from service.catalog.tables import energy_reports, job_inputs, jobs, radius_reports
+from service.catalog.ownership import OF_ALL, options_of
+from service.catalog.rows import chunks, insert_missing
+from service.catalog.tables import activations, energy_reports, job_inputs, jobs, radius_reports, training_runs
 from service.contracts.jobs import FINAL_STATES
 from service.contracts.run_models import RunModel, parse_run_model
 from service.errors import InvalidInput
@@ -28,12 +30,22 @@ def record(connection: sa.Connection, job_id: str, products: Iterable[str]) -> N
     insert_missing(connection, job_inputs, [{"job": job_id, "product": product} for product in sorted(set(products))])
 
 
+def record_named(connection: sa.Connection, job_id: str, project: str, spec: Any) -> None:
+    """Note that a job of `project` reads what its spec names."""
+    named, found = sorted(_named_products(spec)), set[str]()
+    for table in (activations, training_runs):
+        for some in chunks(named):
+            there = sa.select(table.c.id).where(table.c.id.in_(some)).execution_options(**options_of(project))
+            found |= set(connection.execute(there).scalars())
+    record(connection, job_id, found)
+
+
 def record_missing(connection: sa.Connection, limit: int) -> int:
     """Note the inputs of up to `limit` jobs that have none noted yet; returns how many jobs these were."""
-    unrecorded = sa.select(jobs.c.id, jobs.c.spec).where(~jobs.c.inputs_recorded).order_by(jobs.c.id).limit(limit)
+    unrecorded = sa.select(jobs.c.id, jobs.c.project, jobs.c.spec).where(~jobs.c.inputs_recorded).order_by(jobs.c.id).limit(limit)
     found = connection.execute(unrecorded.with_for_update(key_share=True).execution_options(**OF_ALL)).all()
-    for job_id, spec in found:
-        record(connection, job_id, named_products(spec))
+    for job_id, project, spec in found:
+        record_named(connection, job_id, project, spec)
         noted = jobs.update().where(jobs.c.id == job_id).values(inputs_recorded=True)
         connection.execute(noted.execution_options(**OF_ALL))
     return len(found)
@@ -72,7 +84,7 @@ def named_steps(connection: sa.Connection, run_id: str) -> set[int]:
     return {model.step for model in models if model is not None and model.run == run_id and model.step is not None}
 
 
-def named_products(spec: Any) -> set[str]:
+def _named_products(spec: Any) -> set[str]:
     """Ids of the activation sets and runs that a spec names anywhere; a kept model names its run."""
     texts = (text if (model := _model_of(text)) is None else model.run for text in _texts(spec))
     return {text for text in texts if text.startswith(_PRODUCTS) and len(text) <= _LONGEST}

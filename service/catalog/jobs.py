@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from service.catalog import events, inputs
 from service.catalog import segments as segments_catalog
 from service.catalog.clock import moment
-from service.catalog.ownership import OF_ALL
+from service.catalog.ownership import OF_ALL, project_of
 from service.catalog.rows import Row, get_row, page_rows
 from service.catalog.segments import Stage
 from service.catalog.tables import job_results, jobs
@@ -20,6 +20,7 @@ from service.contracts.base import Notice
 from service.contracts.jobs import FINAL_STATES, OPEN_STATES, Job, JobResult, Progress
 from service.errors import Conflict, NotFound, TooMany
 from service.links import link
+from service.principal import DEFAULT_PROJECT
 
 # How PostgreSQL and SQLite name the constraint.
 _KEY_TAKEN = re.compile(
@@ -46,7 +47,7 @@ def insert(connection: sa.Connection, row: Row) -> None:
         if _KEY_TAKEN.search(str(error.orig)):
             raise DuplicateKey from error
         raise
-    inputs.record(connection, row["id"], inputs.named_products(row["spec"]))
+    inputs.record_named(connection, row["id"], project_of(connection) or DEFAULT_PROJECT, row["spec"])
     events.record(connection, row["id"], "queued")
 
 

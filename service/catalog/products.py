@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import sqlalchemy as sa
 
 from service.artifacts.manifest import MANIFEST
@@ -18,7 +20,27 @@ from service.catalog.tables import (
 )
 from service.errors import Conflict
 
-_TABLES = (radius_reports, energy_reports, profiles, reproductions, activations, training_runs, sweeps)
+BY_PREFIX = {
+    "act": activations,
+    "radius": radius_reports,
+    "energy": energy_reports,
+    "profile": profiles,
+    "reproduction": reproductions,
+    "run": training_runs,
+    "sweep": sweeps,
+}
+_TABLES = tuple(BY_PREFIX.values())
+_ID = re.compile(rf"({'|'.join(BY_PREFIX)})-[0-9a-f]{{26,}}")
+
+
+def is_id(name: str) -> bool:
+    """Whether a name has the form of a product's id."""
+    return _ID.fullmatch(name) is not None
+
+
+def grows(product: str) -> bool:
+    """Whether files are written to the product's folder after it is published: further views of it."""
+    return "view_step" in BY_PREFIX[product.partition("-")[0]].c
 
 
 def delete(connection: sa.Connection, job_id: str) -> None:
@@ -53,12 +75,13 @@ def ids(connection: sa.Connection) -> set[str]:
 def recorded_files(connection: sa.Connection) -> dict[str, str]:
     """SHA-256 of the files that rows name, by their paths below the folder of products; manifests name others."""
     found: dict[str, str] = {}
-    for table in (radius_reports, energy_reports, profiles, activations):
-        rows = connection.execute(sa.select(table.c.id, table.c.sha256))
-        found |= {f"{row.id}/{MANIFEST}": row.sha256 for row in rows}
-    for table in (training_runs, sweeps):
-        rows = connection.execute(sa.select(table.c.id, table.c.view_step, table.c.view_sha256))
-        found |= {f"{row[0]}/{view_name(row[1])}/{MANIFEST}": row[2] for row in rows if row[1] is not None}
+    for table in _TABLES:
+        if "sha256" in table.c:
+            rows = connection.execute(sa.select(table.c.id, table.c.sha256))
+            found |= {f"{row.id}/{MANIFEST}": row.sha256 for row in rows}
+        if "view_step" in table.c:
+            rows = connection.execute(sa.select(table.c.id, table.c.view_step, table.c.view_sha256))
+            found |= {f"{row[0]}/{view_name(row[1])}/{MANIFEST}": row[2] for row in rows if row[1] is not None}
     states = sa.select(training_runs.c.id, training_runs.c.state_file, training_runs.c.state_sha256)
     found |= {f"{row[0]}/{row[1]}": row[2] for row in connection.execute(states) if row[1] is not None}
     return found

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
@@ -16,6 +17,8 @@ from service.errors import FieldErrors, InvalidInput
 Model = TypeVar("Model", bound=Contract)
 INVALID = "the request is not valid"
 _FORM_FIELDS = frozenset({"file", "name"})
+_MOST_ERRORS = 20  # that are described
+_EXAMINED = 100  # errors that are read for them: to look for the right name of one takes about a millisecond
 _LONGEST_NAME = 64  # of an unknown field, in an error
 _LIKE_A_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _ALIKE = 0.7  # of two names, by difflib: `chunk_token` is like `chunk_tokens`
@@ -48,7 +51,7 @@ def describe_errors(
     name_unknown: bool = False,
     kind: type[Contract] | None = None,
 ) -> FieldErrors:
-    """`[{"field", "message"}]` of pydantic's errors, one per field and message, at most 20.
+    """`[{"field", "message"}]` of pydantic's errors, one per field and message, at most 20, of the first 100.
 
     Names that are not ours (an unknown field, a label's key) and the tags that pydantic gives to unions are left out.
     An unknown field is named where it is like a right one, which the message then has; with `name_unknown` always.
@@ -57,7 +60,7 @@ def describe_errors(
         kind: the contract that was read, whose fields are suggested; None: the fields of all contracts.
     """
     found: FieldErrors = []
-    for error in errors:
+    for error in islice(errors, _EXAMINED):
         names, message = _known(error["loc"]), _message(error)
         if error["type"] == "extra_forbidden":
             given = str(error["loc"][-1])[:_LONGEST_NAME]
@@ -69,7 +72,9 @@ def describe_errors(
         entry = {"field": (prefix + ".".join(names)).strip(".") or "body", "message": message}
         if entry not in found:
             found.append(entry)
-    return found[:20]
+        if len(found) == _MOST_ERRORS:
+            break
+    return found
 
 
 def _known(location: Sequence[int | str]) -> list[str]:

@@ -16,7 +16,7 @@ from service.contracts.specs import read_spec
 from service.errors import DoesNotFit
 from service.estimates.pricing import price
 from service.jobs.engine import CALIBRATE_WORKFLOW, JobEngine
-from service.jobs.references import check_references, name_step
+from service.jobs.references import check_spec, name_step
 from service.jobs.storage_quota import StorageQuota
 from service.jobs.workload import Workload, WorkloadModel
 from service.settings import Settings
@@ -42,7 +42,7 @@ class Estimation:
         """
         spec, settings = name_step(self.catalog, read_spec(request.kind, request.spec)), self.settings
         with self.catalog.read() as connection:
-            check_references(connection, spec, settings)
+            check_spec(connection, spec, settings)
             workload = self._model.of(connection, spec)
             found = workers.devices(connection, "compute-", settings.lease_s)
             living = workers.count_alive(connection, "compute-", settings.lease_s)

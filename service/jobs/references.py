@@ -1,4 +1,4 @@
-"""Checks that the sets, corpora and models that a spec names exist, and names the field of one that does not."""
+"""Checks that the sets, corpora and models that a spec names exist and fit, and names the field of one that does not."""
 
 from __future__ import annotations
 
@@ -42,8 +42,20 @@ def name_step(catalog: Catalog, spec: JobSpec) -> JobSpec:
         raise InvalidInput(error.detail, field="spec.model") from error
 
 
-def check_references(connection: sa.Connection, spec: JobSpec, settings: Settings) -> None:
-    """Raise `InvalidInput` with the field whose reference is missing or does not fit, `TooLarge` over a limit."""
+def check_spec(connection: sa.Connection, spec: JobSpec, settings: Settings) -> None:
+    """Check what a spec names, also the files of a model folder, for which no writing transaction should wait.
+
+    Raises:
+        InvalidInput: with the field whose reference is missing or does not fit.
+        TooLarge: it exceeds a limit.
+    """
+    if isinstance(spec, ExtractionSpec):
+        _check_extraction(spec, settings)
+    check_references(connection, spec)
+
+
+def check_references(connection: sa.Connection, spec: JobSpec) -> None:
+    """Raise `InvalidInput` with the field whose row is missing or does not fit; a writing transaction keeps the rows."""
     try:
         if isinstance(spec, RadiusSpec):
             _check_sets(connection, spec)
@@ -56,7 +68,7 @@ def check_references(connection: sa.Connection, spec: JobSpec, settings: Setting
         elif isinstance(spec, ReproductionSpec):
             _check_reproduction(connection, spec)
         else:
-            _check_extraction(connection, spec, settings)
+            _check_model_and_corpus(connection, spec)
     except NotFound as error:
         raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
 
@@ -85,21 +97,24 @@ def _check_sets(connection: sa.Connection, spec: RadiusSpec) -> None:
     _check_width(_set_in(connection, spec.reference, "spec.reference"), queries, "reference", "spec.reference")
 
 
-def _check_extraction(connection: sa.Connection, spec: ExtractionSpec, settings: Settings) -> None:
+def _check_extraction(spec: ExtractionSpec, settings: Settings) -> None:
     if spec.chunks > settings.max_chunks:
         raise TooLarge(f"at most {settings.max_chunks} chunks per job (max_chunks)", field="spec.chunks")
     if isinstance(spec.position, int) and spec.position >= spec.chunk_tokens:
         raise InvalidInput("position must lie within the chunk", field="spec.position")
+    if parse_run_model(spec.model) is None:
+        _check_model_folder(spec, settings)
+    elif spec.revision is not None:
+        raise InvalidInput("a revision is of a hub model; a kept model has none", field="spec.revision")
+    elif spec.bos == "model":
+        raise InvalidInput("the tokenizer of a kept model has no BOS token", field="spec.bos")
+
+
+def _check_model_and_corpus(connection: sa.Connection, spec: ExtractionSpec) -> None:
     named = parse_run_model(spec.model)
     if named is not None:
-        if spec.revision is not None:
-            raise InvalidInput("a revision is of a hub model; a kept model has none", field="spec.revision")
-        if spec.bos == "model":
-            raise InvalidInput("the tokenizer of a kept model has no BOS token", field="spec.bos")
         training.hold(connection, named.run)
         _kept(connection, named)
-    else:
-        _check_model(spec, settings)
     _check_corpus(connection, spec.corpus, "spec.corpus")
 
 
@@ -115,7 +130,7 @@ def _check_reproduction(connection: sa.Connection, spec: ReproductionSpec) -> No
         _check_corpus(connection, spec.corpus, "spec.corpus")
 
 
-def _check_model(spec: ExtractionSpec, settings: Settings) -> None:
+def _check_model_folder(spec: ExtractionSpec, settings: Settings) -> None:
     """Check the configuration of a model folder that is here."""
     try:
         folder = find_model_folder(spec.model, spec.revision, settings.models_root)

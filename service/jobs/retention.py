@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,6 @@ from service.jobs.control import JobControl, folders_by_job, job_of
 from service.settings import Settings
 
 KEEP = ("keep", "true")  # the label of a job that is never deleted by age
-_PRODUCT = re.compile(r"(act|radius|energy|run|sweep)-[0-9a-f]{26,}")
 logger = logging.getLogger(__name__)
 
 
@@ -66,7 +64,7 @@ class Retention:
 
         A catalog without any product is more likely the wrong one than that of these files: nothing is deleted then.
         """
-        found = [path for path in self.settings.artifacts_root.iterdir() if _PRODUCT.fullmatch(path.name)]
+        found = [path for path in self.settings.artifacts_root.iterdir() if products.is_id(path.name)]
         with self.control.catalog.read() as connection:  # after the folders: a row that came meanwhile counts
             named = products.ids(connection)
         for path in found if named else []:

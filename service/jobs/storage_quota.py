@@ -12,8 +12,6 @@ from service.errors import QuotaFull
 from service.settings import Settings
 from service.sizes import shown_apart
 
-_GROWING = ("run-", "sweep-")  # products whose folders are written to after they are published
-
 
 class StorageQuota:
     """Adds up the files of a project, and remembers the sizes of published folders, which do not change."""
@@ -33,7 +31,7 @@ class StorageQuota:
     def _stored(self, connection: sa.Connection) -> int:
         known, ids = self._sizes, products.ids(connection)
         sizes = {name: known[name] if name in known else self._size_of(name) for name in ids}
-        self._sizes = {name: size for name, size in sizes.items() if not name.startswith(_GROWING)}
+        self._sizes = {name: size for name, size in sizes.items() if not products.grows(name)}
         uploads = (self._settings.uploads_root / name for name in corpora.uploads(connection))
         return sum(sizes.values()) + sum(_file_bytes(path) for path in uploads)
 

@@ -18,7 +18,7 @@ from service.ids import new_id
 from service.jobs.admission import Admission
 from service.jobs.engine import SCAN_WORKFLOW, JobEngine, scan_run_id
 from service.jobs.estimation import Estimation
-from service.jobs.references import check_references, name_step
+from service.jobs.references import check_references, check_spec, name_step
 from service.settings import Settings
 
 SCAN_PRIORITY = 1
@@ -39,13 +39,12 @@ class Submission:
             InvalidInput, NotAvailable: the request is invalid; nothing was stored.
             DoesNotFit: it needs more disk or memory than there is.
             TooLarge: it has more chunks than the limit.
-            TooMany, QuotaFull: the project has as many jobs, or as many bytes, as it may.
+            TooMany: the project has as many jobs as it may, or as many jobs wait in all.
+            QuotaFull: the project stores as many bytes as it may.
             Conflict: the key was used for another request.
-            TooMany: as many jobs wait as may.
         """
-        asked = (
-            None if key is None else _received(request)
-        )  # before references are resolved, as what they resolve to changes
+        # The request as it was sent: what its references resolve to changes.
+        asked = None if key is None else _received(request)
         if key is not None and (found := self._submitted(key, asked)) is not None:
             return found
         spec = name_step(self.catalog, read_spec(request.kind, request.spec))
@@ -85,10 +84,10 @@ class Submission:
         }
         with self.catalog.read() as connection:  # files and other specs are read here, without the write lock
             self._admission.check_queue(connection)
-            check_references(connection, spec, self.settings)
+            check_spec(connection, spec, self.settings)
             self.estimation.refuse_unfit(connection, spec, request.timeout_s)
         with self.catalog.begin() as connection:
-            check_references(connection, spec, self.settings)  # again: what it names may have been deleted since
+            check_references(connection, spec)  # again: what it names may have been deleted since
             jobs.insert(connection, row)
             self._admission.enqueue(connection, HeldJob(job_id, request.kind, request.priority, retries=0))
 

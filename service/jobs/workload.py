@@ -42,7 +42,7 @@ from service.estimates.work import (
     tokenising_bytes,
     training_work,
 )
-from service.jobs.references import check_references
+from service.jobs.references import check_spec
 from service.reproduction.parts import claims_of, model_of, part_job, parts_of
 from service.settings import Settings
 from service.theory.transformer_size import GPT2
@@ -160,7 +160,7 @@ class WorkloadModel:
             wanted = part_job(part, spec, model_of(spec))
             inner = read_spec(wanted.kind, wanted.spec)
             try:
-                check_references(connection, inner, self.settings)
+                check_spec(connection, inner, self.settings)
             except RadiusError as error:
                 workload.notes.append(f"{part} cannot run here: {error.detail}")
             found = self.of(connection, inner)

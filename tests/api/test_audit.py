@@ -20,7 +20,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     class Noted(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
             if record.name == "radius.audit":
-                found.append(vars(record)["audit"])
+                found.append(vars(record)["fields"])
                 assert record.getMessage() == " ".join(f"{name}={value}" for name, value in found[-1].items())
             return True
 

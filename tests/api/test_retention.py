@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from service.catalog import jobs, reuse
+from service.catalog import jobs, products, reuse
 from service.catalog.engine import Catalog
 from service.catalog.tables import jobs as jobs_table
 from service.contracts.base import now
@@ -196,7 +196,7 @@ def test_what_no_row_names_goes_unless_a_job_is_at_it(
     queued, under_way, failed = insert_job(catalog, {}), insert_job(catalog, {}), ended(catalog, "failed")
     with catalog.begin() as connection:
         jobs.start(connection, under_way)
-    kinds = ("act", "radius", "energy", "run", "sweep")
+    kinds = products.BY_PREFIX
     gone = [orphan(settings, f"{kind}-{'0' * 26}{ending}") for kind in kinds for ending in ("00", "01", "100")]
     gone += [orphan(settings, derived_id(kind, failed)) for kind in kinds] + [orphan(settings, f"act-{'1' * 26}")]
     kept = [orphan(settings, derived_id(kind, job, 1)) for kind in kinds for job in (queued, under_way)]

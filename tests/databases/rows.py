@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.catalog.engine import Catalog
-from service.catalog.tables import activations, energy_reports, jobs, segments
+from service.catalog.tables import activations, energy_reports, jobs, segments, training_runs
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 _AT_ONCE = 20_000
@@ -55,6 +55,18 @@ def add_energy_reports(catalog: Catalog, numbers: Iterable[int]) -> None:
         for number in numbers
     ]
     _insert(catalog, energy_reports, rows)
+
+
+def run(number: int) -> str:
+    """The id of a job's training run."""
+    return f"run-{number:026x}00"
+
+
+def add_runs(catalog: Catalog, numbers: Iterable[int]) -> None:
+    empty = ("spec", "parameters", "reference_lines", "data", "losses", "evaluation", "warnings", "notes", "timing")
+    fixed = {"name": "a run", "experiment": "openelm", "step": 0, "steps": 1, "tokens": 0, "created_at": AT}
+    fixed |= dict.fromkeys((*empty, "provenance"), {})
+    _insert(catalog, training_runs, [{**fixed, "id": run(number), "job": job(number)} for number in numbers])
 
 
 def analyze(catalog: Catalog) -> None:

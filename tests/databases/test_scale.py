@@ -19,8 +19,10 @@ from service.catalog.engine import Catalog
 from service.catalog.tables import job_inputs
 from service.contracts.jobs import JobRequest
 from service.errors import Conflict, Unavailable
+from service.jobs import references
 from service.jobs.control import JobControl
 from service.jobs.engine import JobEngine
+from service.jobs.estimation import Estimation
 from service.jobs.reconciler import JobReconciler
 from service.jobs.submission import Submission
 from service.principal import DEFAULT_PROJECT
@@ -30,10 +32,12 @@ from tests.databases.rows import (
     AT,
     add_energy_reports,
     add_jobs,
+    add_runs,
     add_segments,
     add_sets,
     analyze,
     job,
+    run,
     vectors,
 )
 
@@ -115,15 +119,31 @@ def test_a_report_of_an_ended_job_counts(catalog: Catalog):
         products.delete(connection, job(1))
 
 
+def test_a_text_that_is_the_id_of_something_of_others_is_no_input(catalog: Catalog):
+    """Whoever knows an id cannot keep its owner from deleting it."""
+    add_sets(catalog, [1])
+    add_runs(catalog, [1])
+    spec = {"model": vectors(1), "corpus": f"run:{run(1)}@10", "activations": [vectors(9)]}
+    with catalog.of("strangers").begin() as connection:
+        jobs.insert(connection, {"id": job(3), "kind": "extraction", "spec": spec, "priority": 50, "labels": {}})
+        assert connection.execute(sa.select(job_inputs)).all() == []
+    add_jobs(catalog, [4], spec=spec, inputs_recorded=False, project="strangers")
+    record_all_inputs(catalog)
+    with catalog.begin() as connection:
+        assert connection.execute(sa.select(job_inputs)).all() == []
+        assert inputs.named_steps(connection, run(1)) == set()
+
+
 def test_what_a_spec_names_is_recorded_once_and_goes_with_its_job(catalog: Catalog):
-    run = f"run-{1:026x}"
-    spec = {"activations": [vectors(1), vectors(1)], "queries": vectors(2), "model": f"run:{run}@10", "name": "x" * 99}
+    add_sets(catalog, [1, 2])
+    add_runs(catalog, [1])
+    spec = {"activations": [vectors(1), vectors(1)], "queries": vectors(2), "model": f"run:{run(1)}@10", "name": "x" * 99}
     with catalog.begin() as connection:
         row = {"id": job(3), "kind": "energy", "spec": spec, "priority": 50, "labels": {}}
         jobs.insert(connection, row)
         inputs.record(connection, job(3), [vectors(2)])
         named = set(connection.execute(sa.select(job_inputs.c.product)).scalars())
-        assert named == {vectors(1), vectors(2), run}
+        assert named == {vectors(1), vectors(2), run(1)}
         assert inputs.record_missing(connection, 10) == 0
         jobs.request_cancel(connection, job(3))
         jobs.finish(connection, job(3), "cancelled")
@@ -180,19 +200,22 @@ def test_a_failed_step_does_not_stop_the_others(settings: Settings, catalog: Cat
         assert (jobs.state(connection, job(1)), jobs.state(connection, job(2))) == ("failed", "cancelled")
 
 
+@pytest.mark.parametrize("reads", [(Estimation, "refuse_unfit"), (references, "find_model_folder")])
 def test_a_submission_reads_files_and_specs_without_the_write_lock(
-    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, reads: tuple[Any, str]
 ):
+    owner, name = reads
+    read, times = getattr(owner, name), []
+
+    def read_beside_a_writer(*arguments: Any) -> Any:
+        with catalog.begin():  # fails after half a minute if the submission holds the lock
+            times.append(name)
+            return read(*arguments)
+
+    monkeypatch.setattr(owner, name, read_beside_a_writer)
     with closing(JobEngine(settings.resolved_database_url)) as engine:
-        submission = Submission(catalog, engine, settings)
-        checked = submission.estimation.refuse_unfit
-
-        def check(*arguments: Any) -> None:
-            with catalog.begin():  # would wait for ever if the submission held the lock
-                checked(*arguments)
-
-        monkeypatch.setattr(submission.estimation, "refuse_unfit", check)
-        assert submission.submit(JobRequest(kind="extraction", spec=EXTRACTION)).state == "queued"
+        assert Submission(catalog, engine, settings).submit(JobRequest(kind="extraction", spec=EXTRACTION))
+    assert times == [name]
 
 
 def test_deletions_share_one_listing_of_the_folders(settings: Settings, catalog: Catalog):

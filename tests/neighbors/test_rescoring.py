@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
-from tests.neighbors.datasets import gaussian
-from tests.neighbors.engines import count_measured
+from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
+from tests.neighbors.engines import count_measured, search
+from workers.neighbors import pairs as pairs_module
 from workers.neighbors.options import SearchOptions
-from workers.neighbors.pairs import Pairs
+from workers.neighbors.pairs import Pairs, row_blocks
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import pair_distances, rescore
@@ -21,15 +24,15 @@ N = 120
 def all_pairs(k: int, slack: float) -> tuple[Pairs, np.ndarray, object]:
     """Every pair of 120 rows with a lower bound just under its distance; the (n, n) true distances."""
     question = Question.of_all_rows(StoredRows(gaussian()[:N]), k)
-    search, _ = prepare_search(question, SearchOptions(format=torch.float32))
+    prepared, _ = prepare_search(question, SearchOptions(format=torch.float32))
     rows, columns = (torch.from_numpy(part) for part in np.nonzero(~np.eye(N, dtype=bool)))
-    ids = search.database.layout.ids
+    ids = prepared.database.layout.ids
     gaps = pair_distances(question.database, question.database, ids[rows], ids[columns])
     true = np.full((N, N), np.inf)
     true[rows, columns] = gaps.numpy()
-    scaled = gaps * search.database.rows.scale
+    scaled = gaps * prepared.database.rows.scale
     lowers = (scaled * (1 - slack)).float() if slack else torch.nextafter(scaled.float(), torch.tensor(0.0))
-    return Pairs(rows, columns, torch.zeros_like(rows), lowers, lowers), true, search
+    return Pairs(rows, columns, torch.zeros_like(rows), lowers, lowers), true, prepared
 
 
 @pytest.mark.parametrize("k", [1, 3])
@@ -57,3 +60,21 @@ def test_each_round_measures_four_times_as_many(monkeypatch: pytest.MonkeyPatch)
     measured = count_measured(monkeypatch)
     rescore(search, pairs)  # type: ignore[arg-type]
     assert measured == [N, 3 * N, 12 * N, 48 * N, (N - 1 - 64) * N]
+
+
+@pytest.mark.parametrize("make", [near_duplicates, exact_duplicates, gaussian])
+@pytest.mark.parametrize("k", [1, 20])
+def test_blocks_of_rows_give_the_bits_of_all_rows_at_once(make: Callable[[], np.ndarray], k: int, monkeypatch: pytest.MonkeyPatch):
+    rows = make()
+    whole = search(rows, k=k)
+    monkeypatch.setattr(pairs_module, "_AT_ONCE", 100)  # of 20 neighbours a block has a few rows, or one
+    for a, b in zip(whole, search(rows, k=k), strict=True):
+        assert (a.distances == b.distances).all()
+        assert (a.ids == b.ids).all()
+
+
+def test_blocks_have_whole_rows_and_one_row_may_exceed_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pairs_module, "_AT_ONCE", 3)
+    rows = torch.tensor([0, 0, 1, 1, 2, 3, 3, 3, 3, 3, 4])
+    assert [rows[block].tolist() for block in row_blocks(rows)] == [[0, 0], [1, 1, 2], [3, 3, 3, 3, 3], [4]]
+    assert list(row_blocks(rows[:0])) == []

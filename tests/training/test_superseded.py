@@ -62,7 +62,7 @@ def name(job: TrainingJob, step: int, **options: Any) -> str:
     """A job that names the model of a step, queued as the API queues it."""
     spec: Any = read_spec("extraction", {"model": f"run:{job.run}@{step}", "corpus": "python-docs", **options})
     with job.catalog.begin() as connection:
-        check_references(connection, spec, job.settings)
+        check_references(connection, spec)
     return insert_job(job.catalog, spec.model_dump(mode="json"), "extraction")
 
 

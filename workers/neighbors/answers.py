@@ -11,7 +11,7 @@ from torch import Tensor
 
 from service.errors import InvalidInput
 from service.norms import SMALLEST_NORMAL
-from workers.neighbors.pairs import Pairs, order_by_row, rank_in_row
+from workers.neighbors.pairs import Pairs, in_blocks, order_by_row, rank_in_row
 
 Array = np.ndarray
 
@@ -58,23 +58,39 @@ def nearest_pairs(
     device, asked = query_ids.device, prefix_queries[-1]
     places = torch.full((int(query_ids.max()) + 1,), -1, device=device)
     places[asked.to(device)] = torch.arange(len(asked), device=device)
-    by_id = rescored.take(torch.argsort(database_ids[rescored.columns], stable=True))
-    ranked = by_id.take(order_by_row(by_id, by_id.uppers))
-    place, ids = places[query_ids[ranked.rows]], database_ids[ranked.columns]
-    again = torch.zeros(len(place), dtype=torch.bool, device=device)
-    again[1:] = (place[1:] == place[:-1]) & (ids[1:] == ids[:-1])
-    answers = []
-    for prefix, rows in enumerate(prefix_queries):
-        here = (ranked.prefixes <= prefix) & ~again
-        at, rank = place[here], rank_in_row(ranked.rows[here])
-        best = rank < k
-        cells = at[best], rank[best]
+    answers = [_Lists.of(rows, k, device) for rows in prefix_queries]
+    for part in in_blocks(rescored):
+        by_id = part.take(torch.argsort(database_ids[part.columns], stable=True))
+        ranked = by_id.take(order_by_row(by_id, by_id.uppers))
+        place, ids = places[query_ids[ranked.rows]], database_ids[ranked.columns]
+        again = torch.zeros(len(place), dtype=torch.bool, device=device)
+        again[1:] = (place[1:] == place[:-1]) & (ids[1:] == ids[:-1])
+        for prefix, lists in enumerate(answers):
+            here = (ranked.prefixes <= prefix) & ~again
+            rank = rank_in_row(ranked.rows[here])
+            best = rank < k
+            cells = place[here][best], rank[best]
+            lists.distances[cells], lists.ids[cells] = ranked.uppers[here][best], ids[here][best]
+    found = [lists.neighbors() for lists in answers]
+    check_distances(found)
+    return found
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """The answer of one prefix while it is filled."""
+
+    rows: Tensor
+    distances: Tensor
+    ids: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor, k: int, device: torch.device) -> _Lists:
         distances = torch.full((len(rows), k), torch.inf, dtype=torch.float64, device=device)
-        nearest = torch.full((len(rows), k), -1, device=device)
-        distances[cells], nearest[cells] = ranked.uppers[here][best], ids[here][best]
-        answers.append(Neighbors(rows.numpy(), distances.cpu().numpy(), nearest.cpu().numpy(), 1.0))
-    check_distances(answers)
-    return answers
+        return cls(rows, distances, torch.full((len(rows), k), -1, device=device))
+
+    def neighbors(self) -> Neighbors:
+        return Neighbors(self.rows.numpy(), self.distances.cpu().numpy(), self.ids.cpu().numpy(), 1.0)
 
 
 def check_distances(answers: Sequence[Neighbors]) -> None:

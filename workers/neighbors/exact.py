@@ -27,7 +27,7 @@ from workers.neighbors.filtering import Search, left_columns, search_tile
 from workers.neighbors.float64_level import search_float64
 from workers.neighbors.formats import FormatTrial
 from workers.neighbors.options import SearchOptions
-from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs
+from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, row_blocks
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import rescore, scaled_up
@@ -146,13 +146,9 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
     """Rescore the candidates of the state of all tiles, and search the remaining rows in float64."""
     search, state = task.search, task.state
     state.prune(search.prefixes)
-    rows, columns = state.rows.long(), state.columns.long()
-    # Equal distances tie; which pair is kept must not depend on the order in which tiles were searched or merged.
-    order = torch.argsort(rows * 2**32 + columns)
-    rows, columns = rows[order], columns[order]
-    first = torch.maximum(search.prefixes.of_row[rows], search.prefixes.of_column[columns])
-    lowers = state.lowers[order]
-    rescored = rescore(search, Pairs(rows, columns, first, lowers, lowers))
+    order = torch.argsort(state.rows, stable=True)
+    blocks = (rescore(search, _candidates(task, order[block])) for block in row_blocks(state.rows[order]))
+    rescored = join([no_pairs(order.device), *blocks])
     state.lifted |= _contradicted(task, rescored)
     lifted = torch.nonzero(state.lifted & (search.queries.layout.ids >= 0))[:, 0]
     work = SearchWork(
@@ -161,12 +157,25 @@ def finish(task: Task) -> tuple[Pairs, SearchWork]:
         fused=search.fused,
         trials=task.trials,
         slot_pairs=slot_pairs(strips_of(search, Part())),
-        candidates=len(rows),
+        candidates=len(state.rows),
         settled=len(rescored),
         duplicates=len(torch.unique(task.duplicates.rows)),
         float64_rows=len(lifted),
     )
     return join([task.duplicates, rescored, search_float64(search, lifted)]), work
+
+
+def _candidates(task: Task, chosen: Tensor) -> Pairs:
+    """Some of the state's candidates, by row and column.
+
+    Equal distances tie; which pair is kept must not depend on the order in which tiles were searched or merged.
+    """
+    prefixes, state = task.search.prefixes, task.state
+    rows, columns, lowers = state.rows[chosen].long(), state.columns[chosen].long(), state.lowers[chosen]
+    order = torch.argsort(rows * 2**32 + columns)
+    rows, columns, lowers = rows[order], columns[order], lowers[order]
+    first = torch.maximum(prefixes.of_row[rows], prefixes.of_column[columns])
+    return Pairs(rows, columns, first, lowers, lowers)
 
 
 def _contradicted(task: Task, rescored: Pairs) -> Tensor:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from workers.devices.device import CPU
+
+_AT_ONCE = 2**22  # pairs that are sorted or rescored at once: sorting needs several times their memory
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,29 @@ def rank_in_row(rows: Tensor) -> Tensor:
     return torch.arange(len(rows), device=rows.device) - torch.searchsorted(rows, rows)
 
 
+def row_blocks(rows: Tensor) -> Iterator[slice]:
+    """Consecutive slices of ascending `rows`, each of whole rows, of some four million pairs unless one row has more."""
+    start = 0
+    while start < len(rows):
+        stop = start + _AT_ONCE
+        if stop < len(rows):
+            stop = int(torch.searchsorted(rows, rows[stop]))
+            if stop <= start:
+                stop = int(torch.searchsorted(rows, rows[start], right=True))
+        yield slice(start, min(stop, len(rows)))
+        start = stop
+
+
+def in_blocks(pairs: Pairs) -> Iterator[Pairs]:
+    """The pairs in parts that share no row."""
+    if len(pairs) <= _AT_ONCE:
+        yield pairs
+        return
+    order = torch.argsort(pairs.rows, stable=True)
+    for block in row_blocks(pairs.rows[order]):
+        yield pairs.take(order[block])
+
+
 def kth_smallest(pairs: Pairs, m: int, prefixes: int, k: int) -> Tensor:
     """(m, prefixes) each row's k-th smallest of `uppers` among the pairs of each prefix; inf where there are fewer."""
     smallest = torch.full((m, prefixes), torch.inf, dtype=pairs.uppers.dtype, device=pairs.uppers.device)
@@ -76,12 +101,18 @@ def kth_smallest(pairs: Pairs, m: int, prefixes: int, k: int) -> Tensor:
         place = pairs.rows * prefixes + pairs.prefixes
         smallest.view(-1).scatter_reduce_(0, place, pairs.uppers, "amin")
         return smallest.cummin(dim=1).values
+    for part in in_blocks(pairs):
+        _put_kth_smallest(part, smallest, k)
+    return smallest
+
+
+def _put_kth_smallest(pairs: Pairs, smallest: Tensor, k: int) -> None:
+    """Write the k-th smallest of `uppers` of the rows that `pairs` has."""
     order = order_by_row(pairs, pairs.uppers)
     rows, first, uppers = pairs.rows[order], pairs.prefixes[order], pairs.uppers[order]
-    for prefix in range(prefixes):
+    for prefix in range(smallest.shape[1]):
         here = first <= prefix
-        count = torch.bincount(rows[here], minlength=m)
+        count = torch.bincount(rows[here], minlength=len(smallest))
         kth = count.cumsum(0) - count + k - 1
         enough = count >= k
         smallest[enough, prefix] = uppers[here][kth[enough]]
-    return smallest
