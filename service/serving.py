@@ -11,6 +11,7 @@ from collections.abc import Callable
 import uvicorn
 
 logger = logging.getLogger("radius.serving")
+DISCONNECT_POLL_S = 0.25  # between two checks that a client is still connected
 _WAITING = 128  # connections that the kernel keeps until they are accepted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service.api.authorisation import requires
+from service.api.authorisation import PrincipalDep, requires
 from service.api.bodies import StrictRequest, StrictRoute
 from service.api.evaluations import BESIDE_NUMBERS, json_body
 from service.api.figures import FIGURE_RESPONSES, Ending, drawn_response
@@ -24,7 +24,9 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, responses=RESPONSES)
     dependencies=[requires("read")],
     openapi_extra=json_body(QueryRequest),
 )
-async def query_activations(set_id: Identifier, request: StrictRequest, services: ServicesDep) -> Response:
+async def query_activations(
+    set_id: Identifier, request: StrictRequest, services: ServicesDep, principal: PrincipalDep
+) -> Response:
     """Distances, energies, percentile and the nearest rows of texts or vectors among all rows of the set.
 
     The neighbours are exact: every one that a rounding bound leaves possible is measured in float64. 503 with
@@ -34,8 +36,8 @@ async def query_activations(set_id: Identifier, request: StrictRequest, services
     most = min(services.settings.max_evaluate_numbers, services.settings.max_queries * summary.d_model)
     body = await request.read_json(max(most, services.settings.max_json_values) + BESIDE_NUMBERS)
     with await services.evaluations.compute("query", body, d_model=summary.d_model) as checked:
-        question = checked.read()
-    answer = await services.queries.ask(f"/activations/{set_id}/query", question, request.is_disconnected)
+        query = checked.read()
+    answer = await services.queries.query(principal.project, set_id, query, request.is_disconnected)
     return Response(answer.content, media_type="application/json")  # the worker validated and serialised it
 
 

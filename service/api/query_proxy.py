@@ -13,6 +13,7 @@ import httpx2
 from service.errors import RadiusError, Unavailable, error_from_dict
 from service.logs.lines import REQUEST_ID
 from service.logs.requests import HEADER
+from service.serving import DISCONNECT_POLL_S
 from service.settings import Settings
 from service.unix_sockets import check_owner, socket_name
 
@@ -35,8 +36,7 @@ def query_client(settings: Settings, timeout_s: float) -> Iterator[httpx2.Client
             yield client
 
 
-Gone = Callable[[], Awaitable[bool]]
-_LOOK_S = 0.25  # between two looks whether the asker is still there
+IsDisconnected = Callable[[], Awaitable[bool]]
 
 
 class QueryProxy:
@@ -59,21 +59,21 @@ class QueryProxy:
         with self._observed(), query_client(self._settings, self._settings.query_timeout_s) as client:
             return _checked(client.get(path))
 
-    async def ask(self, path: str, question: bytes, gone: Gone) -> httpx2.Response:
-        """The worker's answer to a question; when `gone` says that nobody waits for it, the worker is told to stop.
+    async def query(self, project: str, set_id: str, body: bytes, is_disconnected: IsDisconnected) -> httpx2.Response:
+        """The worker's answer to a query of a set; it is cancelled when the client has disconnected.
 
         Raises:
-            Unavailable: as `get`; also where the asker is gone.
+            Unavailable: as `get`; also where the client has disconnected.
             RadiusError: the error that the worker answered.
         """
-        asking = asyncio.create_task(self._post(path, question))
+        answering = asyncio.create_task(self._post(f"/projects/{project}/activations/{set_id}/query", body))
         try:
-            while not (await asyncio.wait((asking,), timeout=_LOOK_S))[0]:
-                if await gone():
-                    raise Unavailable("the asker is gone")
-            return asking.result()
+            while not (await asyncio.wait((answering,), timeout=DISCONNECT_POLL_S))[0]:
+                if await is_disconnected():
+                    raise Unavailable("the client has disconnected")
+            return answering.result()
         finally:
-            asking.cancel()  # closes its connection, by which the worker learns of it
+            answering.cancel()  # closes its connection, which cancels the query
 
     async def _post(self, path: str, body: bytes) -> httpx2.Response:
         socket = self._settings.query_socket
@@ -88,7 +88,7 @@ class QueryProxy:
 
     @contextmanager
     def _observed(self) -> Iterator[None]:
-        """Failures of the transport as errors of ours; how each question ended is observed."""
+        """Failures of the transport as errors of ours; how each query ended is observed."""
         began, outcome = time.perf_counter(), "failed"
         try:
             yield

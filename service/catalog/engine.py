@@ -60,7 +60,7 @@ class Catalog:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Let the writers of this process follow one another: SQLite has one, and lets the others retry at intervals."""
+        """Let the writers of this process follow one another: SQLite has one, and the others retry at intervals."""
         if self._writing is None:
             yield
             return

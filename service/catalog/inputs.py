@@ -42,7 +42,12 @@ def record_named(connection: sa.Connection, job_id: str, project: str, spec: Any
 
 def record_missing(connection: sa.Connection, limit: int) -> int:
     """Note the inputs of up to `limit` jobs that have none noted yet; returns how many jobs these were."""
-    unrecorded = sa.select(jobs.c.id, jobs.c.project, jobs.c.spec).where(~jobs.c.inputs_recorded).order_by(jobs.c.id).limit(limit)
+    unrecorded = (
+        sa.select(jobs.c.id, jobs.c.project, jobs.c.spec)
+        .where(~jobs.c.inputs_recorded)
+        .order_by(jobs.c.id)
+        .limit(limit)
+    )
     found = connection.execute(unrecorded.with_for_update(key_share=True).execution_options(**OF_ALL)).all()
     for job_id, project, spec in found:
         record_named(connection, job_id, project, spec)

@@ -30,6 +30,7 @@ from service.contracts.statistics import (
 
 Engine = Literal["auto", "exact", "faiss-flat", "faiss-ivf", "faiss-hnsw"]
 FIGURE_FORMATS = ("png", "svg", "pdf")
+LISTED = 64  # neighbours of each row that statistics use; more than these are not kept
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -79,7 +80,7 @@ class RadiusOptions(RequestContract):
     engine: Engine = Field(
         default="auto", description="auto and exact: every neighbour certified; faiss-ivf, faiss-hnsw: approximate"
     )
-    k: int = Field(default=1, ge=1, le=64, description="neighbours kept per row")
+    k: int = Field(default=1, ge=1, le=LISTED, description="neighbours kept per row")
     radii: Radii | None = Field(default=None, description="count the pairs within these distances")
     statistics: bool = Field(
         default=False,

@@ -7,7 +7,7 @@ from math import ceil
 
 from service.contracts.energy import EnergyOptions
 from service.contracts.extraction import ExtractionSpec
-from service.contracts.radius import RadiusOptions
+from service.contracts.radius import LISTED, RadiusOptions
 from service.contracts.training import OpenELMSpec, TrainingSpec
 from service.estimates.pricing import Work
 from service.estimates.shapes import LINE_TOKENS, ModelShape, SampleShape, depth_of, lines_of, run_tokens
@@ -15,6 +15,7 @@ from service.settings import MIB, Settings
 
 PROCESS_BYTES = 640 * MIB  # of an idle compute worker: torch, transformers, FAISS
 _ROW_NUMBERS = 32  # of 8 bytes, kept by a search for every row beside its encoding
+_PAIR_BYTES = 128  # of a neighbour in a list: candidates, their distances, and both sorted
 _TOKENISING_BYTES = 192 * MIB  # of the pieces of text that are tokenised at once
 _DOCUMENT_COPIES = 12  # bytes of memory for a byte of a document: its text, read and decoded, and its tokens
 _CHUNK_BYTES = 300  # of a chunk's ids, ends and Python objects, beside tokens and text
@@ -29,7 +30,7 @@ _LONG_LISTS = 3.5  # a search of 64 neighbours over one of the nearest in four f
 _NULL_KINDS, _NULL_PASSES = 3, 3  # of a draw: its covariance, and the two drawings
 _NULL_COPIES = 3  # of the rows in memory: they, a draw of a null model, and a draw of that; or transformed rows
 _FILED = 6  # numbers of 8 bytes for each neighbour: distance and id, in three formats
-_LIST_BYTES = 64 * (8 + 8) * 3  # of a row's list: distances and ids, while the report is made
+_LIST_BYTES = LISTED * (8 + 8) * 3  # of a row's list: distances and ids, while the report is made
 _POWER_ITERATIONS, _BASIN_STARTS, _RETRIEVAL_STEPS = 32, 11, 4  # the last as seen on activations
 _DESCENT_NULLS, _DESCENT_VECTORS = 3, 6  # float64 vectors of a point: before, after, its steps and directions
 _BATCH_TOKENS = 16_384  # of a forward pass on a GPU; fewer on a CPU
@@ -93,7 +94,8 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
     counting = products if options.radii is not None else 0.0
     searching = products * (_LONG_LISTS if options.statistics else 1.0)
     statistics = _statistics(rows, d, options, settings) if same else {}
-    memory = search_bytes(queries, database, settings) + (_LIST_BYTES * queries.n if options.statistics else 0)
+    k = LISTED if options.statistics else options.k
+    memory = search_bytes(queries, database, settings, k) + (_LIST_BYTES * queries.n if options.statistics else 0)
     copies = _NULL_COPIES if options.statistics or options.transforms else (options.split is not None) / 2
     reporting = memory + ceil(copies * _STORED_BYTES * (rows if same else rows + queries.n) * d)
     report = {"storing": 32.0 * queries.n * len(options.fractions), "reports": 1.0}
@@ -131,11 +133,11 @@ def _added(amounts: dict[str, float], more: dict[str, float]) -> dict[str, float
     return amounts | {name: amounts.get(name, 0.0) + amount for name, amount in more.items()}
 
 
-def search_bytes(queries: SetShape, database: SetShape, settings: Settings) -> int:
-    """Peak memory of an exact search: encoded rows up to a setting, and some numbers per row; rows are mapped."""
+def search_bytes(queries: SetShape, database: SetShape, settings: Settings, k: int = 1) -> int:
+    """Peak memory of an exact search: encoded rows up to a setting, numbers per row and neighbour; rows are mapped."""
     rows = database.n if queries == database else database.n + queries.n
     encoded = min(settings.search_memory_bytes, _ENCODED_BYTES * rows * database.d_model)
-    return PROCESS_BYTES + encoded + 8 * _ROW_NUMBERS * rows
+    return PROCESS_BYTES + encoded + 8 * _ROW_NUMBERS * rows + _PAIR_BYTES * k * queries.n
 
 
 def energy_work(

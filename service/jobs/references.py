@@ -1,4 +1,4 @@
-"""Checks that the sets, corpora and models that a spec names exist and fit, and names the field of one that does not."""
+"""Checks that the sets, corpora and models that a spec names exist, and names the field of one that does not."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def check_spec(connection: sa.Connection, spec: JobSpec, settings: Settings) -> 
 
 
 def check_references(connection: sa.Connection, spec: JobSpec) -> None:
-    """Raise `InvalidInput` with the field whose row is missing or does not fit; a writing transaction keeps the rows."""
+    """Raise `InvalidInput` with the field whose row is missing or does not fit; the transaction keeps these rows."""
     try:
         if isinstance(spec, RadiusSpec):
             _check_sets(connection, spec)

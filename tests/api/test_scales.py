@@ -20,6 +20,7 @@ from service.contracts.energy_report import EnergyReport
 from service.contracts.query import QueryRequest, QueryResult
 from service.contracts.radius import RadiusReport
 from service.errors import InvalidInput, NonFiniteData, RadiusError
+from service.principal import DEFAULT_PROJECT
 from service.settings import Settings
 from tests.api.products import evaluate, insert_job, measure
 from tests.api.test_degenerate_reports import import_rows
@@ -52,7 +53,7 @@ class Store:
 
     def query(self, set_id: str, vector: Array) -> QueryResult:
         request = QueryRequest(vectors=[vector.tolist()], k=3)
-        (result,) = answer(self.sets.get(set_id), request, self.settings).results
+        (result,) = answer(*self.sets.get(set_id, DEFAULT_PROJECT), request, self.settings).results
         json.dumps(result.model_dump(mode="json"), allow_nan=False)
         return result
 

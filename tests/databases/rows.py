@@ -65,7 +65,7 @@ def run(number: int) -> str:
 def add_runs(catalog: Catalog, numbers: Iterable[int]) -> None:
     empty = ("spec", "parameters", "reference_lines", "data", "losses", "evaluation", "warnings", "notes", "timing")
     fixed = {"name": "a run", "experiment": "openelm", "step": 0, "steps": 1, "tokens": 0, "created_at": AT}
-    fixed |= dict.fromkeys((*empty, "provenance"), {})
+    fixed |= {name: {} for name in (*empty, "provenance")}
     _insert(catalog, training_runs, [{**fixed, "id": run(number), "job": job(number)} for number in numbers])
 
 

@@ -13,7 +13,9 @@ from tests.databases.rows import AT
 
 def test_every_table_of_products_has_a_prefix():
     hashes = {"sha256", "view_sha256"}
-    of_products = {table.name for table in metadata.tables.values() if "job" in table.c and hashes & set(table.c.keys())}
+    of_products = {
+        table.name for table in metadata.tables.values() if "job" in table.c and hashes & set(table.c.keys())
+    }
     assert {table.name for table in products.BY_PREFIX.values()} == of_products
 
 
@@ -28,7 +30,14 @@ def test_ids_are_told_from_other_names():
 
 
 def test_the_view_of_a_reproduction_is_recorded(catalog: Catalog):
-    row = {"id": new_id("reproduction"), "job": new_id("job"), "name": "", "scale": "smoke", "model": "m", "corpus": "c"}
+    row = {
+        "id": new_id("reproduction"),
+        "job": new_id("job"),
+        "name": "",
+        "scale": "smoke",
+        "model": "m",
+        "corpus": "c",
+    }
     row |= {"verdicts": {}, "complete": True, "view_step": 7, "view_sha256": "0" * 64, "created_at": AT}
     with catalog.begin() as connection:
         connection.execute(sa.insert(reproductions).values(row))

@@ -137,7 +137,12 @@ def test_a_text_that_is_the_id_of_something_of_others_is_no_input(catalog: Catal
 def test_what_a_spec_names_is_recorded_once_and_goes_with_its_job(catalog: Catalog):
     add_sets(catalog, [1, 2])
     add_runs(catalog, [1])
-    spec = {"activations": [vectors(1), vectors(1)], "queries": vectors(2), "model": f"run:{run(1)}@10", "name": "x" * 99}
+    spec = {
+        "activations": [vectors(1), vectors(1)],
+        "queries": vectors(2),
+        "model": f"run:{run(1)}@10",
+        "name": "x" * 99,
+    }
     with catalog.begin() as connection:
         row = {"id": job(3), "kind": "energy", "spec": spec, "priority": 50, "labels": {}}
         jobs.insert(connection, row)

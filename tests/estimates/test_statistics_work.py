@@ -24,8 +24,9 @@ def test_rows_and_lists_are_in_the_memory_of_the_report_and_not_of_the_parts():
     plain, full = (radius_work(shape, shape, RadiusOptions(statistics=on), settings) for on in (False, True))
     assert [work.stage for work in full] == ["split", "null", "search", "radius"]
     lists, copies = 64 * 16 * 3 * N, 3 * 4 * N * D
-    assert full[-1].memory_bytes - plain[-1].memory_bytes == lists + copies
-    assert full[2].memory_bytes - plain[2].memory_bytes == lists
+    pairs = 128 * 63 * N  # of the search: 64 neighbours instead of one
+    assert full[-1].memory_bytes - plain[-1].memory_bytes == pairs + lists + copies
+    assert full[2].memory_bytes - plain[2].memory_bytes == pairs + lists
     assert full[-1].amounts["searching"] > 3 * plain[2].amounts["searching"]
 
 
@@ -50,7 +51,7 @@ def test_a_million_rows_are_admitted_where_a_worker_has_the_memory(
     spec = {"activations": set_id, "statistics": True, "split": "documents"}
     found = ask(api, "radius", spec)
     assert found["seconds"] > 0
-    assert 16 * GIB < found["memory_bytes"] < 24 * GIB
+    assert 24 * GIB < found["memory_bytes"] < 32 * GIB
     assert found["fits"] is (memory_bytes == 64 * GIB)
     if found["fits"]:
         assert submit(api, "radius", spec).status_code == 202

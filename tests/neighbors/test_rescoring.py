@@ -64,7 +64,9 @@ def test_each_round_measures_four_times_as_many(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("make", [near_duplicates, exact_duplicates, gaussian])
 @pytest.mark.parametrize("k", [1, 20])
-def test_blocks_of_rows_give_the_bits_of_all_rows_at_once(make: Callable[[], np.ndarray], k: int, monkeypatch: pytest.MonkeyPatch):
+def test_blocks_of_rows_give_the_bits_of_all_rows_at_once(
+    make: Callable[[], np.ndarray], k: int, monkeypatch: pytest.MonkeyPatch
+):
     rows = make()
     whole = search(rows, k=k)
     monkeypatch.setattr(pairs_module, "_AT_ONCE", 100)  # of 20 neighbours a block has a few rows, or one

@@ -1,4 +1,4 @@
-"""A query whose asker is gone is not continued, and a figure does not wait for a query."""
+"""A query whose client has disconnected is not continued, and a figure does not wait for a query."""
 
 # One database: the worker reads a set and its reports; what is tried is its queue.
 
@@ -18,6 +18,7 @@ from service.api.query_proxy import QueryProxy
 from service.catalog.engine import Catalog
 from service.contracts.query import QueryRequest
 from service.errors import Cancelled, NotFound, Unavailable
+from service.principal import DEFAULT_PROJECT
 from service.settings import Settings
 from service.unix_sockets import listen
 from tests.api.products import insert_job, publish_texts
@@ -26,7 +27,7 @@ from workers.query.answering import answer
 from workers.query.resident import ResidentSets
 from workers.query.server import QueryServer
 
-PATH, QUESTION = "/activations/act-none/query", b'{"vectors": [[1.0]]}'
+QUERY = b'{"vectors": [[1.0]]}'
 
 
 @pytest.fixture
@@ -58,25 +59,25 @@ async def always() -> bool:
     return True
 
 
-def test_a_query_that_waits_is_left_when_its_asker_is_gone(worker: QueryServer, monkeypatch: pytest.MonkeyPatch):
-    """Of two that wait for the query before them, only the one with an asker is looked up."""
+def test_a_query_that_waits_is_left_when_its_client_has_disconnected(
+    worker: QueryServer, monkeypatch: pytest.MonkeyPatch
+):
+    """Of two that wait for the query before them, only the one with a client is looked up."""
     asked = []
-    monkeypatch.setattr(
-        worker.sets, "get", lambda set_id: asked.append(set_id) or ResidentSets.get(worker.sets, set_id)
-    )
+    monkeypatch.setattr(worker.sets, "get", lambda *named: asked.append(named) or ResidentSets.get(worker.sets, *named))
 
     async def scene() -> None:
         async with serving(worker) as proxy:
             with worker._busy:
-                staying = asyncio.create_task(proxy.ask("/activations/act-staying/query", QUESTION, never))
-                with pytest.raises(Unavailable, match="gone"):
-                    await proxy.ask("/activations/act-leaving/query", QUESTION, always)
+                staying = asyncio.create_task(proxy.query("ours", "act-staying", QUERY, never))
+                with pytest.raises(Unavailable, match="disconnected"):
+                    await proxy.query("ours", "act-leaving", QUERY, always)
                 await asyncio.sleep(1)  # for the worker to see it
             with pytest.raises(NotFound):
                 await staying
 
     asyncio.run(scene())
-    assert asked == ["act-staying"]
+    assert asked == [("act-staying", "ours")]
 
 
 def test_a_figure_is_answered_while_a_query_is_computed(worker: QueryServer):
@@ -97,12 +98,14 @@ def test_a_search_under_way_ends_at_its_next_tick(worker: QueryServer):
     set_id = publish_texts(settings, catalog, rows, insert_job(catalog, {}))
     ticks = []
 
-    def gone(share: float) -> None:
+    def disconnected(share: float) -> None:
         ticks.append(share)
-        raise Cancelled("the asker is gone")
+        raise Cancelled("the client has disconnected")
 
     with pytest.raises(Cancelled):
-        answer(worker.sets.get(set_id), QueryRequest(vectors=rows[:3].tolist()), settings, gone)
+        answer(
+            *worker.sets.get(set_id, DEFAULT_PROJECT), QueryRequest(vectors=rows[:3].tolist()), settings, disconnected
+        )
     assert len(ticks) == 1
 
 
@@ -111,8 +114,8 @@ def test_a_worker_that_does_not_run_is_unavailable(tmp_path: Path):
     settings.make_folders()
     proxy = QueryProxy(settings)
     with pytest.raises(Unavailable, match="not running"):
-        asyncio.run(proxy.ask(PATH, QUESTION, never))
+        asyncio.run(proxy.query("ours", "act-none", QUERY, never))
     with closing(socket.socket(socket.AF_UNIX)) as dead:
         dead.bind(str(settings.query_socket))
     with pytest.raises(Unavailable, match="reached"):
-        asyncio.run(proxy.ask(PATH, QUESTION, never))
+        asyncio.run(proxy.query("ours", "act-none", QUERY, never))

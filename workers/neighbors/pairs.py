@@ -10,7 +10,7 @@ from torch import Tensor
 
 from workers.devices.device import CPU
 
-_AT_ONCE = 2**22  # pairs that are sorted or rescored at once: sorting needs several times their memory
+_AT_ONCE = 2**20  # pairs that are sorted or rescored at once: sorting needs several times their memory
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,11 @@ def no_pairs(device: torch.device = CPU) -> Pairs:
 
 
 def join(parts: Sequence[Pairs]) -> Pairs:
-    """All pairs of the parts, in order."""
-    columns = zip(*(part._columns for part in parts), strict=True)
-    return Pairs(*(torch.cat(column) for column in columns)) if parts else no_pairs()
+    """All pairs of the parts, in order; a part that has all of them itself."""
+    filled = [part for part in parts if len(part)] or list(parts[:1])
+    if len(filled) < 2:
+        return filled[0] if filled else no_pairs()
+    return Pairs(*(torch.cat(column) for column in zip(*(part._columns for part in filled), strict=True)))
 
 
 def order_by_row(pairs: Pairs, values: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ def rank_in_row(rows: Tensor) -> Tensor:
 
 
 def row_blocks(rows: Tensor) -> Iterator[slice]:
-    """Consecutive slices of ascending `rows`, each of whole rows, of some four million pairs unless one row has more."""
+    """Consecutive slices of ascending `rows`, each of whole rows, of about a million pairs unless one row has more."""
     start = 0
     while start < len(rows):
         stop = start + _AT_ONCE

@@ -14,7 +14,7 @@ from workers.energy.query_block import Energies
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick
 from workers.query.embedding import embed
-from workers.query.resident import ResidentSet
+from workers.query.resident import ReportDistances, ResidentSet
 
 Array = np.ndarray
 Known = dict[str, Any]
@@ -22,7 +22,11 @@ _NO_REPORT = "percentile is null: no exact radius report of the whole set was fo
 
 
 def answer(
-    resident: ResidentSet, request: QueryRequest, settings: Settings, tick: Tick = lambda share: None
+    resident: ResidentSet,
+    distances: ReportDistances,
+    request: QueryRequest,
+    settings: Settings,
+    tick: Tick = lambda share: None,
 ) -> QueryAnswer:
     """Distances, energies and nearest rows of every text or vector; an exception that `tick` raises ends the work.
 
@@ -48,9 +52,9 @@ def answer(
         d_model=summary.d_model,
         site=summary.site,
         beta=request.beta,
-        percentile_of=resident.report,
-        results=[_result(energies, at, resident.nn_distances, tokens, rows) for at, tokens in enumerate(lengths)],
-        notes=_notes(resident, request),
+        percentile_of=distances.report,
+        results=[_result(energies, at, distances.values, tokens, rows) for at, tokens in enumerate(lengths)],
+        notes=_notes(resident, distances, request),
     )
 
 
@@ -88,8 +92,8 @@ def _chunk_tokens(resident: ResidentSet) -> int | None:
     return None if extraction is None else int(extraction["chunk_tokens"])
 
 
-def _notes(resident: ResidentSet, request: QueryRequest) -> list[str]:
-    notes = [] if resident.report is not None else [_NO_REPORT]
+def _notes(resident: ResidentSet, distances: ReportDistances, request: QueryRequest) -> list[str]:
+    notes = [] if distances.report is not None else [_NO_REPORT]
     tokens = _chunk_tokens(resident)
     if request.texts is not None and tokens is not None:
         notes.append(f"the set's rows were read in chunks of {tokens} tokens; a text of another length compares less")

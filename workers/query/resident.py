@@ -31,20 +31,28 @@ _FILE_BYTES = 2048  # of a file's entry in the manifest, and of its mapping
 
 
 @dataclass
-class ResidentSet:
-    """One set: its rows, in memory or mapped, and the sorted nearest-neighbour distances of a radius report.
+class ReportDistances:
+    """The nearest-neighbour distances of a radius report that one project may read.
 
     Attributes:
-        report: id of that report; None where none was found yet.
-        examined: ids of the reports that were read and do not have the distances.
+        report: its id; None where none was found yet.
+        values: (n,) sorted; empty without a report.
+        examined: ids of the reports that were read and do not have the distances of all rows.
     """
+
+    report: str | None = None
+    values: Array = field(default_factory=lambda: np.empty(0))
+    examined: set[str] = field(default_factory=set)
+
+
+@dataclass
+class ResidentSet:
+    """One set: its rows, in memory or mapped, and the distances that each project's queries are compared with."""
 
     summary: ActivationSummary
     folder: ActivationSet
     patterns: Patterns
-    report: str | None = None
-    nn_distances: Array = field(default_factory=lambda: np.empty(0))
-    examined: set[str] = field(default_factory=set)
+    distances: dict[str, ReportDistances] = field(default_factory=dict)
 
     @property
     def files(self) -> int:
@@ -55,7 +63,7 @@ class ResidentSet:
     def held_bytes(self) -> int:
         """Memory that only eviction frees. Mapped rows are not in it: the system drops their pages when it needs to."""
         entries = _FILE_BYTES * len(self.folder.manifest["files"])
-        return _tensor_bytes(self.patterns) + self.nn_distances.nbytes + entries
+        return _tensor_bytes(self.patterns) + sum(found.values.nbytes for found in self.distances.values()) + entries
 
 
 class ResidentSets:
@@ -78,24 +86,26 @@ class ResidentSets:
     def held_bytes(self) -> int:
         return sum(found.held_bytes for found in self._sets.values())
 
-    def get(self, set_id: str) -> ResidentSet:
-        """The set, loaded if it is not there.
+    def get(self, set_id: str, project: str) -> tuple[ResidentSet, ReportDistances]:
+        """The set, loaded if it is not there, and the distances of a report of it that the project may read.
 
         Raises:
-            NotFound, CorruptArtifact: it was deleted, or is damaged.
+            NotFound, CorruptArtifact: the project has no such set, or it is damaged.
             InvalidInput: a double does not hold its squared distances.
         """
-        with self._catalog.read() as connection:
+        catalog = self._catalog.of(project)
+        with catalog.read() as connection:
             summary, _ = activations.get(connection, set_id)
         found = self._sets.get(set_id)
         if found is None or found.summary.sha256 != summary.sha256:
             self._sets.pop(set_id, None)  # before the next is loaded: both might not fit
             found = self._sets[set_id] = self._load(summary)
         self._sets.move_to_end(set_id)
-        if found.report is None:  # one may have been made since
-            self._find_distances(found)
+        distances = found.distances.setdefault(project, ReportDistances())
+        if distances.report is None:  # one may have been made since
+            self._find_distances(catalog, set_id, distances)
         self._evict()
-        return found
+        return found, distances
 
     def _load(self, summary: ActivationSummary) -> ResidentSet:
         folder = ActivationSet(self._settings.artifacts_root / summary.id, summary.sha256, self._digests)
@@ -121,23 +131,23 @@ class ResidentSets:
         most = self._settings
         return len(self) > most.query_sets or self.held_bytes > most.query_memory_bytes or files > self._most_files
 
-    def _find_distances(self, found: ResidentSet) -> None:
+    def _find_distances(self, catalog: Catalog, set_id: str, found: ReportDistances) -> None:
         """Keep the distances of the newest report of all rows among themselves, each certified; read a report once."""
-        with self._catalog.read() as connection:
-            page, _ = radius_catalog.page(connection, _REPORTS, None, activations=found.summary.id)
+        with catalog.read() as connection:
+            page, _ = radius_catalog.page(connection, _REPORTS, None, activations=set_id)
         listed = [row.id for row in page]
         new = [report_id for report_id in listed if report_id not in found.examined]
         found.examined = set(listed)
         for report_id in new:
-            distances = self._distances_of(report_id)
+            distances = self._distances_of(catalog, report_id)
             if distances is not None:
-                found.report, found.nn_distances = report_id, np.sort(distances)
+                found.report, found.values = report_id, np.sort(distances)
                 return
 
-    def _distances_of(self, report_id: str) -> Array | None:
+    def _distances_of(self, catalog: Catalog, report_id: str) -> Array | None:
         """(n,) distances of all rows; None where the report does not have them, is damaged, or was just deleted."""
         try:
-            with self._catalog.read() as connection:
+            with catalog.read() as connection:
                 _, sha256 = radius_catalog.get(connection, report_id)
             folder = ReportFolder(self._settings.artifacts_root / report_id, sha256, self._digests)
             report = folder.report()

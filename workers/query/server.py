@@ -25,7 +25,7 @@ from service.catalog.engine import Catalog
 from service.contracts.query import QueryRequest
 from service.errors import Cancelled, NotFound, RadiusError
 from service.logs.requests import RequestLog
-from service.serving import serve_until_stopped
+from service.serving import DISCONNECT_POLL_S, serve_until_stopped
 from service.settings import Settings
 from service.unix_sockets import listen
 from workers.devices.device import set_precise_float32
@@ -33,7 +33,6 @@ from workers.query.answering import answer
 from workers.query.resident import ResidentSets
 
 logger = logging.getLogger("radius.query")
-_LOOK_S = 0.25  # between two looks whether the asker is still there
 
 
 class QueryServer:
@@ -46,7 +45,7 @@ class QueryServer:
 
     def app(self) -> Starlette:
         routes = [
-            Route("/activations/{set_id}/query", self.query, methods=["POST"]),
+            Route("/projects/{project}/activations/{set_id}/query", self.query, methods=["POST"]),
             Route("/figure1.{ending}", self.figure1),
             Route("/healthz", self.health),
         ]
@@ -59,10 +58,10 @@ class QueryServer:
             query = QueryRequest.model_validate_json(await request.body())
         except ValidationError as error:
             raise NotFound("the body is not one that the API sends") from error
-        gone = threading.Event()
-        watching = asyncio.create_task(_watch(request, gone))
+        disconnected = threading.Event()
+        watching = asyncio.create_task(_watch(request, disconnected))
         try:
-            return await run_in_threadpool(self._answer, request.path_params["set_id"], query, gone)
+            return await run_in_threadpool(self._answer, request.path_params, query, disconnected)
         finally:
             watching.cancel()
 
@@ -74,14 +73,14 @@ class QueryServer:
         """200 while the process serves."""
         return JSONResponse({"status": "ok"})
 
-    def _answer(self, set_id: str, query: QueryRequest, gone: threading.Event) -> Response:
+    def _answer(self, names: dict[str, str], query: QueryRequest, disconnected: threading.Event) -> Response:
         def check(_share: float = 0.0) -> None:
-            if gone.is_set():
-                raise Cancelled("the asker is gone")
+            if disconnected.is_set():
+                raise Cancelled("the client has disconnected")
 
         with self._busy:
             check()
-            found = answer(self.sets.get(set_id), query, self.settings, check)
+            found = answer(*self.sets.get(names["set_id"], names["project"]), query, self.settings, check)
         return Response(found.model_dump_json(), media_type="application/json")
 
     def _draw(self, ending: str) -> Response:
@@ -105,11 +104,11 @@ def serve(settings: Settings, catalog: Catalog, at_end: Callable[[], None] = lam
     serve_until_stopped(config, [listen(settings.query_socket)], at_end)  # this process holds the worker's lock
 
 
-async def _watch(request: Request, gone: threading.Event) -> None:
-    """Set `gone` when the connection is closed."""
+async def _watch(request: Request, disconnected: threading.Event) -> None:
+    """Set `disconnected` when the connection is closed."""
     while not await request.is_disconnected():
-        await asyncio.sleep(_LOOK_S)
-    gone.set()
+        await asyncio.sleep(DISCONNECT_POLL_S)
+    disconnected.set()
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

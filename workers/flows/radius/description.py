@@ -6,11 +6,10 @@ from typing import Any
 
 from service.contracts.activations import ActivationStatistics
 from service.contracts.base import Notice
-from service.contracts.radius import FractionReport
+from service.contracts.radius import LISTED, FractionReport
 from service.contracts.statistics import STATISTICS_OFF, NullDistances
 from workers.flows.radius.notices import dominating_row, extrapolation_notices, neighbor_notices, null_notices
 from workers.flows.radius.nulls import measure_nulls, null_dimension
-from workers.flows.radius.search import LISTED
 from workers.flows.radius.statistics import FractionErrors, SetStatistics
 from workers.flows.radius.statistics_fields import (
     coverage_fields,

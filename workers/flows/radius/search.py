@@ -12,7 +12,7 @@ import torch
 
 from service.artifacts.activation_set import ActivationSet
 from service.catalog import activations
-from service.contracts.radius import RadiusSpec
+from service.contracts.radius import LISTED, RadiusSpec
 from service.settings import Settings
 from workers.activations.index_cache import cached_flat
 from workers.devices.device import choose_device, describe_device
@@ -31,7 +31,6 @@ from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
-LISTED = 64  # neighbours of each row that statistics use
 FEW = 4  # neighbours in each fraction, enough for rows of two documents in most lists
 _REASONS = {
     "auto": "auto: exact on this device, and faster than faiss-flat on the same answer",
