@@ -1,7 +1,8 @@
-"""Limits of a connection, below HTTP: how many there are, and how slowly one may send.
+"""Limits of a connection, below HTTP: how many there are, and how slowly one may send and read.
 
 head            complete `head_s` after its first byte, and the first byte that long after the connection
 body            at least `body_bytes_per_s` over any `head_s`, while the service waits for more of it
+answer          what waits to be sent shrinks by as much over any `head_s`
 connections     at most `max_connections`; the next one is answered 503 and closed
 descriptors     as many as these connections need, where the system grants them, so that `accept` finds one
 """
@@ -21,6 +22,7 @@ from service.settings import Settings
 _SPARE_DESCRIPTORS = 256  # of files, databases and children, beside connections
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\n"
+    b"X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\nCache-Control: no-store\r\n"
     b"Connection: close\r\nContent-Length: %d\r\n\r\n%b"
 )
 _FULL_BODY = (
@@ -30,10 +32,11 @@ _FULL_BODY = (
 
 
 class BoundedConnection(H11Protocol):
-    """A connection that is closed when it sends too slowly.
+    """A connection that is closed when its client sends or reads too slowly.
 
     A timer runs while a request is incomplete: it ends with the head, and is set again for the body, whose bytes are
-    counted within each period. While the service itself does not read, because it is busy, no time counts.
+    counted within each period. While the service itself does not read, because it is busy, no time counts. Another
+    timer runs while sent bytes wait for the client, also after the service has closed the connection.
     """
 
     limits: ClassVar[Settings]
@@ -41,6 +44,7 @@ class BoundedConnection(H11Protocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
         self._received = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,6 +57,8 @@ class BoundedConnection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel()
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,13 +69,18 @@ class BoundedConnection(H11Protocol):
         self._received += len(data)
         head_was_incomplete = self._waits_for_head()
         super().data_received(data)
-        self._look(began_body=head_was_incomplete and self._waits_for_body())
+        self._update_timer(began_body=head_was_incomplete and self._waits_for_body())
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._look(began_body=False)
+        self._update_timer(began_body=False)
+        self._expect_reading()
 
-    def _look(self, *, began_body: bool) -> None:
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_reading()
+
+    def _update_timer(self, *, began_body: bool) -> None:
         """Set or end the timer after what has just happened."""
         if self.transport.is_closing() or not (self._waits_for_body() or self._has_part_of_head()):
             self._cancel()
@@ -94,6 +105,19 @@ class BoundedConnection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _expect_reading(self) -> None:
+        """Cut the connection unless what waits to be sent shrinks within each period."""
+        if self._unread_timer is None and (waiting := self.transport.get_write_buffer_size()):
+            self._unread_timer = self.loop.call_later(self.limits.head_s, self._check_reading, waiting)
+
+    def _check_reading(self, before: int) -> None:
+        self._unread_timer = None
+        waiting = self.transport.get_write_buffer_size()
+        if waiting and waiting > before - self.limits.body_bytes_per_s * self.limits.head_s:
+            self.transport.abort()
+        else:
+            self._expect_reading()
 
     def _expire(self) -> None:
         self._timer = None

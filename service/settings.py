@@ -74,8 +74,22 @@ class Settings(BaseSettings):
     project_running_jobs: int = Field(
         default=48,
         ge=1,
-        description="jobs of one project that run at once, trainings with sweeps, and reproductions, counted apart; "
-        "others of it wait, so that it takes at most half of the places of trainings and a quarter of the rest",
+        description="jobs of one project that run at once, trainings with sweeps counted apart; others of it wait, so "
+        "that it takes at most half of the places of trainings and a quarter of the rest",
+    )
+    project_running_reproductions: int = Field(
+        default=8, ge=1, description="reproductions of one project that run at once, half of their places"
+    )
+    project_corpora: int = Field(
+        default=10_000, ge=1, description="corpora that one project may register; the next is answered with 507"
+    )
+    project_scanning_corpora: int = Field(
+        default=16,
+        ge=1,
+        description="corpora of one project that are counted at once, before all jobs; the next is answered with 429",
+    )
+    project_event_streams: int = Field(
+        default=500, ge=1, description="event streams that one project may have open; the next is answered with 429"
     )
     project_stored_bytes: int = Field(
         default=0,

@@ -20,6 +20,7 @@ from service.principal import Principal, Scope
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect", "/login"})
 OPEN_FOLDERS = ("/static-offline-docs/", "/static/")
+KEY_IS_VALID = "key_is_valid"  # in the scope of a request: whether its key would still be accepted
 _SCHEME = "key"
 _ABOUT = "made by `radius keys create`; a service on loopback may have none, and then needs none"
 

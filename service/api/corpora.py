@@ -114,7 +114,7 @@ async def _upload(request: Request, services: Services) -> str:
     try:
         return await run_in_threadpool(services.submission.register_corpus, body.name, source, corpus_id)
     except Exception:
-        target.unlink(missing_ok=True)
+        await run_in_threadpool(target.unlink, missing_ok=True)
         raise
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,11 +90,13 @@ class EventPoller:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._feeds: dict[str, Feed] = {}
+        self._of_projects = Counter[str]()
         self._task: asyncio.Task[None] | None = None
 
     @contextmanager
-    def follow(self, job_id: str) -> Iterator[Feed]:
-        """The feed of a job, kept up to date within the block."""
+    def follow(self, job_id: str, project: str) -> Iterator[Feed]:
+        """The feed of a job, kept up to date within the block, for a stream of that project."""
+        self._of_projects[project] += 1
         feed = self._feeds.setdefault(job_id, Feed())
         feed.streams += 1
         if not self.polling:
@@ -101,6 +104,7 @@ class EventPoller:
         try:
             yield feed
         finally:
+            self._of_projects[project] -= 1
             feed.streams -= 1
             if not feed.streams and self._feeds.get(job_id) is feed:
                 del self._feeds[job_id]
@@ -109,6 +113,10 @@ class EventPoller:
     def streams(self) -> int:
         """Number of open streams."""
         return sum(feed.streams for feed in list(self._feeds.values()))
+
+    def streams_of(self, project: str) -> int:
+        """Number of open streams of a project."""
+        return self._of_projects[project]
 
     @property
     def polling(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
@@ -16,16 +17,30 @@ from service.errors import NotFound
 _KEEP_ALIVE_S, _PROGRESS_S = 15.0, 1.0
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Who reads a stream.
+
+    Attributes:
+        may_read: whether the key with which it was opened is still valid.
+    """
+
+    project: str
+    may_read: Callable[[], bool]
+
+
 async def stream_events(
-    catalog: Catalog, poller: EventPoller, job_id: str, after: int, *, progress: bool = False
+    catalog: Catalog, poller: EventPoller, reader: Reader, job_id: str, after: int, *, progress: bool = False
 ) -> AsyncIterator[str]:
     """Every event after the one of id `after`, as it is recorded, until the job has ended or was deleted.
+
+    It ends too when the reader's key is no longer valid, which is checked whenever nothing has happened for a while.
 
     A client whose connection broke sends `Last-Event-ID` with its next request and misses nothing. With `progress`
     there are messages of type `progress` between them, with the job, at most one a second; they have no id.
     """
     pause_s, shown = _PROGRESS_S if progress else _KEEP_ALIVE_S, None
-    with poller.follow(job_id) as feed:
+    with poller.follow(job_id, reader.project) as feed:
         while True:
             changed = feed.changed
             page, ended = feed.after(after) or await run_in_threadpool(_read, catalog, job_id, after)
@@ -38,6 +53,8 @@ async def stream_events(
                 shown = job.progress
                 yield f"event: progress\ndata: {job.model_dump_json()}\n\n"
             if not page and not await _change(changed, pause_s):
+                if not reader.may_read():
+                    return
                 yield ": waiting\n\n"
 
 

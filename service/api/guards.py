@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
@@ -12,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.addresses import canonical
-from service.api.authorisation import OPEN_FOLDERS, OPEN_PATHS, SAFE_METHODS
+from service.api.authorisation import KEY_IS_VALID, OPEN_FOLDERS, OPEN_PATHS, SAFE_METHODS
 from service.api.problems import http_problem, problem
 from service.keys import ApiKeys
 from service.links import link
@@ -35,10 +36,13 @@ class ApiKeyMiddleware:
         if scope["type"] == "http":
             principal = LOCAL if self.keys is None else _principal(scope, self.keys)
             if principal is not None:
-                scope["principal"] = principal
+                scope["principal"], scope[KEY_IS_VALID] = principal, partial(self._accepts, scope)
             elif not _is_open(scope["path"]):
                 return await _unauthorised(scope)(scope, receive, send)
         await self.app(scope, receive, send)
+
+    def _accepts(self, scope: Scope) -> bool:
+        return self.keys is None or _principal(scope, self.keys) is not None
 
 
 class HostMiddleware:

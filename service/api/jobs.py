@@ -10,15 +10,16 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from service.api.authorisation import requires
+from service.api.authorisation import KEY_IS_VALID, PrincipalDep, requires
 from service.api.bodies import StrictRoute
-from service.api.event_stream import stream_events
+from service.api.event_stream import Reader, stream_events
 from service.api.problems import RESPONSES
 from service.api.services import LimitDep, PageDep, ServicesDep
 from service.catalog import events, jobs
 from service.contracts.base import Identifier, Page
 from service.contracts.estimates import Estimate
 from service.contracts.jobs import Job, JobEvent, JobKind, JobRequest, JobState
+from service.errors import TooMany
 from service.jobs.waiting import with_waiting
 from service.links import link
 
@@ -106,6 +107,7 @@ def list_job_events(
     job_id: Identifier,
     request: Request,
     services: ServicesDep,
+    principal: PrincipalDep,
     limit: LimitDep,
     after: Annotated[int, Query(ge=0, le=2**62, description="id of the last event that is known")] = 0,
     progress: Annotated[bool, Query(description="of a stream: send the job too, at most once a second")] = False,
@@ -118,7 +120,11 @@ def list_job_events(
             known = max(after, int(last_event_id or 0))
             if events.has_ended(connection, job_id, known):
                 return Response(status_code=204)  # an EventSource connects again after any other end
-            stream = stream_events(services.catalog, services.events, job_id, known, progress=progress)
+            most = services.settings.project_event_streams
+            if services.events.streams_of(principal.project) >= most:
+                raise TooMany(f"{most} event streams of this project are open (project_event_streams)")
+            reader = Reader(principal.project, request.scope[KEY_IS_VALID])
+            stream = stream_events(services.catalog, services.events, reader, job_id, known, progress=progress)
             return StreamingResponse(stream, media_type="text/event-stream", headers=_UNBUFFERED)
         data, following = events.page(connection, job_id, limit, after)
     return Page(data=data, next=following)

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
+from starlette.routing import Match, Mount
 
 from service.api.response_headers import SAFE_HEADERS
 from service.contracts.base import Problem
@@ -32,6 +32,7 @@ _HTTP_CODES = {
     416: "range_not_satisfiable",
     429: "too_many_requests",
 }
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 RETRY_AFTER_S = "2"
 _MEDIA = "application/problem+json"
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -95,12 +96,13 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 def _methods(request: Request) -> list[str]:
     """All methods of the request's path; the framework names those of one of its routes."""
-    found = set[str]()
-    for template, operations in request.app.openapi()["paths"].items():
-        if compile_path(template)[0].match(request.scope["path"]):
-            found |= {method.upper() for method in operations}
-    found |= {"HEAD"} if "GET" in found else set()
-    return sorted(found)
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    found = {
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    }
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 def _unexpected(_request: Request, error: Exception) -> JSONResponse:
@@ -109,5 +111,6 @@ def _unexpected(_request: Request, error: Exception) -> JSONResponse:
     request_id = REQUEST_ID.get()
     detail = "an unexpected error; the server's log has the trace"
     body = Problem(title=HTTPStatus(500).phrase, status=500, code="internal", detail=detail, request_id=request_id)
-    headers = {} if request_id is None else {HEADER: request_id}  # this answer is outside of the middleware
+    headers = SAFE_HEADERS | {"Cache-Control": "no-store"}  # this answer is outside of the middleware
+    headers |= {} if request_id is None else {HEADER: request_id}
     return JSONResponse(body.model_dump(exclude_none=True), 500, headers=headers, media_type=_MEDIA)

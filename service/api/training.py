@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 
 from service.api.bodies import StrictRoute
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
@@ -21,6 +22,8 @@ from service.contracts.base import Identifier, Page
 from service.contracts.training import MetricsRow, TrainingRun, TrainingSummary
 
 _PARQUET = "application/vnd.apache.parquet"
+_STEP_FIELDS = [name for name in MetricsRow.model_fields if name != "details"]
+_CSV_ROWS = 5_000  # of a page that is held in memory
 router = APIRouter(prefix="/v1/training", tags=["training"], route_class=StrictRoute, responses=RESPONSES)
 
 
@@ -70,14 +73,23 @@ def get_training_metrics_csv(run_id: Identifier, services: ServicesDep) -> Respo
     """All logged steps as CSV."""
     with services.catalog.read() as connection:
         catalog.get(connection, run_id)
-        rows, _ = catalog.metrics(connection, run_id)
-    plain = [row.model_dump(exclude={"details"}) | row.details for row in rows]
-    names = list(dict.fromkeys(name for row in plain for name in row))
+        details = catalog.detail_names(connection, run_id)
+    return StreamingResponse(_csv_pages(services, run_id, details), media_type="text/csv")
+
+
+def _csv_pages(services: Services, run_id: str, details: list[str]) -> Iterator[str]:
+    """The lines of all logged steps, some thousand at a time."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, names)
+    writer = csv.DictWriter(text, [*_STEP_FIELDS, *details])
     writer.writeheader()
-    writer.writerows(plain)
-    return Response(text.getvalue(), media_type="text/csv")
+    after: int | None = -1
+    while after is not None:
+        with services.catalog.read() as connection:
+            rows, after = catalog.metrics(connection, run_id, _CSV_ROWS, after)
+        writer.writerows(row.model_dump(exclude={"details"}) | row.details for row in rows)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
 
 
 @router.get(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import anyio
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -80,7 +81,8 @@ async def received_form(
         reader.check_ended()
         yield reader.form
     finally:
-        reader.close()
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(reader.close)  # deletes up to gigabytes
 
 
 def check_space(settings: Settings, wanted: int) -> None:

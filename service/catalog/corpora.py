@@ -48,6 +48,14 @@ def scanning(connection: sa.Connection) -> list[str]:
     return [row.id for row in connection.execute(sa.select(corpora.c.id).where(corpora.c.state == "scanning"))]
 
 
+def counts(connection: sa.Connection) -> tuple[int, int]:
+    """Number of registered corpora without the built-in ones, and of those that have not been counted yet."""
+    own = corpora.c.project != SHARED
+    of_state = sa.func.count(sa.case((corpora.c.state == "scanning", 1)))
+    registered, pending = connection.execute(sa.select(sa.func.count(), of_state).where(own)).one()
+    return registered, pending
+
+
 def find(connection: sa.Connection, id_or_name: str) -> Corpus:
     """The corpus of that id or name; raises `NotFound`."""
     row = get_row(connection, corpora, id_or_name) or _by_name(connection, id_or_name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from service.contracts.training import Checkpoint, MetricsRow, TrainingRun, Trai
 from service.errors import NotFound
 from service.links import link
 
+_PAGE = 5_000  # rows of metrics that are read at once
 _HIDDEN = {"view_step", "view_sha256", "state_file", "state_sha256", "error"}
 
 
@@ -146,17 +147,51 @@ def sampled_metrics(connection: sa.Connection, run_id: str, points: int) -> list
     """About `points` logged steps in order: the least and largest loss of each stretch, and evaluations."""
     table = training_metrics.c
     mine = table.run == run_id
-    losses = connection.execute(sa.select(table.step, table.train_loss).where(mine).order_by(table.step)).all()
-    if len(losses) <= points:
+    here = sa.select(sa.func.count(), sa.func.min(table.step), sa.func.max(table.step), sa.func.count(table.val_loss))
+    count, first, last, evaluations = connection.execute(here.where(mine)).one()
+    if count <= points:
         return metrics(connection, run_id)[0]
-    length = math.ceil(len(losses) / (points // 4))
-    stretches = [losses[start : start + length] for start in range(0, len(losses), length)]
-    chosen = {end(stretch, key=lambda row: row.train_loss).step for stretch in stretches for end in (min, max)}
-    evaluated = connection.execute(sa.select(table.step).where(mine, table.val_loss.is_not(None)).order_by(table.step))
-    steps = list(evaluated.scalars())
-    chosen |= {losses[0].step, losses[-1].step, *steps[:: math.ceil(2 * len(steps) / points) or 1]}
+    length, between = math.ceil(count / (points // 4)), math.ceil(2 * evaluations / points) or 1
+    chosen = {first, last}
+    stretch, evaluated = list[tuple[float, int]](), 0
+    for step, loss, val_loss in _losses(connection, run_id):
+        stretch.append((loss, step))
+        if len(stretch) == length:
+            chosen |= {min(stretch)[1], max(stretch)[1]}
+            stretch.clear()
+        if val_loss is not None:
+            chosen |= {step} if evaluated % between == 0 else set()
+            evaluated += 1
+    if stretch:
+        chosen |= {min(stretch)[1], max(stretch)[1]}
     query = sa.select(training_metrics).where(mine, table.step.in_(chosen)).order_by(table.step)
     return [_metrics_row(row) for row in connection.execute(query).mappings()]
+
+
+def detail_names(connection: sa.Connection, run_id: str) -> list[str]:
+    """The names in `details` of the logged steps, as they first occur."""
+    found: dict[str, None] = {}
+    for (details,) in _pages(connection, run_id, training_metrics.c.details):
+        found |= dict.fromkeys(details)
+    return list(found)
+
+
+def _losses(connection: sa.Connection, run_id: str) -> Iterator[tuple[int, float, float | None]]:
+    """Step, training loss and validation loss of all logged steps."""
+    table = training_metrics.c
+    return _pages(connection, run_id, table.step, table.train_loss, table.val_loss)
+
+
+def _pages(connection: sa.Connection, run_id: str, *columns: sa.Column[Any]) -> Iterator[tuple[Any, ...]]:
+    """Columns of all logged steps in order, of which few thousand are in memory at once."""
+    table, after = training_metrics.c, -1
+    while True:
+        query = sa.select(table.step, *columns).where(table.run == run_id, table.step > after)
+        rows = connection.execute(query.order_by(table.step).limit(_PAGE)).all()
+        yield from (tuple(row[1:]) for row in rows)
+        if len(rows) < _PAGE:
+            return
+        after = rows[-1][0]
 
 
 def _metrics_row(row: sa.RowMapping) -> MetricsRow:

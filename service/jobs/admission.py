@@ -37,7 +37,7 @@ class Admission:
         """Enqueue a queued job in the caller's transaction, or hold it while as many run as may, or others wait."""
         kinds = _kinds_beside(job.kind)
         running = quotas.started(connection, kinds) - 1  # this one is not held yet
-        if running >= self.settings.project_running_jobs or quotas.held(connection, kinds, 1):
+        if running >= self._most_running(kinds) or quotas.held(connection, kinds, 1):
             quotas.hold(connection, job.id)
         else:
             self._enqueue(connection, job)
@@ -52,10 +52,15 @@ class Admission:
 
     def _release(self, catalog: Catalog, kinds: tuple[str, ...]) -> None:
         with catalog.begin() as connection:
-            free = self.settings.project_running_jobs - quotas.started(connection, kinds)
+            free = self._most_running(kinds) - quotas.started(connection, kinds)
             for job in quotas.held(connection, kinds, max(0, free)):
                 if quotas.release(connection, job.id):
                     self._enqueue(connection, job)
+
+    def _most_running(self, kinds: tuple[str, ...]) -> int:
+        """How many jobs of these kinds a project may have in the engine."""
+        most = self.settings.project_running_jobs
+        return min(most, self.settings.project_running_reproductions) if "reproduction" in kinds else most
 
     def _enqueue(self, connection: sa.Connection, job: quotas.HeldJob) -> None:
         self.engine.enqueue(connection, job.kind, run_id(job.id, job.retries), job.priority, job.id)

@@ -39,9 +39,11 @@ class JobControl:
         with self.catalog.begin() as connection:
             retry = jobs.request_cancel(connection, job_id)
         finish_cancelled(self.catalog, self.engine, self._liveness, job_id, retry)
-        self.cancel_parts(job_id)
         with self.catalog.read() as connection:
-            return jobs.get(connection, job_id)
+            job = jobs.get(connection, job_id)
+        if job.kind == "reproduction":
+            self.cancel_parts(job_id)
+        return job
 
     def cancel_parts(self, job_id: str) -> None:
         """Cancel the jobs that a reproduction submitted and that have not ended."""

@@ -13,7 +13,7 @@ from service.catalog.quotas import HeldJob
 from service.contracts.corpora import CorpusSource
 from service.contracts.jobs import Job, JobRequest, JobSpec
 from service.contracts.specs import read_spec
-from service.errors import Conflict, InvalidInput, Unavailable
+from service.errors import Conflict, InvalidInput, QuotaFull, TooMany, Unavailable
 from service.ids import new_id
 from service.jobs.admission import Admission
 from service.jobs.engine import SCAN_WORKFLOW, JobEngine, scan_run_id
@@ -97,14 +97,28 @@ class Submission:
             self.estimation.storage.check(connection, more)
 
     def register_corpus(self, name: str | None, source: CorpusSource, corpus_id: str | None = None) -> str:
-        """Register a corpus and enqueue its count; a hub data set is counted only as far as jobs read it."""
+        """Register a corpus and enqueue its count; a hub data set is counted only as far as jobs read it.
+
+        Raises:
+            Conflict: the name is taken.
+            QuotaFull, TooMany: the project has as many corpora as it may, or as many of them are being counted.
+        """
         corpus_id = corpus_id or new_id("corpus")
         remote = source.dataset is not None
         with self.catalog.begin() as connection:
+            self._check_corpora(connection)
             corpora.register(connection, corpus_id, name or corpus_id, source, state="ready" if remote else "scanning")
             if not remote:
                 self._scan(connection, corpus_id)
         return corpus_id
+
+    def _check_corpora(self, connection: sa.Connection) -> None:
+        """Refuse a corpus beyond the project's quotas."""
+        registered, scanning = corpora.counts(connection)
+        if registered >= self.settings.project_corpora:
+            raise QuotaFull(f"the project has {registered} corpora (project_corpora); delete some first")
+        if scanning >= self.settings.project_scanning_corpora:
+            raise TooMany(f"{scanning} corpora of this project are being counted (project_scanning_corpora)")
 
     def scan_builtins(self) -> None:
         """Enqueue the counts of the built-in corpora that were never counted."""

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.api import event_feed
+from service.api import event_feed, event_stream
 from service.api.event_feed import PAGE, EventPoller, Feed
-from service.api.event_stream import stream_events
+from service.api.event_stream import Reader, stream_events
 from service.catalog import events, jobs
 from service.catalog.engine import Catalog
 from service.contracts.base import now
@@ -18,6 +18,7 @@ from service.errors import Unavailable
 from tests.api.products import insert_job
 
 PATIENCE_S = 20.0
+ANYONE = Reader("ours", lambda: True)
 
 
 async def next_type(stream: AsyncIterator[str]) -> str:
@@ -50,7 +51,7 @@ def test_many_streams_cost_one_query_and_each_gets_its_own_events(catalog: Catal
     async def scenario() -> None:
         poller = EventPoller(catalog)
         ids = [insert_job(catalog, {}) for _ in range(30)]
-        streams = [stream_events(catalog, poller, job_id, 0) for job_id in ids for _ in range(2)]
+        streams = [stream_events(catalog, poller, ANYONE, job_id, 0) for job_id in ids for _ in range(2)]
         assert [await next_type(stream) for stream in streams] == ["queued"] * 60
         waiting = [asyncio.ensure_future(next_type(stream)) for stream in streams]
         await asyncio.sleep(0)  # all of them wait now
@@ -83,7 +84,7 @@ async def until_idle(poller: EventPoller) -> None:
 def test_a_stream_that_is_not_read_holds_up_no_other_and_misses_nothing(catalog: Catalog):
     async def scenario() -> None:
         poller, job_id = EventPoller(catalog), insert_job(catalog, {})
-        slow, quick = (stream_events(catalog, poller, job_id, 0) for _ in range(2))
+        slow, quick = (stream_events(catalog, poller, ANYONE, job_id, 0) for _ in range(2))
         assert await next_type(slow) == await next_type(quick) == "queued"
         many = [f"warning {at}" for at in range(3 * PAGE)]
         for start in range(0, len(many), PAGE // 2):
@@ -103,13 +104,13 @@ def test_streams_end_with_an_outage_and_begin_again_after_it(catalog: Catalog, m
 
     async def scenario() -> None:
         poller, job_id = EventPoller(catalog), insert_job(catalog, {})
-        stream = stream_events(catalog, poller, job_id, 0)
+        stream = stream_events(catalog, poller, ANYONE, job_id, 0)
         assert await next_type(stream) == "queued"
         with monkeypatch.context() as patch:
             patch.setattr(events, "newest_of", fail)
             with pytest.raises(Unavailable):
                 await next_type(stream)
-        again = stream_events(catalog, poller, job_id, 1)
+        again = stream_events(catalog, poller, ANYONE, job_id, 1)
         add(catalog, job_id, "planned")
         assert await next_type(again) == "planned"
         poller.close()
@@ -120,7 +121,7 @@ def test_streams_end_with_an_outage_and_begin_again_after_it(catalog: Catalog, m
 def test_the_stream_of_a_job_that_is_deleted_ends(catalog: Catalog):
     async def scenario() -> None:
         poller, job_id = EventPoller(catalog), insert_job(catalog, {})
-        stream = stream_events(catalog, poller, job_id, 0)
+        stream = stream_events(catalog, poller, ANYONE, job_id, 0)
         assert await next_type(stream) == "queued"
         rest = asyncio.ensure_future(remaining(stream))
         await asyncio.sleep(0)
@@ -128,6 +129,25 @@ def test_the_stream_of_a_job_that_is_deleted_ends(catalog: Catalog):
         with catalog.begin() as connection:
             jobs.delete(connection, job_id)
         assert set(await asyncio.wait_for(rest, PATIENCE_S)) <= {"succeeded"}  # where it was read before it went
+        poller.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_ends_when_its_key_is_revoked(catalog: Catalog, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(event_stream, "_KEEP_ALIVE_S", 0.01)
+    valid = True
+
+    async def scenario() -> None:
+        nonlocal valid
+        poller, job_id = EventPoller(catalog), insert_job(catalog, {})
+        stream = stream_events(catalog, poller, Reader("theirs", lambda: valid), job_id, 0)
+        assert await next_type(stream) == "queued"
+        assert await asyncio.wait_for(anext(stream), PATIENCE_S) == ": waiting\n\n"
+        assert (poller.streams_of("theirs"), poller.streams_of("ours")) == (1, 0)
+        valid = False
+        assert set(await asyncio.wait_for(remaining(stream), PATIENCE_S)) == set()
+        assert poller.streams_of("theirs") == 0
         poller.close()
 
     asyncio.run(scenario())

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -17,9 +18,17 @@ from service.settings import Settings
 from tests.api.products import Published, publish_report
 from tests.api.serving import Server, serve
 from tests.api.support import EXTRACTION, client_of, problem_of
-from tests.databases.migrated import DATABASES, Databases
+from tests.databases.migrated import DATABASES, Databases, sqlite_settings
 
 ROOT = "/tools/radius"
+
+
+def test_a_wrong_method_below_a_path_is_answered_with_the_right_ones(tmp_path: Path):
+    settings = sqlite_settings(tmp_path / "data", root_path=ROOT)
+    with client_of(settings) as client:
+        answer = client.patch(f"{ROOT}/v1/jobs")
+        problem_of(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
 @contextmanager

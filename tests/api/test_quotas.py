@@ -7,11 +7,13 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from httpx2 import Response
 from starlette.testclient import TestClient
 
-from service.catalog import jobs
+from service.api.event_feed import EventPoller
+from service.catalog import corpora, jobs
 from service.catalog.engine import Catalog
-from service.jobs.engine import CONTROL_QUEUE, JobEngine
+from service.jobs.engine import CONTROL_QUEUE, REPRODUCTIONS_QUEUE, JobEngine
 from service.jobs.reconciler import JobReconciler
 from service.keys import create_key
 from service.settings import Settings
@@ -94,6 +96,47 @@ def test_a_held_job_does_not_wait_for_trainings(limited: Settings, service: Test
     job = submit(service, mine)
     with closing(JobEngine(limited.resolved_database_url)) as engine:
         assert engine.waiting(CONTROL_QUEUE) == [job]
+
+
+def test_reproductions_of_a_project_leave_places_to_others(limited: Settings, service: TestClient):
+    settings = limited.model_copy(update={"project_running_jobs": 3, "project_running_reproductions": 1})
+    mine, body = key_of(settings, "mine"), {"kind": "reproduction", "spec": {"scale": "smoke"}}
+    with client_of(settings) as client, closing(JobEngine(settings.resolved_database_url)) as engine:
+        first, second = (client.post("/v1/jobs", json=body, headers=mine).json()["id"] for _ in range(2))
+        assert engine.waiting(REPRODUCTIONS_QUEUE) == [first]
+        assert client.get(f"/v1/jobs/{second}", headers=mine).json()["state"] == "queued"
+
+
+def test_streams_of_a_project_are_limited(limited: Settings, service: TestClient, monkeypatch: pytest.MonkeyPatch):
+    most = limited.project_event_streams
+    monkeypatch.setattr(EventPoller, "streams_of", lambda _, project: most if project == "mine" else most - 1)
+    mine = key_of(limited, "mine")
+    url = f"/v1/jobs/{submit(service, mine)}/events"
+    refused = service.get(url, headers=mine | {"Accept": "text/event-stream"})
+    assert f"{most} event streams" in problem_of(refused, 429)["detail"]
+    assert service.get(url, headers=mine).status_code == 200  # a page is no stream
+
+
+def test_corpora_of_a_project_are_limited(limited: Settings):
+    settings = limited.model_copy(update={"project_scanning_corpora": 1, "project_corpora": 2, "corpus_scan_wait_s": 0})
+    mine, theirs, text = key_of(limited, "mine"), key_of(limited, "theirs"), {"file": ("x.txt", b"a word")}
+    with client_of(settings) as client, closing(Catalog(settings.resolved_database_url)) as catalog:
+
+        def register(headers: dict[str, str]) -> Response:
+            return client.post("/v1/corpora", files=text, headers=headers)
+
+        first = register(mine).json()["id"]
+        assert "project_scanning_corpora" in problem_of(register(mine), 429)["detail"]
+        assert register(theirs).status_code == 201
+        with catalog.begin() as connection:
+            corpora.record_failure(connection, first, {"code": "x", "detail": "it is no text"})
+        second = register(mine).json()["id"]
+        with catalog.begin() as connection:
+            corpora.record_failure(connection, second, {"code": "x", "detail": "it is no text"})
+        assert "project_corpora" in problem_of(register(mine), 507, "quota_full")["detail"]
+        assert client.delete(f"/v1/corpora/{first}", headers=mine).status_code == 204
+        assert register(mine).status_code == 201
+    assert len(list(settings.uploads_root.glob("corpus-*"))) == 3  # none of those that were refused
 
 
 def refuse_what_is_too_much(limited: Settings, service: TestClient) -> None:

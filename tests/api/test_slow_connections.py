@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import numpy as np
 import pytest
@@ -138,6 +139,30 @@ def test_beyond_the_most_connections_the_next_is_refused_until_one_ends(port: in
                 further.sendall(HEALTH)
                 answered = status(further)
         assert answered == 200
+
+
+def test_a_client_that_does_not_read_is_cut(port: int):
+    """Its requests are answered until what waits for it is cut off; a client that reads slowly gets all."""
+    document = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with closing(socket.socket()) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(20 * document)
+        deadline, received = time.monotonic() + 20, b""
+        time.sleep(3 * HEAD_S)
+        with suppress(ConnectionResetError):
+            while time.monotonic() < deadline and (part := connection.recv(65_536)):
+                received += part
+        assert received.count(b"HTTP/1.1 200") < 20
+    with closing(connect(port)) as connection:
+        connection.sendall(document.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        read = b""
+        while part := connection.recv(16_384):
+            read += part
+            time.sleep(HEAD_S / 40)
+        head, _, body = read.partition(b"\r\n\r\n")
+        assert int(re.search(rb"content-length: (\d+)", head)[1]) == len(body) > 10**5
 
 
 def test_stalled_bodies_do_not_keep_others_out(port: int):

@@ -102,6 +102,12 @@ ATTACKS: dict[str, Attack] = {
     "30 MB of escapes": bodies(EVALUATE, b'{"queries": "' + b"\\u00e9" * (5 * MIB) + b'"}'),
     "a job of 8 MB of [0],[0],…": bodies(JOBS, b'{"kind": "x", "spec": {"a": [' + b"[0]," * (2 * MIB - 20) + b"0]}}"),
     "a job with a string of 8 MB": bodies(JOBS, b'{"kind": "x", "spec": {"a": "' + b"a" * (8 * MIB - 99) + b'"}}'),
+    "a job of 19,000 unknown fields": bodies(
+        f"{JOBS}/estimate",
+        b'{"kind": "extraction", "spec": {}'
+        + b"".join(b', "chunk_tokens_%05d": 1' % at for at in range(19_000))
+        + b"}",
+    ),
     "1 legal evaluation at the limit": bodies(EVALUATE, legal()),
     "8 legal evaluations at the limit": bodies(EVALUATE, legal(), 8),
     "50 small evaluations at once": bodies(EVALUATE, evaluation(b"[0.5]," * 200 + b"[0.5]"), 50),
