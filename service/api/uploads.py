@@ -5,6 +5,7 @@ An upload leaves the reserve of the disk free, as jobs do.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -13,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import anyio
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -81,8 +81,7 @@ async def received_form(
         reader.check_ended()
         yield reader.form
     finally:
-        with anyio.CancelScope(shield=True):
-            await run_in_threadpool(reader.close)  # deletes up to gigabytes
+        await asyncio.shield(run_in_threadpool(reader.close))  # deletes up to gigabytes, also of a client that is gone
 
 
 def check_space(settings: Settings, wanted: int) -> None:
