@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
-from service.api.authorisation import requires
+from service.api.authorisation import PrincipalDep, requires
 from service.api.bodies import StrictRequest, StrictRoute
 from service.api.evaluations import BESIDE_NUMBERS, json_body, spooled_response
 from service.api.figures import FIGURE_RESPONSES, Ending, figure_response
@@ -31,13 +31,13 @@ router = APIRouter(prefix="/v1/energy", tags=["energy"], route_class=StrictRoute
     dependencies=[requires("read")],
     openapi_extra=json_body(EvaluateRequest),
 )
-async def evaluate_energy(request: StrictRequest, services: ServicesDep) -> Response:
+async def evaluate_energy(request: StrictRequest, services: ServicesDep, principal: PrincipalDep) -> Response:
     """Energies of a few points among a few patterns, in float64. For large sets submit an `energy` job.
 
     429 with `Retry-After` while as many evaluations are computed as there are slots.
     """
     body = await request.read_json(services.settings.max_evaluate_numbers + BESIDE_NUMBERS)
-    return spooled_response(await services.evaluations.compute("evaluate", body))
+    return spooled_response(await services.evaluations.compute(principal.project, "evaluate", body))
 
 
 @router.get("")

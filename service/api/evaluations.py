@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import tempfile
-from collections import deque
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import IO, Any
@@ -26,15 +26,19 @@ _KEPT = 2**20  # bytes of an answer in memory; what is longer is spooled
 
 
 class Evaluations:
-    """Computes tasks of `evaluating`, `evaluation_slots` at once."""
+    """Computes tasks of `evaluating`, `evaluation_slots` at once; where keys divide projects, half of them for one."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._limits = {name: limit for name, limit in settings.limits().items() if name.startswith("max_")}
-        self._slots = settings.evaluation_slots
-        self._running, self._waiting = 0, deque[asyncio.Future[None]]()
+        self._slots, self._places = settings.evaluation_slots, settings.evaluation_queue
+        shared = settings.api_keys_file is not None
+        self._slots_of_one, self._places_of_one = (
+            max(1, most // 2) if shared else most for most in (self._slots, self._places)
+        )
+        self._running, self._waiting = Counter[str](), list[tuple[str, asyncio.Future[None]]]()
 
-    async def compute(self, name: str, body: bytes, **limits: int) -> IO[bytes]:
+    async def compute(self, project: str, name: str, body: bytes, **limits: int) -> IO[bytes]:
         """The answer of a task, as a file at its beginning.
 
         Raises:
@@ -43,40 +47,49 @@ class Evaluations:
             RadiusError: what the task raised.
         """
         large, given = len(body) > SMALL_BODY, self._limits | limits
-        async with self._slot(may_wait=not large):
+        async with self._slot(project, may_wait=not large):
             return await run_in_threadpool(self._in_process if large else _in_thread, name, body, given)
 
     @asynccontextmanager
-    async def _slot(self, *, may_wait: bool) -> AsyncIterator[None]:
-        if self._running < self._slots:
-            self._running += 1
-        elif may_wait and len(self._waiting) < self._settings.evaluation_queue:
-            await self._turn()
+    async def _slot(self, project: str, *, may_wait: bool) -> AsyncIterator[None]:
+        if self._is_free_for(project):
+            self._running[project] += 1
+        elif may_wait and self._may_wait(project):
+            await self._turn(project)
         else:
-            raise TooMany(f"{self._slots} evaluations are being computed (evaluation_slots)")
+            raise TooMany(f"{self._running.total()} evaluations are being computed (evaluation_slots)")
         try:
             yield
         finally:
-            self._hand_on()
+            self._release(project)
 
-    async def _turn(self) -> None:
+    def _is_free_for(self, project: str) -> bool:
+        return self._running.total() < self._slots and self._running[project] < self._slots_of_one
+
+    def _may_wait(self, project: str) -> bool:
+        of_one = sum(waiting == project for waiting, _ in self._waiting)
+        return len(self._waiting) < self._places and of_one < self._places_of_one
+
+    async def _turn(self, project: str) -> None:
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        self._waiting.append((project, turn))
         try:
             await turn
         except asyncio.CancelledError:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
+            if (project, turn) in self._waiting:
+                self._waiting.remove((project, turn))
             else:
-                self._hand_on()  # it had come in the same moment
+                self._release(project)  # it had come in the same moment
             raise
 
-    def _hand_on(self) -> None:
-        """Give a slot that is free now to the one who has waited longest."""
-        if self._waiting:
-            self._waiting.popleft().set_result(None)
-        else:
-            self._running -= 1
+    def _release(self, project: str) -> None:
+        """Give a slot that is free now to the one who has waited longest and whose project may have it."""
+        self._running[project] -= 1
+        found = next((waiting for waiting in self._waiting if self._is_free_for(waiting[0])), None)
+        if found is not None:
+            self._waiting.remove(found)
+            self._running[found[0]] += 1
+            found[1].set_result(None)
 
     def _in_process(self, name: str, body: bytes, limits: dict[str, int]) -> IO[bytes]:
         task = json.dumps({"name": name, "limits": limits}).encode() + b"\n"

@@ -35,7 +35,7 @@ async def query_activations(
     summary, _, _ = await run_in_threadpool(services.stored_set, set_id)
     most = min(services.settings.max_evaluate_numbers, services.settings.max_queries * summary.d_model)
     body = await request.read_json(max(most, services.settings.max_json_values) + BESIDE_NUMBERS)
-    with await services.evaluations.compute("query", body, d_model=summary.d_model) as checked:
+    with await services.evaluations.compute(principal.project, "query", body, d_model=summary.d_model) as checked:
         query = checked.read()
     answer = await services.queries.query(principal.project, set_id, query, request.is_disconnected)
     return Response(answer.content, media_type="application/json")  # the worker validated and serialised it

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -115,7 +116,7 @@ def test_a_process_that_takes_too_long_is_ended(tmp_path: Path):
 def test_a_process_that_dies_is_unavailable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(evaluations, "module_command", lambda *_: ["/bin/sh", "-c", "kill -9 $$"])
     with pytest.raises(Unavailable):
-        asyncio.run(evaluations.Evaluations(Settings(data_dir=tmp_path)).compute("evaluate", large(SMALL)))
+        asyncio.run(evaluations.Evaluations(Settings(data_dir=tmp_path)).compute("ours", "evaluate", large(SMALL)))
 
 
 def test_beyond_slots_and_queue_evaluations_are_refused_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -125,15 +126,40 @@ def test_beyond_slots_and_queue_evaluations_are_refused_at_once(monkeypatch: pyt
 
     async def scene() -> list[bytes]:
         desk = evaluations.Evaluations(Settings(data_dir=tmp_path, evaluation_slots=1, evaluation_queue=1))
-        accepted = [asyncio.create_task(desk.compute("evaluate", SMALL)) for _ in range(2)]
+        accepted = [asyncio.create_task(desk.compute("ours", "evaluate", SMALL)) for _ in range(2)]
         await asyncio.sleep(0.05)
         for body in (SMALL, large(SMALL)):
             with pytest.raises(TooMany):
-                await desk.compute("evaluate", body)
+                await desk.compute("ours", "evaluate", body)
         going_on.set()
         return [read_all(await task) for task in accepted]
 
     assert asyncio.run(scene()) == [b"1", b"1"]
+
+
+def test_a_project_has_half_of_the_slots_where_there_are_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Of ours one is computed and one waits; another project's is computed meanwhile, and ends first."""
+    ours = threading.Event()
+
+    def task(body: bytes, _limits: dict[str, int]) -> Iterator[bytes]:
+        assert body == b"theirs" or ours.wait(20)
+        return iter([body])
+
+    monkeypatch.setitem(evaluations.TASKS, "evaluate", task)
+    settings = Settings(data_dir=tmp_path, api_keys_file=tmp_path / "keys", evaluation_slots=2, evaluation_queue=2)
+
+    async def scene() -> None:
+        desk = evaluations.Evaluations(settings)
+        accepted = [asyncio.create_task(desk.compute("ours", "evaluate", b"ours")) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooMany):
+            await desk.compute("ours", "evaluate", b"ours")
+        assert read_all(await desk.compute("theirs", "evaluate", b"theirs")) == b"theirs"
+        assert not any(task.done() for task in accepted)
+        ours.set()
+        assert [read_all(await task) for task in accepted] == [b"ours"] * 2
+
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize(
