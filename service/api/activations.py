@@ -14,7 +14,7 @@ from service.api.bodies import StrictRoute
 from service.api.files import file_response, tag_report
 from service.api.problems import RESPONSES
 from service.api.services import LimitDep, PageDep, Services, ServicesDep
-from service.api.uploads import UploadedFile, check_space, received_form
+from service.api.uploads import UploadedFile, check_space, declared_bytes, received_form
 from service.artifacts.activation_set import catalog_row
 from service.artifacts.atomic import publish_folder
 from service.artifacts.importing import import_vectors
@@ -54,6 +54,7 @@ _BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipar
 @router.post("", status_code=201, openapi_extra=_BODY)
 async def import_activations(request: Request, services: ServicesDep, response: Response) -> ActivationSummary:
     """Import a user's own vectors: checked, hashed and stored in their dtype."""
+    await run_in_threadpool(services.submission.check_storage, declared_bytes(request))
     async with received_form(request, services.settings, files=_FILES, fields=ImportFields.model_fields) as form:
         if "file" not in form.files:
             raise InvalidInput("the form has no file", field="file")

@@ -14,7 +14,7 @@ from service.api.bodies import StrictRequest, StrictRoute
 from service.api.json_reading import parse_json
 from service.api.problems import RESPONSES
 from service.api.services import PageDep, Services, ServicesDep
-from service.api.uploads import is_multipart, received_form
+from service.api.uploads import declared_bytes, is_multipart, received_form
 from service.artifacts.atomic import publish_file
 from service.catalog import corpora
 from service.contracts.base import Identifier, Page
@@ -95,6 +95,7 @@ async def _json(request: StrictRequest, settings: Settings) -> Any:
 
 
 async def _upload(request: Request, services: Services) -> str:
+    await run_in_threadpool(services.submission.check_storage, declared_bytes(request))
     form_of = {"files": ["file"], "fields": list(UploadFields.model_fields)}
     async with received_form(request, services.settings, **form_of) as form:
         file = form.files.get("file")

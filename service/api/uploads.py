@@ -68,8 +68,7 @@ async def received_form(
         raise WrongMedia("the body must be multipart/form-data with a file", field="content-type")
     reader = _Reader(settings, files, fields)
     try:
-        declared = request.headers.get("content-length", "")
-        check_space(settings, int(declared) if declared.isdecimal() and len(declared) < 20 else 0)
+        check_space(settings, declared_bytes(request))
         parser = reader.parser(request.headers["content-type"])
         with storage_errors(), _faults():
             async for part in request.stream():
@@ -82,6 +81,12 @@ async def received_form(
         yield reader.form
     finally:
         await asyncio.shield(run_in_threadpool(reader.close))  # deletes up to gigabytes, also of a client that is gone
+
+
+def declared_bytes(request: Request) -> int:
+    """The length of the body as its header says; 0 where it has none."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() and len(declared) < 20 else 0
 
 
 def check_space(settings: Settings, wanted: int) -> None:

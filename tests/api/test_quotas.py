@@ -152,6 +152,14 @@ def refuse_what_is_too_much(limited: Settings, service: TestClient) -> None:
     assert list(limited.uploads_root.glob("act-*")) == []
 
 
+def test_an_upload_that_declares_too_much_is_refused_before_it_is_read(limited: Settings):
+    small = limited.model_copy(update={"project_stored_bytes": 10_000})
+    with client_of(small) as client:
+        headers = key_of(small, "mine") | {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": "20000"}
+        for path in ("activations", "corpora"):
+            problem_of(client.post(f"/v1/{path}", content=iter([b"--x"]), headers=headers), 507, "quota_full")
+
+
 def test_stored_bytes_of_a_project_are_limited(limited: Settings):
     small = limited.model_copy(update={"project_stored_bytes": 10_000})
     with client_of(small) as client:
