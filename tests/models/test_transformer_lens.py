@@ -14,8 +14,20 @@ from service.contracts.sites import Site
 from tests.models.families import LAYERS
 from tests.models.test_families import CASES, TOLERANCE, Case, deviation
 
+# What the library itself does not do, and Hugging Face and we do (`test_families`).
+_NOT_THERE = {
+    ("gpt2", 1): "its attention scales scores although the configuration has scale_attn_weights: false",
+    ("gpt_neox", 1): "it needs the bias of an attention that the configuration says has none",
+}
 
-@pytest.fixture(scope="module", params=CASES)
+
+_MARKS = {of: [pytest.mark.xfail(reason=reason, strict=True)] for of, reason in _NOT_THERE.items()}
+_CASES = [
+    pytest.param(each.values[0], id=each.id, marks=[*each.marks, *_MARKS.get(each.values[0], [])]) for each in CASES
+]
+
+
+@pytest.fixture(scope="module", params=_CASES)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     family, at = request.param
     return Case(family, at, tmp_path_factory.mktemp(f"lens-{family}-{at}"))
