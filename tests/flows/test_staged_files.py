@@ -26,8 +26,9 @@ from tests.databases.soak import in_soak_all
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.extraction import publish as publishing
 from workers.flows.extraction.arguments import PublishArguments, SampleArguments, Sampled, ShardArguments
+from workers.flows.extraction.note import SAMPLE_NOTE
 from workers.flows.extraction.publish import publish_sets
-from workers.flows.extraction.sample import SAMPLE_NOTE, sample_chunks
+from workers.flows.extraction.sample import sample_chunks
 from workers.flows.extraction.shards import extract_shard
 
 SITES = ["blocks.0.hook_resid_post", "final_norm_out"]

@@ -25,8 +25,9 @@ from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
 from workers.flows.extraction.arguments import PUBLISH, PublishArguments, PublishedSets
 from workers.flows.extraction.models import open_model
+from workers.flows.extraction.note import read_sample_note
 from workers.flows.extraction.reuse import are_sound, batch_tokens, key_of_staged
-from workers.flows.extraction.sample import check_against, read_sample_note
+from workers.flows.extraction.sample import check_against
 from workers.flows.extraction.shards import changed_meanwhile, site_folder
 from workers.flows.publishing import Draft, all_or_nothing, is_published, publish
 
@@ -121,7 +122,7 @@ def _describe(
         "position": spec.position,
         "rows_per_chunk": spec.chunk_tokens if spec.position == "all" else 1,
         "extraction": spec.model_dump(mode="json", exclude=NOT_IN_VECTORS),
-        "sample": note,
+        "sample": note.as_stored(),
         "reuse_key": key_of_staged(spec, note, staging),
         "model": loaded.identity,
         "provenance": provenance(

@@ -27,6 +27,7 @@ from service.settings import Settings
 from workers.devices.device import choose_device, default_batch_tokens, describe_device
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.extraction.models import model_content
+from workers.flows.extraction.note import SampleNote
 
 _MARK = "made-"
 _PACKAGES = ("torch", "transformers")
@@ -45,14 +46,14 @@ def mark_maker(staging: Path, settings: Settings, content: str | None, *, halved
         write_bytes(staging / f"{_MARK}{mark}", b"")
 
 
-def key_of_staged(spec: ExtractionSpec, note: dict[str, Any], staging: Path) -> str | None:
+def key_of_staged(spec: ExtractionSpec, note: SampleNote, staging: Path) -> str | None:
     """The key of the sets whose shards are in `staging`; None where they were not all made in one known way."""
     marks = [path.name.removeprefix(_MARK) for path in staging.glob(f"{_MARK}*")]
     known = len(marks) == 1 and marks[0] not in ("halved", "unknown")
     return _key(spec, note, marks[0], loss=spec.loss) if known else None
 
 
-def use_finished(spec: ExtractionSpec, note: dict[str, Any], owner: SegmentOwner) -> list[str] | None:
+def use_finished(spec: ExtractionSpec, note: SampleNote, owner: SegmentOwner) -> list[str] | None:
     """Make finished sets that equal what this job would compute its results; returns their ids, or None.
 
     The job's own results come first. All sites come from one job, and every file is read and checked: a damaged set is
@@ -91,9 +92,9 @@ def _is_sound(folder: Path, sha256: str, owner: SegmentOwner) -> bool:
     return True
 
 
-def _key(spec: ExtractionSpec, note: dict[str, Any], maker: str, *, loss: bool) -> str:
+def _key(spec: ExtractionSpec, note: SampleNote, maker: str, *, loss: bool) -> str:
     """The key of the vectors; of a set that has losses too, another one that follows from it."""
-    sample = {name: value for name, value in note.items() if name != "corpus"}  # its chunks are what counts
+    sample = {name: value for name, value in note.as_stored().items() if name != "corpus"}  # its chunks are what counts
     vectors = {"spec": vector_fields(spec.model_dump(mode="json")), "sample": sample, "maker": maker}
     return _sha256({"vectors": vectors, "loss": True} if loss else vectors)
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from service.artifacts.activation_set import rows_name, save_chunks
-from service.artifacts.atomic import sha256_file, write_bytes
-from service.artifacts.manifest import canonical_json, digest_of
+from service.artifacts.atomic import sha256_file
+from service.artifacts.manifest import digest_of
 from service.catalog import corpora, jobs
 from service.contracts.base import Notice
 from service.contracts.corpora import Corpus
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import Site, parse_site
-from service.errors import CorruptArtifact, InvalidInput, UnsupportedModel
+from service.errors import InvalidInput, UnsupportedModel
 from service.settings import Settings
 from workers.corpora.documents import Document
 from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
@@ -31,12 +29,12 @@ from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
 from workers.flows.extraction.arguments import SAMPLE, SampleArguments, Sampled
 from workers.flows.extraction.models import open_checked
+from workers.flows.extraction.note import SAMPLE_NOTE, SampleNote, read_sample_note, write_sample_note
 from workers.flows.extraction.reuse import use_finished
 from workers.models.interface import ModelSizes
 from workers.models.loading import CheckedModel
 from workers.models.tokenizer import check_ids
 
-SAMPLE_NOTE = "sample.json"
 _GPU_SHARDS = 16
 
 
@@ -58,14 +56,14 @@ def sample_chunks(arguments: SampleArguments, owner: SegmentOwner) -> Sampled:
     if reused is not None:
         shutil.rmtree(folder, ignore_errors=True)
     return Sampled(
-        chunks=note["chunks"],
-        rows=note["rows"],
-        shards=note["shards"],
+        chunks=note.chunks,
+        rows=note.rows,
+        shards=note.shards,
         reused=reused,
         sites=spec.named_sites,
-        documents=note["documents_sampled"],
-        chunks_there=note.get("chunks_there"),  # an earlier version's note has none
-        special_tokens=note.get("special_tokens", 0),
+        documents=note.documents_sampled,
+        chunks_there=note.chunks_there,
+        special_tokens=note.special_tokens,
     )
 
 
@@ -76,24 +74,15 @@ def check_against(spec: ExtractionSpec, sizes: ModelSizes) -> list[Site]:
     return [parse_site(site, sizes.n_layers) for site in spec.named_sites]
 
 
-def read_sample_note(folder: Path) -> dict[str, Any]:
-    """The description of a staged sample; raises `CorruptArtifact` where it is missing."""
-    try:
-        return json.loads((folder / SAMPLE_NOTE).read_bytes())
-    except FileNotFoundError as error:
-        raise CorruptArtifact("the unpublished sample of the extraction is missing") from error
-
-
 def _stage_sample(spec: ExtractionSpec, folder: Path, model: CheckedModel, owner: SegmentOwner) -> None:
     current = owner.runtime
     corpus = current.read(lambda connection: corpora.find_for_job(connection, owner.job_id, spec.corpus))
     sample = _draw(spec, read_documents(corpus.source, current.settings), model.tokenizer, owner)
     check_ids(max(int(chunk.tokens.max()) for chunk in sample.chunks), model.sizes.d_vocab, model.tokenizer)
     shards = _write_chunks(sample.chunks, folder, _shard_tokens(spec, current.settings) // spec.chunk_tokens or 1)
-    note = _describe(spec, sample, corpus, folder, shards)
     special = _special_tokens(sample.chunks, model.tokenizer)
     _warn_of_names(model, owner)
-    write_bytes(folder / SAMPLE_NOTE, canonical_json(note | {"special_tokens": special}))
+    write_sample_note(folder, _describe(spec, sample, corpus, folder, shards, special))
 
 
 def _shard_tokens(spec: ExtractionSpec, settings: Settings) -> int:
@@ -108,20 +97,23 @@ def _warn_of_names(model: CheckedModel, owner: SegmentOwner) -> None:
         owner.runtime.write(lambda connection: jobs.warn(connection, owner.job_id, notices))
 
 
-def _describe(spec: ExtractionSpec, sample: Sample, corpus: Corpus, folder: Path, shards: int) -> dict[str, Any]:
-    return {
-        "chunks": len(sample.chunks),
-        "rows": len(sample.chunks) * (spec.chunk_tokens if spec.position == "all" else 1),
-        "shards": shards,
-        "chunks_sha256": digest_of(sha256_file(folder / rows_name(shard)) for shard in range(shards)),
-        "corpus": corpus.model_dump(mode="json", exclude={"created_at", "error", "state"}),
-        "documents_read": sample.documents_read,
-        "documents_tokenized": sample.documents_tokenized,
-        "documents_too_short": sample.documents_too_short,
-        "documents_sampled": len({chunk.document for chunk in sample.chunks}),
-        "chunks_there": sample.chunks_seen if len(sample.chunks) < spec.chunks else None,
-        "chunk_rule": CHUNK_RULE,
-    }
+def _describe(
+    spec: ExtractionSpec, sample: Sample, corpus: Corpus, folder: Path, shards: int, special_tokens: int
+) -> SampleNote:
+    return SampleNote(
+        chunks=len(sample.chunks),
+        rows=len(sample.chunks) * (spec.chunk_tokens if spec.position == "all" else 1),
+        shards=shards,
+        chunks_sha256=digest_of(sha256_file(folder / rows_name(shard)) for shard in range(shards)),
+        corpus=corpus.model_dump(mode="json", exclude={"created_at", "error", "state"}),
+        documents_read=sample.documents_read,
+        documents_tokenized=sample.documents_tokenized,
+        documents_too_short=sample.documents_too_short,
+        documents_sampled=len({chunk.document for chunk in sample.chunks}),
+        chunk_rule=CHUNK_RULE,
+        chunks_there=sample.chunks_seen if len(sample.chunks) < spec.chunks else None,
+        special_tokens=special_tokens,
+    )
 
 
 def _draw(spec: ExtractionSpec, documents: Iterator[Document], tokenizer: Tokenizer, owner: SegmentOwner) -> Sample:
