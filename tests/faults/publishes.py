@@ -31,7 +31,7 @@ from tests.faults.system_calls import Calls, Fault, watch
 from workers.flows.extraction.arguments import PublishArguments
 from workers.flows.extraction.publish import publish_sets
 from workers.flows.publishing import Change
-from workers.flows.radius.staged import part_store
+from workers.flows.radius.staged import PartFacts, part_store
 from workers.flows.training.parts import publish_part
 
 OLD, NEW = b"old" * 500, b"the new one" * 500
@@ -140,7 +140,9 @@ def _stage_part(folder: Path) -> None:
     """A part of a large search."""
     with _catalog(folder) as (settings, catalog, made):
         owner = own_segment(settings, catalog, made["job"], "search-00-00000")
-        part_store(owner.runtime, "radius-1", "plan").stage(owner, "search-00000", lambda: ({"rows": ROWS}, {}))
+        part_store(owner.runtime, "radius-1", "plan").stage(
+            owner, "search-00000", PartFacts, lambda: ({"rows": ROWS}, PartFacts())
+        )
 
 
 def _publish_sets(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -42,7 +41,7 @@ FORMATS = (torch.bfloat16, torch.float32)
 def in_parts(question: Question, parts: int, chance: np.random.Generator, tile: int = 128) -> list[Neighbors]:
     """Every part as arrays, searched in some format, merged two by two at random."""
     made, planned = plan_search(question, SearchOptions(format=FORMATS[int(chance.integers(2))], tile=tile))
-    plan = read_plan(made.arrays(), json.loads(json.dumps(made.facts())))
+    plan = read_plan(made.arrays(), made.facts())
     states, kept = [], [planned, prepare_part(question, plan, SearchOptions())]
     for number in chance.permutation(parts):
         search = kept[int(chance.integers(2))] if chance.integers(2) else prepare_part(question, plan, SearchOptions())

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -33,6 +32,23 @@ from workers.neighbors.ticking import Tick
 Array = np.ndarray
 _STATE = ("best", "lifted", "rows", "columns", "lowers")
 _TIMED_COUNTS = 1024  # rows that are counted among themselves to predict the time of the whole count
+
+
+@dataclass(frozen=True)
+class PlanFacts:
+    """All of a plan but its arrays, as numbers and names (the field names are JSON keys of staged plans).
+
+    Attributes:
+        scale, format: of the plan's `fixed`; the other fields are those of the plan.
+    """
+
+    device: str
+    tile: int
+    tiles: int
+    seconds: float
+    scale: float
+    format: str
+    trials: list[FormatTrial]
 
 
 @dataclass(frozen=True)
@@ -65,20 +81,33 @@ class SearchPlan:
         kept |= {"duplicate_rows": self.duplicate_rows, "duplicate_columns": self.duplicate_columns}
         return {name: tensor.cpu().numpy() for name, tensor in kept.items()}
 
-    def facts(self) -> dict[str, Any]:
-        """All other fields, as JSON."""
-        kept = {name: getattr(self, name) for name in ("device", "tile", "tiles", "seconds")}
-        format_name = str(self.fixed.format).removeprefix("torch.")
-        return kept | {"scale": self.fixed.scale, "format": format_name, "trials": [asdict(t) for t in self.trials]}
+    def facts(self) -> PlanFacts:
+        """All other fields."""
+        return PlanFacts(
+            device=self.device,
+            tile=self.tile,
+            tiles=self.tiles,
+            seconds=self.seconds,
+            scale=self.fixed.scale,
+            format=str(self.fixed.format).removeprefix("torch."),
+            trials=self.trials,
+        )
 
 
-def read_plan(arrays: dict[str, Array], facts: dict[str, Any]) -> SearchPlan:
+def read_plan(arrays: dict[str, Array], facts: PlanFacts) -> SearchPlan:
     """The plan with these arrays and facts."""
     read = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    fixed = FixedEncoding(read["centre"], facts["scale"], getattr(torch, facts["format"]), read["split"])
-    trials = [FormatTrial(**trial) for trial in facts["trials"]]
-    duplicates = read["emptied"], read["duplicate_rows"], read["duplicate_columns"]
-    return SearchPlan(fixed, facts["device"], facts["tile"], *duplicates, trials, facts["tiles"], facts["seconds"])
+    return SearchPlan(
+        fixed=FixedEncoding(read["centre"], facts.scale, getattr(torch, facts.format), read["split"]),
+        device=facts.device,
+        tile=facts.tile,
+        emptied=read["emptied"],
+        duplicate_rows=read["duplicate_rows"],
+        duplicate_columns=read["duplicate_columns"],
+        trials=facts.trials,
+        tiles=facts.tiles,
+        seconds=facts.seconds,
+    )
 
 
 def plan_search(question: Question, options: SearchOptions) -> tuple[SearchPlan, Search]:

@@ -13,7 +13,7 @@ from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.runtime import Runtime
 from workers.flows.radius.arguments import ReportArguments, StagedParts
 from workers.flows.radius.search import Found, SetSearch, reason_of
-from workers.flows.radius.staged import Facts, PartStore, part_name, part_store
+from workers.flows.radius.staged import PartFacts, PartStore, PlannedFacts, SearchedFacts, part_name, part_store
 from workers.neighbors.candidates import CandidateState, merge_candidates
 from workers.neighbors.filtering import Search
 from workers.neighbors.null_model import GaussianNull
@@ -28,13 +28,13 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
     """
     began, current = time.perf_counter(), owner.runtime
     store = part_store(current, report, staged.plan)
-    plan_arrays, plan_facts = part_store(current, report).read("plan", staged.plan)
-    abouts: list[Facts] = []
+    plan_arrays, plan_facts = part_store(current, report).read("plan", staged.plan, PlannedFacts)
+    abouts: list[SearchedFacts] = []
 
     def merged(search: Search) -> CandidateState:
         whole = None
         for number, sha256 in enumerate(staged.search):
-            arrays, about = store.read(part_name("search", number), sha256)
+            arrays, about = store.read(part_name("search", number), sha256, SearchedFacts)
             state = read_state(arrays)
             whole = state if whole is None else merge_candidates(whole, state, search.prefixes)
             abouts.append(about)
@@ -47,10 +47,10 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
     counts, count_s = _sum_counts(store, staged.count)
     options = sets.options(current.settings)
     lists = sets.lists(found, options)
-    account = asdict(replace(work, fused=any(about["fused"] for about in abouts)))
-    account |= {"kernel": next((about["kernel"] for about in abouts if about.get("kernel")), "")}
+    account = asdict(replace(work, fused=any(about.fused for about in abouts)))
+    account |= {"kernel": next((about.kernel for about in abouts if about.kernel), "")}
     account |= {"engine_asked": sets.spec.engine, "resident": options.resident}
-    account |= {"on": describe_device(torch.device(abouts[0]["device"])), "parts": _account_of_parts(staged, abouts)}
+    account |= {"on": describe_device(torch.device(abouts[0].device)), "parts": _account_of_parts(staged, abouts)}
     return Found(
         lists=lists,
         k=sets.spec.k,
@@ -59,9 +59,9 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
         approximations=[None] * len(lists),
         counts=counts,
         work=account,
-        search_s=plan_facts["work_s"] + sum(about["work_s"] for about in abouts) + rescored - began,
+        search_s=plan_facts.work_s + sum(about.work_s for about in abouts) + rescored - began,
         count_s=count_s,
-        wall_s=max(0.0, time.time() - plan_facts["began"]),
+        wall_s=max(0.0, time.time() - plan_facts.began),
     )
 
 
@@ -72,7 +72,7 @@ def read_null(arguments: ReportArguments, sizes: int, current: Runtime) -> Gauss
         CorruptArtifact: as `merge_parts`.
     """
     assert arguments.null is not None
-    arrays, _ = part_store(current, arguments.report).read("null", arguments.null)
+    arrays, _ = part_store(current, arguments.report).read("null", arguments.null, PartFacts)
     if "deviations" not in arrays:
         return None
     return GaussianNull([arrays[f"distances_{at}"] for at in range(sizes)], arrays["deviations"])
@@ -82,12 +82,12 @@ def _sum_counts(store: PartStore, digests: list[str]) -> tuple[Any, float]:
     """(n, radii) counts of all parts, None where there are none, and the seconds they took."""
     counts, seconds = None, 0.0
     for number, sha256 in enumerate(digests):
-        arrays, about = store.read(part_name("count", number), sha256)
+        arrays, about = store.read(part_name("count", number), sha256, PartFacts)
         counts = arrays["counts"] if counts is None else counts + arrays["counts"]
-        seconds += about["work_s"]
+        seconds += about.work_s
     return counts, seconds
 
 
-def _account_of_parts(staged: StagedParts, abouts: list[Facts]) -> dict[str, Any]:
-    found = {name: sorted({str(about[name]) for about in abouts}) for name in ("format", "device", "worker")}
+def _account_of_parts(staged: StagedParts, abouts: list[SearchedFacts]) -> dict[str, Any]:
+    found = {name: sorted({str(getattr(about, name)) for about in abouts}) for name in ("format", "device", "worker")}
     return {"search": len(staged.search), "count": len(staged.count)} | found

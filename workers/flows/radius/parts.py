@@ -25,7 +25,7 @@ from workers.flows.radius.arguments import (
     Staged,
 )
 from workers.flows.radius.search import SetSearch, kernel_account, open_search
-from workers.flows.radius.staged import Arrays, Facts, part_name, part_store
+from workers.flows.radius.staged import Arrays, PartFacts, PlannedFacts, SearchedFacts, part_name, part_store
 from workers.neighbors.counting import count_within
 from workers.neighbors.filtering import Search
 from workers.neighbors.null_model import gaussian_null, principal_deviations
@@ -63,7 +63,7 @@ def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
         current.write(lambda connection: jobs.set_total(connection, owner.job_id, sets.query_rows, "rows"))
     store, made = part_store(current, arguments.report), list[Prepared]()
 
-    def make() -> tuple[Arrays, Facts]:
+    def make() -> tuple[Arrays, PlannedFacts]:
         began = time.time()
         options = sets.options(current.settings)
         plan, search = plan_search(sets.searched, options)
@@ -71,13 +71,15 @@ def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
         radii = arguments.spec.radii
         counting = 0.0 if radii is None else predict_counting(sets.question, radii, options)
         stops = _stops(plan.tiles, {"search": plan.seconds, "count": counting}, current)
-        return plan.arrays(), plan.facts() | stops | {"began": began}
+        return plan.arrays(), PlannedFacts(
+            **vars(plan.facts()), search=stops["search"], count=stops["count"], began=began
+        )
 
-    sha256 = store.stage(owner, "plan", make)
-    facts = store.facts("plan", sha256)
-    if made and len(facts["search"]) + len(facts["count"]) > 2:
+    sha256 = store.stage(owner, "plan", PlannedFacts, make)
+    facts = store.facts("plan", sha256, PlannedFacts)
+    if made and len(facts.search) + len(facts.count) > 2:
         _retained.store(sha256, made.pop())
-    return Planned(plan=sha256, search=facts["search"], count=facts["count"])
+    return Planned(plan=sha256, search=facts.search, count=facts.count)
 
 
 @runs(SEARCH)
@@ -87,17 +89,18 @@ def search_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
     prepared = _retained.take(arguments.plan, partial(_prepare, arguments, current))
     rows, search = _rows(prepared.sets, part), prepared.search
 
-    def make() -> tuple[Arrays, Facts]:
+    def make() -> tuple[Arrays, SearchedFacts]:
         state = search_part(search, prepared.plan, part, lambda share: owner.progress(int(share * rows)))
         encoding = search.database.encoding
-        return state_arrays(state), {
-            "format": encoding.name,
-            "fused": search.fused,
-            "device": str(encoding.device),
-        } | kernel_account(encoding.device, encoding.dtype)
+        return state_arrays(state), SearchedFacts(
+            format=encoding.name,
+            fused=search.fused,
+            device=str(encoding.device),
+            kernel=kernel_account(encoding.device, encoding.dtype).get("kernel", ""),
+        )
 
     store = part_store(current, arguments.report, arguments.plan)
-    sha256 = store.stage(owner, part_name("search", arguments.number), make)
+    sha256 = store.stage(owner, part_name("search", arguments.number), SearchedFacts, make)
     owner.progress(rows, final=True)
     _retained.store(arguments.plan, prepared)
     return Staged(sha256=sha256)
@@ -109,14 +112,14 @@ def count_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
     current, part, sets = owner.runtime, Part(*arguments.part), open_search(arguments.spec, owner.runtime)
     rows = _rows(sets, part)
 
-    def make() -> tuple[Arrays, Facts]:
+    def make() -> tuple[Arrays, PartFacts]:
         plan = _read_plan(arguments, current)
         options = replace(sets.options(current.settings), tile=plan.tile)
         radii, tick = arguments.spec.radii or [], lambda share: owner.progress(int(share * rows))
-        return {"counts": count_within(sets.question, radii, options, part=part, tick=tick)}, {}
+        return {"counts": count_within(sets.question, radii, options, part=part, tick=tick)}, PartFacts()
 
     store = part_store(current, arguments.report, arguments.plan)
-    sha256 = store.stage(owner, part_name("count", arguments.number), make)
+    sha256 = store.stage(owner, part_name("count", arguments.number), PartFacts, make)
     owner.progress(rows, final=True)
     return Staged(sha256=sha256)
 
@@ -126,17 +129,18 @@ def draw_null(arguments: SearchArguments, owner: SegmentOwner) -> Staged:
     """Draw the null model, while other workers plan and search."""
     sets = open_search(arguments.spec, owner.runtime)
 
-    def make() -> tuple[Arrays, Facts]:
+    def make() -> tuple[Arrays, PartFacts]:
         owner.progress(0)
         settings = owner.runtime.settings
         queries, device = settings.null_queries, choose_device(settings.device)
         deviations = principal_deviations(sets.question.database, sets.database.mean(), device)
         sizes, seed = sets.question.sizes, arguments.spec.seed
         null = gaussian_null(deviations, sizes, queries=queries, seed=seed, device=device)
-        return {f"distances_{at}": part for at, part in enumerate(null.distances)} | {"deviations": null.deviations}, {}
+        arrays = {f"distances_{at}": part for at, part in enumerate(null.distances)}
+        return arrays | {"deviations": null.deviations}, PartFacts()
 
     with _retained.paused():  # the parts, which come next, need the prepared search
-        return Staged(sha256=part_store(owner.runtime, arguments.report).stage(owner, "null", make))
+        return Staged(sha256=part_store(owner.runtime, arguments.report).stage(owner, "null", PartFacts, make))
 
 
 def _stops(tiles: int, seconds: dict[str, float], current: Runtime) -> dict[str, list[int]]:
@@ -147,7 +151,7 @@ def _stops(tiles: int, seconds: dict[str, float], current: Runtime) -> dict[str,
 
 
 def _read_plan(arguments: PartArguments, current: Runtime) -> SearchPlan:
-    return read_plan(*part_store(current, arguments.report).read("plan", arguments.plan))
+    return read_plan(*part_store(current, arguments.report).read("plan", arguments.plan, PlannedFacts))
 
 
 def _prepare(arguments: PartArguments, current: Runtime) -> Prepared:

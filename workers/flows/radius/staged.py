@@ -1,18 +1,20 @@
 """Staged parts of a large search: one folder of arrays each, with a manifest that names the plan it belongs to.
 
 A repeated segment keeps a sound part of the same plan and makes any other anew. All parts are removed when the report
-is published.
+is published. What a part's manifest says beside the arrays is a frozen dataclass, validated where it is read.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 from safetensors.numpy import load_file
 
 from service.artifacts.activation_set import save_tensors
@@ -23,11 +25,51 @@ from service.jobs.engine import APP_VERSION
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.runtime import Runtime
 from workers.flows.publishing import Draft, publish
+from workers.neighbors.splitting import PlanFacts
 
 Array = np.ndarray
 Arrays = dict[str, Array]
-Facts = dict[str, Any]
 _ARRAYS = "arrays.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartFacts:
+    """Who computed a part, and in how many seconds; `PartStore.stage` sets both (field names are keys of manifests)."""
+
+    worker: str = ""
+    work_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchedFacts(PartFacts):
+    """How a part was searched.
+
+    Attributes:
+        format, fused: number format of the filter, and whether the GPU's kernel computed the tiles.
+        kernel: why it did not, if it might have.
+    """
+
+    format: str
+    fused: bool
+    device: str
+    kernel: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedFacts(PartFacts, PlanFacts):
+    """A plan of a search in parts.
+
+    Attributes:
+        search, count: where the parts of the search and of the counts stop, among all tiles.
+        began: when planning began, in seconds since the epoch.
+    """
+
+    search: list[int]
+    count: list[int]
+    began: float
+
+
+Facts = TypeVar("Facts", bound=PartFacts)
 
 
 @dataclass(frozen=True)
@@ -41,35 +83,45 @@ class PartStore:
     root: Path
     plan: str = APP_VERSION
 
-    def stage(self, owner: SegmentOwner, name: str, make: Callable[[], tuple[Arrays, Facts]]) -> str:
-        """Stage the arrays and facts that `make` returns, or keep a sound part; returns its manifest's SHA-256."""
+    def stage(self, owner: SegmentOwner, name: str, kind: type[Facts], make: Callable[[], tuple[Arrays, Facts]]) -> str:
+        """Stage the arrays and facts that `make` returns, or keep a sound part; returns its manifest's SHA-256.
+
+        A part whose facts are not a `kind` of this version is made again.
+        """
 
         def write(folder: Path) -> None:
             began = time.perf_counter()
             arrays, facts = make()
             save_tensors(folder / _ARRAYS, {key: np.ascontiguousarray(array) for key, array in arrays.items()})
-            about = {"kind": "part", "plan": self.plan, "worker": owner.runtime.worker} | facts
-            about |= {"files": [describe_file(folder / _ARRAYS)], "work_s": time.perf_counter() - began}
-            write_manifest(folder, about)
+            files = [describe_file(folder / _ARRAYS)]
+            whole = replace(facts, worker=owner.runtime.worker, work_s=time.perf_counter() - began)
+            write_manifest(folder, asdict(whole) | {"kind": "part", "plan": self.plan, "files": files})
 
-        (sha256,) = publish(owner, [Draft(self.root / name, write)], keep=self._is_kept)
+        def is_kept(path: Path) -> bool:
+            try:
+                self._read(path, sha256_file(path / MANIFEST), kind)
+            except (OSError, CorruptArtifact):
+                return False
+            return True
+
+        (sha256,) = publish(owner, [Draft(self.root / name, write)], keep=is_kept)
         return sha256
 
-    def read(self, name: str, sha256: str) -> tuple[Arrays, Facts]:
-        """The arrays of a part, and its manifest with the facts.
+    def read(self, name: str, sha256: str, kind: type[Facts]) -> tuple[Arrays, Facts]:
+        """The arrays and facts of a part.
 
         Raises:
-            CorruptArtifact: it is missing, damaged, or belongs to another plan.
+            CorruptArtifact: it is missing, damaged, belongs to another plan, or its facts are not a `kind`.
         """
-        return self._read(self.root / name, sha256)
+        return self._read(self.root / name, sha256, kind)
 
-    def facts(self, name: str, sha256: str) -> Facts:
-        """The manifest of a part with its facts; raises as `read`, but does not read the arrays."""
-        return self._folder(self.root / name, sha256).manifest
+    def facts(self, name: str, sha256: str, kind: type[Facts]) -> Facts:
+        """The facts of a part; raises as `read`, but does not read the arrays."""
+        return _facts(self._folder(self.root / name, sha256), kind)
 
-    def _read(self, path: Path, sha256: str) -> tuple[Arrays, Facts]:
+    def _read(self, path: Path, sha256: str, kind: type[Facts]) -> tuple[Arrays, Facts]:
         folder = self._folder(path, sha256)
-        return load_file(folder.file(_ARRAYS)), folder.manifest
+        return load_file(folder.file(_ARRAYS)), _facts(folder, kind)
 
     def _folder(self, path: Path, sha256: str) -> ArtifactFolder:
         folder = ArtifactFolder(path, sha256)
@@ -77,13 +129,18 @@ class PartStore:
             raise CorruptArtifact("a part of a search belongs to another plan")
         return folder
 
-    def _is_kept(self, path: Path) -> bool:
-        """Whether a sound part of the same plan is in place."""
-        try:
-            self._read(path, sha256_file(path / MANIFEST))
-        except (OSError, CorruptArtifact):
-            return False
-        return True
+
+def _facts(folder: ArtifactFolder, kind: type[Facts]) -> Facts:
+    try:
+        return _adapter(kind).validate_python(folder.manifest)
+    except ValidationError as error:
+        fields = ", ".join(sorted({str(found["loc"][0]) for found in error.errors() if found["loc"]}))
+        raise CorruptArtifact(f"the manifest of a search's part does not fit this version: {fields}") from error
+
+
+@cache
+def _adapter(kind: type[Facts]) -> TypeAdapter[Facts]:
+    return TypeAdapter(kind)
 
 
 def part_store(runtime: Runtime, report: str, plan: str = APP_VERSION) -> PartStore:
