@@ -12,8 +12,8 @@ import torch
 
 from tests.devices.kernel import kernel_on
 from tests.devices.pretend import DEVICE, PretendGpu
+from workers.flows.radius.account import kernel_reason
 from workers.flows.radius.notices import kernel_notices
-from workers.flows.radius.search import kernel_account
 from workers.neighbors import appending
 from workers.neighbors.appending import Rectangle, Strip
 from workers.neighbors.encoding import TENSOR_CORES, Encoding, tensor_core_units
@@ -70,7 +70,7 @@ def test_a_wrong_kernel_is_refused_and_the_report_says_so(kernel: Kernel, monkey
         state = kernel_state(DEVICE, torch.float16)
         assert not state.fused
         assert state.reason
-        (notice,) = kernel_notices(kernel_account(DEVICE, torch.float16))
+        (notice,) = kernel_notices(kernel_reason(DEVICE, torch.float16))
         assert state.reason in notice.message
         assert probe_kernel(DEVICE)["ok"] is False
 
@@ -82,7 +82,7 @@ def test_an_old_gpu_and_one_without_triton_do_without(monkeypatch: pytest.Monkey
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with PretendGpu():
         assert "Triton" in kernel_state(DEVICE, torch.float16).reason
-    assert kernel_notices({"format": "bfloat16"}) == []
+    assert kernel_notices(kernel_reason(torch.device("cpu"), torch.bfloat16)) == []
 
 
 def tensor_core_sum(a: np.ndarray, b: np.ndarray, step: tuple[int, int]) -> np.ndarray:

@@ -3,6 +3,7 @@
 job.py                the workflow: one segment, or for a large search a plan, its parts and the report
 arguments.py          the segments' arguments and results
 search.py             a radius spec → the question that is searched, and its answer by one worker
+account.py            how it was searched, for the report's provenance
 parts.py              segments of a large search: plan, parts, counts, null model
 staged.py             the folders in which these segments stage what they computed
 merge.py              the answer of a large search, from its staged parts

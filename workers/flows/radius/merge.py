@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from workers.devices.device import describe_device
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.runtime import Runtime
+from workers.flows.radius.account import PartsAccount, SearchAccount
 from workers.flows.radius.arguments import ReportArguments, StagedParts
 from workers.flows.radius.search import Found, SetSearch, reason_of
 from workers.flows.radius.staged import PartFacts, PartStore, PlannedFacts, SearchedFacts, part_name, part_store
@@ -47,10 +47,14 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
     counts, count_s = _sum_counts(store, staged.count)
     options = sets.options(current.settings)
     lists = sets.lists(found, options)
-    account = asdict(replace(work, fused=any(about.fused for about in abouts)))
-    account |= {"kernel": next((about.kernel for about in abouts if about.kernel), "")}
-    account |= {"engine_asked": sets.spec.engine, "resident": options.resident}
-    account |= {"on": describe_device(torch.device(abouts[0].device)), "parts": _account_of_parts(staged, abouts)}
+    account = SearchAccount(
+        work=replace(work, fused=any(about.fused for about in abouts)),
+        engine_asked=sets.spec.engine,
+        resident=options.resident,
+        device=torch.device(abouts[0].device),
+        kernel=next((about.kernel for about in abouts if about.kernel), ""),
+        parts=_account_of_parts(staged, abouts),
+    )
     return Found(
         lists=lists,
         k=sets.spec.k,
@@ -58,7 +62,7 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
         reason=reason_of(sets.spec),
         approximations=[None] * len(lists),
         counts=counts,
-        work=account,
+        account=account,
         search_s=plan_facts.work_s + sum(about.work_s for about in abouts) + rescored - began,
         count_s=count_s,
         wall_s=max(0.0, time.time() - plan_facts.began),
@@ -88,6 +92,11 @@ def _sum_counts(store: PartStore, digests: list[str]) -> tuple[Any, float]:
     return counts, seconds
 
 
-def _account_of_parts(staged: StagedParts, abouts: list[SearchedFacts]) -> dict[str, Any]:
-    found = {name: sorted({str(getattr(about, name)) for about in abouts}) for name in ("format", "device", "worker")}
-    return {"search": len(staged.search), "count": len(staged.count)} | found
+def _account_of_parts(staged: StagedParts, abouts: list[SearchedFacts]) -> PartsAccount:
+    return PartsAccount(
+        search=len(staged.search),
+        count=len(staged.count),
+        format=sorted({about.format for about in abouts}),
+        device=sorted({about.device for about in abouts}),
+        worker=sorted({about.worker for about in abouts}),
+    )

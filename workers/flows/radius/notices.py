@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from service.contracts.activations import ActivationStatistics
 from service.contracts.base import Notice
@@ -31,9 +30,8 @@ def dominating_row(statistics: ActivationStatistics, n: int, total_variance: flo
         )
 
 
-def kernel_notices(work: dict[str, Any]) -> list[Notice]:
-    """The kernel of a GPU was not used: the search is slower, its answer the same."""
-    reason = work.get("kernel")
+def kernel_notices(reason: str) -> list[Notice]:
+    """The kernel of a GPU was not used, for that reason, if any: the search is slower, its answer the same."""
     if not reason:
         return []
     message = f"the GPU's kernel was not used: {reason}; the search was slower, and its answer is as certain"

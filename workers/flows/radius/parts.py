@@ -13,6 +13,7 @@ from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.retention import Retained
 from workers.flows.engine.runtime import Runtime
 from workers.flows.engine.segments import runs
+from workers.flows.radius.account import kernel_reason
 from workers.flows.radius.arguments import (
     COUNT,
     NULL,
@@ -24,7 +25,7 @@ from workers.flows.radius.arguments import (
     SearchArguments,
     Staged,
 )
-from workers.flows.radius.search import SetSearch, kernel_account, open_search
+from workers.flows.radius.search import SetSearch, open_search
 from workers.flows.radius.staged import Arrays, PartFacts, PlannedFacts, SearchedFacts, part_name, part_store
 from workers.neighbors.counting import count_within
 from workers.neighbors.filtering import Search
@@ -96,7 +97,7 @@ def search_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
             format=encoding.name,
             fused=search.fused,
             device=str(encoding.device),
-            kernel=kernel_account(encoding.device, encoding.dtype).get("kernel", ""),
+            kernel=kernel_reason(encoding.device, encoding.dtype),
         )
 
     store = part_store(current, arguments.report, arguments.plan)

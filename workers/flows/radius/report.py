@@ -117,7 +117,7 @@ def _write_report(
         partition=partition,
         partition_reason=no_partition,
         warnings=_warnings(sets, summary, statistics, fractions)
-        + kernel_notices(found.work)
+        + kernel_notices(found.account.kernel)
         + notices_on(described, statistics, summary.n, fractions[-1].duplicates),
         timing=_timing(found, began, searched, drawn, partition_s, loaded - began) | {"statistics_s": described_s},
         provenance=_provenance(sets, summary, found),
@@ -197,11 +197,11 @@ def _provenance(sets: SetSearch, summary: ActivationSummary, found: Found) -> di
     return provenance(
         _PACKAGES,
         seed=sets.spec.seed,
-        device=found.work["on"]["device"],
+        device=str(found.account.device),
         dtype=summary.dtype,
         activations_sha256=summary.sha256,
         searched_sha256=sets.database.sha256,
-        search=found.work,
+        search=found.account.as_stored(),
     )
 
 

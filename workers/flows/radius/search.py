@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +14,9 @@ from service.catalog import activations
 from service.contracts.radius import LISTED, RadiusSpec
 from service.settings import Settings
 from workers.activations.index_cache import cached_flat
-from workers.devices.device import choose_device, describe_device
+from workers.devices.device import choose_device
 from workers.flows.engine.runtime import Runtime
+from workers.flows.radius.account import SearchAccount, kernel_reason
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation, measure_approximation
 from workers.neighbors.counting import count_within
@@ -26,7 +26,6 @@ from workers.neighbors.nested import nested_answers
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.question import Question
-from workers.neighbors.self_test import kernel_state
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.ticking import Tick
 
@@ -97,7 +96,7 @@ class Found:
         engine, reason: which engine searched, and why.
         approximations: per fraction, of an approximate engine.
         counts: (n, radii) rows within each requested radius; None when none was requested.
-        work: the engine's account of its work, for the provenance.
+        account: how the search was done.
         search_s, count_s: seconds of work from centring to the last certified row, and for the counts; of a search in
             parts the sum over plan, parts, merging and rescoring.
         wall_s: of a search in parts: seconds from its plan on, by the clocks of the workers, waiting included; else
@@ -110,7 +109,7 @@ class Found:
     reason: str
     approximations: list[Approximation | None]
     counts: Array | None
-    work: dict[str, Any]
+    account: SearchAccount
     search_s: float
     count_s: float
     wall_s: float | None = None
@@ -172,26 +171,16 @@ def search(sets: SetSearch, settings: Settings, tick: Tick) -> Found:
         reason=reason_of(spec),
         approximations=approximations,
         counts=counts,
-        work=asdict(work)
-        | {"engine_asked": spec.engine, "resident": options.resident, "on": describe_device(options.device)}
-        | _kernel_of(work, options),
+        account=SearchAccount(work, spec.engine, options.resident, options.device, _kernel_reason(work, options)),
         search_s=search_s,
         count_s=time.perf_counter() - counting,
     )
 
 
-def kernel_account(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
-    """Why the GPU's kernel was not used; empty for a CPU, and where it was."""
-    if device.type != "cuda" or dtype == torch.float32:
-        return {}
-    state = kernel_state(device, dtype)
-    return {} if state.fused else {"kernel": state.reason}
-
-
-def _kernel_of(work: SearchWork | FaissWork, options: SearchOptions) -> dict[str, str]:
+def _kernel_reason(work: SearchWork | FaissWork, options: SearchOptions) -> str:
     if not isinstance(work, SearchWork) or work.format == "none":
-        return {}
-    return kernel_account(options.device, getattr(torch, work.format))
+        return ""
+    return kernel_reason(options.device, getattr(torch, work.format))
 
 
 def reason_of(spec: RadiusSpec) -> str:
