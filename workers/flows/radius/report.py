@@ -122,7 +122,7 @@ def _write_report(
         timing=_timing(found, began, searched, drawn, partition_s, loaded - began) | {"statistics_s": described_s},
         provenance=_provenance(sets, summary, found),
         created_at=now(),
-        **described,
+        **described.fields(),
     )
     _write_files(folder, report, found.parts)
 
