@@ -47,16 +47,29 @@ class HeldOutSites(SegmentModel):
     sites: list[HeldOutSite]
 
 
-class PartOutcome(SegmentModel):
-    """How the job of a part stands: `job` is null where it was refused, and `error` says why."""
+class Submitted(SegmentModel):
+    """What became of a part's request, as the job engine records it: `job` is null where `error` says why not."""
 
-    part: PartName
-    kind: str
-    preset: str | None
     job: Identifier | None
     state: str
     reused: bool = False
     error: dict[str, str] | None = None
+
+
+class Ended(SegmentModel):
+    """How the job of a part ended, as the job engine records it."""
+
+    state: str
+    error: dict[str, str] | None
+    results: list[JobResult]
+
+
+class PartOutcome(Submitted):
+    """How the job of a part stands."""
+
+    part: PartName
+    kind: str
+    preset: str | None
     results: list[JobResult] = []
 
 

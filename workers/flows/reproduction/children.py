@@ -19,6 +19,7 @@ from service.catalog import activations, jobs
 from service.catalog.engine import Catalog
 from service.catalog.ownership import project_of_job
 from service.contracts.jobs import FINAL_STATES, Job, JobRequest
+from service.contracts.reading import read_contract
 from service.contracts.specs import read_spec
 from service.errors import Cancelled, Conflict, NotFound, RadiusError, Unavailable
 from service.jobs.control import PART_OF, JobControl
@@ -27,7 +28,7 @@ from service.jobs.submission import Submission
 from service.reproduction.parts import PartJob
 from workers.flows.engine.runtime import runtime
 from workers.flows.engine.segments import Body
-from workers.flows.reproduction.arguments import PartOutcome
+from workers.flows.reproduction.arguments import Ended, PartOutcome, Submitted
 
 _REUSED = ("training", "sweep")
 _POLL_S, _RETRY_S = 1.0, 1.0
@@ -36,30 +37,30 @@ Answer = TypeVar("Answer")
 
 def submit(job_id: str, retry: int, priority: int, wanted: PartJob) -> PartOutcome:
     """Submit the job of a part, once for a reproduction; an error of the request is the part's, not the report's."""
-    body = _submit(job_id, retry, priority, {"part": wanted.part, "kind": wanted.kind, "spec": wanted.spec})
-    return PartOutcome.model_validate(body | {"part": wanted.part, "kind": wanted.kind, "preset": wanted.preset})
+    submitted = read_contract(Submitted, _submit(job_id, retry, priority, wanted), prefix="a part's request: ")
+    return PartOutcome(part=wanted.part, kind=wanted.kind, preset=wanted.preset, **dict(submitted))
 
 
 def await_end(job_id: str, outcome: PartOutcome) -> PartOutcome:
     """Wait until the job of a part has ended; raises `Cancelled` as soon as the reproduction itself does not run."""
     if outcome.job is None:
         return outcome
-    return outcome.model_copy(
-        update=PartOutcome.model_validate(outcome.model_dump() | _await(job_id, outcome.job)).__dict__
-    )
+    ended = read_contract(Ended, _await(job_id, outcome.job), prefix="a part's end: ")
+    return outcome.model_copy(update=dict(ended))
 
 
 @DBOS.step(name="_submit_part")
-def _submit(job_id: str, retry: int, priority: int, wanted: Body) -> Body:
-    key = f"{PART_OF}/{job_id}/{wanted['part']}"
-    request = JobRequest(kind=wanted["kind"], spec=wanted["spec"], priority=priority, labels={PART_OF: job_id})
+def _submit(job_id: str, retry: int, priority: int, wanted: PartJob) -> Body:
+    key = f"{PART_OF}/{job_id}/{wanted.part}"
+    request = JobRequest(kind=wanted.kind, spec=wanted.spec, priority=priority, labels={PART_OF: job_id})
     try:
-        return _patiently(lambda: _started(job_id, request, key, retry))
+        submitted = _patiently(lambda: _started(job_id, request, key, retry))
     except RadiusError as error:
-        return {"job": None, "state": "refused", "error": error.as_dict()}
+        submitted = Submitted(job=None, state="refused", error=error.as_dict())
+    return submitted.model_dump(mode="json", exclude_unset=True)
 
 
-def _started(job_id: str, request: JobRequest, key: str, retry: int) -> Body:
+def _started(job_id: str, request: JobRequest, key: str, retry: int) -> Submitted:
     own = _project(job_id)
     with own.catalog.read() as connection:
         mine = jobs.find_by_key(connection, key)
@@ -68,11 +69,11 @@ def _started(job_id: str, request: JobRequest, key: str, retry: int) -> Body:
             spec = read_spec(request.kind, request.spec).model_dump(mode="json")
             like = jobs.finished_like(connection, request.kind, spec)
     if like is not None:
-        return {"job": like, "state": "queued", "reused": True}
+        return Submitted(job=like, state="queued", reused=True)
     job = own.submission.submit(request, key)
     if retry and job.state in ("failed", "cancelled"):
         job = own.control.retry(job.id)
-    return {"job": job.id, "state": "queued"}
+    return Submitted(job=job.id, state="queued")
 
 
 @DBOS.step(name="_await_part")
@@ -80,7 +81,7 @@ def _await(job_id: str, part: str) -> Body:
     while True:
         job = _patiently(lambda: _ended(job_id, part))
         if job is not None:
-            return {"state": job.state, "error": job.error, "results": [each.model_dump() for each in job.results]}
+            return Ended(state=job.state, error=job.error, results=job.results).model_dump(mode="json")
         time.sleep(_POLL_S)
 
 
