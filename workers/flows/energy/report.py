@@ -29,7 +29,7 @@ from workers.flows.energy.layers import MeasuredLayer, measure_layer
 from workers.flows.energy.sets import Layer, draw_points, read_layers
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
-from workers.flows.precision import precision_notices
+from workers.flows.precision import measured_forward, precision_notices
 from workers.flows.publishing import Change, Draft, publish
 from workers.neighbors.ticking import Tick, part_of
 
@@ -126,7 +126,8 @@ def _name(layers: list[Layer]) -> str:
 def _warnings(measured: list[MeasuredLayer], layers: list[Layer]) -> list[Notice]:
     found = []
     for part, layer in zip(measured, layers, strict=True):
-        found += precision_notices([layer.folder.manifest], math.sqrt(part.report.g.distribution.median))
+        forward = measured_forward(layer.folder.manifest)
+        found += precision_notices([forward], math.sqrt(part.report.g.distribution.median))
         failed = part.report.bounds.paper_literal.proposition_3.failed_share
         if failed:
             message = f"the printed Prop. 3 fails at {failed:.0%} of the points among {part.report.name}"

@@ -21,7 +21,7 @@ from workers.devices.device import choose_device
 from workers.figures.radius import draw_radius_figure
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
-from workers.flows.precision import precision_notices
+from workers.flows.precision import measured_forward, precision_notices
 from workers.flows.publishing import Change, Draft, publish
 from workers.flows.radius.arguments import RADIUS, RadiusReported, ReportArguments
 from workers.flows.radius.description import describe, notices_on
@@ -136,7 +136,8 @@ def _warnings(
         fractions[-1].nn_distance_distinct,
         [sets.queries] if sets.within else [sets.queries, sets.database],
     )
-    return found + precision_notices([part.manifest for part in searched], 0.0 if distinct is None else distinct.median)
+    forwards = [measured_forward(part.manifest) for part in searched]
+    return found + precision_notices(forwards, 0.0 if distinct is None else distinct.median)
 
 
 def _of_layer_norm(about: dict[str, Any]) -> bool:
