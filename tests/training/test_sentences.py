@@ -100,7 +100,7 @@ def test_every_kind_of_loss_is_trained_and_measured(tmp_path: Path, loss: str):
 def test_reference_lines_match_the_kind_of_loss(tmp_path: Path):
     for loss, names in (("line", {"unit", "memorisation"}), ("sum", {"memorisation"}), ("output", {"unit"})):
         prepare_sentences(spec_of(loss=loss), tmp_path / loss, tmp_path)
-        found = describe_sentences(tmp_path / loss)["reference_lines"]
+        found = describe_sentences(tmp_path / loss).reference_lines
         assert set(found) == names | {"grammar_entropy"}
         assert loss != "sum" or found["memorisation"] == pytest.approx(math.log(300))
 
@@ -111,7 +111,7 @@ def test_a_control_is_trained_on_its_own_words(tmp_path: Path):
     )
     assert isinstance(spec, QuestionFormationSpec)
     task = made(spec, tmp_path)
-    assert describe_sentences(tmp_path)["reference_lines"]["grammar_entropy"] < 0.8
+    assert describe_sentences(tmp_path).reference_lines["grammar_entropy"] < 0.8
     assert task.vocabulary.size < 71
     trainer: Trainer[Experiment] = Trainer(task, TrainingConfig(steps=30, peak_lr=5e-3, warmup_steps=5))
     before, _ = evaluate(trainer)

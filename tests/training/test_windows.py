@@ -116,9 +116,14 @@ def test_a_run_on_spgc_records_how_its_words_are_joined(
     spec = {"preset": "smoke/f3", "data": {"corpus": "spgc", "deduplicate": False, "validation_share": 0.2}}
     job = prepared(settings, catalog, spec)
     with catalog.read() as connection:
-        data = training.get(connection, job.run).data
+        run = training.get(connection, job.run)
+    data = run.data
     assert data["source"]["join"] == join
     assert data["end_of_document"] == {"token": "byte 0", "id": 0}
+    assert data["held_out_in_training"] > 0.9  # the tail is of the longer book, which repeats itself
+    (warning,) = run.warnings
+    assert warning.code == "held_out_in_training"
+    assert warning.message.startswith(f"{data['held_out_in_training']:.1%} of the held-out text stands in")
     tokens = bytes(np.fromfile(settings.artifacts_root / job.run / "data" / "tokens.bin", np.uint16).tolist())
     separator = {"newline": b"\n", "space": b" "}[join]
     assert tokens.startswith(separator.join([b"the", b"cat", b"sat", b"the"]))

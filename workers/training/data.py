@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 Array = np.ndarray
 Tick = Callable[[], None]  # called repeatedly during long work; it raises to cancel the work
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """What a run records of its prepared data.
+
+    Attributes:
+        data: as the run keeps it; each experiment has fields of its own.
+        reference_lines: losses to compare with.
+        held_out_in_training: share of the held-out text that stands in the training part too.
+    """
+
+    data: dict[str, Any]
+    reference_lines: dict[str, float]
+    held_out_in_training: float = 0.0
 
 
 def no_tick() -> None:

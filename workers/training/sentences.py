@@ -19,7 +19,7 @@ from service.artifacts.manifest import canonical_json
 from service.contracts.training import PUBLISHED_LINES, QuestionFormationSpec
 from workers.models.sentence_decoder import SentenceDecoder, SentenceDecoderConfig
 from workers.training.cross_entropy import linear_cross_entropy
-from workers.training.data import Tick, no_tick, ready_for
+from workers.training.data import DataDescription, Tick, no_tick, ready_for
 from workers.training.question_formation.checks import check_splits
 from workers.training.question_formation.entropy import data_entropy, memorisation_floor
 from workers.training.question_formation.evaluation import Losses, Tally, generalisation, in_distribution, losses
@@ -87,9 +87,10 @@ def notes_on_sentences(spec: QuestionFormationSpec, lines: dict[str, float]) -> 
     return [" ".join(found), *_NOTES]
 
 
-def describe_sentences(folder: Path) -> dict[str, Any]:
-    """Describe a run on the lines prepared in `folder`: `{"data", "reference_lines"}`."""
-    return json.loads((folder / _NOTE).read_bytes())
+def describe_sentences(folder: Path) -> DataDescription:
+    """Describe the lines prepared in `folder`."""
+    note = json.loads((folder / _NOTE).read_bytes())
+    return DataDescription(note["data"], note["reference_lines"])
 
 
 class SentenceTask:

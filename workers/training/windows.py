@@ -19,7 +19,7 @@ from workers.corpora.tokenising import TOKENISING_BYTES
 from workers.models.openelm import OpenELM
 from workers.models.openelm_config import OpenELMConfig
 from workers.training.cross_entropy import linear_cross_entropy
-from workers.training.data import Tick, no_tick, ready_for, split_tail, spread_starts, windows_at
+from workers.training.data import DataDescription, Tick, no_tick, ready_for, split_tail, spread_starts, windows_at
 from workers.training.overlap import STRETCH, first_occurrences, without_repeats
 from workers.training.seeding import SEEDING, Seeding, batch_generator, seed_weights
 from workers.training.tokenising import end_of_document, first_words, token_arrays, vocabulary_rows
@@ -76,8 +76,8 @@ def prepare_windows(
     write_bytes(folder / _NOTE, json.dumps(note).encode())
 
 
-def describe_windows(spec: OpenELMSpec, folder: Path) -> dict[str, Any]:
-    """Describe a run on the tokens prepared in `folder`: `{"data", "reference_lines"}`.
+def describe_windows(spec: OpenELMSpec, folder: Path) -> DataDescription:
+    """Describe the tokens prepared in `folder`, as a run uses them.
 
     Raises:
         InvalidInput: fewer tokens than a window, or than `data.tokens`.
@@ -88,19 +88,20 @@ def describe_windows(spec: OpenELMSpec, folder: Path) -> dict[str, Any]:
     if requested > training or min(requested, validation) <= spec.model.n_ctx:
         detail = f"the corpus gives {training:,} training and {validation:,} validation tokens"
         raise InvalidInput(detail, field="spec.data.tokens")
+    repeated = _share_before(note["held_out_first_at"], requested)
     data = {
         "tokens": note["tokens"],
         "training_tokens": requested,
         "validation_tokens": validation,
         "validation_windows": len(spread_starts(validation, spec.model.n_ctx, spec.data.validation_windows)),
-        "held_out_in_training": _share_before(note["held_out_first_at"], requested),
+        "held_out_in_training": repeated,
         "source": note["source"],
         "tokenizer": spec.data.tokenizer,
         "end_of_document": note["end_of_document"],
         "sha256": note["sha256"],
         "epochs": spec.steps * spec.batch * spec.model.n_ctx / requested,
     }
-    return {"data": data, "reference_lines": {"uniform": float(np.log(note["d_vocab"]))}}
+    return DataDescription(data, {"uniform": float(np.log(note["d_vocab"]))}, repeated or 0.0)
 
 
 def _share_before(places: list[int], tokens: int) -> float | None:

@@ -17,6 +17,7 @@ from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.training.parts import publish_part
 from workers.models.loading import load_tokenizer, tokenizer_hashes
 from workers.training import windows
+from workers.training.data import DataDescription
 from workers.training.sentences import SentenceTask, describe_sentences, notes_on_sentences, prepare_sentences
 from workers.training.windows import WindowTask, describe_windows, prepare_windows
 
@@ -68,8 +69,8 @@ def _describe_source(source: CorpusSource) -> dict[str, Any]:
     return described | {"join": source.join} if source.format == "spgc" else described
 
 
-def describe_data(spec: TrainingSpec, artifact: Path) -> dict[str, Any]:
-    """`{"data", "reference_lines"}` of a run on the prepared data."""
+def describe_data(spec: TrainingSpec, artifact: Path) -> DataDescription:
+    """What a run records of the prepared data."""
     if isinstance(spec, QuestionFormationSpec):
         return describe_sentences(artifact / _DATA)
     return describe_windows(spec, artifact / _DATA)

@@ -156,20 +156,20 @@ def run_row(
         "steps": spec.steps,
         "tokens": 0,
         "parameters": parameters or make_task(spec, artifact, torch.device("cpu")).model.parameter_counts(),
-        "reference_lines": described["reference_lines"],
-        "data": described["data"],
+        "reference_lines": described.reference_lines,
+        "data": described.data,
         "losses": {},
         "evaluation": {},
-        "warnings": [notice.model_dump() for notice in _warnings(spec, described["data"])],
-        "notes": notes_on(spec, described["reference_lines"]),
+        "warnings": [notice.model_dump() for notice in _warnings(spec, described.held_out_in_training)],
+        "notes": notes_on(spec, described.reference_lines),
         "timing": {"train_s": 0.0},
         "provenance": _provenance(spec, owner.runtime),
         "created_at": now(),
     }
 
 
-def _warnings(spec: TrainingSpec, data: dict[str, Any]) -> list[Notice]:
-    share = data.get("held_out_in_training") or 0.0
+def _warnings(spec: TrainingSpec, share: float) -> list[Notice]:
+    """A warning of the share of held-out text that stands in the training part too."""
     if share <= _MOST_REPEATED:
         return []
     less = "data.deduplicate leaves repeated paragraphs out"
