@@ -6,6 +6,8 @@ import gc
 import time
 import weakref
 from collections.abc import Iterator
+from threading import Timer
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,28 @@ PATIENCE_S = 10.0
 def _quick_collection() -> Iterator[None]:
     with earlier_objects_frozen():
         yield
+
+
+class HandTimer(Timer):
+    """A timer that rings when told, even after it was cancelled, as one that rang at the same moment does."""
+
+    made: list[HandTimer]
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.made.append(self)
+
+    def start(self) -> None:
+        """Time stands still."""
+
+    def ring(self) -> None:
+        self.function(*self.args)
+
+
+@pytest.fixture
+def retained() -> Retained[Large]:
+    HandTimer.made = []
+    return Retained[Large](60.0, HandTimer)
 
 
 class Large:
@@ -58,23 +82,33 @@ def test_it_goes_by_itself():
         gc.collect()
 
 
-def test_a_timer_of_before_takes_nothing_that_was_left_since():
-    retained, first, second = Retained[Large](0.2), Large(), Large()
+def test_a_timer_of_before_takes_nothing_that_was_left_since(retained: Retained[Large]):
+    first, second = Large(), Large()
     retained.store("a", first)
-    time.sleep(0.1)
     retained.store("a", second)
-    time.sleep(0.15)
+    earlier, _ = HandTimer.made
+    earlier.ring()
     assert retained.take("a", Large) is second
 
 
-def test_it_is_held_through_other_work():
-    retained, value = Retained[Large](0.05), Large()
+def test_its_own_timer_takes_it(retained: Retained[Large]):
+    value = Large()
+    retained.store("a", value)
+    HandTimer.made[-1].ring()
+    assert retained.take("a", Large) is not value
+
+
+def test_it_is_held_through_other_work(retained: Retained[Large]):
+    value = Large()
     retained.store("a", value)
     with retained.paused():
-        time.sleep(0.2)
+        (before,) = HandTimer.made
+        before.ring()
+    assert len(HandTimer.made) == 2  # its time begins again
     assert retained.take("a", Large) is value
     with retained.paused():
         pass  # nothing was left
+    assert len(HandTimer.made) == 2
 
 
 def test_what_fails_leaves_nothing_behind():

@@ -11,10 +11,14 @@ Value = TypeVar("Value")
 
 
 class Retained(Generic[Value]):
-    """At most one value, under a key, for `seconds`; taking it, or asking for another key, removes it."""
+    """At most one value, under a key, for `seconds`; taking it, or asking for another key, removes it.
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._lock = seconds, Lock()
+    Args:
+        timer: makes the timers that end this time.
+    """
+
+    def __init__(self, seconds: float, timer: type[Timer] = Timer) -> None:
+        self._seconds, self._new_timer, self._lock = seconds, timer, Lock()
         self._held: tuple[str, Value] | None = None
         self._timer: Timer | None = None
         self._generation = 0
@@ -44,7 +48,7 @@ class Retained(Generic[Value]):
             self._held = key, value
             self._generation += 1
             # The generation, not the value: the thread of a cancelled timer holds its arguments until it ends.
-            self._timer = Timer(self._seconds, self._expire, [self._generation])
+            self._timer = self._new_timer(self._seconds, self._expire, [self._generation])
             self._timer.daemon = True
             self._timer.start()
 
