@@ -16,13 +16,19 @@ from service.settings import Settings
 
 
 class Liveness:
-    """What one worker knows of the others; it checks them every `takeover_interval_s`."""
+    """What one worker knows of the others; it checks them every `takeover_interval_s`.
 
-    def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
-        self.catalog, self.engine, self.settings = catalog, engine, settings
+    Args:
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self, catalog: Catalog, engine: JobEngine, settings: Settings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.catalog, self.engine, self.settings, self._clock = catalog, engine, settings, clock
         self._suspected: set[str] = set()
         self._lost_since: dict[str, float] = {}
-        self._watching_since = time.monotonic()
+        self._watching_since = clock()
 
     @property
     def doubts(self) -> bool:
@@ -47,7 +53,7 @@ class Liveness:
             workers.seen(connection, worker, report)
         states = {other: self._state(other) for other in self.engine.held_by_others(worker)}
         dead = {other for other, state in states.items() if state == "dead"}
-        now = time.monotonic()
+        now = self._clock()
         watched_s = max(0.0, now - watching_since)
         for other, state in states.items():
             if (state == "frozen" and watched_s >= self.settings.lease_s) or other in dead & before:
@@ -61,7 +67,7 @@ class Liveness:
         lease, because starting a workflow and recording its end take moments.
         """
         queues = {workflow: queue for workflow, queue in self.engine.held_by(worker) if not is_at(workflow)}
-        seen = time.monotonic()
+        seen = self._clock()
         self._lost_since = {workflow: self._lost_since.get(workflow, seen) for workflow in queues}
         for workflow, first in list(self._lost_since.items()):
             if seen - first >= self.settings.lease_s:

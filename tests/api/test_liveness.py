@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from typing import cast
 
 import pytest
 
 from service.catalog import workers
+from service.catalog.clock import moment
 from service.catalog.engine import Catalog
 from service.catalog.locks import WorkerLock, worker_lock
+from service.catalog.tables import workers as workers_table
 from service.errors import Unavailable
 from service.jobs.engine import JobEngine
 from service.jobs.liveness import Liveness
@@ -39,23 +41,42 @@ class Engine:
         self.given_back.append((workflow_id, queue))
 
 
+class Clock:
+    """Stands still unless it is told to go on."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 @pytest.fixture
 def engine() -> Engine:
     return Engine()
 
 
 @pytest.fixture
-def liveness(catalog: Catalog, settings: Settings, engine: Engine) -> Liveness:
-    return Liveness(catalog, cast(JobEngine, engine), settings)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def liveness(catalog: Catalog, settings: Settings, engine: Engine, clock: Clock) -> Liveness:
+    return Liveness(catalog, cast(JobEngine, engine), settings, clock)
 
 
 @contextmanager
-def living(settings: Settings) -> Iterator[None]:
+def living(settings: Settings, unseen_s: float = 0.0) -> Iterator[None]:
+    """The other worker holds its lock, and was last seen so long ago."""
     catalog = Catalog(settings.resolved_database_url)
     with worker_lock(catalog, settings.locks, OTHER) as held:
         assert held
         with catalog.begin() as connection:
             workers.seen(connection, OTHER)
+            seen_at = moment(connection) - timedelta(seconds=unseen_s)
+            other = workers_table.update().where(workers_table.c.name == OTHER)
+            connection.execute(other.values(seen_at=seen_at))
         yield
     catalog.close()
 
@@ -91,20 +112,27 @@ def test_a_lock_that_came_back_in_between_saves_its_worker(liveness: Liveness, e
     assert engine.given_back == []
 
 
-def test_a_frozen_worker_has_its_lock_and_loses_its_work(catalog: Catalog, engine: Engine, settings: Settings):
-    impatient = settings.model_copy(update={"lease_s": 1e-6})
-    with living(settings):
-        Liveness(catalog, cast(JobEngine, engine), impatient).recover_dead_workers(ME)
+def test_a_frozen_worker_has_its_lock_and_loses_its_work(
+    liveness: Liveness, engine: Engine, settings: Settings, clock: Clock
+):
+    with living(settings, unseen_s=2 * settings.lease_s):
+        assert not liveness.lives(OTHER)
+        clock.seconds += settings.lease_s
+        liveness.recover_dead_workers(ME)
     assert engine.given_back == WORK
 
 
-def test_after_an_outage_nobody_is_frozen_for_a_lease(catalog: Catalog, engine: Engine, settings: Settings):
+def test_after_an_outage_nobody_is_frozen_for_a_lease(
+    liveness: Liveness, engine: Engine, settings: Settings, clock: Clock
+):
     """All were unseen while the database was away; they need time to say that they live."""
-    liveness = Liveness(catalog, cast(JobEngine, engine), settings.model_copy(update={"lease_s": 0.5}))
-    with living(settings):
-        time.sleep(0.6)
+    with living(settings, unseen_s=2 * settings.lease_s):
+        clock.seconds += 2 * settings.lease_s
         look_after_an_outage(liveness, engine)
-        time.sleep(0.6)
+        clock.seconds += 0.75 * settings.lease_s
+        liveness.recover_dead_workers(ME)
+        assert engine.given_back == []
+        clock.seconds += 0.25 * settings.lease_s
         liveness.recover_dead_workers(ME)
     assert engine.given_back == WORK
 
@@ -124,17 +152,18 @@ def test_one_at_a_time_puts_work_back(liveness: Liveness, engine: Engine, settin
     assert engine.given_back == 2 * WORK
 
 
-def test_what_this_worker_is_not_at_is_put_back_after_a_lease(catalog: Catalog, engine: Engine, settings: Settings):
-    liveness, at = (
-        Liveness(catalog, cast(JobEngine, engine), settings.model_copy(update={"lease_s": 0.2})),
-        {"job-1.part"},
-    )
+def test_what_this_worker_is_not_at_is_put_back_after_a_lease(
+    liveness: Liveness, engine: Engine, settings: Settings, clock: Clock
+):
+    at = {"job-1.part"}
     liveness.return_lost(ME, at.__contains__)
-    time.sleep(0.3)
+    clock.seconds += 2 * settings.lease_s
     liveness.return_lost(ME, at.__contains__)
     at.clear()
     liveness.return_lost(ME, at.__contains__)
+    clock.seconds += 0.75 * settings.lease_s
+    liveness.return_lost(ME, at.__contains__)
     assert engine.given_back == []
-    time.sleep(0.3)
+    clock.seconds += 0.25 * settings.lease_s
     liveness.return_lost(ME, at.__contains__)
     assert engine.given_back == WORK
