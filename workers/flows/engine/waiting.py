@@ -68,12 +68,20 @@ class Waiting:
         ended_of: of some workflows, those that have ended: True for success, None for one that no longer exists. A
             call that raises is repeated.
         shortest_s: least pause between two polls, in seconds.
+        clock, sleep: as those of `time`.
     """
 
-    def __init__(self, ended_of: Callable[[list[str]], Ended], shortest_s: float) -> None:
-        self._ended_of, self._shortest_s = ended_of, shortest_s
+    def __init__(
+        self,
+        ended_of: Callable[[list[str]], Ended],
+        shortest_s: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ended_of, self._shortest_s, self._clock, self._sleep = ended_of, shortest_s, clock, sleep
         self._changed = threading.Condition()
-        self._changed_s = time.monotonic()  # when a waiter came or a workflow ended
+        self._changed_s = clock()  # when a waiter came or a workflow ended
         self._waiters: list[Waiter] = []
         self._poller: threading.Thread | None = None
 
@@ -88,7 +96,7 @@ class Waiting:
         waiter = Waiter(workflow_ids)
         with self._changed:
             self._waiters.append(waiter)
-            self._changed_s = time.monotonic()
+            self._changed_s = self._clock()
             if self._poller is None:
                 self._poller = threading.Thread(target=self._poll_for_ever, name="waiting", daemon=True)
                 self._poller.start()
@@ -100,16 +108,16 @@ class Waiting:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiters)
                 wanted = dict.fromkeys(workflow for waiter in self._waiters for workflow in waiter.window())
-            began = time.monotonic()
+            began = self._clock()
             ended = self._poll(list(wanted))
-            polled_s = time.monotonic() - began
+            polled_s = self._clock() - began
             with self._changed:
                 self._waiters = [waiter for waiter in self._waiters if not waiter.update(ended)]
                 if ended:
-                    self._changed_s = time.monotonic()
-            time.sleep(min(_LONGEST_PAUSE_S, max(self._shortest_s, polled_s * (1 / _POLLING_SHARE - 1))))
+                    self._changed_s = self._clock()
+            self._sleep(min(_LONGEST_PAUSE_S, max(self._shortest_s, polled_s * (1 / _POLLING_SHARE - 1))))
             with self._changed:
-                self._changed.wait(min(_LONGEST_PAUSE_S, _LATE * (time.monotonic() - self._changed_s)))
+                self._changed.wait(min(_LONGEST_PAUSE_S, _LATE * (self._clock() - self._changed_s)))
 
     def _poll(self, workflow_ids: list[str]) -> Ended:
         try:
