@@ -30,8 +30,11 @@ _MESSAGES = {
 }
 
 
-def read_contract(kind: type[Model], values: Any, *, prefix: str = "") -> Model:
+def read_contract(kind: type[Model], values: Any, *, prefix: str = "", name_unknown: bool = False) -> Model:
     """`values` as a `kind`; `prefix` is put before the names of its fields in errors.
+
+    Args:
+        name_unknown: name unknown fields in errors, as those of another version of this service.
 
     Raises:
         InvalidInput: naming each wrong field.
@@ -39,7 +42,7 @@ def read_contract(kind: type[Model], values: Any, *, prefix: str = "") -> Model:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        errors = describe_errors(error.errors(), prefix=prefix, kind=kind)
+        errors = describe_errors(error.errors(), prefix=prefix, name_unknown=name_unknown, kind=kind)
         detail = "; ".join(f"{found['field']}: {found['message']}" for found in errors)
         raise InvalidInput(detail, errors=errors) from error
 

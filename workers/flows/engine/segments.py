@@ -41,11 +41,11 @@ class SegmentKind(Generic[Arguments, Result]):
 
     def read_arguments(self, body: Body) -> Arguments:
         """The arguments of an enqueued segment; raises `InvalidInput` naming each field that does not fit."""
-        return read_contract(self.arguments, body, prefix=f"segment {self.name}: ")
+        return read_contract(self.arguments, body, prefix=f"segment {self.name}: ", name_unknown=True)
 
     def read_result(self, body: Body) -> Result:
         """The result of a finished segment; raises `InvalidInput` as `read_arguments`."""
-        return read_contract(self.result, body, prefix=f"result of {self.name}: ")
+        return read_contract(self.result, body, prefix=f"result of {self.name}: ", name_unknown=True)
 
 
 Owned = Callable[[Arguments, SegmentOwner], Result]

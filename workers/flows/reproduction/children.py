@@ -37,7 +37,8 @@ Answer = TypeVar("Answer")
 
 def submit(job_id: str, retry: int, priority: int, wanted: PartJob) -> PartOutcome:
     """Submit the job of a part, once for a reproduction; an error of the request is the part's, not the report's."""
-    submitted = read_contract(Submitted, _submit(job_id, retry, priority, wanted), prefix="a part's request: ")
+    recorded = _submit(job_id, retry, priority, wanted)
+    submitted = read_contract(Submitted, recorded, prefix="a part's request: ", name_unknown=True)
     return PartOutcome(part=wanted.part, kind=wanted.kind, preset=wanted.preset, **dict(submitted))
 
 
@@ -45,7 +46,7 @@ def await_end(job_id: str, outcome: PartOutcome) -> PartOutcome:
     """Wait until the job of a part has ended; raises `Cancelled` as soon as the reproduction itself does not run."""
     if outcome.job is None:
         return outcome
-    ended = read_contract(Ended, _await(job_id, outcome.job), prefix="a part's end: ")
+    ended = read_contract(Ended, _await(job_id, outcome.job), prefix="a part's end: ", name_unknown=True)
     return outcome.model_copy(update=dict(ended))
 
 
