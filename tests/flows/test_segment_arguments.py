@@ -1,4 +1,4 @@
-"""Arguments and results of segments as other versions wrote them: of one before with defaults, of a later one refused."""
+"""Arguments and results of segments as other versions wrote them: earlier ones get defaults, later ones are refused."""
 
 from __future__ import annotations
 
