@@ -122,7 +122,7 @@ class WrongMedia(RadiusError):
 
 
 class TooMany(RadiusError):
-    """As much of this is under way as the limits allow; try again, after `retry_after_s`."""
+    """The limit on concurrent work is reached; try again after `retry_after_s`."""
 
     code = "too_many_requests"
     status = 429

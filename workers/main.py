@@ -49,7 +49,7 @@ from service.settings import Settings
 from workers.flows.engine.runtime import Runtime, set_runtime
 from workers.logs import begin_logging
 from workers.reporting import reporter
-from workers.watching import keep_lock, keep_noticing, keep_recovering, keep_seen, only_one
+from workers.watching import keep_checking_for_stuck_segments, keep_lock, keep_recovering, keep_seen, only_one
 
 logger = logging.getLogger("radius.worker")
 # Of each queue: workflows at once, and poll intervals between two polls. A job's workflow only waits, in a thread;
@@ -100,7 +100,7 @@ def _run() -> None:
 
         catalog = Catalog(settings.resolved_database_url)
         _begin_thread("heartbeat", keep_seen, catalog, settings, name, reporter(settings.device, {}))
-        serve(settings, catalog, at_end=partial(_leave, catalog, name))
+        serve(settings, catalog, at_end=partial(_remove, catalog, name))
         return
     stop, at_once = threading.Event(), threading.Event()
 
@@ -142,7 +142,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     pauses_s = {queue: pace * settings.poll_interval_s for queue, (_, pace) in _QUEUES[role].items()}
     QueuePolling(catalog, pauses_s, lambda: not runtime.busy.is_set(), runtime.draining).begin()
     if role in ("compute", "train"):
-        _introduce(runtime)
+        _record_device(runtime)
     DBOS.listen_queues(list(_QUEUES[role]))
     try:
         DBOS.launch()
@@ -154,7 +154,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     engine = JobEngine(settings.resolved_database_url)
     report = reporter(settings.device, runtime.ended)
     _begin_thread("takeover", keep_recovering, Liveness(catalog, engine, settings), name, runtime.is_executing, report)
-    _begin_thread("stuck", keep_noticing, catalog, name, settings.stuck_s)
+    _begin_thread("stuck", keep_checking_for_stuck_segments, catalog, name, settings.stuck_s)
     if role == "control":
         retention = Retention(JobControl(catalog, engine, settings), settings)
         _begin_thread("cleanup", _keep_cleaning_up, retention, stop)
@@ -166,7 +166,7 @@ def run_worker(settings: Settings, role: str, name: str, stop: threading.Event, 
     if role != "control":
         _drain(settings.drain_s, hurry)
     _release(catalog, name)
-    _leave(catalog, name)
+    _remove(catalog, name)
     logger.info("stopped")
     # Another worker runs an unfinished segment again, from its last finished shard.
     logging.shutdown()
@@ -201,16 +201,16 @@ def _launch(settings: Settings, role: str, name: str) -> None:
             logger.warning("%s", reason)
 
 
-def _introduce(runtime: Runtime) -> None:
+def _record_device(runtime: Runtime) -> None:
     """Record this worker's device, for estimates; they do without it while the database is away."""
     from workers.flows.calibrations.measure import this_device
 
     device = this_device(runtime.settings)
     try:
         with runtime.catalog.begin() as connection:
-            workers.introduce(connection, runtime.worker, device)
+            workers.record_device(connection, runtime.worker, device)
     except Unavailable:
-        logger.warning("the database is away; estimates will not know of this worker's device")
+        logger.warning("the database is away; estimates lack this worker's device")
 
 
 def _drain(seconds: float, hurry: threading.Event) -> None:
@@ -225,7 +225,7 @@ def _drain(seconds: float, hurry: threading.Event) -> None:
 
 
 def _release(catalog: Catalog, name: str) -> None:
-    """Release the running segment: a planned stop does not count as a death."""
+    """Release the running segment: an orderly stop does not count as a death."""
     try:
         with catalog.begin() as connection:
             segments.release_all(connection, name)
@@ -234,10 +234,10 @@ def _release(catalog: Catalog, name: str) -> None:
         logger.warning("the database is away; the stop will count as a death")
 
 
-def _leave(catalog: Catalog, name: str) -> None:
+def _remove(catalog: Catalog, name: str) -> None:
     """Let the service know at once that this worker is gone, instead of after its lease."""
     with suppress(Unavailable), catalog.begin() as connection:
-        workers.leave(connection, name)
+        workers.remove(connection, name)
 
 
 def _begin_thread(name: str, target: Callable[..., None], *arguments: object) -> None:

@@ -64,11 +64,11 @@ def keep_recovering(
             liveness.recover_dead_workers(name, report())
             liveness.return_lost(name, is_at)
         except Exception:
-            logger.exception("looking for dead workers failed; it is tried again")
-        time.sleep(liveness.settings.takeover_interval_s / (2 if liveness.doubts else 1))
+            logger.exception("the check for dead workers failed; it is repeated")
+        time.sleep(liveness.settings.takeover_interval_s / (2 if liveness.has_suspects else 1))
 
 
-def keep_noticing(catalog: Catalog, worker: str, stuck_s: float) -> None:
+def keep_checking_for_stuck_segments(catalog: Catalog, worker: str, stuck_s: float) -> None:
     """End this process when it runs a segment for `stuck_s` after the job has ended or its cancellation was requested.
 
     A segment checks at every progress write whether to continue. One that hangs in a call of a device does not, and

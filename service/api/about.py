@@ -29,7 +29,7 @@ class Health(Contract):
 
 
 class ReadinessAnswer(Contract):
-    """Whether jobs are accepted, and which roles of workers have none that lives, so that their jobs wait."""
+    """Whether jobs are accepted, and which roles have no live worker, so that their jobs wait."""
 
     status: Literal["ready", "degraded"]
     missing: list[WorkerRole] = []
@@ -70,7 +70,7 @@ async def get_health() -> Health:
 async def get_readiness(services: OpenServicesDep) -> ReadinessAnswer:
     """200 while jobs can be accepted; 503 with the cause otherwise, within a second.
 
-    `degraded` names the roles of workers of which none lives: jobs that need one are accepted and wait.
+    `degraded` names the roles without a live worker: jobs that need one are accepted and wait.
     """
     missing = await services.readiness.check()
     return ReadinessAnswer(status="degraded" if missing else "ready", missing=missing)

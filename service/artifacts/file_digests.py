@@ -13,7 +13,7 @@ from service.artifacts.bounded_cache import BoundedCache
 _MOST = 4096  # files; an entry takes half a kilobyte
 _STRIPES = 16
 # Two changes within the resolution of a file system's clock leave one time: a younger file is hashed every time.
-SETTLED_S = 2.0
+MIN_AGE_S = 2.0
 
 Stamp = tuple[int, ...]
 
@@ -37,8 +37,8 @@ class FileDigests:
             if known is not None and known[0] == stamp:
                 return known[1]
             digest = sha256_file(path)
-            settled = time.time() - max(stat.st_mtime, stat.st_ctime) > SETTLED_S
-            if settled and _stamp(path.stat()) == stamp:  # else it may have changed while it was hashed
+            old_enough = time.time() - max(stat.st_mtime, stat.st_ctime) > MIN_AGE_S
+            if old_enough and _stamp(path.stat()) == stamp:  # else it may have changed while it was hashed
                 self._known.put(path, (stamp, digest))
             return digest
 

@@ -27,7 +27,7 @@ def published(connection: sa.Connection, ids: list[str]) -> dict[str, str]:
     return {row.id: row.sha256 for part in parts for row in connection.execute(part)}
 
 
-def hold(connection: sa.Connection, ids: list[str]) -> None:
+def lock_for_reading(connection: sa.Connection, ids: list[str]) -> None:
     """Keep these sets from being deleted until the transaction ends."""
     these = sa.select(activations.c.id).where(activations.c.id.in_(ids)).order_by(activations.c.id)
     connection.execute(these.with_for_update(read=True, key_share=True))

@@ -70,7 +70,7 @@ def find_for_job(connection: sa.Connection, job_id: str, id_or_name: str) -> Cor
     return find(connection, id_or_name)
 
 
-def hold(connection: sa.Connection, id_or_name: str) -> None:
+def lock_for_reading(connection: sa.Connection, id_or_name: str) -> None:
     """Keep this corpus from being deleted until the transaction ends."""
     connection.execute(_lookup(id_or_name).with_for_update(read=True, key_share=True))
 

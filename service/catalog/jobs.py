@@ -109,18 +109,21 @@ def request_cancel(connection: sa.Connection, job_id: str) -> int:
     return found["retries"]
 
 
-def requeue(connection: sa.Connection, job_id: str) -> int:
+def retry(connection: sa.Connection, job_id: str) -> int:
     """failed or cancelled → queued; returns the number of this retry.
 
     Raises:
         NotFound: no such job.
         Conflict: it is in another state.
     """
-    retry = _begin_again(connection, job_id, ("failed", "cancelled"))
-    if retry is None:
+    number = _begin_again(connection, job_id, ("failed", "cancelled"))
+    if number is None:
         _row(connection, job_id)
         raise Conflict("only a failed or cancelled job can be retried")
-    return retry
+    return number
+
+
+requeue = retry
 
 
 def begin_anew(connection: sa.Connection, job_id: str) -> int | None:
@@ -134,7 +137,7 @@ def _begin_again(connection: sa.Connection, job_id: str, states: tuple[str, ...]
     again |= {"finished_at": None, "held": False}
     if not connection.execute(jobs.update().where(those).values(**again)).rowcount:
         return None
-    segments_catalog.forget_owners(connection, job_id)
+    segments_catalog.invalidate_owners(connection, job_id)
     retries = _row(connection, job_id)["retries"]
     events.record(connection, job_id, "queued", {"retry": retries})
     return retries

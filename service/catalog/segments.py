@@ -122,7 +122,7 @@ def unneeded(connection: sa.Connection, worker: str) -> list[tuple[str, str]]:
     return [(row.job, row.name) for row in connection.execute(query)]
 
 
-def forget_owners(connection: sa.Connection, job_id: str) -> None:
+def invalidate_owners(connection: sa.Connection, job_id: str) -> None:
     """Fence off the owners of all segments of a job and reset their deaths, before a retry."""
     values = {"attempt": segments.c.attempt + 1, "running": False, "deaths": 0}
     connection.execute(segments.update().where(segments.c.job == job_id).values(**values))

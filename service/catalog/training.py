@@ -98,7 +98,7 @@ def state(connection: sa.Connection, run_id: str) -> tuple[str, str] | None:
     return None if row["state_file"] is None else (row["state_file"], row["state_sha256"])
 
 
-def hold(connection: sa.Connection, run_id: str) -> None:
+def lock_for_reading(connection: sa.Connection, run_id: str) -> None:
     """Keep this run from being deleted until the transaction ends."""
     this = sa.select(training_runs.c.id).where(training_runs.c.id == run_id)
     connection.execute(this.with_for_update(read=True, key_share=True))

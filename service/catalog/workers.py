@@ -18,18 +18,18 @@ _LISTED_S = 86_400.0  # a lost worker is no longer listed afterwards
 
 def seen(connection: sa.Connection, name: str, report: WorkerReport | None = None) -> None:
     """Record that this worker is alive now."""
-    told = {} if report is None else {"report": report.model_dump(mode="json")}
-    put(connection, workers, {"name": name, "seen_at": moment(connection), **told})
+    reported = {} if report is None else {"report": report.model_dump(mode="json")}
+    put(connection, workers, {"name": name, "seen_at": moment(connection), **reported})
 
 
-def introduce(connection: sa.Connection, name: str, device: Device) -> None:
+def record_device(connection: sa.Connection, name: str, device: Device) -> None:
     """Record that this worker is alive now and computes on that device."""
     seen(connection, name)
     connection.execute(workers.update().where(workers.c.name == name).values(device=device.model_dump(mode="json")))
 
 
-def leave(connection: sa.Connection, name: str) -> None:
-    """Record that this worker stops in order: it is neither alive nor lost."""
+def remove(connection: sa.Connection, name: str) -> None:
+    """Remove the row of a worker that stops in order: it is neither alive nor lost."""
     connection.execute(workers.delete().where(workers.c.name == name))
 
 

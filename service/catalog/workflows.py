@@ -40,8 +40,8 @@ def _open_jobs(
     connection: sa.Connection, table: sa.TableClause, condition: sa.ColumnElement[bool]
 ) -> list[tuple[str, int]]:
     retried = sa.cast(jobs.c.id + "~" + sa.cast(jobs.c.retries, sa.Text), sa.Text)
-    run = sa.case((jobs.c.retries == 0, jobs.c.id), else_=retried)  # as `service.jobs.engine.run_id`
-    query = sa.select(jobs.c.id, jobs.c.retries).join(table, table.c.workflow_uuid == run)
+    workflow = sa.case((jobs.c.retries == 0, jobs.c.id), else_=retried)  # as `service.jobs.engine.workflow_id`
+    query = sa.select(jobs.c.id, jobs.c.retries).join(table, table.c.workflow_uuid == workflow)
     found = connection.execute(query.where(jobs.c.state.in_(OPEN_STATES), condition).order_by(jobs.c.id))
     return [(row.id, row.retries) for row in found]
 

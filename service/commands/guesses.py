@@ -55,7 +55,7 @@ class Commands(TyperGroup):
     """A group that names the right command where a person typed the name that another program gives it."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As that of every group; its error names the command that was probably meant."""
+        """Resolve a command as every group does; the error names the command that was probably meant."""
         meant = _MEANT.get(args[0]) if args else None
         if meant is not None and args[0] not in self.commands:
             ctx.fail(f"No such command '{args[0]}'. Did you mean `radius {meant}`?")

@@ -90,7 +90,7 @@ class Job(Contract):
     results: list[JobResult]
     retries: int = Field(default=0, description="how often it was continued by `retry`")
     waiting_for: WorkerRole | None = Field(
-        default=None, description="role of workers that the job needs and of which none lives; it goes on with one"
+        default=None, description="role that the job needs and that has no live worker; it goes on with one"
     )
     created_at: datetime
     started_at: datetime | None

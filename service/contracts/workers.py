@@ -10,11 +10,15 @@ from pydantic import Field
 from service.contracts.base import Contract, Identifier, WorkerRole
 from service.contracts.estimates import Device
 
-NEEDED_ROLES: tuple[WorkerRole, ...] = ("control", "compute", "query")  # compute workers train where no trainer lives
+NEEDED_ROLES: tuple[WorkerRole, ...] = (
+    "control",
+    "compute",
+    "query",
+)  # compute workers train where no trainer is alive
 
 
 class WorkerReport(Contract):
-    """What a worker writes with each heartbeat; null: the device does not tell, or is a CPU."""
+    """What a worker writes with each heartbeat; null: the device reports none, or is a CPU."""
 
     versions: dict[str, str] = Field(description="radius, jobs (of the workflows), python, torch")
     started_at: datetime

@@ -46,9 +46,12 @@ def engine_url(url: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
-def run_id(job_id: str, retry: int) -> str:
+def workflow_id(job_id: str, retry: int) -> str:
     """Id of the workflow that runs a job: its own, and another one for each retry."""
     return f"{job_id}~{retry}" if retry else job_id
+
+
+run_id = workflow_id
 
 
 def scan_run_id(corpus_id: str) -> str:
@@ -102,30 +105,33 @@ class JobEngine:
         self._client.enqueue_in_transaction(connection, options, *args)
 
     @database_errors()
-    def cancel(self, run: str) -> None:
-        """Stop dispatching the workflows of one run of a job, see `run_id`; running segments stop at their next write.
+    def cancel(self, workflow: str) -> None:
+        """Stop dispatching a workflow of that id and its segments; running segments stop at their next write.
 
-        Other runs are left alone: the job may have been retried since.
+        The workflows of other retries go on: the job may have been retried since.
         """
         found = self._client.list_workflows(
-            workflow_id_prefix=run, status=["PENDING", "ENQUEUED", "DELAYED"], load_input=False, load_output=False
+            workflow_id_prefix=workflow, status=["PENDING", "ENQUEUED", "DELAYED"], load_input=False, load_output=False
         )
-        mine = [status.workflow_id for status in found if status.workflow_id.partition(".")[0] == run]
+        mine = [status.workflow_id for status in found if status.workflow_id.partition(".")[0] == workflow]
         self._client.cancel_workflows(mine)
 
     @database_errors()
-    def forget(self, job_id: str, retries: int) -> None:
-        """Delete the engine's rows of a job that has ended: its runs, their segments, and the segments of those.
+    def delete_workflows(self, job_id: str, retries: int) -> None:
+        """Delete the engine's rows of a job that has ended: the workflow of each try, and their descendants.
 
-        They are found by their parents, which are indexed, and not by the prefix of their ids.
+        Descendants are found by their parents, which are indexed, and not by the prefix of their ids.
         """
-        found = [run_id(job_id, retry) for retry in range(retries + 1)]
+        found = [workflow_id(job_id, retry) for retry in range(retries + 1)]
         parents = found
         while parents:
             parents = self._children(parents)
             found += parents
         for part in chunks(found):
             self._client.delete_workflows(part)
+
+    def forget(self, job_id: str, retries: int) -> None:
+        self.delete_workflows(job_id, retries)
 
     def _children(self, parents: list[str]) -> list[str]:
         listed = partial(self._client.list_workflows, load_input=False, load_output=False)

@@ -129,7 +129,7 @@ class Estimation:
         needed = max((work.memory_bytes for work in workload.stages), default=0)
         if largest is not None and needed > largest:
             wanted, there = shown_apart(needed, largest)
-            return f"a worker of it needs {wanted} of memory; the largest that lives has {there}"
+            return f"a worker of it needs {wanted} of memory; the largest live worker has {there}"
         return None
 
     def _free_disk(self) -> int:
@@ -147,5 +147,5 @@ def _total(values: list[Number | None]) -> Number | None:
 
 def _notes_on_time(device: Device | None, speeds: Calibration | None) -> list[str]:
     if device is None:
-        return ["no compute worker lives, so nothing can be said of time and memory"]
+        return ["there is no live compute worker, so time and memory are unknown"]
     return [] if speeds is not None else ["the device is being measured; ask again in some seconds"]

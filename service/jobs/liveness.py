@@ -16,7 +16,7 @@ from service.settings import Settings
 
 
 class Liveness:
-    """What one worker knows of the others; it checks them every `takeover_interval_s`.
+    """The state of other workers as last checked; a worker checks them every `takeover_interval_s`.
 
     Args:
         clock: seconds that never go back.
@@ -31,13 +31,15 @@ class Liveness:
         self._watching_since = clock()
 
     @property
-    def doubts(self) -> bool:
+    def has_suspects(self) -> bool:
         """Whether the last check found a worker that seems dead, to be checked again."""
         return bool(self._suspected)
 
-    def lives(self, worker: str) -> bool:
+    def is_alive(self, worker: str) -> bool:
         """Whether a worker holds its lock and was seen within the lease."""
         return self._state(worker) == "alive"
+
+    lives = is_alive
 
     def recover_dead_workers(self, worker: str, report: WorkerReport | None = None) -> None:
         """Record that `worker` is alive and what it reports, and requeue the workflows of dead and frozen workers.

@@ -9,7 +9,7 @@ from service.catalog import corpora, jobs, workers, workflows
 from service.catalog.engine import Catalog, Connection
 from service.jobs.admission import Admission
 from service.jobs.control import finish_cancelled
-from service.jobs.engine import COMPUTE_QUEUE, TRAIN_QUEUE, JobEngine, run_id, scan_run_id
+from service.jobs.engine import COMPUTE_QUEUE, TRAIN_QUEUE, JobEngine, scan_run_id, workflow_id
 from service.jobs.liveness import Liveness
 from service.settings import Settings
 
@@ -55,12 +55,12 @@ class JobReconciler:
         self._admission.release_held(self.catalog)
 
     def reconcile_untaken(self) -> None:
-        """Move the segments that wait for a trainer to the compute workers' queue while no trainer lives."""
+        """Move the segments that wait for a trainer to the compute workers' queue while no trainer is alive."""
         with self.catalog.read() as connection:
             if workers.any_alive(connection, "train-", self.settings.lease_s):
                 return
-        for workflow_id in self.engine.waiting(TRAIN_QUEUE):
-            self.engine.requeue(workflow_id, COMPUTE_QUEUE)
+        for waiting in self.engine.waiting(TRAIN_QUEUE):
+            self.engine.requeue(waiting, COMPUTE_QUEUE)
 
     def reconcile_overdue(self) -> None:
         """Fail jobs that have run for longer than their `timeout_s`; their segments stop at the next progress write."""
@@ -70,7 +70,7 @@ class JobReconciler:
             error = {"code": "timeout", "detail": "the job took longer than its timeout_s"}
             with self.catalog.begin() as connection:
                 jobs.finish(connection, job_id, "failed", error)
-            self.engine.cancel(run_id(job_id, retry))
+            self.engine.cancel(workflow_id(job_id, retry))
 
     def reconcile_versions(self) -> None:
         """Start jobs anew whose workflow another version began, as no worker continues it; finished work is kept."""
@@ -79,11 +79,11 @@ class JobReconciler:
         for scan_id in self.engine.of_other_versions(list(scans)):
             self._fail_scan(scans[scan_id], "another version of the service began to count it; register it again")
         for job_id, retry in stale:
-            self.engine.cancel(run_id(job_id, retry))
+            self.engine.cancel(workflow_id(job_id, retry))
             with self.catalog.begin() as connection:
                 if (again := jobs.begin_anew(connection, job_id)) is not None:
                     job = jobs.get(connection, job_id)
-                    self.engine.enqueue(connection, job.kind, run_id(job_id, again), job.priority, job_id)
+                    self.engine.enqueue(connection, job.kind, workflow_id(job_id, again), job.priority, job_id)
 
     def reconcile_lost(self) -> None:
         """Fail jobs and scans whose workflow the engine has ended without a result (its limit on restarts)."""

@@ -76,7 +76,7 @@ def check_references(connection: sa.Connection, spec: JobSpec) -> None:
 def _check_layers(connection: sa.Connection, spec: EnergySpec) -> None:
     if not spec.activations:
         return
-    activations.hold(connection, [*spec.activations, *([spec.queries] if spec.queries else [])])
+    activations.lock_for_reading(connection, [*spec.activations, *([spec.queries] if spec.queries else [])])
     sets = [activations.get(connection, set_id)[0] for set_id in spec.activations]
     if len({found.d_model for found in sets}) > 1:
         raise InvalidInput("the sets must have one d_model", field="spec.activations")
@@ -90,7 +90,7 @@ def _check_layers(connection: sa.Connection, spec: EnergySpec) -> None:
 
 
 def _check_sets(connection: sa.Connection, spec: RadiusSpec) -> None:
-    activations.hold(connection, [spec.activations, *([spec.reference] if spec.reference else [])])
+    activations.lock_for_reading(connection, [spec.activations, *([spec.reference] if spec.reference else [])])
     queries, _ = activations.get(connection, spec.activations)
     if spec.reference is None:
         return
@@ -113,7 +113,7 @@ def _check_extraction(spec: ExtractionSpec, settings: Settings) -> None:
 def _check_model_and_corpus(connection: sa.Connection, spec: ExtractionSpec) -> None:
     named = parse_run_model(spec.model)
     if named is not None:
-        training.hold(connection, named.run)
+        training.lock_for_reading(connection, named.run)
         _kept(connection, named)
     _check_corpus(connection, spec.corpus, "spec.corpus")
 
@@ -166,7 +166,7 @@ def _check_training(connection: sa.Connection, spec: TrainingSpec, prefix: str) 
 
 def _check_corpus(connection: sa.Connection, name: str, field: str) -> None:
     try:
-        corpora.hold(connection, name)
+        corpora.lock_for_reading(connection, name)
         corpus = corpora.find(connection, name)
     except NotFound as error:
         raise InvalidInput(how_to_register(name) or error.detail, field=field) from error

@@ -43,12 +43,12 @@ from service.estimates.work import (
     training_work,
 )
 from service.jobs.references import check_spec
-from service.reproduction.parts import claims_of, model_of, part_job, parts_of
+from service.reproduction.required_jobs import claims_of, model_of, part_job, parts_of
 from service.settings import Settings
 from service.theory.transformer_size import GPT2
 
 _GPU_FLOP_S, _LEAST_HOURS = 1e14, 0.1  # a third of the bfloat16 peak of an A100; hours that are worth a note
-_TRAINING_NOTES = ["a trainer of its own, where one lives, is taken for as fast as a compute worker"]
+_TRAINING_NOTES = ["a trainer, where one is alive, is assumed to be as fast as a compute worker"]
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Workload:
 
 
 class WorkloadModel:
-    """Computes the workload of jobs from what the catalog knows now."""
+    """Computes the workload of jobs from the catalog's current state."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

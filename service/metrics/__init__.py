@@ -2,6 +2,6 @@
 
 service.py   the registry, and its text
 requests.py  what this process measures: requests, queries, statements of the database
-stored.py    what the database knows: jobs, work, workers
+stored.py    read from the database: jobs, work, workers
 disk.py      bytes of the data directory's folders
 """

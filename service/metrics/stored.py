@@ -1,4 +1,4 @@
-"""What the database knows, read at most every `metrics_cache_s`: jobs, work done, workers."""
+"""Metrics read from the database, at most every `metrics_cache_s`: jobs, work done, workers."""
 
 from __future__ import annotations
 

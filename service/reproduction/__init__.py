@@ -1,6 +1,7 @@
 """From the numbers of reports to verdicts on the paper's claims, and the report of them. Pure: contracts in and out.
 
-parts.py            which jobs a claim needs at which scale
+required_jobs.py    which jobs a claim needs at which scale
+parts.py            the former name of required_jobs.py
 rules.py            from numbers to a verdict
 finding.py          what the numbers of one claim come to
 theory_claims.py    claims that are computed

@@ -13,8 +13,8 @@ from service.contracts.sweeps import Sweep
 from service.errors import InvalidInput
 from service.reproduction import energy_claims, radius_claims, theory_claims, training_claims
 from service.reproduction.finding import Finding
-from service.reproduction.parts import needs_of
 from service.reproduction.radius_claims import HeldOut
+from service.reproduction.required_jobs import needs_of
 from service.reproduction.theory_claims import SampleShares
 from service.reproduction.training_claims import RunLosses
 

@@ -148,7 +148,7 @@ def test_a_damaged_set_does_not_hide_the_others(api: TestClient, folder: Path):
 
 def test_many_ranges_of_a_file_hash_it_once(api: TestClient, monkeypatch: pytest.MonkeyPatch):
     compute, hashed = file_digests.sha256_file, []
-    monkeypatch.setattr(file_digests, "SETTLED_S", float("-inf"))
+    monkeypatch.setattr(file_digests, "MIN_AGE_S", float("-inf"))
     monkeypatch.setattr(file_digests, "sha256_file", lambda path: hashed.append(path.name) or compute(path))
     path = f"/v1/activations/{import_array(api, np.zeros((400_000, 8), np.float32))}/files/{SHARD}"
     for start in range(0, 1_000_000, 50_000):

@@ -41,7 +41,7 @@ def test_three_deaths_in_a_row_are_poison_and_forgotten(catalog: Catalog):
     begin(catalog)  # asked for anew
 
 
-def test_a_planned_stop_is_no_death_and_forgives_none(catalog: Catalog):
+def test_an_orderly_stop_is_no_death_and_forgives_none(catalog: Catalog):
     for _ in range(2 * MOST_DEATHS):
         begin(catalog, "a")
         with catalog.begin() as connection:

@@ -47,7 +47,7 @@ def live(catalog: Catalog, *, memory_bytes: int = 64 * GIB, name: str = "compute
     """A compute worker that was just seen, on a device that was measured."""
     device = Device(device="cpu", name="x", memory_bytes=memory_bytes, fingerprint="same")
     with catalog.begin() as connection:
-        workers.introduce(connection, name, device)
+        workers.record_device(connection, name, device)
         if speeds:
             calibrations.record(connection, "same", SPEEDS)
 
@@ -74,7 +74,7 @@ def test_without_a_worker_bytes_are_known_and_times_are_not(api: TestClient):
     assert found["free_memory_bytes"] is None
     assert found["written_bytes"] > 2 * 1000 * 1024 * 4
     assert found["fits"]
-    assert any("no compute worker" in note for note in found["notes"])
+    assert any("no live compute worker" in note for note in found["notes"])
 
 
 @pytest.mark.parametrize(("kind", "spec"), KINDS)
@@ -161,7 +161,7 @@ def test_a_job_for_which_the_disk_is_too_small_is_refused_with_the_numbers(setti
 def test_a_job_for_which_no_worker_has_the_memory_is_refused(api: TestClient, counted: Catalog):
     live(counted, memory_bytes=GIB)
     problem = problem_of(submit(api, spec=MEDIUM), 422, "does_not_fit")
-    assert "the largest that lives has 1 GiB" in problem["detail"]
+    assert "the largest live worker has 1 GiB" in problem["detail"]
     live(counted, memory_bytes=64 * GIB, name="compute-large")  # one that is large enough is enough
     assert submit(api, spec=MEDIUM).status_code == 202
 

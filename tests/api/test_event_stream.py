@@ -92,7 +92,7 @@ def test_the_stream_of_a_job_that_is_deleted_ends(server: Server, job_id: str):
 def test_the_end_before_a_retry_is_not_the_end(server: Server, job_id: str):
     change(server, job_id, "running", "failed")
     with server.catalog.begin() as connection:
-        jobs.requeue(connection, job_id)
+        jobs.retry(connection, job_id)
     with stream(server, job_id) as told:
         assert [next(told)[1] for _ in range(4)] == ["queued", "running", "failed", "queued"]
         change(server, job_id, "cancelling", "cancelled")

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from service.catalog import jobs, training
 from service.catalog.engine import Catalog
-from service.jobs.engine import CONTROL_QUEUE, JobEngine, run_id
+from service.jobs.engine import CONTROL_QUEUE, JobEngine, workflow_id
 from service.jobs.reconciler import JobReconciler
 from service.settings import Settings
 from tests.api.products import insert_job, insert_run, publish_report
@@ -136,9 +136,9 @@ def test_a_late_cancellation_leaves_the_retry_alone(settings: Settings, api: Tes
     post(api, f"/v1/jobs/{job_id}/cancel")
     post(api, f"/v1/jobs/{job_id}/retry")
     with closing(JobEngine(settings.resolved_database_url)) as engine:
-        engine.cancel(run_id(job_id, 0))  # by a process that had read the job before it was taken up again
-        assert engine.waiting(CONTROL_QUEUE) == [run_id(job_id, 1)]
-        engine.cancel(run_id(job_id, 1))
+        engine.cancel(workflow_id(job_id, 0))  # by a process that had read the job before it was taken up again
+        assert engine.waiting(CONTROL_QUEUE) == [workflow_id(job_id, 1)]
+        engine.cancel(workflow_id(job_id, 1))
         assert engine.waiting(CONTROL_QUEUE) == []
 
 

@@ -108,7 +108,7 @@ def test_a_lock_that_came_back_in_between_saves_its_worker(liveness: Liveness, e
     with living(settings):
         for _ in range(3):
             liveness.recover_dead_workers(ME)
-            assert liveness.lives(OTHER)
+            assert liveness.is_alive(OTHER)
     assert engine.given_back == []
 
 
@@ -116,7 +116,7 @@ def test_a_frozen_worker_has_its_lock_and_loses_its_work(
     liveness: Liveness, engine: Engine, settings: Settings, clock: Clock
 ):
     with living(settings, unseen_s=2 * settings.lease_s):
-        assert not liveness.lives(OTHER)
+        assert not liveness.is_alive(OTHER)
         clock.seconds += settings.lease_s
         liveness.recover_dead_workers(ME)
     assert engine.given_back == WORK

@@ -145,7 +145,7 @@ def test_a_counter_of_work_never_falls_and_counts_new_jobs_whole():
 
 def test_workers_are_shown_as_they_report(api: TestClient, catalog: Catalog):
     with catalog.begin() as connection:
-        workers.introduce(connection, "compute-a", DEVICE)
+        workers.record_device(connection, "compute-a", DEVICE)
         workers.seen(connection, "compute-a", REPORT)
         workers.seen(connection, "control-a")
     found, role = scrape(api), {"worker": "compute-a", "role": "compute"}

@@ -220,7 +220,7 @@ def test_a_deletion_that_was_cut_off_is_ended_by_a_sweep(
     def die(*_: Any) -> None:
         raise RuntimeError("the power went")
 
-    monkeypatch.setattr(JobEngine, "forget", die)
+    monkeypatch.setattr(JobEngine, "delete_workflows", die)
     assert api.delete(f"/v1/jobs/{made.job}").status_code == 500
     assert listed(api) == [other.job]
     sweep(days=0.9)

@@ -61,12 +61,12 @@ def test_progress_in_between_starts_the_count_again(catalog: Catalog, job_id: st
         claim(catalog, job_id)
 
 
-@pytest.mark.parametrize("planned", ["release", "release_all"])
-def test_a_planned_stop_is_no_death(catalog: Catalog, job_id: str, planned: str):
+@pytest.mark.parametrize("how", ["release", "release_all"])
+def test_an_orderly_stop_is_no_death(catalog: Catalog, job_id: str, how: str):
     for _ in range(10):
         attempt = claim(catalog, job_id)
         with catalog.begin() as connection:
-            if planned == "release":
+            if how == "release":
                 segments.release(connection, job_id=job_id, name=NAME, attempt=attempt)
             else:
                 segments.release_all(connection, "a")
@@ -85,7 +85,7 @@ def test_a_retry_forgets_owners_and_deaths(catalog: Catalog, job_id: str):
     attempt = [claim(catalog, job_id) for _ in range(3)][-1]
     with catalog.begin() as connection:
         jobs.finish(connection, job_id, "failed", {"code": "poison", "detail": "x"})
-        jobs.requeue(connection, job_id)
+        jobs.retry(connection, job_id)
         jobs.start(connection, job_id)
     with pytest.raises(Superseded):  # one that was still at it
         tick(catalog, job_id, attempt, 1)

@@ -50,7 +50,7 @@ def test_a_service_is_degraded_until_every_role_lives(api: TestClient, catalog: 
     age(catalog, "query-a", settings.lease_s + 1)
     assert readiness(api) == {"status": "degraded", "missing": ["query"]}
     with catalog.begin() as connection:
-        workers.leave(connection, "control-a")
+        workers.remove(connection, "control-a")
     assert readiness(api) == {"status": "degraded", "missing": ["control", "query"]}
 
 
@@ -67,14 +67,14 @@ def test_a_job_says_which_role_it_waits_for(api: TestClient, catalog: Catalog):
     assert api.get(f"/v1/jobs/{job['id']}").json()["waiting_for"] is None
     with catalog.begin() as connection:
         jobs.finish(connection, job["id"], "succeeded")
-        workers.leave(connection, "compute-a")
+        workers.remove(connection, "compute-a")
     assert api.get(f"/v1/jobs/{job['id']}").json()["waiting_for"] is None
 
 
 def test_workers_are_listed_with_what_they_do(api: TestClient, catalog: Catalog, settings: Settings):
     job = insert_job(catalog, {})
     with catalog.begin() as connection:
-        workers.introduce(connection, "compute-a", DEVICE)
+        workers.record_device(connection, "compute-a", DEVICE)
         jobs.start(connection, job)
         segments.claim(connection, job_id=job, name="search-00", stage="search", worker="compute-a")
     seen(catalog, "compute-a", "control-a", "query-gone")

@@ -32,7 +32,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file counts as old enough."""
-    monkeypatch.setattr(file_digests, "SETTLED_S", float("-inf"))
+    monkeypatch.setattr(file_digests, "MIN_AGE_S", float("-inf"))
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule()
     def retry(self) -> None:
         expected = None if self._again("failed", "cancelled") else self._refused()
-        self._call(expected, lambda connection: jobs.requeue(connection, self.job_id), self.model.retries)
+        self._call(expected, lambda connection: jobs.retry(connection, self.job_id), self.model.retries)
 
     @rule()
     def begin_anew(self) -> None:

@@ -57,4 +57,4 @@ def test_a_million_rows_are_admitted_where_a_worker_has_the_memory(
         assert submit(api, "radius", spec).status_code == 202
     else:
         assert found["reason"] == problem_of(submit(api, "radius", spec), 422, "does_not_fit")["detail"]
-        assert "the largest that lives has 16 GiB" in found["reason"]
+        assert "the largest live worker has 16 GiB" in found["reason"]

@@ -32,7 +32,7 @@ from workers.flows.extraction.arguments import PublishArguments
 from workers.flows.extraction.publish import publish_sets
 from workers.flows.publishing import Change
 from workers.flows.radius.staged import PartFacts, part_store
-from workers.flows.training.parts import publish_part
+from workers.flows.training.growing_folders import publish_part
 
 OLD, NEW = b"old" * 500, b"the new one" * 500
 ROWS = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)

@@ -8,7 +8,7 @@ import pytest
 
 from service.contracts.jobs import JobResult
 from service.errors import InvalidInput, NotFound
-from service.reproduction.parts import PartJob
+from service.reproduction.required_jobs import PartJob
 from workers.flows.reproduction import children
 from workers.flows.reproduction.arguments import PartOutcome, Submitted
 

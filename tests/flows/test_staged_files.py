@@ -84,7 +84,7 @@ class Extraction:
     def take_up(self) -> None:
         """As a retry does."""
         with self.catalog.begin() as connection:
-            segments.forget_owners(connection, self.job)
+            segments.invalidate_owners(connection, self.job)
 
     def retry(self) -> PublishArguments:
         self.take_up()

@@ -17,9 +17,9 @@ STUCK_S = 0.4
 WATCH = f"""
 import sys
 from service.catalog.engine import Catalog
-from workers.watching import keep_noticing
+from workers.watching import keep_checking_for_stuck_segments
 print("watching", flush=True)
-keep_noticing(Catalog(sys.argv[1]), "compute-a", {STUCK_S})
+keep_checking_for_stuck_segments(Catalog(sys.argv[1]), "compute-a", {STUCK_S})
 """
 
 

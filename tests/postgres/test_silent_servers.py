@@ -119,7 +119,7 @@ def test_the_job_engine_is_not_waited_for_either(settings: Settings, server: Ser
         calls = [
             engine.check,
             lambda: engine.cancel("job-1"),
-            lambda: engine.forget("job-1", 0),
+            lambda: engine.delete_workflows("job-1", 0),
             lambda: engine.held_by("compute-1"),
             lambda: engine.waiting(COMPUTE_QUEUE),
             lambda: engine.requeue("job-1.a", COMPUTE_QUEUE),

@@ -15,7 +15,7 @@ from service.reproduction.comparison import compare
 from service.reproduction.evidence import Evidence, result
 from service.reproduction.html import report_html
 from service.reproduction.markdown import report_markdown
-from service.reproduction.parts import claims_of, parts_of
+from service.reproduction.required_jobs import claims_of, parts_of
 
 HOSTILE = '<script>alert("x")</script> | `a` *b*'
 

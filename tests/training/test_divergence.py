@@ -179,6 +179,6 @@ def test_a_run_of_a_sweep_has_a_state_of_its_own(settings: Settings, catalog: Ca
         jobs.finish(connection, job, "cancelled")
     assert states() == [("failed", error), ("cancelled", None), ("cancelled", None)]
     with catalog.begin() as connection:
-        jobs.requeue(connection, job)
+        jobs.retry(connection, job)
     prepare_sweep(PrepareSweepArguments(spec=spec), own_segment(settings, catalog, job, "prepare-again"))
     assert states() == [("queued", None), ("running", None), ("queued", None)]

@@ -91,7 +91,7 @@ def test_the_next_segment_of_a_worker_reuses_its_trainer(
     assert parts.rows() == whole.rows()
     assert parts.state().sha256 == whole.state().sha256
     others.train(others.own(1))
-    parts.finish()  # another run's: the retained trainer is removed
+    parts.finish()  # a segment of another run: the kept trainer is removed
     others.train(others.own(2), 1)
     assert len(loaded) == 2
 

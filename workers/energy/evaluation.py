@@ -66,11 +66,11 @@ def evaluate(
     far = reach * patterns.scale > _FAR[patterns.precision]
     found = _no_energies(betas, len(queries), min(k, len(patterns)), mchn=mchn)
     blocks = [ids for ids in torch.from_numpy(np.flatnonzero(~far)).split(_QUERIES[patterns.device.type]) if len(ids)]
-    told = _Told(tick, len(queries))
+    progress = _Progress(tick, len(queries))
 
     def evaluate_block(ids: Tensor) -> tuple[Array, Energies]:
         work = QueryBlock(patterns, rows, ids, betas, mchn, found.ids.shape[1], torch.from_numpy(left_out)[ids])
-        work.run(partial(told, ids))
+        work.run(partial(progress.report, ids))
         return ids.numpy(), work.finish()
 
     patterns.compute_norms()  # once, before the threads need them
@@ -141,15 +141,15 @@ def check_squares(found: Energies) -> None:
         raise InvalidInput(message, field="queries")
 
 
-class _Told:
-    """Adds up the shares of blocks of queries, which several threads tell after each tile, and calls `tick`."""
+class _Progress:
+    """Adds up the shares of blocks of queries, which several threads report after each tile, and calls `tick`."""
 
     def __init__(self, tick: Tick, queries: int) -> None:
         self._tick, self._queries, self._lock = tick, queries, Lock()
         self._ended = 0  # queries of the blocks that are done
         self._begun: dict[int, float] = {}  # by the first query of each other block
 
-    def __call__(self, ids: Tensor, share: float) -> None:
+    def report(self, ids: Tensor, share: float) -> None:
         with self._lock:
             self._begun[int(ids[0])] = share * len(ids)
             if share == 1:

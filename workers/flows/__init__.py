@@ -1,6 +1,6 @@
 """The workflows of the service: one folder per job kind. The worker side of the job engine.
 
-engine/        what all share: process state, dispatching, waiting, segments, ownership, retention
+engine/        what all share: process state, dispatching, waiting, segments, ownership, prepared values
 publishing.py  the one protocol: write aside → publish → record under the fence
 estimated.py   an estimate of the statistics as reports have it
 precision.py   the warning that the digits of a forward pass do not suffice for the distances

@@ -7,7 +7,7 @@ documents.py            the clusters of rows, and sums over rows without each of
 estimate.py             a value with standard error and 95 % interval; jackknife and cluster errors
 lists.py                lists of neighbours; the nearest rows of two documents
 nearest_documents.py    these nearest rows, exact, where the lists are too short
-split.py                half of the documents ask, the other half answers
+split.py                half of the documents as queries, the other half as database
 mean_and_median.py      mean, quantiles, paired differences of nested sets
 dimension_lists.py      lists without duplicates; sums over rows and their lists without each document
 two_nn.py               intrinsic dimension by T_2/T_1

@@ -1,6 +1,6 @@
-"""A split by documents: half of them ask, the other half answers.
+"""A split by documents: the rows of one half are queries, those of the other half are the database.
 
-Given the rows that answer, distances of rows of different documents are then independent, so that their errors need no
+Given the database rows, distances of queries of different documents are independent, so that their errors need no
 jackknife: they are sums over documents.
 """
 
@@ -25,7 +25,7 @@ def halves_of_documents(documents: Documents, seed: int) -> tuple[Array, Array] 
     if len(present) < 2:
         return ONE_DOCUMENT
     drawn = np.random.Generator(np.random.PCG64(seed_sequence(seed, PLACE))).permutation(present)
-    asking = np.zeros(documents.count, dtype=bool)
-    asking[drawn[: len(drawn) // 2]] = True
-    of_rows = asking[documents.codes]
+    is_query = np.zeros(documents.count, dtype=bool)
+    is_query[drawn[: len(drawn) // 2]] = True
+    of_rows = is_query[documents.codes]
     return np.flatnonzero(of_rows), np.flatnonzero(~of_rows)

@@ -20,7 +20,7 @@ from service.contracts.base import Notice
 from service.contracts.jobs import JobKind
 from service.contracts.specs import stored_spec
 from service.errors import RadiusError, error_from_dict
-from service.jobs.engine import COMPUTE_QUEUE, SEGMENT_WORKFLOW, options_for, run_id
+from service.jobs.engine import COMPUTE_QUEUE, SEGMENT_WORKFLOW, options_for, workflow_id
 from workers.flows.engine.runtime import runtime
 from workers.flows.engine.segments import Arguments, Body, Result, SegmentKind
 from workers.flows.engine.waiting import result_of, results_of
@@ -46,7 +46,7 @@ class Pending(Generic[Result]):
 
 
 @dataclass(frozen=True)
-class JobRun:
+class JobExecution:
     """One run of a job: the first, or a retry.
 
     Attributes:
@@ -60,7 +60,7 @@ class JobRun:
 
     @property
     def workflow_id(self) -> str:
-        return run_id(self.job_id, self.retry)
+        return workflow_id(self.job_id, self.retry)
 
     def enqueue(
         self,
@@ -108,19 +108,19 @@ def durable(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return register
 
 
-def job(kind: JobKind) -> Callable[[Callable[[JobRun, Any], object]], Callable[..., None]]:
+def job(kind: JobKind) -> Callable[[Callable[[JobExecution, Any], object]], Callable[..., None]]:
     """Register the workflow of a job kind.
 
     The decorated function takes the run and the job's spec, validated by the model of its kind. The job is running
     before it is called; afterwards the job has succeeded, or failed with the error that was raised.
     """
 
-    def register(work: Callable[[JobRun, Any], object]) -> Callable[..., None]:
+    def register(work: Callable[[JobExecution, Any], object]) -> Callable[..., None]:
         def run_job(job_id: str) -> None:
             started = _start(job_id)
             try:
                 spec = stored_spec(kind, started["spec"])
-                work(JobRun(job_id, started["priority"], started["retry"]), spec)
+                work(JobExecution(job_id, started["priority"], started["retry"]), spec)
             except Exception as error:  # cancellation and loss of ownership are not of class Exception here
                 failure = as_error(error)
                 logger.warning("%s failed: %s: %s", job_id, failure.code, failure.detail)

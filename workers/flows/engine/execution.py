@@ -48,7 +48,7 @@ def _run(job_id: str, name: str, kind: str, arguments: Body) -> Body:
         free_memory()  # outside the except block, whose traceback would keep the segment's memory
         if outcome.name != Superseded.code or not _is_assigned_here(runtime()):
             raise outcome
-        # A replaced worker that had not yet claimed the segment woke up and claimed it for a moment: claim it again.
+        # A replaced worker that had not yet claimed the segment resumed and claimed it briefly: claim it again.
 
 
 def _end_of(outcome: Body | PortableWorkflowError) -> str:

@@ -9,7 +9,7 @@ from service.artifacts.model_folders import find_model_folder
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.run_models import parse_run_model
 from service.errors import RadiusError
-from workers.flows.engine.dispatching import JobRun, gather, job, set_total
+from workers.flows.engine.dispatching import JobExecution, gather, job, set_total
 from workers.flows.engine.runtime import runtime
 from workers.flows.extraction.arguments import (
     EXTRACT,
@@ -25,12 +25,12 @@ from workers.models.hub import find_commit
 
 
 @job("extraction")
-def extraction(run: JobRun, spec: ExtractionSpec) -> None:
+def extraction(execution: JobExecution, spec: ExtractionSpec) -> None:
     """Chunks of a corpus → activation sets."""
-    extract(run, spec)
+    extract(execution, spec)
 
 
-def extract(run: JobRun, spec: ExtractionSpec, *, reports: int = 0) -> list[str]:
+def extract(execution: JobExecution, spec: ExtractionSpec, *, reports: int = 0) -> list[str]:
     """Sample, extract and publish; returns the ids of the activation sets, one per site.
 
     Where finished sets of this very sample exist, the sample segment has made them results of the job.
@@ -39,7 +39,7 @@ def extract(run: JobRun, spec: ExtractionSpec, *, reports: int = 0) -> list[str]
         reports: how many reports of each set follow, for the job's progress.
     """
     spec = _at_commit(extraction_part(spec))
-    sample = run.run(SAMPLE, "sample", SampleArguments(spec=spec))
+    sample = execution.run(SAMPLE, "sample", SampleArguments(spec=spec))
     warnings = notices(spec, sample)
     if sample.sites is not None:
         spec = spec.model_copy(update={"sites": sample.sites})
@@ -47,15 +47,15 @@ def extract(run: JobRun, spec: ExtractionSpec, *, reports: int = 0) -> list[str]
     total = sample.chunks + measured
     if sample.reused is not None:
         total = measured or sample.chunks
-    set_total(run.job_id, total, "rows", [notice.model_dump() for notice in warnings])
+    set_total(execution.job_id, total, "rows", [notice.model_dump() for notice in warnings])
     if sample.reused is not None:
         return sample.reused
     shards = [
-        run.enqueue(EXTRACT, f"extract-{shard:05d}", ShardArguments(spec=spec, shard=shard))
+        execution.enqueue(EXTRACT, f"extract-{shard:05d}", ShardArguments(spec=spec, shard=shard))
         for shard in range(sample.shards)
     ]
     digest = digest_of(written.sha256 for written in gather(shards))
-    published = run.run(PUBLISH, "publish", PublishArguments(spec=spec, shards=sample.shards, sha256=digest))
+    published = execution.run(PUBLISH, "publish", PublishArguments(spec=spec, shards=sample.shards, sha256=digest))
     return published.sets
 
 

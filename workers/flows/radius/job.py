@@ -9,7 +9,7 @@ from dbos import DBOS
 from service.catalog import activations, workers
 from service.contracts.radius import RadiusSpec
 from service.ids import derived_id
-from workers.flows.engine.dispatching import JobRun, Pending, gather, job
+from workers.flows.engine.dispatching import JobExecution, Pending, gather, job
 from workers.flows.engine.runtime import Runtime, runtime
 from workers.flows.engine.segments import SegmentKind
 from workers.flows.radius.arguments import (
@@ -30,36 +30,36 @@ _GPU_WORK = 200.0  # what a GPU does in the time in which a CPU's cores do one: 
 
 
 @job("radius")
-def radius(run: JobRun, spec: RadiusSpec) -> None:
+def radius(execution: JobExecution, spec: RadiusSpec) -> None:
     """An activation set → its radius report."""
-    measure(run, spec, position=0, sets_total=True)
+    measure(execution, spec, position=0, sets_total=True)
 
 
-def measure(run: JobRun, spec: RadiusSpec, *, position: int, sets_total: bool = False) -> str:
+def measure(execution: JobExecution, spec: RadiusSpec, *, position: int, sets_total: bool = False) -> str:
     """Make the radius report at that position among the job's and return its id; `sets_total` as `PlanArguments`."""
-    report = derived_id("radius", run.job_id, position)
+    report = derived_id("radius", execution.job_id, position)
     arguments = ReportArguments(spec=spec, report=report, sets_total=sets_total)
     if _is_large(spec):
-        arguments = _search_in_parts(run, arguments, position)
-    run.run(RADIUS, f"radius-{position:02d}", arguments)
+        arguments = _search_in_parts(execution, arguments, position)
+    execution.run(RADIUS, f"radius-{position:02d}", arguments)
     return report
 
 
-def _search_in_parts(run: JobRun, arguments: ReportArguments, position: int) -> ReportArguments:
+def _search_in_parts(execution: JobExecution, arguments: ReportArguments, position: int) -> ReportArguments:
     """Plan the search, draw the null model meanwhile, and search the parts; returns the arguments of the report."""
     spec, report = arguments.spec, arguments.report
-    planning = run.enqueue(
+    planning = execution.enqueue(
         PLAN, f"split-{position:02d}", PlanArguments(spec=spec, report=report, sets_total=arguments.sets_total)
     )
     drawing = []
     if spec.reference in (None, spec.activations):
-        drawing = [run.enqueue(NULL, f"null-{position:02d}", SearchArguments(spec=spec, report=report))]
+        drawing = [execution.enqueue(NULL, f"null-{position:02d}", SearchArguments(spec=spec, report=report))]
     (planned,) = gather([planning], beside=drawing)
     split = len(planned.search) > 1 or len(planned.count) > 1
-    searches = _enqueue_parts(run, SEARCH, planned.search, arguments, planned.plan, position) if split else []
+    searches = _enqueue_parts(execution, SEARCH, planned.search, arguments, planned.plan, position) if split else []
     counts = []
     if split and spec.radii is not None:
-        counts = _enqueue_parts(run, COUNT, planned.count, arguments, planned.plan, position)
+        counts = _enqueue_parts(execution, COUNT, planned.count, arguments, planned.plan, position)
     digests = [staged.sha256 for staged in gather([*drawing, *searches, *counts])]
     null, digests = digests[: len(drawing)], digests[len(drawing) :]
     searched, counted = digests[: len(searches)], digests[len(searches) :]
@@ -68,7 +68,7 @@ def _search_in_parts(run: JobRun, arguments: ReportArguments, position: int) -> 
 
 
 def _enqueue_parts(
-    run: JobRun,
+    execution: JobExecution,
     kind: SegmentKind[PartArguments, Staged],
     stops: list[int],
     search: SearchArguments,
@@ -78,7 +78,7 @@ def _enqueue_parts(
     """Enqueue one segment of that kind for each part of a planned search."""
     spec, report = search.spec, search.report
     return [
-        run.enqueue(
+        execution.enqueue(
             kind,
             f"{kind.name}-{position:02d}-{number:05d}",
             PartArguments(spec=spec, report=report, plan=plan, number=number, part=part),

@@ -202,18 +202,18 @@ class SetStatistics:
         halves = halves_of_documents(documents, self.sets.spec.seed)
         if isinstance(halves, str):
             return Split.missing(halves, self._documents_known)
-        asking, answering = (np.sort(rows[half]) for half in halves)
-        asked = Question(
+        query_rows, database_rows = (np.sort(rows[half]) for half in halves)
+        between_halves = Question(
             self.question.database,
-            answering,
-            [len(answering)],
-            queries=StoredRows(self.question.database.take(torch.from_numpy(asking)).numpy()),
+            database_rows,
+            [len(database_rows)],
+            queries=StoredRows(self.question.database.take(torch.from_numpy(query_rows)).numpy()),
         )
-        (found,), _ = exact_neighbors(asked, self.options, tick=lambda share: self.beat())
-        of_queries = self._documents(asking)
+        (found,), _ = exact_neighbors(between_halves, self.options, tick=lambda share: self.beat())
+        of_queries = self._documents(query_rows)
         error = uncertainty_of_queries(found.distances[:, 0], of_queries)
-        answerers = np.unique(self._codes[answering])
-        return Split(error, len(asking), len(answering), len(answerers), self._documents_known)
+        database_documents = np.unique(self._codes[database_rows])
+        return Split(error, len(query_rows), len(database_rows), len(database_documents), self._documents_known)
 
     def variants(self) -> list[Variant]:
         """The distances of transformed rows, searched among themselves."""
@@ -227,8 +227,8 @@ class SetStatistics:
         stored, running = StoredRows(rows), RunningStatistics(d)
         running.add(rows)
         codes = None if self.question.codes is None else self.question.codes[self._whole.rows]
-        asked = Question(stored, np.arange(len(rows)), self.question.sizes, 1, codes)
-        parts, _ = exact_neighbors(asked, self.options, tick=lambda share: self.beat())
+        between_halves = Question(stored, np.arange(len(rows)), self.question.sizes, 1, codes)
+        parts, _ = exact_neighbors(between_halves, self.options, tick=lambda share: self.beat())
         measured, deviations = running.summary(), principal_deviations(stored, running.mean)
         found = scale(deviations, measured.norm_mean, measured.top5_share, d, _finite_mean(parts[-1]))
         return Variant(name, d, parts, found)

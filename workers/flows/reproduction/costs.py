@@ -13,7 +13,7 @@ from service.contracts.reproduction import ClaimResult, NotRun, ReproductionSpec
 from service.errors import RadiusError
 from service.jobs.engine import JobEngine
 from service.jobs.estimation import Estimation
-from service.reproduction.parts import model_of, needs_of, part_job
+from service.reproduction.required_jobs import model_of, needs_of, part_job
 from service.sizes import shown_bytes
 from workers.flows.engine.runtime import Runtime
 

@@ -8,7 +8,7 @@ from service.contracts.base import Notice
 from service.contracts.presets import DEMO_MODEL
 from service.contracts.run_models import parse_run_model
 from service.errors import InvalidInput
-from service.reproduction.parts import model_of
+from service.reproduction.required_jobs import model_of
 from service.settings import Settings
 from workers.flows.engine.memory import memory_returned
 from workers.flows.engine.ownership import SegmentOwner

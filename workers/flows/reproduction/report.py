@@ -17,13 +17,13 @@ from service.reproduction.errata import errata
 from service.reproduction.evidence import result
 from service.reproduction.html import report_html
 from service.reproduction.markdown import report_markdown
-from service.reproduction.parts import claims_of, corpus_of
+from service.reproduction.required_jobs import claims_of, corpus_of
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.segments import runs
 from workers.flows.reproduction.arguments import REPORT, ReportArguments, Reported
 from workers.flows.reproduction.costs import undecided
 from workers.flows.reproduction.gathering import gather_evidence
-from workers.flows.training.parts import publish_view, remove_older_views
+from workers.flows.training.growing_folders import publish_view, remove_older_views
 
 _PACKAGES = ("torch", "numpy", "scipy")
 

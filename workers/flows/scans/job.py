@@ -6,7 +6,7 @@ from dbos import DBOS
 
 from service.catalog import corpora
 from service.jobs.engine import SCAN_WORKFLOW, scan_run_id
-from workers.flows.engine.dispatching import JobRun, as_error, durable
+from workers.flows.engine.dispatching import JobExecution, as_error, durable
 from workers.flows.engine.runtime import runtime
 from workers.flows.scans.arguments import SCAN, ScanArguments
 
@@ -15,7 +15,7 @@ from workers.flows.scans.arguments import SCAN, ScanArguments
 def scan(corpus_id: str) -> None:
     """Count a corpus, outside any job."""
     try:
-        JobRun(scan_run_id(corpus_id), priority=1).run(SCAN, "scan", ScanArguments(corpus=corpus_id))
+        JobExecution(scan_run_id(corpus_id), priority=1).run(SCAN, "scan", ScanArguments(corpus=corpus_id))
     except Exception as error:
         _record_failure(corpus_id, as_error(error).as_dict())
 

@@ -14,7 +14,7 @@ from service.contracts.training import BYTES, QuestionFormationSpec, TrainingSpe
 from workers.corpora.sources import read_documents
 from workers.flows.engine.memory import memory_returned
 from workers.flows.engine.ownership import SegmentOwner
-from workers.flows.training.parts import publish_part
+from workers.flows.training.growing_folders import publish_part
 from workers.models.loading import load_tokenizer, tokenizer_hashes
 from workers.training import windows
 from workers.training.data import DataDescription

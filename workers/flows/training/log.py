@@ -16,7 +16,7 @@ from service.contracts.training import MetricsRow, TrainingSpec
 from workers.figures.training import draw_training_figure
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.publishing import Change
-from workers.flows.training.parts import publish_part, publish_view, remove_older_views
+from workers.flows.training.growing_folders import publish_part, publish_view, remove_older_views
 from workers.flows.training.superseded import is_regular, remove_superseded
 from workers.training.checkpoints import (
     SavedState,

@@ -42,7 +42,7 @@ from workers.flows.training.arguments import (
 from workers.flows.training.data import describe_data, make_task, notes_on, prepare_data
 from workers.flows.training.log import TrainingLog, draw_view
 from workers.flows.training.superseded import remove_superseded
-from workers.flows.training.trainers import retain_trainer, saved_state, trainer_of
+from workers.flows.training.trainers import keep_trainer, saved_state, trainer_of
 from workers.training.checkpoints import SavedState
 from workers.training.ranks import own_ranks
 from workers.training.seeding import SEEDING
@@ -83,7 +83,7 @@ def train_run(arguments: TrainArguments, owner: SegmentOwner) -> TrainedTo:
     draw_view(arguments.run, owner)
     owner.progress(trainer.step - arguments.start, final=True)
     if not current.draining.is_set():
-        retain_trainer(arguments.run, log.saved, trainer)
+        keep_trainer(arguments.run, log.saved, trainer)
     return TrainedTo(step=trainer.step)
 
 

@@ -29,7 +29,7 @@ from workers.flows.training.arguments import (
     TabulateArguments,
 )
 from workers.flows.training.data import make_task, prepare_data
-from workers.flows.training.parts import publish_view, remove_older_views
+from workers.flows.training.growing_folders import publish_view, remove_older_views
 from workers.flows.training.segments import run_row
 from workers.flows.training.sweep_tables import stopping_tables
 

@@ -1,4 +1,4 @@
-"""The trainer of a run: built, restored from its last saved state, and retained for the next segment on this worker."""
+"""The trainer of a run: built, restored from its last saved state, and kept for the next segment on this worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.catalog import training as catalog
 from service.contracts.training import OpenELMSpec, TrainingSpec
 from workers.devices.device import choose_device, has_bfloat16
 from workers.devices.memory import free_bytes
-from workers.flows.engine.retention import Retained
+from workers.flows.engine.prepared_values import PreparedValue
 from workers.flows.engine.runtime import Runtime
 from workers.flows.training.arguments import RunArguments
 from workers.flows.training.data import make_task
@@ -18,9 +18,9 @@ from workers.training.checkpoints import SavedState, load_state
 from workers.training.loop import Experiment, Trainer, TrainingConfig
 from workers.training.ranks import own_ranks
 
-_RETAINED_S = 2.0  # the next segment comes sooner, unless another job's does
+_KEPT_S = 2.0  # the next segment comes sooner, unless another job's does
 _ACTIVATIONS_SHARE = 0.5  # of the free memory; the rest is for logits, gradients and optimiser
-_retained = Retained[Trainer[Experiment]](_RETAINED_S)
+_kept_trainer = PreparedValue[Trainer[Experiment]](_KEPT_S)
 
 
 def saved_state(current: Runtime, run_id: str) -> SavedState | None:
@@ -35,13 +35,13 @@ def trainer_of(current: Runtime, arguments: RunArguments, state: SavedState | No
     Raises:
         CorruptArtifact: the state is missing, or is not what was written.
     """
-    return _retained.take(_key(arguments.run, state), partial(_build, current, arguments, state))
+    return _kept_trainer.take(_key(arguments.run, state), partial(_build, current, arguments, state))
 
 
-def retain_trainer(run_id: str, state: SavedState | None, trainer: Trainer[Experiment]) -> None:
-    """Retain a trainer whose state has just been saved; with several ranks each builds its own anew."""
+def keep_trainer(run_id: str, state: SavedState | None, trainer: Trainer[Experiment]) -> None:
+    """Keep a trainer whose state has just been saved; with several ranks each builds its own anew."""
     if own_ranks().world == 1:
-        _retained.store(_key(run_id, state), trainer)
+        _kept_trainer.store(_key(run_id, state), trainer)
 
 
 def _key(run_id: str, state: SavedState | None) -> str:

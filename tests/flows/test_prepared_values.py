@@ -1,4 +1,4 @@
-"""A value that one segment retains for the next one, and how it expires."""
+"""A value that one segment keeps for the next one, and how it expires."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.collection import earlier_objects_frozen
-from workers.flows.engine.retention import Retained
+from workers.flows.engine.prepared_values import PreparedValue
 
 PATIENCE_S = 10.0
 
@@ -40,9 +40,9 @@ class HandTimer(Timer):
 
 
 @pytest.fixture
-def retained() -> Retained[Large]:
+def prepared() -> PreparedValue[Large]:
     HandTimer.made = []
-    return Retained[Large](60.0, HandTimer)
+    return PreparedValue[Large](60.0, HandTimer)
 
 
 class Large:
@@ -50,16 +50,16 @@ class Large:
 
 
 def test_what_was_left_is_taken_once():
-    retained, value = Retained[Large](60.0), Large()
-    retained.store("a", value)
-    assert retained.take("a", Large) is value
-    assert retained.take("a", Large) is not value
+    prepared, value = PreparedValue[Large](60.0), Large()
+    prepared.store("a", value)
+    assert prepared.take("a", Large) is value
+    assert prepared.take("a", Large) is not value
 
 
 def test_another_key_makes_room_before_it_is_made():
-    retained, value = Retained[Large](60.0), Large()
+    prepared, value = PreparedValue[Large](60.0), Large()
     gone = weakref.ref(value)
-    retained.store("a", value)
+    prepared.store("a", value)
     del value
 
     def make() -> Large:
@@ -67,13 +67,13 @@ def test_another_key_makes_room_before_it_is_made():
         assert gone() is None
         return Large()
 
-    assert isinstance(retained.take("b", make), Large)
+    assert isinstance(prepared.take("b", make), Large)
 
 
 def test_it_goes_by_itself():
-    retained, value = Retained[Large](0.05), Large()
+    prepared, value = PreparedValue[Large](0.05), Large()
     gone = weakref.ref(value)
-    retained.store("a", value)
+    prepared.store("a", value)
     del value
     deadline = time.monotonic() + PATIENCE_S
     while gone() is not None:
@@ -82,39 +82,39 @@ def test_it_goes_by_itself():
         gc.collect()
 
 
-def test_a_timer_of_before_takes_nothing_that_was_left_since(retained: Retained[Large]):
+def test_a_timer_of_before_takes_nothing_that_was_left_since(prepared: PreparedValue[Large]):
     first, second = Large(), Large()
-    retained.store("a", first)
-    retained.store("a", second)
+    prepared.store("a", first)
+    prepared.store("a", second)
     earlier, _ = HandTimer.made
     earlier.ring()
-    assert retained.take("a", Large) is second
+    assert prepared.take("a", Large) is second
 
 
-def test_its_own_timer_takes_it(retained: Retained[Large]):
+def test_its_own_timer_takes_it(prepared: PreparedValue[Large]):
     value = Large()
-    retained.store("a", value)
+    prepared.store("a", value)
     HandTimer.made[-1].ring()
-    assert retained.take("a", Large) is not value
+    assert prepared.take("a", Large) is not value
 
 
-def test_it_is_held_through_other_work(retained: Retained[Large]):
+def test_it_is_held_through_other_work(prepared: PreparedValue[Large]):
     value = Large()
-    retained.store("a", value)
-    with retained.paused():
+    prepared.store("a", value)
+    with prepared.paused():
         (before,) = HandTimer.made
         before.ring()
     assert len(HandTimer.made) == 2  # its time begins again
-    assert retained.take("a", Large) is value
-    with retained.paused():
+    assert prepared.take("a", Large) is value
+    with prepared.paused():
         pass  # nothing was left
     assert len(HandTimer.made) == 2
 
 
 def test_what_fails_leaves_nothing_behind():
-    retained = Retained[Large](60.0)
+    prepared = PreparedValue[Large](60.0)
     value = Large()
-    retained.store("a", value)
-    with pytest.raises(ValueError, match="failed"), retained.paused():
+    prepared.store("a", value)
+    with pytest.raises(ValueError, match="failed"), prepared.paused():
         raise ValueError("failed")
-    assert retained.take("a", Large) is not value
+    assert prepared.take("a", Large) is not value
