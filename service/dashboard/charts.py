@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from service.contracts.statistics import Histogram
+from service.theory.histograms import histogram_density
 
 Values = Sequence[float | None]
 Style = Literal["area", "steps", "thin_steps", "outline", "line", "points"]
@@ -78,10 +79,7 @@ class Chart:
 
 def density(name: str, histogram: Histogram, style: Style = "steps") -> Series:
     """A histogram as the share of its values per unit of the abscissa, so that those of other bins compare with it."""
-    total = max(1, sum(histogram.counts))
-    widths = [high - low for low, high in zip(histogram.edges[:-1], histogram.edges[1:], strict=True)]
-    heights = [count / total / width for count, width in zip(histogram.counts, widths, strict=True)]
-    return Series(name, histogram.edges, heights, style)
+    return Series(name, histogram.edges, histogram_density(histogram.counts, histogram.edges).tolist(), style)
 
 
 def estimates(name: str, x: Sequence[Any], given: Iterable[Any], style: Style = "points") -> Series:

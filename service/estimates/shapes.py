@@ -17,7 +17,7 @@ from service.contracts.training import (
     SentenceData,
     TrainingSpec,
 )
-from service.theory.openelm_size import OpenElmConfig, openelm_size
+from service.theory.openelm_size import OpenELMSizes, openelm_size
 from service.theory.transformer_size import Gpt2Config, gpt2_size
 
 BYTES_PER_TOKEN = 4.0  # of English text under GPT-2's tokenizer
@@ -143,7 +143,7 @@ def training_shape(spec: TrainingSpec, d_vocab: int) -> ModelShape:
 
 def _openelm_shape(model: OpenELMModel, d_vocab: int) -> ModelShape:
     given = tuple(model.query_heads), tuple(model.kv_heads), tuple(model.d_mlp)
-    config = OpenElmConfig(model.d_model, *given, model.d_head, d_vocab)
+    config = OpenELMSizes(model.d_model, *given, model.d_head, d_vocab)
     layers = tuple(
         2 * model.d_model * model.d_head * (queries + pairs) + 3 * model.d_model * width
         for queries, pairs, width in zip(*given, strict=True)

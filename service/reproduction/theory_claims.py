@@ -14,7 +14,7 @@ from service.reproduction.rules import equal_counts, losses_agree, readings_agre
 from service.theory.ball_bounds import printed_log_ball_integral
 from service.theory.balls import asymptotic_unit_radius, log_ball_integral
 from service.theory.figure1 import figure1_theory
-from service.theory.openelm_size import OPENELM, OpenElmConfig, openelm_size
+from service.theory.openelm_size import OPENELM, OpenELMSizes, openelm_size
 from service.theory.reported_losses import TABLE_2
 from service.theory.scaling_laws import CHINCHILLA, CHINCHILLA_PRINTED, corrected_losses
 from service.theory.stopping import balance_exponent, optimal_tokens
@@ -180,10 +180,10 @@ def printed_configurations(tolerance: float) -> Finding:
     return Finding(within([round(miss, 2) for miss in misses], tolerance), reason, worst, numbers=numbers, chart=chart)
 
 
-def _nearest_count(config: OpenElmConfig, d_model: int, wanted: int) -> float:
+def _nearest_count(config: OpenELMSizes, d_model: int, wanted: int) -> float:
     """The number of parameters nearest to the wanted one over all sums of feed-forward widths in steps of 64."""
     layers = config.n_layers
-    bare = OpenElmConfig(d_model, config.query_heads, config.kv_heads, (1,) * layers)
+    bare = OpenELMSizes(d_model, config.query_heads, config.kv_heads, (1,) * layers)
     without = openelm_size(bare).transformer - 3 * d_model * layers
     step = 3 * d_model * _WIDTH_STEP
     return without + max(layers, round((wanted - without) / step)) * step

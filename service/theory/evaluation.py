@@ -21,16 +21,7 @@ from service.theory.energy_bounds import bounds_theory, energy_bounds
 from service.theory.softmax_weights import heights, weights_entropy
 
 _BLOCK_NUMBERS = 2**20  # 8 MiB
-
-
 POINT = ("g", "energy", "energy_mchn", "nearest", "weights_entropy", "weights_entropy_rounding")
-
-
-def evaluate_queries(patterns: Array, queries: Array, beta: float) -> dict[str, Any]:
-    """Energies at each query and Props. 1 to 3 over all of them; takes and raises what `evaluate_columns` does."""
-    found, bounds = evaluate_columns(patterns, queries, beta)
-    rows = zip(*(column.tolist() for column in found.values()), strict=True)
-    return {"beta": beta, "results": [dict(zip(POINT, row, strict=True)) for row in rows], "bounds": bounds}
 
 
 def evaluate_columns(patterns: Array, queries: Array, beta: float) -> tuple[dict[str, Array], dict[str, Any]]:

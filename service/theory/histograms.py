@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 _FENCE = 6.0  # interquartile ranges above the upper quartile; a normal distribution ends there by 9 deviations
@@ -57,10 +57,22 @@ def histogram_counts(values: Array, edges: Array) -> list[int]:
     return np.histogram(values[np.isfinite(values)], edges)[0].tolist()
 
 
-def histogram_density(counts: Array, edges: Array) -> Array:
-    """(bins,) share of all counts over the width of each bin; what a figure can draw, 1e300 at most."""
-    with np.errstate(over="ignore"):
-        return np.minimum(counts / max(1, counts.sum()) / np.diff(edges), 1e300)
+def gap_edges(log_d: float, bins: int) -> Array:
+    """(bins + 1,) edges of equal bins over [−log d, 0], the range of β (E − g) by Prop. 1; of [−1, 0] where d is 1."""
+    return np.linspace(-(log_d or 1.0), 0.0, bins + 1)
+
+
+def histogram_density(counts: ArrayLike, edges: ArrayLike, *, unit: float = 1.0, total: float | None = None) -> Array:
+    """(bins,) share of all counts over the width of each bin; what a figure can draw, 1e300 at most.
+
+    Args:
+        unit: of the widths.
+        total: number of all counts where `counts` are only some of them.
+    """
+    numbers, places = np.asarray(counts, dtype=np.float64), np.asarray(edges, dtype=np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        shares = numbers / max(1.0, numbers.sum() if total is None else total)
+        return np.minimum(shares / (np.diff(places) / unit), 1e300)
 
 
 def _range(samples: Sequence[Array]) -> tuple[float, float]:

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from service.errors import InvalidInput
 from service.theory.domain import check
 
-_FFN_MULTIPLE = 256
-PUBLISHED_VOCABULARY = 32_000  # Llama's tokenizer
-
 
 @dataclass(frozen=True)
-class OpenElmConfig:
+class OpenELMSizes:
     """The sizes of an OpenELM, layer by layer."""
 
     d_model: int
@@ -44,7 +39,7 @@ class OpenElmConfig:
 
 
 @dataclass(frozen=True)
-class OpenElmSize:
+class OpenELMParameters:
     """Numbers of parameters."""
 
     blocks: int  # all layers
@@ -53,78 +48,40 @@ class OpenElmSize:
 
 
 @dataclass(frozen=True)
-class PrintedOpenElm:
+class PrintedOpenELM:
     """A column of the table in appendix G.1, and the configuration that gives its N."""
 
     parameters: int
     d_model: int
     n_layers: int
-    config: OpenElmConfig
+    config: OpenELMSizes
 
 
-def openelm_size(config: OpenElmConfig) -> OpenElmSize:
+def openelm_size(config: OpenELMSizes) -> OpenELMParameters:
     """Per layer: d·d_head·(q + 2kv) + q·d_head·d of attention, 3·d·d_mlp gated, 2d + 2·d_head of norms."""
     d, blocks = config.d_model, 0
     for queries, pairs, width in zip(config.query_heads, config.kv_heads, config.d_mlp, strict=True):
         blocks += 2 * d * config.d_head * (queries + pairs) + 3 * d * width + 2 * d + 2 * config.d_head
-    return OpenElmSize(blocks, blocks + d, blocks + d + config.d_vocab * d)
-
-
-def openelm_config(
-    d_model: int,
-    n_layers: int,
-    *,
-    d_head: int = 64,
-    group: int = 4,
-    qkv: tuple[float, float] = (0.5, 1.0),
-    ffn: tuple[float, float] = (0.5, 4.0),
-    d_vocab: int = PUBLISHED_VOCABULARY,
-) -> OpenElmConfig:
-    """OpenELM's layer-wise scaling: multipliers grow evenly from the first to the last layer, then are rounded.
-
-    Args:
-        group: query heads per key-value head.
-        qkv: first and last multiplier of the query width, rounded to whole groups of heads.
-        ffn: first and last multiplier of the feed-forward width, rounded to multiples of 256.
-
-    Raises:
-        InvalidInput: a size is out of range.
-    """
-    check("d_model", d_model, 1, 2**24)
-    check("n_layers", n_layers, 1, 10_000)
-    queries = [_divisible(d_model * m, d_head * group) // d_head for m in _multipliers(qkv, n_layers)]
-    widths = [_divisible(d_model * m, _FFN_MULTIPLE) for m in _multipliers(ffn, n_layers)]
-    pairs = tuple(heads // group for heads in queries)
-    return OpenElmConfig(d_model, tuple(queries), pairs, tuple(widths), d_head, d_vocab)
-
-
-def _multipliers(ends: tuple[float, float], n_layers: int) -> list[float]:
-    return [round(float(m), 2) for m in np.linspace(ends[0], ends[1], n_layers)]
-
-
-def _divisible(value: float, divisor: int) -> int:
-    """The multiple of `divisor` nearest to `value`, at least one, and never less than 0.9 of it."""
-    found = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return found + divisor if found < 0.9 * value else found
+    return OpenELMParameters(blocks, blocks + d, blocks + d + config.d_vocab * d)
 
 
 _HEADS_A, _HEADS_B = (3, 3, 3, 3, 4, 4, 4, 5), (3, 3, 3, 4, 4, 4, 5, 5)  # key-value heads of appendix G.1
 
 
-def _reconstructed(d_model: int, kv_heads: tuple[int, ...], d_mlp: tuple[int, ...]) -> OpenElmConfig:
-    return OpenElmConfig(d_model, tuple(2 * heads for heads in kv_heads), kv_heads, d_mlp)
+def _reconstructed(d_model: int, kv_heads: tuple[int, ...], d_mlp: tuple[int, ...]) -> OpenELMSizes:
+    return OpenELMSizes(d_model, tuple(2 * heads for heads in kv_heads), kv_heads, d_mlp)
 
 
 # Appendix G.1 leaves the feed-forward widths out. Multipliers from 0.75 to 1.80 (model 2: 0.79 to 1.80, and dimension
 # 1216 for the printed 1280) give every printed digit of N; only the sums of the widths are certain, not each of them.
 OPENELM = {
-    "openelm-m1": PrintedOpenElm(
+    "openelm-m1": PrintedOpenELM(
         39_950_000, 954, 8, _reconstructed(954, _HEADS_A, (768, 1024, 1024, 1280, 1280, 1536, 1536, 1792))
     ),
-    "openelm-m2": PrintedOpenElm(
+    "openelm-m2": PrintedOpenELM(
         60_260_000, 1280, 8, _reconstructed(1216, _HEADS_A, (1024, 1024, 1280, 1536, 1792, 1792, 2048, 2304))
     ),
-    "openelm-m3": PrintedOpenElm(
+    "openelm-m3": PrintedOpenELM(
         80_200_000, 1440, 8, _reconstructed(1440, _HEADS_B, (1024, 1280, 1536, 1792, 2048, 2048, 2304, 2560))
     ),
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from service.errors import InvalidInput
 from service.theory.domain import check
-from service.theory.openelm_size import OPENELM, OpenElmConfig, PrintedOpenElm, openelm_size
+from service.theory.openelm_size import OPENELM, OpenELMSizes, PrintedOpenELM, openelm_size
 
 _LARGEST = 2**24  # of a width, a vocabulary or a context
 
@@ -120,9 +120,9 @@ def gpt2_size_theory(config: Gpt2Config) -> dict[str, Any]:
     return _answer(printed_gpt2_size(config), gpt2_size(config), _GPT2_NOTES)
 
 
-def _openelm_theory(printed: PrintedOpenElm) -> dict[str, Any]:
+def _openelm_theory(printed: PrintedOpenELM) -> dict[str, Any]:
     constant = printed.parameters / (printed.n_layers * printed.d_model**2)
-    config: OpenElmConfig = printed.config
+    config: OpenELMSizes = printed.config
     found = openelm_size(config)
     corrected = TransformerSize(found.blocks, found.total, found.blocks / (config.n_layers * config.d_model**2))
     notes = _OPENELM_NOTES if config.d_model == printed.d_model else [*_OPENELM_NOTES, _M2_NOTE]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from service.theory.openelm_size import OPENELM, OpenElmConfig, openelm_config
+from service.theory.openelm_size import OPENELM, OpenELMSizes
+from tests.models.openelm_scaling import scaled_sizes
 from workers.models.openelm_config import OpenELMConfig
 
 
-def trainable(sizes: OpenElmConfig, **options: Any) -> OpenELMConfig:
+def trainable(sizes: OpenELMSizes, **options: Any) -> OpenELMConfig:
     """The sizes with options of `OpenELMConfig`."""
     return OpenELMConfig(**(asdict(sizes) | options))
 
@@ -34,5 +35,5 @@ PAPER: dict[str, OpenELMConfig] = {
 
 _NO_DROPOUT: dict[str, Any] = {"attention_dropout": 0.0, "embedding_dropout": 0.0}
 # 14.7 M parameters, 12.9 M of them in the embedding of the full vocabulary.
-SMALL = trainable(openelm_config(256, 4, group=2, ffn=(0.75, 1.8), d_vocab=50_257), n_ctx=256, **_NO_DROPOUT)
+SMALL = trainable(scaled_sizes(256, 4, group=2, ffn=(0.75, 1.8), d_vocab=50_257), n_ctx=256, **_NO_DROPOUT)
 TINY = OpenELMConfig(32, (2, 4), (1, 2), (64, 96), d_head=8, d_vocab=300, n_ctx=64, **_NO_DROPOUT)

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from service.contracts.sites import parse_site
 from service.errors import InvalidInput
-from service.theory.openelm_size import openelm_config
 from tests.models.openelm_configs import PAPER, SMALL, TINY, trainable
+from tests.models.openelm_scaling import scaled_sizes
 from workers.models.openelm import Block, OpenELM
 from workers.models.openelm_config import OpenELMConfig
 from workers.models.rms_norm import RMSNorm
@@ -59,7 +59,7 @@ def test_the_papers_models_have_the_papers_parameters(name: str, transformer: in
 
 def test_the_published_270m_has_its_parameters():
     with torch.device("meta"):
-        model = OpenELM(trainable(openelm_config(1280, 16)))
+        model = OpenELM(trainable(scaled_sizes(1280, 16)))
     assert sum(parameter.numel() for parameter in model.parameters()) == 271_527_168
 
 

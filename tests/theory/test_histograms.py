@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.theory.histograms import histogram_counts, histogram_density, histogram_edges, tailed_edges, wide_last_bin
+from service.theory.histograms import (
+    gap_edges,
+    histogram_counts,
+    histogram_density,
+    histogram_edges,
+    tailed_edges,
+    wide_last_bin,
+)
 
 LARGEST = float(np.finfo(np.float64).max)
 POLYGON = np.stack([np.cos(2 * np.pi * np.arange(100) / 100), np.sin(2 * np.pi * np.arange(100) / 100)], 1)
@@ -92,8 +99,14 @@ def test_the_density_integrates_to_one_and_is_finite():
     edges = histogram_edges([np.asarray([0.0, 1.0, 4.0])], 8)
     density = histogram_density(np.asarray(histogram_counts(np.asarray([0.0, 1.0, 4.0]), edges)), edges)
     assert (density * np.diff(edges)).sum() == pytest.approx(1)
+    assert histogram_density([3, 1], [0.0, 2.0, 10.0], unit=2.0, total=8).tolist() == [0.375, 0.03125]
     narrow = histogram_edges([np.asarray([5e-324])], 60)
     assert np.isfinite(histogram_density(np.ones(60), narrow)).all()
+
+
+def test_the_gap_of_energies_has_bins_also_for_one_pattern():
+    assert gap_edges(3.0, 3).tolist() == [-3.0, -2.0, -1.0, 0.0]
+    assert gap_edges(0.0, 2).tolist() == [-1.0, -0.5, 0.0]
 
 
 def test_one_value_lies_in_the_middle():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.errors import InvalidInput
-from service.theory.openelm_size import OPENELM, OpenElmConfig, openelm_config, openelm_size
+from service.theory.openelm_size import OPENELM, OpenELMSizes, openelm_size
 from service.theory.transformer_size import (
     GPT2,
     Gpt2Config,
@@ -15,6 +15,7 @@ from service.theory.transformer_size import (
     printed_gpt2_size,
     transformer_size_theory,
 )
+from tests.models.openelm_scaling import scaled_sizes
 
 TRUE = {
     "gpt2": (85_054_464, 124_439_808, "12.0169"),
@@ -60,7 +61,7 @@ def test_the_count_is_the_sum_over_the_weights(n_layers: int, d_model: int, d_ml
      (3072, 36, 128, 3_036_647_424)],
 )  # fmt: skip
 def test_the_rule_gives_the_published_openelms(d_model: int, n_layers: int, d_head: int, total: int):
-    assert openelm_size(openelm_config(d_model, n_layers, d_head=d_head)).total == total
+    assert openelm_size(scaled_sizes(d_model, n_layers, d_head=d_head)).total == total
 
 
 @pytest.mark.parametrize(("name", "exact"), [("m1", 39_947_866), ("m2", 60_257_472), ("m3", 80_204_704)])
@@ -82,8 +83,8 @@ def test_the_constant_of_eq_2_is_none(name: str, literal: str, corrected: str):
 @pytest.mark.parametrize(("name", "millions"), [("m1", "59.73"), ("m2", "104.72"), ("m3", "129.97")])
 def test_openelms_own_multipliers_do_not_give_the_papers_n(name: str, millions: str):
     printed = OPENELM[f"openelm-{name}"]
-    widths = openelm_config(printed.d_model, 8).d_mlp
-    config = OpenElmConfig(printed.d_model, printed.config.query_heads, printed.config.kv_heads, widths)
+    widths = scaled_sizes(printed.d_model, 8).d_mlp
+    config = OpenELMSizes(printed.d_model, printed.config.query_heads, printed.config.kv_heads, widths)
     assert f"{openelm_size(config).transformer / 1e6:.2f}" == millions
 
 
@@ -113,5 +114,5 @@ def test_sizes_out_of_range_are_refused_and_named(field: str, sizes: tuple[int, 
                                                                  ("d_mlp", (2, 2), (1, 1), (8,))])  # fmt: skip
 def test_lists_of_different_lengths_are_refused(field: str, heads: tuple, pairs: tuple, widths: tuple):
     with pytest.raises(InvalidInput) as caught:
-        OpenElmConfig(64, heads, pairs, widths)
+        OpenELMSizes(64, heads, pairs, widths)
     assert caught.value.field == field

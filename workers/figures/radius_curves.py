@@ -10,7 +10,7 @@ import numpy as np
 from service.contracts.radius import FractionReport, RadiusReport
 from service.contracts.statistics import Histogram, NullDistances, NullKind
 from service.rounding import with_error
-from service.theory.histograms import wide_last_bin
+from service.theory.histograms import histogram_density, wide_last_bin
 from workers.figures.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 
 Array = np.ndarray
@@ -130,9 +130,9 @@ def density(histogram: Histogram, unit: float, left_out: int = 0) -> tuple[Array
         counts, edges = counts[:-1], edges[:-1]
     starts = np.arange(0, len(counts), _merged(counts, total))
     chosen = np.append(edges[:-1][starts], edges[-1])
+    heights = histogram_density(np.add.reduceat(counts, starts), chosen, unit=unit, total=total)
     with np.errstate(over="ignore", under="ignore"):
-        widths = np.diff(chosen) / unit
-        return chosen / unit, np.minimum(np.add.reduceat(counts, starts) / total / widths, 1e300)
+        return chosen / unit, heights
 
 
 def _merged(counts: Array, total: float) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from service.errors import InvalidInput
-from service.theory.openelm_size import OpenElmConfig as OpenELMSizes
+from service.theory.openelm_size import OpenELMSizes
 
 Initialisation = Literal["corenet", "hugging_face"]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -27,8 +28,8 @@ from workers.statistics.estimate import (
 from workers.statistics.lists import NearestOfTwoDocuments
 
 Array = np.ndarray
-MEAN_METHOD = "document_jackknife"
-MEDIAN_METHOD = "document_jackknife_order"
+MEAN_METHOD: Final = "document_jackknife"
+MEDIAN_METHOD: Final = "document_jackknife_order"
 
 
 @dataclass(frozen=True)

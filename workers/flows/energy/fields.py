@@ -34,7 +34,7 @@ from service.theory.energy_global import (
     printed_energy_global,
     printed_log_layer_energy,
 )
-from service.theory.histograms import histogram_counts, histogram_edges
+from service.theory.histograms import gap_edges, histogram_counts, histogram_edges
 from service.theory.partition import partition_of_radii
 from service.theory.storage import certified_radii
 from workers.energy.query_block import Energies
@@ -81,7 +81,7 @@ def _beta_energy_minus_g(found: Energies, at: int) -> Spread:
     gaps = found.energy[at] - found.g
     gaps[np.abs(gaps) <= _ULPS * np.spacing(found.g)] = 0.0
     values = np.clip(beta * gaps, -log_d, 0.0)
-    edges = np.linspace(-(log_d or 1.0), 0.0, _BINS + 1)
+    edges = gap_edges(log_d, _BINS)
     histogram = Histogram(edges=edges.tolist(), counts=histogram_counts(values, edges))
     return Spread(distribution=distribution(values), histogram=histogram)
 

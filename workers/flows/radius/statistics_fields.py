@@ -41,7 +41,7 @@ from workers.statistics import intrinsic_dimension as dimension
 from workers.statistics import loss, mean_and_median, scale
 from workers.statistics.coverage import Coverage
 from workers.statistics.estimate import Estimate
-from workers.statistics.mean_and_median import row_error
+from workers.statistics.mean_and_median import MEAN_METHOD, MEDIAN_METHOD, row_error
 from workers.statistics.neighborhood import Neighborhood
 from workers.statistics.null_models import EllipticalRows, GaussianRows, NullModel, SameTokenRows
 from workers.statistics.sample_size import ShrinkLaw
@@ -58,12 +58,12 @@ def uncertainty_of(errors: FractionErrors, at: int) -> Uncertainty:
         mean=MeanUncertainty(
             standard_error=mean.standard_error,
             interval=mean.interval,
-            method="document_clusters" if errors.of_queries else "document_jackknife",
+            method="document_clusters" if errors.of_queries else MEAN_METHOD,
             reason=mean.reason,
         ),
         median=MedianUncertainty(
             interval=median.interval,
-            method="document_clusters_order" if errors.of_queries else "document_jackknife_order",
+            method="document_clusters_order" if errors.of_queries else MEDIAN_METHOD,
             reason=median.reason,
         ),
         row_standard_error=found.row_standard_error,
@@ -75,8 +75,8 @@ def uncertainty_of(errors: FractionErrors, at: int) -> Uncertainty:
 def uncertainty_off(distances: Array) -> Uncertainty:
     """Where no statistics were asked for: the error as if rows were independent."""
     return Uncertainty(
-        mean=MeanUncertainty(standard_error=None, interval=None, method="document_jackknife", reason=STATISTICS_OFF),
-        median=MedianUncertainty(interval=None, method="document_jackknife_order", reason=STATISTICS_OFF),
+        mean=MeanUncertainty(standard_error=None, interval=None, method=MEAN_METHOD, reason=STATISTICS_OFF),
+        median=MedianUncertainty(interval=None, method=MEDIAN_METHOD, reason=STATISTICS_OFF),
         row_standard_error=row_error(distances[np.isfinite(distances)]),
         documents=None,
         rows_are_documents=None,

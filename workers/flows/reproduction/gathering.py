@@ -24,8 +24,6 @@ from service.reproduction.training_claims import RunLosses
 from workers.flows.engine.runtime import Runtime
 from workers.flows.reproduction.arguments import HeldOutSite, PartOutcome
 
-_HASHED = ("chunks_sha256",)
-
 
 def gather_evidence(
     outcomes: Sequence[PartOutcome], held_out: Sequence[HeldOutSite], current: Runtime
