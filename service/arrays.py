@@ -1,4 +1,4 @@
-"""What is accepted as vectors: numpy arrays, nested sequences, and tensors of torch, which is not imported here."""
+"""Inputs accepted as vectors: numpy arrays, nested sequences, and tensors of torch, which is not imported here."""
 
 from __future__ import annotations
 

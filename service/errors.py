@@ -69,7 +69,7 @@ class NonFiniteData(InvalidInput):
 
 
 class UnsupportedModel(InvalidInput):
-    """Of a family that is not supported, or not safetensors."""
+    """The model's family is not supported, or its weights are not in safetensors files."""
 
     code = "unsupported_model"
 

@@ -135,7 +135,7 @@ class ApiKeys:
     _keys: list[StoredKey] = field(default_factory=list)
 
     def principal(self, token: bytes) -> Principal | None:
-        """Who has the key that equals `token`, compared in constant time; None where none is valid."""
+        """The owner of the key that equals `token`, compared in constant time; None where none is valid."""
         digest = _digest(token).encode()
         found = None
         for stored in self._current():

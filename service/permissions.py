@@ -1,4 +1,4 @@
-"""Who else on this machine may read or write the service's files."""
+"""Access of other users of this machine to the service's files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def others_may_read(path: Path) -> bool:
 
 
 def access_warnings(settings: Settings) -> list[str]:
-    """What an operator should know at the start of who else may use the service or read its keys."""
+    """Warnings of other users who may use the service or read its keys, for its start."""
     keys = settings.api_keys_file
     if keys is None:
         if is_loopback(settings.host):

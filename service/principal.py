@@ -1,4 +1,4 @@
-"""Who sends a request: a key of a project, with a scope. Without keys everyone is the one project's administrator."""
+"""The sender of a request: a key of a project, with a scope. Without keys everyone administers the one project."""
 
 from __future__ import annotations
 

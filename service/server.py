@@ -38,7 +38,7 @@ def serve(settings: Settings, listening: socket.socket) -> None:
 
 
 def server_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
-    """How `app` is served: with bounded connections."""
+    """The server configuration of `app`: connections are bounded."""
     return uvicorn.Config(
         app,
         log_config=None,

@@ -204,7 +204,7 @@ _MEANINGS = {
 
 
 def ending(code: int) -> str:
-    """How a process ended, in words, by its exit code; a negative one is a signal."""
+    """The end of a process in words, by its exit code; a negative one is a signal."""
     if code < 0:
         return f"was killed by signal {-code} ({signal.strsignal(-code)})"
     return _MEANINGS.get(code, "ended" if code == 0 else f"failed with exit code {code}")

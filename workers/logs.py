@@ -1,4 +1,4 @@
-"""What a worker logs: one line for a job that fails for a known reason, a trace for what is unexpected."""
+"""A worker's logs: one line for a job that fails for a known reason, a trace for what is unexpected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker reports of itself with its heartbeat."""
+"""A worker's report of itself, in its heartbeat."""
 
 from __future__ import annotations
 

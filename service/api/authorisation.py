@@ -1,4 +1,4 @@
-"""Who may call an operation: every route needs a scope, by its method or as it declares, and sees one project.
+"""Authorisation: every route needs a scope, by its method or as it declares, and sees one project.
 
 401  no valid key (`ApiKeyMiddleware`)
 403  the key's scope is too small (`ScopedRoute`)
@@ -26,7 +26,7 @@ _ABOUT = "made by `radius keys create`; a service on loopback may have none, and
 
 
 def principal_of(request: Request) -> Principal:
-    """Who sends the request, as the key middleware found."""
+    """The principal of the request, as the key middleware found it."""
     return request.scope["principal"]
 
 

@@ -19,7 +19,7 @@ _UTF8 = re.compile(r'application/(?:[a-z0-9.+-]+\+)?json\s*(?:;\s*charset\s*=\s*
 
 @dataclass
 class BodyMemory:
-    """What the large JSON bodies of all requests hold together."""
+    """The memory that the large JSON bodies of all requests hold together."""
 
     settings: Settings
     held_bytes: int = 0

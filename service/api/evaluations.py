@@ -130,7 +130,7 @@ def _raised(error: dict[str, Any]) -> Exception:
 
 
 def json_body(contract: type[Contract]) -> dict[str, Any]:
-    """What the OpenAPI document says of a body that the route reads itself."""
+    """The OpenAPI description of a body that the route reads itself."""
     schema = {"application/json": {"schema": contract.model_json_schema()}}
     return {"requestBody": {"required": True, "content": schema}}
 

@@ -28,7 +28,7 @@ class Feed:
     """The latest events of one job; changed by the poller, on the event loop.
 
     Attributes:
-        newest: id of the last event that the poller knows; None before its first answer.
+        newest: id of the last event that the poller has read; None before its first answer.
         since: `recent` has all events after this id, up to `newest`.
         ended: the job was final, or deleted, when `newest` was its last event.
         changed: set, and replaced, whenever any of these changes.
@@ -77,7 +77,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one query found of a job; `new` is None where the streams must read by themselves."""
+    """The result of one query about a job; `new` is None where the streams must read by themselves."""
 
     newest: int
     ended: bool
@@ -153,7 +153,7 @@ class EventPoller:
 
 
 def _reading(connection: Connection, job_id: str, before: int | None, state: str | None, newest: int) -> Reading:
-    """What is new of a job that was in `state`, None for a deleted one, when `newest` was its last event."""
+    """The news of a job that was in `state`, None for a deleted one, when `newest` was its last event."""
     final = state in (None, *FINAL_STATES)
     if before is None:
         return Reading(newest, final, None)

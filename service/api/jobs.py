@@ -46,7 +46,7 @@ def create_job(
 
 @router.post("/estimate", dependencies=[requires("read")])
 async def estimate_job(request: JobRequest, services: ServicesDep) -> Estimate:
-    """What a job would take: segments, time, bytes, memory, and whether it fits. Nothing is submitted.
+    """Estimate a job's segments, time, bytes and memory, and whether it fits. Nothing is submitted.
 
     Times come from a measurement of the compute worker's device, made once, at the first estimate.
     """
@@ -113,7 +113,7 @@ def list_job_events(
     progress: Annotated[bool, Query(description="of a stream: send the job too, at most once a second")] = False,
     last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}$")] = None,
 ) -> Response | Page[JobEvent]:
-    """What happened to a job, oldest first: a page, or with `Accept: text/event-stream` a stream until its end."""
+    """List a job's events, oldest first: a page, or with `Accept: text/event-stream` a stream until its end."""
     with services.catalog.read() as connection:
         jobs.get(connection, job_id)
         if "text/event-stream" in request.headers.get("accept", ""):

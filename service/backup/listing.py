@@ -32,7 +32,7 @@ class CopiedTable(Contract):
 
 
 class Listing(Contract):
-    """What a backup has, and what it needs to be restored."""
+    """The contents of a backup, and the requirements of a restore."""
 
     format_version: Literal[1] = 1
     version: str

@@ -88,11 +88,11 @@ def _described(path: Path) -> CopiedFile:
 
 
 def lacking(named: dict[str, str], present: dict[str, str], folder: Path) -> list[str]:
-    """Of files with their SHA-256, and of the files that their manifests list, those that are not present so.
+    """The named files, and the files that their manifests list, that are missing or have another SHA-256.
 
     Args:
-        named: by paths below the folder of products.
-        present: by paths below the data directory.
+        named: SHA-256 by path below the folder of products.
+        present: SHA-256 by path below the data directory.
         folder: where the files of `present` are.
     """
     found = []

@@ -19,7 +19,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Restored:
-    """What was restored: files with their bytes, products whose files were checked, jobs that continue."""
+    """The outcome of a restore: files with their bytes, products whose files were checked, jobs that continue."""
 
     files: int
     bytes: int

@@ -17,7 +17,7 @@ _ENDED: frozenset[str] = frozenset({"cancelling", "cancelled", "failed"})
 
 @dataclass(frozen=True)
 class RunJob:
-    """What the state of a run needs of its job."""
+    """The columns of a job that decide the state of its run."""
 
     kind: str
     state: JobState

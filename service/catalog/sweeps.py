@@ -72,7 +72,7 @@ def _run(cell: dict[str, Any], run: sa.RowMapping, job: RunJob | None) -> SweepR
 
 
 def _seeds(connection: sa.Connection, cells: list[dict[str, Any]]) -> list[SeedAccuracies]:
-    """What the evaluations of each run say of the rule that it learned."""
+    """The accuracies of each run, read from its evaluations: they show which rule it learned."""
     empty: dict[str, Any] = dict.fromkeys(SeedAccuracies.model_fields)
     found = {cell["run"]: empty | cell for cell in cells}
     table = training_metrics.c

@@ -33,7 +33,7 @@ SHARED = ""  # the project of the built-in corpora, which every project may read
 
 
 def _project() -> sa.Column[str]:
-    """Whose row it is; a process of the version before writes rows without it."""
+    """The project that owns a row; a process of the version before writes rows without it."""
     return sa.Column("project", sa.String(64), nullable=False, server_default=DEFAULT_PROJECT)
 
 

@@ -72,7 +72,7 @@ class AsyncSession:
         self._retry_s = retry_s
 
     async def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
-        """What a job would take, without submitting it."""
+        """Estimate a job without submitting it."""
         return await self._send(Calls.estimate(kind, spec))
 
     async def job(self, job_id: str) -> Job:

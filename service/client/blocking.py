@@ -71,7 +71,7 @@ class Session:
         self._retry_s = retry_s
 
     def estimate(self, kind: str, spec: Mapping[str, Any]) -> Estimate:
-        """What a job would take, without submitting it."""
+        """Estimate a job without submitting it."""
         return self._send(Calls.estimate(kind, spec))
 
     def job(self, job_id: str) -> Job:

@@ -1,4 +1,4 @@
-"""How a client reaches a service: its URL, proxies, and how long it tries again while the service is away."""
+"""The connection of a client to a service: its URL, proxies, and how long it tries again while the service is away."""
 
 from __future__ import annotations
 

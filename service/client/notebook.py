@@ -25,7 +25,7 @@ Download = Callable[[str, str], bytes]  # an id and an ending → a file
 
 
 class _Shown:
-    """What both kinds of report share. The client that read the report downloads its files when they are wanted."""
+    """The common part of both report kinds. The client that read the report downloads its files on demand."""
 
     id: str
     _figure: Download | None = PrivateAttr(default=None)

@@ -39,7 +39,7 @@ _QUESTION = "The import statement finds a module and binds its name in the local
 
 @dataclass(frozen=True)
 class Demo:
-    """What to run; None means the built-in: a small GPT-2 that is trained first, the Python language reference."""
+    """The options; None means the built-in: a small GPT-2 that is trained first, the Python language reference."""
 
     model: str | None
     corpus: str | None

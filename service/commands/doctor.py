@@ -84,7 +84,7 @@ def _compute() -> list[Finding]:
 
 
 def examine_access(settings: Settings) -> Finding:
-    """Who else on this machine may use the service or change its keys; what only deserves a warning is no failure."""
+    """Check which other users of this machine may use the service or change its keys; warnings are no failures."""
     keys = settings.api_keys_file
     if keys is not None and keys.exists() and others_may_write(keys):
         return Finding("access", False, "other users may write the keys file", "chmod 600 the file")

@@ -109,7 +109,7 @@ def _is_of_energy_between(part: Curvature) -> bool:
 
 
 def _curvature_line(part: Curvature) -> str:
-    """What the smallest eigenvalue that was found says of E; power iteration proves only that it is not convex."""
+    """A line on the smallest eigenvalue found; power iteration proves only that it is not convex."""
     found = f"smallest Hessian eigenvalue {part.min:.4g} (β = {part.beta:g}) half-way between neighbours"
     if part.negative_share > 0:
         return f"E is not convex: {found}, below 0 at {part.negative_share:.1%} of {part.points:,} points"

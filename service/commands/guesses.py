@@ -1,4 +1,4 @@
-"""What a person probably meant by a command that does not exist, or by an id of another kind."""
+"""Suggestions where a command does not exist, or an id is of another kind."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Commands(TyperGroup):
 
 
 def expect(given: str, kind: str) -> None:
-    """Refuse an id whose beginning says that it is of another kind than the command takes.
+    """Refuse an id whose prefix shows another kind than the command takes.
 
     Raises:
         InvalidInput: the message says what the id is, and which command takes it.
@@ -76,7 +76,7 @@ def expect(given: str, kind: str) -> None:
 
 
 def advice(error: RadiusError) -> str:
-    """The command that lists what there is, where an error says that something is missing; otherwise nothing."""
+    """The command that lists what exists, where an error says that something is missing; otherwise an empty string."""
     if not isinstance(error, InvalidInput | NotFound):
         return ""
     listed = next((command for missing, command in _LISTED.items() if missing in error.detail), None)

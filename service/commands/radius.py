@@ -67,7 +67,7 @@ def essential_lines(report: RadiusReport) -> Iterator[tuple[str, str]]:
 
 
 def _error_line(report: RadiusReport) -> str:
-    """What ± means, where the table has it."""
+    """A line that explains ±, where the table has it."""
     whole = report.fractions[-1].nn_distance
     error = None if whole is None else whole.uncertainty
     if error is None or error.mean.interval is None or error.documents is None:

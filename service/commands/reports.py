@@ -60,7 +60,7 @@ def print_any_report(found: Report, *, radii: bool = False) -> None:
 
 
 def targets(path: Path, ids: Sequence[str], option: str, endings: Sequence[str]) -> list[Path]:
-    """Where the file of each product goes: `path`, or with several products one file for each, with its id.
+    """The path of each product's file: `path`, or with several products one file for each, with its id.
 
     Raises:
         InvalidInput: the name has another ending; the message has the option.

@@ -26,7 +26,7 @@ _EVIDENCE = "evidence"
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What the command was asked for; `model` and `corpus` are names, or paths where a service of its own is started.
+    """The arguments of the command; `model` and `corpus` are names, or paths where a service of its own is started.
 
     Attributes:
         against: a `report.json` to compare with.

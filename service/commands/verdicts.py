@@ -1,4 +1,4 @@
-"""What is printed of a reproduction: a verdict for each claim."""
+"""The printed table of a reproduction: a verdict for each claim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all contracts share: strict models, safe strings, pages."""
+"""The common parts of all contracts: strict models, safe strings, pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Contract(BaseModel):
 
 
 class RequestContract(Contract):
-    """What a client sends: no conversions, `"5"` and `true` are not numbers."""
+    """A request of a client: no conversions, `"5"` and `true` are not numbers."""
 
     model_config = ConfigDict(strict=True)
 

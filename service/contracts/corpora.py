@@ -24,7 +24,7 @@ _PAPER_CORPORA = {  # that presets of the paper name, and what to send to POST /
 
 
 def how_to_register(name: str) -> str | None:
-    """How to register the corpus that a preset of the paper names; None for other names."""
+    """Instructions to register the corpus that a preset of the paper names; None for other names."""
     body = _PAPER_CORPORA.get(name)
     return None if body is None else f"no corpus named {name} is registered; POST /v1/corpora {body}"
 
@@ -39,7 +39,7 @@ HubName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z
 
 
 class ReadingOptions(RequestContract):
-    """How the files of a corpus are read."""
+    """Options by which the files of a corpus are read."""
 
     format: CorpusFormat | None = Field(default=None, description="default: by the file's ending")
     documents: Literal["file", "paragraphs"] = Field(
@@ -70,7 +70,7 @@ class ReadingOptions(RequestContract):
 
 
 class CorpusFields(ReadingOptions):
-    """Where the text of a corpus is, and how to read it."""
+    """The source of a corpus's text, and the options to read it."""
 
     path: Text | None = Field(default=None, description="file or folder under the corpora root")
     dataset: HubName | None = Field(default=None, description="Hugging Face data set, owner/name")
@@ -109,7 +109,7 @@ class CorpusRequest(CorpusFields):
 
 
 class CorpusCounts(Contract):
-    """What one reading of a corpus counts."""
+    """The counts of one reading of a corpus."""
 
     documents: int
     bytes: int = Field(description="UTF-8 bytes of all texts")

@@ -27,7 +27,7 @@ BlockVerdict = Literal[
 
 
 class MoveReport(Contract):
-    """What a move x_{t−1} → x_t does to the energies of one layer."""
+    """The effect of a move x_{t−1} → x_t on the energies of one layer."""
 
     decrease_share: float = Field(description="share of points with g(x_t) < g(x_{t−1})")
     g_change: float = Field(description="mean of g(x_t) − g(x_{t−1})")

@@ -25,7 +25,7 @@ Betas = Annotated[list[Beta], Field(min_length=1, max_length=8), AfterValidator(
 
 
 class EnergyOptions(RequestContract):
-    """How to measure energies."""
+    """Options of an energy measurement."""
 
     beta: Betas = Field(default=[1.0], description="inverse temperatures of E and E_MCHN")
     sample: int | None = Field(default=None, ge=1, description="number of query rows, drawn by the seed; null: all")

@@ -46,7 +46,7 @@ Sites = Annotated[
 
 
 class ExtractionSpec(RequestContract):
-    """What to extract. The defaults are the paper's (appendix F.1), at the two readings of "the last layer"."""
+    """An extraction. The defaults are the paper's (appendix F.1), at the two readings of "the last layer"."""
 
     preset: Text | None = Field(default=None, description="the preset these values came from")
     model: Text = Field(description="hub id, or a folder under the models root")

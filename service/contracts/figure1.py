@@ -28,7 +28,7 @@ class Landscapes(Contract):
 
 
 class Figure1Claims(Contract):
-    """What section 4 says of the figure."""
+    """The claims of section 4 on the figure."""
 
     mchn_convex: bool
     landscapes_resemble: bool

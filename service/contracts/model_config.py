@@ -30,7 +30,7 @@ _HINTS = {"gemma3": "of Gemma 3, models of text alone are (gemma3_text)"}
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a `config.json` says of a model.
+    """The facts of a model in its `config.json`.
 
     Attributes:
         n_ctx: the longest context that is read; see `longest_context`.

@@ -48,7 +48,7 @@ class GapToUnitRadius(Contract):
 
 
 class VolumeGap(Contract):
-    """How far measured radii are from volume 1: r₀ = √(n/2πe) in `paper_literal`, V_n(r₀) = 1 in `corrected`."""
+    """The distance of measured radii from volume 1: r₀ = √(n/2πe) in `paper_literal`, V_n(r₀) = 1 in `corrected`."""
 
     mean_radius: float
     median_radius: float

@@ -18,7 +18,7 @@ class ProfileRatio(Estimated):
 
 
 class ProfileSite(Contract):
-    """What the radius report of one site says; null where that report has no such value."""
+    """The values of one site's radius report; null where that report has none."""
 
     site: str
     depth: float = Field(description="blocks that the vector went through; the final norm counts half a block")

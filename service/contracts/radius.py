@@ -68,7 +68,7 @@ Sizes = Annotated[list[Annotated[int, Field(ge=2, le=10**18)]], Field(max_length
 
 
 class RadiusOptions(RequestContract):
-    """How to measure the radius; an analysis has these options as `radius`."""
+    """Options of a radius measurement; an analysis has them as `radius`."""
 
     fractions: Fractions = Field(
         default=[0.25, 0.5, 0.75, 1.0],
@@ -222,7 +222,7 @@ class ScaleVariant(Contract):
 
 
 class Scale(ScaleUnits):
-    """Of the rows as they are, and transformed."""
+    """The scale of the rows as they are, and after each transformation."""
 
     variants: list[ScaleVariant]
 

@@ -76,7 +76,7 @@ class ClaimChart(Contract):
 
 
 class PartRun(Contract):
-    """What was run for some claims: one job."""
+    """One job that was run for some claims."""
 
     part: PartName
     kind: str
@@ -123,7 +123,7 @@ class NotRun(Contract):
 
 
 class Erratum(Contract):
-    """Where a formula of the paper is wrong, and how."""
+    """An error of a formula in the paper, and its correction."""
 
     where: str
     text: str

@@ -36,7 +36,7 @@ def longest_context(found: Mapping[str, Any], n_ctx: int) -> int:
 
 
 def _descriptions(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What is said of all blocks, or of each kind of block."""
+    """The rotary descriptions of a configuration: one of all blocks, or one of each kind of block."""
     for key in ("rope_parameters", "rope_scaling"):
         given = found.get(key)
         if given is None:

@@ -48,7 +48,7 @@ class SiteNames:
         return site
 
     def distinct(self, names: list[str] | Literal["all"]) -> list[str]:
-        """As `distinct_sites`; names of libraries become ours. Raises what `parse` raises."""
+        """Parse names and drop repeated sites, as `distinct_sites` does; raises what `parse` raises."""
         if names == "all":
             return distinct_sites(names, self.n_layers)
         parsed = [(name, self.parse(name)) for name in names]
@@ -60,7 +60,7 @@ class SiteNames:
         return [*(Site(i, hook) for i in range(self.n_layers) for hook in hooks), Site(self.n_layers, FINAL_NORM)]
 
     def names(self, site: Site) -> dict[Library, list[str]]:
-        """What each library calls a site; an empty list where it has no name for it."""
+        """The names of a site in each library; an empty list where a library has none."""
         found: dict[Library, list[str]] = {
             library: [name.replace("{i}", str(site.layer)) for name, hook in of_library.items() if hook == site.hook]
             for library, of_library in spellings(self.family).items()
@@ -99,7 +99,7 @@ class SiteNames:
 
 @lru_cache(maxsize=len(FAMILIES))
 def spellings(family: Family) -> dict[Library, dict[str, str]]:
-    """By library: its names, with `{i}` for the block, and our hook; "stream" where the index counts blocks."""
+    """The names in each library, with `{i}` for the block, and our hook; "stream" where the index counts blocks."""
     return {
         "transformer_lens_old": {} if family.kept else {f"blocks.{{i}}.hook_{hook}": hook for hook in HOOKS},
         "transformer_lens_new": {} if family.kept else _lens_names(family),

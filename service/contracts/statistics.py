@@ -1,4 +1,4 @@
-"""What a radius report says besides its distances: errors, dimension, null models, units, who the neighbours are.
+"""The statistics of a radius report besides its distances: errors, dimension, null models, units, neighbours.
 
 Intervals are of 95 %. A value that cannot be given is null beside a reason.
 """
@@ -181,7 +181,7 @@ class NearDuplicates(Contract):
 
 
 class Hubness(Contract):
-    """How often rows are among the k nearest of others."""
+    """Numbers of times that rows are among the k nearest of others."""
 
     k: int
     skewness: float | None
@@ -191,7 +191,7 @@ class Hubness(Contract):
 
 
 class NeighborClasses(Contract):
-    """Who the nearest neighbours are."""
+    """The classes of the nearest neighbours."""
 
     same_document: SameClass
     same_last_token: SameClass

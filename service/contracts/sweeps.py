@@ -101,7 +101,7 @@ class StoppingWindow(Contract):
 
 
 class Stopping(Contract):
-    """Where the validation loss of a run was least, and how near the training loss was to it there."""
+    """The step of a run's least validation loss, and the difference of the training loss there."""
 
     step: int
     min_val_loss: float

@@ -10,7 +10,7 @@ _OVERFLOW = "null where it overflows a double; its logarithm is given"
 
 
 class TheoryAnswer(Contract):
-    """What all theory answers share."""
+    """The common fields of all theory answers."""
 
     notes: list[str] = Field(description="what differs and why, each with the number of the equation")
 

@@ -9,7 +9,7 @@ from service.contracts.theory import CorrectedLaws, TheoryAnswer
 
 
 class LiteralModelBalance(Contract):
-    """What Prop. 5's derivation predicts for a model of appendix F.3, and what is reported."""
+    """The prediction of Prop. 5's derivation for a model of appendix F.3, and the reported value."""
 
     model: str
     parameters: float
@@ -95,7 +95,7 @@ class ReportedRows(Contract):
 
 
 class PredictedRow(CorrectedLaws):
-    """What the laws predict for a row."""
+    """The predictions of the laws for a row."""
 
     model: str
     parameters_per_token_squared: float

@@ -64,7 +64,7 @@ class Keep(RequestContract):
 
 
 class RunOptions(RequestContract):
-    """What both experiments share; a batch is the global batch of one optimiser step."""
+    """The common options of both experiments; a batch is the global batch of one optimiser step."""
 
     preset: Text | None = Field(default=None, description="the preset these values came from")
     steps: int = Field(ge=1, le=10_000_000, description="optimiser steps")

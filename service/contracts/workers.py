@@ -18,7 +18,7 @@ NEEDED_ROLES: tuple[WorkerRole, ...] = (
 
 
 class WorkerReport(Contract):
-    """What a worker writes with each heartbeat; null: the device reports none, or is a CPU."""
+    """A worker's report in each heartbeat; null: the device reports none, or is a CPU."""
 
     versions: dict[str, str] = Field(description="radius, jobs (of the workflows), python, torch")
     started_at: datetime

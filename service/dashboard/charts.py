@@ -1,4 +1,4 @@
-"""What a chart shows: series with their intervals, and the same numbers as a table."""
+"""Charts: series with their intervals, and the same numbers as a table."""
 
 from __future__ import annotations
 

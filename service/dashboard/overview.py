@@ -25,7 +25,7 @@ _NAMED = PageQuery(200, None)  # corpora that the form suggests
 def get_overview(
     request: Request, services: ServicesDep, everything: OpenServicesDep, principal: PrincipalDep
 ) -> HTMLResponse:
-    """What runs, a form that starts an analysis, and the newest jobs; for an administrator the workers too."""
+    """The running jobs, a form that starts an analysis, and the newest jobs; for an administrator the workers too."""
     shown = principal.may("admin")
     with services.catalog.read() as connection:
         counts = totals.job_counts(connection) if shown else []

@@ -92,7 +92,7 @@ def moment(when: datetime | None) -> str:
 
 
 def took(job: Any) -> str:
-    """How long a job ran, or has run so far."""
+    """The time that a job has run, until its end or now."""
     if job.started_at is None:
         return "–"
     return seconds(((job.finished_at or now()) - job.started_at).total_seconds())

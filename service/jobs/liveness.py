@@ -1,4 +1,4 @@
-"""Which workers are alive, and the recovery of the work of those that are not."""
+"""Liveness of workers, and the recovery of the work of dead ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the control worker does for jobs that cannot end by themselves: it makes our tables and the engine's agree."""
+"""Reconciliation of jobs that cannot end by themselves: the control worker makes our tables and the engine's agree."""
 
 from __future__ import annotations
 

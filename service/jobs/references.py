@@ -119,7 +119,7 @@ def _check_model_and_corpus(connection: sa.Connection, spec: ExtractionSpec) -> 
 
 
 def _check_reproduction(connection: sa.Connection, spec: ReproductionSpec) -> None:
-    """What a reproduction names; the corpora and models of its scale may be missing: their claims are then not run."""
+    """Check a reproduction's names; corpora and models of its scale may be missing: their claims are then not run."""
     if spec.model is not None:
         named = parse_run_model(spec.model)
         if named is not None:

@@ -1,4 +1,4 @@
-"""Which role of workers an open job waits for, where none is alive."""
+"""The role of workers that an open job waits for, where none is alive."""
 
 from __future__ import annotations
 

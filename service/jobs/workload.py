@@ -206,7 +206,7 @@ class WorkloadModel:
         return None if released is None else gpt2_shape(released)
 
     def _config(self, name: str) -> ModelConfig | None:
-        """What is said of a model in a folder under the models root; None for others."""
+        """The `config.json` of a model in a folder under the models root; None for others."""
         try:
             folder = find_model_folder(name, None, self.settings.models_root)
             return None if folder is None else folder.read_config()

@@ -1,4 +1,4 @@
-"""What a process calls at its start, so that all that it logs has one format."""
+"""The set-up of a process's logs, by which all records have one format."""
 
 from __future__ import annotations
 

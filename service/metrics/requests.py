@@ -1,4 +1,4 @@
-"""What the API process measures itself. Labels have few values: routes are templates, never paths."""
+"""Measurements of the API process itself. Labels have few values: routes are templates, never paths."""
 
 from __future__ import annotations
 

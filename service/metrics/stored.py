@@ -25,7 +25,7 @@ _ANSWER_S = 2.0  # a scrape must not wait for a database that does not answer
 
 @dataclass(frozen=True)
 class Reading:
-    """What one read of the database found."""
+    """The result of one read of the database."""
 
     jobs: list[KindCount]
     queues: list[Queue]

@@ -1,9 +1,9 @@
-"""From the numbers of reports to verdicts on the paper's claims, and the report of them. Pure: contracts in and out.
+"""Verdicts on the paper's claims from the numbers of reports, and the report of them. Pure: contracts in and out.
 
-required_jobs.py    which jobs a claim needs at which scale
+required_jobs.py    the jobs that a claim needs, by scale
 parts.py            the former name of required_jobs.py
-rules.py            from numbers to a verdict
-finding.py          what the numbers of one claim come to
+rules.py            the rules that turn numbers into verdicts
+finding.py          the finding of one claim from its numbers
 theory_claims.py    claims that are computed
 energy_claims.py    claims that energy reports decide
 radius_claims.py    claims that radius reports decide

@@ -23,7 +23,7 @@ def chart_svg(claim: str, chart: ClaimChart) -> str:
 
 
 def alternative(chart: ClaimChart) -> str:
-    """What the figure shows, in words and numbers."""
+    """The figure's content in words and numbers."""
     reference = "" if chart.reference is None else f"; the line is at {chart.reference:g}"
     if chart.marks:
         listed = "; ".join(f"{mark.label}: {mark.value:.4g}{_interval_text(mark)}" for mark in chart.marks)

@@ -21,7 +21,7 @@ from service.reproduction.training_claims import RunLosses
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the finished parts gave; empty where a part has not ended well.
+    """The results of the finished parts; empty where a part has not ended well.
 
     Attributes:
         runs: losses of the trainings, by part.
@@ -41,12 +41,12 @@ class Evidence:
         return self.sweeps[part]
 
     def losses(self, *parts: PartName) -> list[RunLosses]:
-        """The losses of those of the parts that there are."""
+        """The losses of the parts that have any."""
         return [self.runs[part] for part in parts if part in self.runs]
 
 
 def judge(claim: str, evidence: Evidence) -> Finding:
-    """What the rule of a claim says of the evidence; raises `InvalidInput` where a report lacks what is needed."""
+    """Apply the rule of a claim to the evidence; raises `InvalidInput` where a report lacks what is needed."""
     return _RULES[claim](evidence, _tolerance(claim))
 
 

@@ -1,4 +1,4 @@
-"""What the numbers of one claim come to, before its definition and its evidence are put beside it."""
+"""The finding of one claim from its numbers, before its definition and its evidence are added."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ def _scaled(interval: Interval | None, factor: float) -> Interval | None:
 
 
 def _turned(part: FractionReport) -> tuple[float | None, Interval | None]:
-    """Whole less fraction; the report has fraction less whole."""
+    """The whole minus the fraction; the report has the fraction minus the whole."""
     found = part.minus_largest
     if found is None:
         return None, None

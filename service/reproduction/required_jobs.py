@@ -1,4 +1,4 @@
-"""The jobs that a reproduction requires: which part needs which job at which scale."""
+"""The jobs that a reproduction requires, by part and scale."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def claims_of(spec: ReproductionSpec) -> list[ClaimDefinition]:
 
 
 def model_of(spec: ReproductionSpec) -> str:
-    """The model that is measured unless the hub is away."""
+    """The model that is measured if the hub can be reached."""
     return spec.model or (PAPER_MODEL if spec.scale == "paper" else DEMO_MODEL)
 
 

@@ -1,4 +1,4 @@
-"""From numbers to verdicts: every rule of the report. A changed comparison or tolerance breaks a test."""
+"""The rules that turn numbers into verdicts. A changed comparison or tolerance breaks a test."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _TITLE_COUNTS = "numbers of attractors"
 
 @dataclass(frozen=True)
 class SampleShares:
-    """What a job of the reproduction sampled, of its corpus."""
+    """The shares of its corpus that a job of the reproduction sampled."""
 
     documents: int
     documents_there: int | None

@@ -28,7 +28,7 @@ def interval_text(interval: Interval | None) -> str:
 
 
 def printed_text(claim: ClaimResult) -> str:
-    """What the paper prints, with its unit where it is a number."""
+    """The paper's value, with its unit where it is a number."""
     unit = f" {claim.unit}" if isinstance(claim.printed, float) and claim.unit else ""
     return f"{value_text(claim.printed)}{unit}"
 
@@ -40,13 +40,13 @@ def measured_text(claim: ClaimResult) -> str:
 
 
 def counts_text(report: ReproductionReport) -> str:
-    """How many claims have each verdict."""
+    """The number of claims with each verdict."""
     found = [claim.verdict for claim in report.claims]
     return ", ".join(f"{found.count(name)} {text}" for name, text in VERDICTS.items() if name in found)
 
 
 def run_text(run: PartRun) -> str:
-    """What was run for a part, in a line."""
+    """A line on the job that was run for a part."""
     facts = [run.kind, *([f"preset {run.preset}"] if run.preset else []), f"state {run.state}"]
     facts += [f"seed {run.seed}"] if run.seed is not None else []
     facts += [f"model {run.model}"] if run.model else []

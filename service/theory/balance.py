@@ -57,7 +57,7 @@ class ModelBalance:
 
 
 def unit_partition_patterns(n: float) -> UnitPartitionPatterns:
-    """How many patterns have Z_t = 1 under each reading of (14).
+    """The number of patterns with Z_t = 1 under each reading of (14).
 
     Raises:
         InvalidInput: n out of range.

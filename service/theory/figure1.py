@@ -48,7 +48,7 @@ def _convexity_note(found: dict[str, Any]) -> str:
 
 
 def _resemblance_note(found: dict[str, Any]) -> str:
-    """How many minima each landscape has, and which patterns have none near them."""
+    """A note on the number of minima of each landscape, and on patterns without one near them."""
     said = []
     for name, place in _SETS.items():
         parts = found[name]["landscapes"]

@@ -1,4 +1,4 @@
-"""How many parameters an OpenELM has, by its own rules, and the three models of appendix G.1.
+"""Parameter counts of an OpenELM, by its own rules, and the three models of appendix G.1.
 
 Source of the rules: Mehta et al. 2024 and the model in apple/corenet: pre-norm blocks without biases, RMSNorm,
 norms of the queries and keys over the head dimension, gated feed-forward layers, tied embeddings.

@@ -12,7 +12,7 @@ from service.theory.energy import Array, Kind, softmax_weights
 
 @dataclass(frozen=True)
 class Retrieved:
-    """Where the iteration ended, from q starting points.
+    """The ends of the iteration from q starting points.
 
     Attributes:
         points: (q, n).

@@ -23,7 +23,7 @@ BLOCKS = 10  # stretches of a window whose means give its error
 
 @dataclass(frozen=True)
 class Gap:
-    """How far the training loss is from the least validation loss; mse = mean_gap² + variance, in nats²."""
+    """The difference of the training loss from the least validation loss; mse = mean_gap² + variance, in nats²."""
 
     step: int  # of the least validation loss, the first if there are several
     min_val_loss: float

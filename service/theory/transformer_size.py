@@ -1,4 +1,4 @@
-"""How many parameters a GPT-2 has: appendix E as printed, and the true count; the A of eq. (2), N ≈ A·l·d_emb².
+"""Parameter counts of a GPT-2: appendix E as printed, and the true count; the A of eq. (2), N ≈ A·l·d_emb².
 
 Source of the configurations: Radford et al. 2019 as released (vocabulary 50,257, context 1,024).
 """

@@ -35,7 +35,7 @@ class Extracted:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What is kept of one sequence."""
+    """The kept values of one sequence."""
 
     vectors: dict[Site, Array]
     loss: float | None

@@ -20,7 +20,7 @@ class Document:
 
 @dataclass
 class LeftOut:
-    """What a reading of a corpus has left out so far, see `CorpusCounts`."""
+    """Counts of what a reading of a corpus has left out so far, see `CorpusCounts`."""
 
     rows_without_text: int = 0
     hidden_files: int = 0
@@ -29,7 +29,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How the bytes of files become documents, and the limits of both.
+    """Options by which bytes of files become documents, and the limits of both.
 
     Attributes:
         errors: `strict` refuses bytes that are not UTF-8, `replace` replaces them and records it.

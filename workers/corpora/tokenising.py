@@ -102,7 +102,7 @@ class TextTokenizer:
         return Tokens(np.asarray(ids), np.asarray(offsets).reshape(-1, 2))
 
     def _stop(self, text: str, start: int) -> int:
-        """Where the piece that starts at `start` ends: after `_PIECE` characters or before, if it can be cut there."""
+        """The end of the piece that starts at `start`: after `_PIECE` characters or before, if it can be cut there."""
         end = start + _PIECE
         if not self._spaces or end >= len(text):
             return len(text)

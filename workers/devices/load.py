@@ -1,4 +1,4 @@
-"""How much of a GPU is in use, for a worker's report: memory by CUDA, utilisation by NVIDIA's management library."""
+"""The load of a GPU, for a worker's report: memory by CUDA, utilisation by NVIDIA's management library."""
 
 from __future__ import annotations
 

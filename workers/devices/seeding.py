@@ -16,7 +16,7 @@ _WORD = 2**32
 
 
 class Purpose(IntEnum):
-    """What a torch generator draws; streams of different purposes are different."""
+    """The purpose of a torch generator's draws; streams of different purposes are different."""
 
     WEIGHTS = 0
     DROPOUT = 1

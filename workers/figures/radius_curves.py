@@ -113,7 +113,7 @@ def beyond(histogram: Histogram) -> int:
 
 
 def last_edge(histogram: Histogram) -> float:
-    """Where the drawn bins end."""
+    """The last edge of the drawn bins."""
     return histogram.edges[-2 if wide_last_bin(histogram.edges) else -1]
 
 
@@ -136,7 +136,7 @@ def density(histogram: Histogram, unit: float, left_out: int = 0) -> tuple[Array
 
 
 def _merged(counts: Array, total: float) -> int:
-    """How many bins are drawn as one, so that about 2∛n (Rice) hold all but a hundredth of the rows at either end."""
+    """The number of bins drawn as one, so that about 2∛n (Rice) hold all but a hundredth of the rows at either end."""
     first, last = np.searchsorted(np.cumsum(counts), (0.01 * counts.sum(), 0.99 * counts.sum()))
     return max(1, round((last + 1 - first) / (2 * total ** (1 / 3))))
 

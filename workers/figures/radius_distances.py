@@ -24,7 +24,7 @@ _TAIL = 0.001
 
 @dataclass(frozen=True)
 class DistancePanel:
-    """What the panel shows, distances in `unit`.
+    """The content of the panel, distances in `unit`.
 
     Attributes:
         low, high: the ends of data and of null models near them.
@@ -111,7 +111,7 @@ def legend_handles(panel: DistancePanel, curves: list[Curve]) -> list[Line2D]:
 
 
 def _rows(panel: DistancePanel) -> Iterator[Callable[[Axes, float], None]]:
-    """What draws each row, at a height within the panel."""
+    """The functions that draw each row, at a height within the panel."""
     for curve in panel.data + panel.nulls:
         yield partial(_draw_mean, curve, curve.mean > panel.high)
     for curve in panel.outside:

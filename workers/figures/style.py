@@ -1,4 +1,4 @@
-"""What figures for print share: one font size, colours that colour-blind readers can tell apart, units, ticks."""
+"""The style of figures for print: one font size, colours that colour-blind readers can tell apart, units, ticks."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def axis_unit(largest: float) -> float:
 
 
 def in_units(unit: float) -> str:
-    """What an axis label says of the unit."""
+    """The unit, for an axis label."""
     return "" if unit == 1 else f", in units of {unit:.0e}"
 
 

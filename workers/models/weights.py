@@ -32,7 +32,7 @@ _SHOWN = 3  # names in a message
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Where a tensor is: its file, its name there, its shape."""
+    """The place of a tensor: its file, its name there, its shape."""
 
     file: Path
     name: str

@@ -1,4 +1,4 @@
-"""From rescored pairs to the neighbours of each query in each prefix."""
+"""Turns rescored pairs into the neighbours of each query in each prefix."""
 
 from __future__ import annotations
 

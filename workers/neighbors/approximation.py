@@ -1,4 +1,4 @@
-"""How far an approximate engine is from the exact answer, measured on a sample of rows."""
+"""The error of an approximate engine, measured on a sample of rows."""
 
 from __future__ import annotations
 

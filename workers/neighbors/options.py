@@ -1,4 +1,4 @@
-"""How a search is run: device, number format of the filter, tile size, memory. The answer does not depend on it."""
+"""Options of a search: device, number format of the filter, tile size, memory. The answer does not depend on it."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def kernel_state(device: torch.device, dtype: torch.dtype) -> KernelState:
 
 
 def kernel_error(device: torch.device, dtype: torch.dtype) -> str | None:
-    """What the kernel does wrong on random rows; None if nothing."""
+    """The error of the kernel on random rows; None if there is none."""
     for by_code in (False, True):
         strip = _strip(device, dtype, by_code=by_code)
         pool = Pool.of(_ROWS**2, device)

@@ -51,7 +51,7 @@ class StoredRows:
 
     @property
     def device(self) -> torch.device:
-        """Where `take` expects ids and returns rows."""
+        """The device of the ids that `take` is given and of the rows that it returns."""
         return torch.device("cpu")
 
     @property

@@ -22,7 +22,7 @@ def blocks_of(rows: Array) -> RowBlocks:
 
 @dataclass(frozen=True)
 class Centre:
-    """Where the rows lie.
+    """The mean of rows, and the unit of their deviations.
 
     Attributes:
         count: N, at least 1.
@@ -36,7 +36,7 @@ class Centre:
 
     @classmethod
     def of(cls, blocks: RowBlocks) -> Centre:
-        """By one pass over at least one row."""
+        """Compute the centre in one pass over at least one row."""
         count, mean, low, high = 0, np.zeros(1), np.full(1, np.inf), np.full(1, -np.inf)
         for block in blocks():
             rows = np.asarray(block, dtype=np.float64)

@@ -41,7 +41,7 @@ class Covariance:
 
     @classmethod
     def of(cls, rows: Array) -> Covariance:
-        """Of (N, d) rows, N from 2; the smaller of both up to `MOST_DIMENSIONS`."""
+        """Estimate the covariance of (N, d) rows; N is at least 2, and min(N, d) at most `MOST_DIMENSIONS`."""
         centre = Centre.of(blocks_of(rows))
         values, axes = centre.principal(rows)
         fourth = sum(float(((centre.about(block) ** 2).sum(axis=1) ** 2).sum()) for block in blocks_of(rows)())

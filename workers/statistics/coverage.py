@@ -16,7 +16,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of n queries that have a reference row.
+    """The coverage of n queries that have a reference row.
 
     Attributes:
         share: of the queries within half the own nearest-neighbour distance of their nearest reference row, in its

@@ -1,4 +1,4 @@
-"""What estimators of the intrinsic dimension read: logarithms of neighbour distances, without duplicates.
+"""The input of estimators of the intrinsic dimension: logarithms of neighbour distances, without duplicates.
 
 Rows at distance 0 from another row are left out in both roles, as rows and as neighbours. An estimator is a sum over
 rows of terms of log T_1 … log T_needed, T_j the distance to the j-th neighbour; the document jackknife needs that sum

@@ -24,7 +24,7 @@ _ROUNDING = 1e-12  # of shares and their sums by document
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known of one number.
+    """An estimate of one number, with its errors.
 
     Attributes:
         value: None where it cannot be given.

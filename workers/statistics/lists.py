@@ -70,7 +70,7 @@ class NearestOfTwoDocuments:
 
     @classmethod
     def from_lists(cls, lists: NeighborLists) -> tuple[NearestOfTwoDocuments, Array]:
-        """What the lists say, and the (s,) positions of the rows that they are too short for.
+        """The distances in the lists, and the (s,) positions of the rows whose lists are too short.
 
         A row whose k neighbours all are of one document has `second` = inf until another exact search, among rows of
         other documents than that one, has found it (`with_second`). A list that ends early has all rows there are.

@@ -20,7 +20,7 @@ FEW_FOR_DECILES = f"fewer than {LEAST_ROWS} rows for ten parts"
 
 @dataclass(frozen=True)
 class LossByDistance:
-    """Of n rows that have a neighbour and a finite loss.
+    """The loss against the distance, of n rows that have a neighbour and a finite loss.
 
     Attributes:
         spearman: rank correlation of distance and loss, equal values by their mean rank.

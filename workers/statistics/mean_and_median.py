@@ -34,13 +34,13 @@ MEDIAN_METHOD: Final = "document_jackknife_order"
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Of the mean and the median of nearest-neighbour distances; rows without a neighbour are left out.
+    """Errors of the mean and the median of nearest-neighbour distances; rows without a neighbour are left out.
 
     Attributes:
         median: has an interval and no standard error.
         row_standard_error: s/√n as of independent rows, for comparison; None for fewer than two rows.
         rows: number of rows that have a neighbour.
-        documents: number of documents that they are of.
+        documents: number of their documents.
     """
 
     mean: Estimate
@@ -52,7 +52,7 @@ class Uncertainty:
 
 @dataclass(frozen=True)
 class MedianDifference:
-    """Of the medians of two nested sets.
+    """The difference of the medians of two nested sets.
 
     Attributes:
         value: median of the first minus that of the second; None where one has no distance.
@@ -140,7 +140,7 @@ def paired_difference(
 def median_difference(
     a: NearestOfTwoDocuments, rows_a: Array, b: NearestOfTwoDocuments, rows_b: Array, documents: Documents
 ) -> MedianDifference:
-    """How the medians of two nested sets differ: by the shares of their rows up to the median of both together.
+    """The difference of the medians of two nested sets, by the shares of their rows up to the median of both together.
 
     The share is a mean over rows, so that the document jackknife holds for it; a median is not smooth, and its
     replicates say nothing of its error. A positive difference of shares is a smaller median of a.

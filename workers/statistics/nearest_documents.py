@@ -27,7 +27,7 @@ _LONGEST = 64  # neighbours of the first search again; four times as many each t
 def nearest_of_two_documents(
     question: Question, found: Neighbors, codes: Array, options: SearchOptions = SearchOptions()
 ) -> NearestOfTwoDocuments:
-    """What a document jackknife needs of the rows of one prefix, searched among themselves.
+    """The input of a document jackknife from the rows of one prefix, searched among themselves.
 
     Args:
         question: of one prefix, without `queries`; its `codes` may exclude rows of the query's own document.

@@ -1,4 +1,4 @@
-"""Who the nearest neighbours are: of the same document, after the same token, mutual, near-duplicates, hubs."""
+"""Classes of the nearest neighbours: same document, same last token, mutual, near-duplicates, hubs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Hubness:
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """Of the nearest neighbours of n rows.
+    """Statistics of the nearest neighbours of n rows.
 
     Attributes:
         mutual: share of rows that are a nearest neighbour of their nearest neighbour; None for no row with one.
@@ -74,7 +74,9 @@ class Neighborhood:
 
 
 def neighborhood(lists: NeighborLists, last_tokens: Array | None) -> Neighborhood:
-    """Of the lists' first column and, for hubs, of the first ten; rows without a neighbour count in no share.
+    """Compute the shares of the lists' first column and the hubness of the first ten.
+
+    Rows without a neighbour count in no share.
 
     Args:
         last_tokens: (n,) labels; None where the rows are of no tokens.
@@ -113,7 +115,7 @@ def mutual_share(lists: NeighborLists) -> float | None:
 
 
 def near_duplicates(distances: Array) -> NearDuplicates:
-    """Of (n,) nearest-neighbour distances; inf marks a row without neighbour."""
+    """Count near-duplicates in (n,) nearest-neighbour distances; inf marks a row without neighbour."""
     found = distances[np.isfinite(distances)]
     if len(found) == 0:
         return NearDuplicates(None, None, NO_NEIGHBORS)

@@ -29,7 +29,7 @@ NO_DISTANCE = "the observed mean is 0"
 
 @dataclass(frozen=True)
 class NullDraws:
-    """How a null model is drawn.
+    """The draws of a null model.
 
     Attributes:
         draws: number of sets, from 2.

@@ -82,7 +82,7 @@ class EllipticalRows:
 
     @classmethod
     def about(cls, covariance: Covariance, rows: Array) -> Self:
-        """Of rows whose covariance is known."""
+        """Fit the model to rows whose covariance is known."""
         radii = covariance.radii(rows)
         return cls(covariance, radii * np.sqrt(covariance.d / (radii**2).mean()))
 
@@ -122,7 +122,7 @@ class SameTokenRows:
 
     @classmethod
     def of(cls, rows: Array, tokens: Array) -> Self:
-        """Of rows of which two at least have a token in common."""
+        """Fit the model to rows of which at least two have a token in common."""
         _, labels, counts = np.unique(tokens, return_inverse=True, return_counts=True)
         numbers = np.cumsum(counts > 1) - 1
         classes = np.where(counts > 1, numbers, -1)[labels]

@@ -1,4 +1,4 @@
-"""How the mean nearest-neighbour distance falls with the number of rows: E[NN] ∝ n^{−1/m}, m the dimension.
+"""The fall of the mean nearest-neighbour distance with the number of rows: E[NN] ∝ n^{−1/m}, m the dimension.
 
 For n rows drawn from a density f on m dimensions E[NN] → Γ(1 + 1/m) (V_m(1) n)^{−1/m} ∫ f^{1−1/m} (Evans, Jones and
 Schmidt 2002).

@@ -1,4 +1,4 @@
-"""How every block of consecutive layers changes the energies among the patterns of its layer, and of the others."""
+"""Changes of the energies by every block of consecutive layers, among the patterns of its layer, and of the others."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ OWN_LAYER = "the block's own layer"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the paired intervals say of a block; `reason` why `said` is None."""
+    """The verdict of the paired intervals on a block; `reason` says why `said` is None."""
 
     best: NullStepKind | None
     said: BlockVerdict | None
@@ -52,7 +52,7 @@ class LayerDecreases:
 
     @classmethod
     def of(cls, places: Sequence[Place]) -> LayerDecreases:
-        """From the energies at x_0 … x_l."""
+        """Compare the energies at x_0 … x_l, each with the one before."""
         g, energy = np.stack([place.g for place in places]), np.stack([place.energy for place in places])
         return cls(g[1:] < g[:-1], energy[1:] < energy[:-1])
 
@@ -83,7 +83,7 @@ def block_report(layer: int, site: str | None, found: BlockDescent, documents: D
 
 
 def block_verdict(nulls: Sequence[NullStep]) -> Verdict:
-    """By the paired intervals of the shares of points whose g decreases.
+    """Judge a block by the paired intervals of the shares of points whose g decreases.
 
     Nulls are tried by their share, the largest first: the first one whose interval does not lie above 0 is named. So
     "nearer than every null" is said only where the block is distinguished from every one of them.

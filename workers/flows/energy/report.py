@@ -60,7 +60,7 @@ def evaluate_energies(arguments: EnergyArguments, owner: SegmentOwner) -> Energy
 
 
 def _recorded(job_id: str, target: Path, digests: list[str]) -> Change:
-    """What makes the report visible: its row, the job's result and warnings."""
+    """The change that makes the report visible: its row, the job's result and warnings."""
     report = EnergyFolder(target, digests[0]).report()
     site = report.layers[0].site if len(report.layers) == 1 else None
 

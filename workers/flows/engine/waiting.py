@@ -155,7 +155,7 @@ class _EndedWorkflows:
         self._counted_s = time.monotonic()
 
     def among(self, workflow_ids: list[str]) -> Ended:
-        """Those of `workflow_ids` that have ended or no longer exist."""
+        """The workflows among `workflow_ids` that have ended or no longer exist."""
         found = DBOS.list_workflows(workflow_ids=workflow_ids, status=_ENDED, load_input=False, load_output=False)
         ended: dict[str, bool | None] = {workflow.workflow_id: workflow.status == "SUCCESS" for workflow in found}
         if time.monotonic() - self._counted_s > _COUNT_S:

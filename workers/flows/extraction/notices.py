@@ -1,4 +1,4 @@
-"""What the reader of an extraction should know of its sample."""
+"""Warnings about an extraction's sample, for its reader."""
 
 from __future__ import annotations
 

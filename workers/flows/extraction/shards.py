@@ -52,7 +52,7 @@ def extract_shard(arguments: ShardArguments, owner: SegmentOwner) -> ShardWritte
 
 
 def site_folder(staging: Path, site: int) -> Path:
-    """Where the shards of the site at that position are staged."""
+    """The folder where the shards of the site at that position are staged."""
     return staging / f"site-{site:02d}"
 
 

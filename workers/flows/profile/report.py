@@ -36,7 +36,7 @@ def make_profile(arguments: ProfileArguments, owner: SegmentOwner) -> Profiled:
 
 
 def _recorded(job_id: str, target: Path, digests: list[str]) -> Change:
-    """What makes the profile visible: its row and the job's result."""
+    """The change that makes the profile visible: its row and the job's result."""
     found = ProfileFolder(target, digests[0]).profile()
     row = found.model_dump(include={"id", "job", "name", "d_model", "n", "created_at"})
     row |= {"sites": len(found.sites), "sha256": digests[0]}

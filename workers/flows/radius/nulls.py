@@ -48,14 +48,14 @@ class FittedRows:
 
     @cached_property
     def covariance(self) -> Covariance:
-        """Of the rows; several models have it."""
+        """The covariance of the rows, which several models use."""
         return Covariance.of(self.rows)
 
     @classmethod
     def of(
         cls, rows: Array, codes: Array | None, tokens: Array | None, documents: Documents, unit: float | None = None
     ) -> FittedRows:
-        """Of rows of any floating type and scale, in that unit where one is given."""
+        """Describe rows of any floating type and scale, in `unit` where one is given."""
         largest = float(np.abs(rows).max(initial=0.0))
         if unit is None:
             unit = 1.0 if largest == 0 or _SMALL < largest < _LARGE else 2.0 ** math.frexp(largest)[1]

@@ -54,7 +54,7 @@ def measure_radius(arguments: ReportArguments, owner: SegmentOwner) -> RadiusRep
 
 
 def _recorded(job_id: str, target: Path, digests: list[str]) -> Change:
-    """What makes the report visible: its row, the job's result and warnings."""
+    """The change that makes the report visible: its row, the job's result and warnings."""
     report = ReportFolder(target, digests[0]).report()
 
     def record(connection: Connection) -> None:

@@ -94,7 +94,7 @@ class Split:
 
 
 class SetStatistics:
-    """The statistics of one search, each computed when it is asked for.
+    """The statistics of one search, each computed on first use.
 
     Args:
         beat: called between steps, and often within long ones.
@@ -136,11 +136,11 @@ class SetStatistics:
         return FractionErrors(uncertainties, [*means, None], [*medians, None], self._documents_known, of_queries=False)
 
     def dimension(self) -> IntrinsicDimension:
-        """Of the largest fraction."""
+        """The intrinsic dimension of the largest fraction."""
         return intrinsic_dimension(self._lists(self._whole))
 
     def neighborhood(self) -> Neighborhood:
-        """Of the largest fraction."""
+        """The neighbourhood statistics of the largest fraction."""
         rows, tokens = self._whole.rows, self.sets.database.last_tokens()
         found = neighborhood(self._lists(self._whole), None if tokens is None else tokens[rows])
         if self.question.codes is None:
@@ -164,7 +164,7 @@ class SetStatistics:
         return loss_by_distance(self._nearest_of_fractions[-1], losses[rows], self._documents(rows))
 
     def coverage(self) -> Coverage:
-        """Of the queries in the reference's largest fraction, beside its own rows."""
+        """The coverage of the queries by the reference's largest fraction, beside that of its own rows."""
         own = replace(self.question, sizes=self.question.sizes[-1:], k=FEW, queries=None, query_codes=None)
         (found,), _ = exact_neighbors(own, self.options)
         self.beat()

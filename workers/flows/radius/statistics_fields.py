@@ -51,7 +51,7 @@ _BINS = 60
 
 
 def uncertainty_of(errors: FractionErrors, at: int) -> Uncertainty:
-    """Of one fraction."""
+    """The uncertainty of one fraction as a field."""
     found = errors.uncertainties[at]
     mean, median = found.mean, found.median
     return Uncertainty(
@@ -73,7 +73,7 @@ def uncertainty_of(errors: FractionErrors, at: int) -> Uncertainty:
 
 
 def uncertainty_off(distances: Array) -> Uncertainty:
-    """Where no statistics were asked for: the error as if rows were independent."""
+    """The uncertainty without statistics: the error as if rows were independent."""
     return Uncertainty(
         mean=MeanUncertainty(standard_error=None, interval=None, method=MEAN_METHOD, reason=STATISTICS_OFF),
         median=MedianUncertainty(interval=None, method=MEDIAN_METHOD, reason=STATISTICS_OFF),
@@ -84,7 +84,7 @@ def uncertainty_off(distances: Array) -> Uncertainty:
 
 
 def median_difference_field(found: mean_and_median.MedianDifference) -> MedianDifference:
-    """How a fraction's median differs from that of the largest."""
+    """The difference of a fraction's median from that of the largest, as a field."""
     return MedianDifference(value=found.value, pooled_median=found.pooled, shares=estimated(found.shares))
 
 
@@ -178,7 +178,7 @@ def _shrinkage(model: NullModel | None) -> float | None:
 
 
 def neighbors_field(found: Neighborhood) -> NeighborClasses:
-    """Who the neighbours are."""
+    """The classes of the neighbours, as a field."""
     return NeighborClasses.model_validate(asdict(found))
 
 

@@ -48,7 +48,7 @@ class HeldOutSites(SegmentModel):
 
 
 class Submitted(SegmentModel):
-    """What became of a part's request, as the job engine records it: `job` is null where `error` says why not."""
+    """The outcome of a part's request, as the job engine records it; `job` is null where `error` says why."""
 
     job: Identifier | None
     state: str
@@ -57,7 +57,7 @@ class Submitted(SegmentModel):
 
 
 class Ended(SegmentModel):
-    """How the job of a part ended, as the job engine records it."""
+    """The end of a part's job, as the job engine records it."""
 
     state: str
     error: dict[str, str] | None
@@ -65,7 +65,7 @@ class Ended(SegmentModel):
 
 
 class PartOutcome(Submitted):
-    """How the job of a part stands."""
+    """The state of a part's job."""
 
     part: PartName
     kind: str
@@ -74,7 +74,7 @@ class PartOutcome(Submitted):
 
 
 class ReportArguments(SegmentModel):
-    """What a view of the report is made of; `view` counts up.
+    """The input of a view of the report; `view` counts up.
 
     Attributes:
         settled: claims whose parts have ended, for the progress.

@@ -1,4 +1,4 @@
-"""What the claims that were not decided would cost, from the estimates of their jobs."""
+"""Costs of the claims that were not decided, from the estimates of their jobs."""
 
 from __future__ import annotations
 

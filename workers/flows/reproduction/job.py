@@ -32,7 +32,7 @@ _FIRST = 1  # priority of the segments that publish: a reader waits for them
 
 @dataclass
 class _Progress:
-    """What has come of a reproduction so far."""
+    """The results of a reproduction so far."""
 
     model: str
     warnings: list[Notice] = field(default_factory=list)

@@ -13,7 +13,7 @@ class ScanArguments(SegmentModel):
 
 
 class Scanned(SegmentModel):
-    """How many documents the corpus has."""
+    """The number of documents in the corpus."""
 
     documents: int
 

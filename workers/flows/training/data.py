@@ -64,7 +64,7 @@ def _make_data(spec: TrainingSpec, folder: Path, owner: SegmentOwner) -> None:
 
 
 def _describe_source(source: CorpusSource) -> dict[str, Any]:
-    """Where a corpus comes from; for SPGC also how words are joined, since that decides what a token is."""
+    """The source of a corpus; for SPGC also how words are joined, which decides what a token is."""
     described = source.model_dump(mode="json", exclude_defaults=True)
     return described | {"join": source.join} if source.format == "spgc" else described
 
@@ -84,7 +84,7 @@ def make_task(spec: TrainingSpec, artifact: Path, device: torch.device) -> Sente
 
 
 def notes_on(spec: TrainingSpec, reference_lines: dict[str, float]) -> list[str]:
-    """What the numbers of such a run mean."""
+    """Notes on the meaning of such a run's numbers."""
     of_micro_batch = [_FIRST_MICRO_BATCH] if spec.logged_loss == "micro_batch" else []
     if isinstance(spec, QuestionFormationSpec):
         return [*notes_on_sentences(spec, reference_lines), *of_micro_batch]

@@ -1,4 +1,4 @@
-"""What a run writes while it goes on, under the fence: metrics, saved states, kept models, the figure.
+"""The output of a run while it goes on, under the fence: metrics, saved states, kept models, the figure.
 
 The order at an evaluation: the model is published, then rows and state are recorded, then superseded models are
 removed. A worker that dies in between leaves more than is needed, never less.

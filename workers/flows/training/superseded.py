@@ -22,7 +22,7 @@ def is_regular(spec: TrainingSpec, step: int) -> bool:
 
 
 def staying(kept: Sequence[int], best: int | None, spec: TrainingSpec, keep: Keep) -> set[int]:
-    """Those of the `kept` steps, in order, whose models stay: the newest, the last regular ones, and the best."""
+    """The steps among `kept`, in order, whose models stay: the newest, the last regular ones, and the best."""
     stay = {*kept[-1:], *[step for step in kept if is_regular(spec, step)][-keep.last :]}
     return {step for step in kept if step in stay or (keep.best and step == best)}
 

@@ -76,7 +76,7 @@ def micro_batch(spec: TrainingSpec, device: torch.device) -> int:
 
 
 def config_of(spec: TrainingSpec, device: torch.device) -> TrainingConfig:
-    """How a run trains on a device."""
+    """The training options of a run on a device."""
     given = spec.optimisation
     low = spec.precision == "bfloat16" or (spec.precision == "auto" and device.type == "cuda" and has_bfloat16(device))
     return TrainingConfig(

@@ -1,4 +1,4 @@
-"""What workers compute on, and how fast that is."""
+"""The devices of workers, and their calibrations."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Who is at work that belongs to no job, and how often it was fatal."""
+"""The workers of background tasks, and the deaths of each task."""
 
 import sqlalchemy as sa
 from alembic import op

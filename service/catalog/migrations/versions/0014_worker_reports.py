@@ -1,4 +1,4 @@
-"""What workers report with their heartbeats, and indexes for the numbers of `/metrics`."""
+"""Workers' reports in their heartbeats, and indexes for the numbers of `/metrics`."""
 
 import sqlalchemy as sa
 from alembic import op
