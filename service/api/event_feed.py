@@ -153,7 +153,7 @@ class EventPoller:
 
 
 def _reading(connection: Connection, job_id: str, before: int | None, state: str | None, newest: int) -> Reading:
-    """The news of a job that was in `state`, None for a deleted one, when `newest` was its last event."""
+    """The new events of a job after `before`; it was in `state` (None: deleted) when `newest` was its last event."""
     final = state in (None, *FINAL_STATES)
     if before is None:
         return Reading(newest, final, None)

@@ -1,4 +1,4 @@
-"""The paper's closed forms, as printed and corrected, and edges of histograms (numpy and scipy only).
+"""The paper's closed forms, as printed and corrected, and histograms (numpy and scipy only).
 
 domain.py               ranges of the arguments
 balls.py                volumes and the integral (12) of a ball
@@ -29,5 +29,5 @@ evaluation.py           all energies of a few queries
 retrieval.py            retrieval steps and their fixed points
 storage.py              which balls provably attract
 figure1.py              Fig. 1
-histograms.py           edges of every histogram
+histograms.py           edges, counts and densities of every histogram
 """

@@ -9,10 +9,11 @@ compute.py     imports all segments, for compute workers and trainers
 
 extraction/    corpus → activation sets             radius/        activation set → radius report
 analysis/      extraction, then radius and energy    energy/        activation sets → energy report
-training/      training runs and sweeps of them    profile/       radius reports of several sites, over depth
+training/      training runs and sweeps of them      profile/       radius reports of several sites, over depth
 scans/         counting a corpus                     calibrations/  measuring a device
+reproduction/  the paper's claims, each with a verdict
 
-In each folder `job.py` is the workflow, `arguments.py` what its segments are given and return, and the other files are
-the segments and the pure functions behind them. This room alone knows both arrays and contracts: it loads, calls the
-pure part, and stores.
+In most folders `job.py` is the workflow, `arguments.py` has the arguments and results of its segments, and the other
+files are the segments and the functions behind them. A segment loads its input, calls the rooms that compute, and
+publishes their result.
 """
