@@ -1,4 +1,4 @@
-"""When each API key was last used: the time of an empty file per key, set at most once a minute."""
+"""The time of each API key's last use: that of an empty file per key, set at most once a minute."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class KeyUses:
             logger.warning("the last use of a key could not be noted: %s", error.strerror)
 
     def last(self, sha256: str) -> datetime | None:
-        """When a key was last used, to the minute; None if never."""
+        """The time of a key's last use, to the minute; None if never."""
         try:
             return datetime.fromtimestamp(self._file(sha256).stat().st_mtime, UTC)
         except OSError:
             return None
 
-    def forget(self, sha256: str) -> None:
-        """Delete what was noted of a key that is revoked."""
+    def remove(self, sha256: str) -> None:
+        """Delete the recorded use of a key that is revoked."""
         with suppress(OSError):
             self._file(sha256).unlink(missing_ok=True)
 

@@ -14,6 +14,6 @@ def shown_bytes(count: int) -> str:
 
 
 def shown_apart(larger: int, smaller: int) -> tuple[str, str]:
-    """Two sizes, both to the byte where three digits do not tell them apart."""
+    """Two sizes, both to the byte where three digits do not distinguish them."""
     found = shown_bytes(larger), shown_bytes(smaller)
     return found if found[0] != found[1] else (f"{larger:,} bytes", f"{smaller:,} bytes")

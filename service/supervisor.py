@@ -226,5 +226,5 @@ def _last_lines(child: Child) -> list[str]:
 
 
 def _die_with_parent() -> None:
-    """Let the kernel end this child when the supervisor dies, even by SIGKILL, so that no orphan holds a lock."""
+    """Let the kernel end this child when the supervisor ends, even by SIGKILL, so that no orphan holds a lock."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -235,7 +235,7 @@ def _release(catalog: Catalog, name: str) -> None:
 
 
 def _remove(catalog: Catalog, name: str) -> None:
-    """Let the service know at once that this worker is gone, instead of after its lease."""
+    """Remove this worker's row, so that it does not count as alive until the end of its lease."""
     with suppress(Unavailable), catalog.begin() as connection:
         workers.remove(connection, name)
 

@@ -42,7 +42,7 @@ class _Requirement:
 
 
 def requires(scope: Scope) -> params.Depends:
-    """For a route's `dependencies`: it needs this scope, whatever its method."""
+    """Make a route need this scope, whatever its method: for its `dependencies`."""
     return Depends(_Requirement(scope))
 
 

@@ -98,7 +98,7 @@ def _read_evaluation(body: bytes) -> tuple[Array, Array, float]:
         if patterns is not None and queries is not None:
             rest = _valid(EvaluateRequest, values | {"patterns": [[0.0]], "queries": [[0.0]]})
             return patterns, queries, rest.beta
-    request = _valid(EvaluateRequest, values)  # which says what is wrong
+    request = _valid(EvaluateRequest, values)  # whose error names the fault
     return _rows("patterns", request.patterns), _rows("queries", request.queries), request.beta
 
 

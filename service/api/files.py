@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from service import __version__
 from service.artifacts.manifest import ArtifactFolder
 
-_REVALIDATED = "private, no-cache"  # kept by the client, which asks whether it is still the same
+_REVALIDATED = "private, no-cache"  # kept by the client, which revalidates it each time
 
 
 def file_response(

@@ -77,7 +77,7 @@ class HostMiddleware:
 class SameSiteMiddleware:
     """Answers 403 to a request that changes state and that a browser sends for a page of another origin.
 
-    A service without keys refuses what else such a page asks for too, as it costs work: an image, a script, a frame.
+    A service without keys also refuses other requests of such a page, as they cost work: an image, a script, a frame.
     Health checks, documentation and links that a person follows stay open.
     """
 
@@ -135,7 +135,7 @@ def _principal(scope: Scope, keys: ApiKeys) -> Principal | None:
 
 
 def _unauthorised(scope: Scope) -> Response:
-    """The problem, or for a person with a browser the page that asks for a key."""
+    """The problem, or for a person with a browser the page with the form for a key."""
     headers, path = Headers(scope=scope), scope["path"]
     if scope["method"] == "GET" and "text/html" in headers.get("accept", "") and not path.startswith("/v1/"):
         asked = path + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")

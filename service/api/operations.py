@@ -1,4 +1,4 @@
-"""For those who operate the service, of all projects: `/metrics` and `/v1/workers`."""
+"""Routes for operators, over all projects: `/metrics` and `/v1/workers`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 _NOT_KEPT = "no-store"
-_REVALIDATED = "private, no-cache"  # of what has an ETag: the client may keep it, and asks each time whether it may
+_REVALIDATED = "private, no-cache"  # of what has an ETag: the client may keep it, and revalidates it each time
 
 
 class HeadersMiddleware:

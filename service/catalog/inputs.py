@@ -1,4 +1,4 @@
-"""Which activation sets and training runs a job reads: those that its spec names and those of its energy reports.
+"""The activation sets and training runs that a job reads: those in its spec and those of its energy reports.
 
 A text in a spec counts as the name of what the job's project may read, and of nothing else.
 

@@ -1,8 +1,8 @@
-"""Which rows a connection may use: those of one project, or those of all for the service's own processes.
+"""The rows that a connection may use: those of one project, or those of all for the service's own processes.
 
 A request works with a catalog of its project (`Catalog.of`). Every statement on a connection of such a catalog gets
 the condition that its rows are of the project, whichever function wrote it, so none can omit it. A statement whose
-subqueries name owned tables cannot be restricted so: it is refused, unless it says that it is `OF_ALL`.
+subqueries name owned tables cannot be restricted so: it is refused, unless it has the option `OF_ALL`.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def jobs_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, RunJob]:
 
 
 def outcome(row: Mapping[str, Any] | sa.RowMapping, job: RunJob | None) -> tuple[JobState, Error | None]:
-    """`(state, error)` of the run in a row of `training_runs`; without its job as far as the row says."""
+    """`(state, error)` of the run in a row of `training_runs`; without its job as far as the row has them."""
     if job is not None and job.kind != "sweep":
         return job.state, job.error
     if row["error"] is not None:

@@ -96,7 +96,7 @@ def make_tables(catalog: Catalog, wanted: str) -> None:
 
     Raises:
         Conflict: it has tables already.
-        InvalidInput: this version does not know the revision: the backup is of a later one.
+        InvalidInput: the revision is unknown to this version: a later version made the backup.
     """
     if sa.inspect(catalog.engine).has_table("jobs"):
         raise Conflict("the database has tables already; restore into an empty one")

@@ -63,8 +63,8 @@ def fail(connection: sa.Connection, run_id: str, error: dict[str, str]) -> None:
     connection.execute(training_runs.update().where(training_runs.c.id == run_id).values(error=error))
 
 
-def forget_errors(connection: sa.Connection, job_id: str) -> None:
-    """The runs of a job that is retried have not failed yet."""
+def clear_errors(connection: sa.Connection, job_id: str) -> None:
+    """Clear the errors of the runs of a job that is retried."""
     connection.execute(training_runs.update().where(training_runs.c.job == job_id).values(error=None))
 
 

@@ -1,4 +1,4 @@
-"""When each worker was last seen, and what it reports: a frozen worker keeps its lock but is no longer seen."""
+"""Heartbeats of workers, with their reports: a frozen worker keeps its lock but sends no heartbeat."""
 
 from __future__ import annotations
 

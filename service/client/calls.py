@@ -216,7 +216,7 @@ class Calls:
 def check_key(response: httpx2.Response, has_key: bool) -> None:
     """Raise `Unauthorized` saying what to do, where the service asked for an API key or refused the one it got."""
     if response.status_code == Unauthorized.status:
-        missing = "the service asks for an API key: set RADIUS_API_KEY, or give `api_key`"
+        missing = "the service requires an API key: set RADIUS_API_KEY, or give `api_key`"
         raise Unauthorized("the service refused the API key: it is unknown or was revoked" if has_key else missing)
 
 
@@ -234,7 +234,7 @@ def read_answer(call: Call[Answer], response: httpx2.Response) -> Answer:
 
 
 def _with_pause(error: RadiusError, response: httpx2.Response) -> RadiusError:
-    """The error, with the seconds after which its answer says to try again."""
+    """The error, with the seconds of its Retry-After."""
     given = response.headers.get("Retry-After", "")
     if isinstance(error, Unavailable | TooMany) and given.isascii() and given.isdigit():
         error.retry_after_s = float(given)

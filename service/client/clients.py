@@ -30,7 +30,7 @@ class Handle:
         return self.client.job(self.id)
 
     def wait(self, watch: Watch | None = None, *, timeout_s: float | None = None) -> Finished:
-        """Block until the job has ended: `Client.wait`, which says what it raises.
+        """Block until the job has ended: `Client.wait`, which lists what it raises.
 
         Without a `watch` a notebook shows the progress in one line.
         """

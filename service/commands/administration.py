@@ -67,7 +67,7 @@ def list_keys() -> None:
 def revoke(name: str) -> None:
     """Remove a key; a running service refuses it at once."""
     removed = remove_key(_keys_file(), name)
-    KeyUses(Settings().key_uses).forget(removed.sha256)
+    KeyUses(Settings().key_uses).remove(removed.sha256)
 
 
 def _described(stored: StoredKey) -> str:

@@ -27,7 +27,7 @@ _ROOM = 2 * GIB
 
 @dataclass(frozen=True)
 class Finding:
-    """One check; `advice` says how to repair a failed one."""
+    """One check; `advice` is how to repair a failed one."""
 
     check: str
     ok: bool

@@ -66,7 +66,7 @@ def expect(given: str, kind: str) -> None:
     """Refuse an id whose prefix shows another kind than the command takes.
 
     Raises:
-        InvalidInput: the message says what the id is, and which command takes it.
+        InvalidInput: the message names the kind of the id, and the command that takes it.
     """
     beginning = given.split("-", 1)[0]
     if beginning == kind or beginning not in _IDS or "-" not in given:

@@ -59,7 +59,7 @@ def theory_lines(report: RadiusReport) -> Iterator[str]:
 
 
 def essential_lines(report: RadiusReport) -> Iterator[tuple[str, str]]:
-    """A word and a line for what a reader wants first: theory, dimension, the Gaussian null, exactness."""
+    """A word and a line for each result that is read first: theory, dimension, the Gaussian null, exactness."""
     theory, _, *rest = theory_lines(report)
     yield "theory", theory.removeprefix("theory, ")
     yield from ((word, line) for word, line in statistics_lines(report) if word == "dimension" or "gaussian:" in line)

@@ -3,7 +3,7 @@
 base.py              strict models, safe strings, pages
 reading.py           validation of untrusted values, errors that name fields
 corpora.py           corpora
-model_config.py      the config.json of a model folder; rotary.py: the positions it asks for
+model_config.py      the config.json of a model folder; rotary.py: its rotary positions
 models.py            the models that a service has
 families/            facts of each family of models
 sites.py             the grammar of sites (hook points)

@@ -93,7 +93,7 @@ class ExtractionSpec(RequestContract):
         return self
 
     def is_served_with(self, *, loss: bool) -> bool:
-        """Whether sets of the same extraction, made with that `loss`, have what this spec asks for.
+        """Whether sets of the same extraction, made with that `loss`, have all that this spec requires.
 
         With a loss the whole chunk is read, so that vectors at a fixed position come from other batches and may differ
         in their last bits.

@@ -108,7 +108,9 @@ class JobEvent(Contract):
 
     id: int
     job: Identifier
-    type: str = Field(description="queued, running, planned, result, warning, reused, cancelling, or a final state")
+    type: str = Field(
+        description="queued, running, planned (total known), result, warning, reused, cancelling, or a final state"
+    )
     data: dict[str, Any]
     created_at: datetime
 

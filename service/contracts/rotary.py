@@ -1,4 +1,4 @@
-"""The rotary positions that a `config.json` asks for."""
+"""The rotary positions that a `config.json` specifies."""
 
 from __future__ import annotations
 

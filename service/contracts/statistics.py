@@ -133,7 +133,7 @@ class DimensionEstimates(Contract):
 
 
 class IntrinsicDimension(DimensionEstimates):
-    """Over scale, and the same of the Gaussian null, which says how much the estimators fall short."""
+    """Over scale, and the same of the Gaussian null, by which the bias of the estimators is known."""
 
     null: DimensionEstimates | None
 

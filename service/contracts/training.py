@@ -54,7 +54,7 @@ class RunRadius(RequestContract):
 
 
 class Keep(RequestContract):
-    """Which of the kept models stay. A model that a job names stays in any case."""
+    """The choice of kept models that stay. A model that a job names stays in any case."""
 
     best: bool = Field(
         default=False,

@@ -21,7 +21,7 @@ _LASTS_S = 30 * 86_400
 
 @router.get("/login", response_class=HTMLResponse)
 def get_login(request: Request, next: str = "/") -> HTMLResponse:
-    """The form that asks for a key."""
+    """The form for an API key."""
     return _form(request, next)
 
 

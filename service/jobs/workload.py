@@ -215,7 +215,7 @@ class WorkloadModel:
 
 
 def _gpu_hours(part: str, works: list[Work]) -> list[str]:
-    """Hours of one GPU for a part's forward passes and training, at a speed that is said."""
+    """Hours of one GPU for a part's forward passes and training, at a speed that the note gives."""
     flop = sum(work.repeats * sum(work.amounts.get(name, 0.0) for name in ("forward", "training")) for work in works)
     hours = flop / _GPU_FLOP_S / 3600
     return [f"{part}: {hours:.3g} GPU hours at {_GPU_FLOP_S:.0e} FLOP/s"] if hours >= _LEAST_HOURS else []

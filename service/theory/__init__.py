@@ -27,7 +27,7 @@ energy_bounds.py        Props. 1 to 3
 energy_global.py        eqs. (7) to (10)
 evaluation.py           all energies of a few queries
 retrieval.py            retrieval steps and their fixed points
-storage.py              which balls provably attract
+storage.py              balls that provably attract
 figure1.py              Fig. 1
 histograms.py           edges, counts and densities of every histogram
 """

@@ -35,7 +35,7 @@ def figure1_theory() -> dict[str, Any]:
 
 
 def _convexity_note(found: dict[str, Any]) -> str:
-    """Which energies have a negative curvature on each set."""
+    """A note on the energies with a negative curvature on each set."""
     said = []
     for name, place in _SETS.items():
         parts = found[name]["landscapes"]

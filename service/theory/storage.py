@@ -1,4 +1,4 @@
-"""Which balls provably attract: a certificate for Definition 1, from nearest-neighbour distances alone.
+"""Balls that provably attract: a certificate for Definition 1, from nearest-neighbour distances alone.
 
 The update is f(x) = Σ_i p_i ρ_i, p = softmax(−‖x − ρ‖²). Let s be the distance of ρ_i to its nearest pattern, x in
 the ball of radius r < s/2 about ρ_i. Every other pattern, at s_j ≥ s, has D_j − D_i ≥ s_j (s_j − 2r), so for s > √2

@@ -127,7 +127,7 @@ def test_the_last_use_is_noted_once_a_minute(file: Path):
     keys.principal(key.encode())
     assert noted.stat().st_mtime == 0  # no second write
     assert keys.uses.last(unused) is None
-    keys.uses.forget(lab)
+    keys.uses.remove(lab)
     assert keys.uses.last(lab) is None
     assert keys_of(file).principal(other.encode()) is not None
 

@@ -210,10 +210,10 @@ def test_the_verdict_names_the_first_null_that_is_not_beaten():
         return known.model_copy(update=parts)
 
     verdict = descent_fields.block_verdict([null(0, 0.5, 0.1, 0.2), null(1, 0.4, -0.1, 0.5), null(2, 0.0, 0.2, 0.4)])
-    assert (verdict.best, verdict.said) == ("mean_step", "not distinguished from permuted_step")
+    assert (verdict.best, verdict.result) == ("mean_step", "not distinguished from permuted_step")
     verdict = descent_fields.block_verdict([null(0, 0.5, -0.1, 0.2), null(1, 0.6, -0.3, -0.1), null(2, 0.0, 0.2, 0.4)])
-    assert (verdict.best, verdict.said) == ("permuted_step", "worse than permuted_step")
-    assert descent_fields.block_verdict([]).said is None
+    assert (verdict.best, verdict.result) == ("permuted_step", "worse than permuted_step")
+    assert descent_fields.block_verdict([]).result is None
 
 
 def test_progress_is_reported_over_all_places_and_nulls():

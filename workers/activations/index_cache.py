@@ -1,6 +1,6 @@
 """The cache on disk of the flat FAISS indices of activation sets: `{set_sha256}.faiss` and `.json` in one folder.
 
-An index is derived data: a missing or damaged file is built again, and a write that fails is logged and forgotten.
+An index is derived data: a missing or damaged file is built again, and a write that fails is logged and not repeated.
 The control worker deletes the files used least recently (`index_cache_bytes`).
 """
 

@@ -22,7 +22,7 @@ _READ_BYTES = 2**16
 
 @contextmanager
 def open_file(path: Path, name: str, decoding: Decoding) -> Iterator[IO[bytes]]:
-    """The bytes of a file, decompressed if its ending says so.
+    """The bytes of a file, decompressed where its ending is of a compressed format.
 
     Raises:
         InvalidInput: it cannot be decompressed.
@@ -43,7 +43,7 @@ def open_file(path: Path, name: str, decoding: Decoding) -> Iterator[IO[bytes]]:
 
 
 def is_compressed(path: Path) -> bool:
-    """Whether a file's ending says that it is compressed."""
+    """Whether a file has the ending of a compressed format."""
     return path.suffix.lower() in (*_ARROW, ".xz")
 
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are read as text, in an order that does not depend on the file system."""
+"""The files of a folder that are read as text, in an order that does not depend on the file system."""
 
 from __future__ import annotations
 

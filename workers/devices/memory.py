@@ -28,7 +28,7 @@ _TEXTS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says, in any of its forms, that the memory of a device or of the host is exhausted."""
+    """Whether an error means, in any of its forms, that the memory of a device or of the host is exhausted."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _TEXTS)

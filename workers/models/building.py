@@ -17,7 +17,7 @@ def build_empty(config: ModelConfig) -> Any:
     parameter only when it is written to, so an empty model costs none.
 
     Raises:
-        UnsupportedModel: the library refuses the configuration, or does not know its activation.
+        UnsupportedModel: the library refuses the configuration, or lacks its activation.
     """
     from transformers.activations import ACT2FN
     from transformers.initialization import no_init_weights

@@ -1,4 +1,4 @@
-"""Which sites are outputs of a LayerNorm, by the family of the model."""
+"""Sites that are outputs of a LayerNorm, by the family of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokenizer stored with a model, as its files say."""
+"""The tokenizer stored with a model, by its files."""
 
 from __future__ import annotations
 

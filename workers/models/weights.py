@@ -62,7 +62,7 @@ class Weights:
         return self.tied or self.head is not None
 
     def check_blocks(self, config: ModelConfig) -> None:
-        """Raise `UnsupportedModel` unless there are tensors of as many blocks as the configuration says."""
+        """Raise `UnsupportedModel` unless there are tensors of as many blocks as the configuration has."""
         block = re.compile(rf"{re.escape(config.family.blocks)}\.(\d+)\.")
         blocks = {int(match[1]) for name in self.tensors if (match := block.match(name))}
         if blocks != set(range(config.n_layers)):

@@ -45,7 +45,7 @@ class Strip:
 
     @property
     def by_code(self) -> bool:
-        """Whether pairs of equal code must be looked for; among rows of unique codes there are none."""
+        """Whether pairs of equal code must be searched for; among rows of unique codes there are none."""
         return not (self.search.symmetric and self.search.unique_codes)
 
 

@@ -19,7 +19,7 @@ MOST_CANDIDATES = 512  # per row, or 8 k for each prefix; a row with more is sea
 
 @dataclass(frozen=True)
 class Prefixes:
-    """Which nested prefixes a row and a column (a database row) take part in.
+    """The nested prefixes that contain a row and a column (a database row).
 
     Attributes:
         of_row: (m,) int64 first prefix that has this row as a query.

@@ -66,7 +66,7 @@ class StreamedRows(StoredRows):
 
 
 def rows_on(stored: StoredRows, device: torch.device) -> StoredRows:
-    """The rows where a device reads them; a copy on a GPU lives as long as the rows it is of, and is made once."""
+    """The rows where a device reads them; a copy on a GPU is made once and is kept as long as its rows."""
     if device.type == "cpu" or stored.device == device:
         return stored
     found = _copies.get(stored)

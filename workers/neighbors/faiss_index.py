@@ -120,7 +120,7 @@ def write_flat(path: Path, rows: Array) -> None:
 
 
 def read_flat(path: Path) -> Array:
-    """(n, d) float32 rows that `write_flat` wrote; FAISS does not notice damage, so check a checksum before.
+    """(n, d) float32 rows that `write_flat` wrote; FAISS does not detect damage, so verify a checksum first.
 
     Raises:
         OSError: the file cannot be read.

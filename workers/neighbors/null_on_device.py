@@ -38,7 +38,7 @@ def deviations_on(rows: StoredRows, mean: Tensor, tolerance: float) -> Array:
 
 
 def nearest_draws(scale: Tensor, sizes: Sequence[int], queries: int, seed: int) -> list[Array]:
-    """For each size the (queries,) distance of the first draws to the nearest other among so many draws."""
+    """The (queries,) distance, for each size, of the first draws to the nearest other among so many draws."""
     tiles = _draws(scale, max(sizes), seed)
     first = next(tiles)
     query_rows = first[:queries].clone()

@@ -36,7 +36,7 @@ class Pool:
         return len(self.rows)
 
     def append(self, rows: Tensor, columns: Tensor, values: Tensor) -> None:
-        """Append pairs as the kernel does; for torch, which waits to know how many they are."""
+        """Append pairs as the kernel does; for torch, which waits for their number."""
         start = int(self.count[0])
         fit = max(0, min(len(rows), self.capacity - start))
         self.rows[start : start + fit] = rows[:fit].int()

@@ -121,7 +121,7 @@ def _codes(question: Question) -> tuple[Tensor, Tensor]:
 
 
 def _fits(question: Question, device: torch.device) -> bool:
-    """Whether a GPU has room for the encoded rows beside the tiles; on a CPU the options say it."""
+    """Whether a GPU has room for the encoded rows beside the tiles; on a CPU the options decide."""
     if device.type == "cpu":
         return True
     rows = len(question.order) + (0 if question.queries is None else len(question.queries))

@@ -50,7 +50,7 @@ class DimensionLists:
 
     @classmethod
     def of(cls, lists: NeighborLists) -> DimensionLists:
-        """Without the rows at distance 0 from another one; the other entries of each list close up."""
+        """Remove the rows at distance 0 from another one; the other entries of each list close up."""
         duplicate = lists.distances[:, 0] == 0
         rows = np.flatnonzero(~duplicate)
         logs, codes = np.empty((len(rows), lists.k)), np.empty((len(rows), lists.k), dtype=np.int32)

@@ -13,7 +13,7 @@ from workers.statistics.two_nn import TwoNN, two_nn
 
 @dataclass(frozen=True)
 class IntrinsicDimension:
-    """Values above about 20 are lower bounds; the same estimators on a null model say how biased they are.
+    """Values above about 20 are lower bounds; the same estimators on a null model show their bias.
 
     Attributes:
         mle: at each k of `LENGTHS` that the lists are long enough for.

@@ -54,7 +54,7 @@ class NeighborLists:
 
 @dataclass(frozen=True)
 class NearestOfTwoDocuments:
-    """For each of n rows the nearest row, and the nearest row of another document than that one's.
+    """The nearest row of each of n rows, and its nearest row of another document than that one's.
 
     Without document u the nearest row of row i is at `first[i]` if `document[i]` ≠ u, and at `second[i]` if it is u.
 

@@ -143,7 +143,7 @@ def median_difference(
     """The difference of the medians of two nested sets, by the shares of their rows up to the median of both together.
 
     The share is a mean over rows, so that the document jackknife holds for it; a median is not smooth, and its
-    replicates say nothing of its error. A positive difference of shares is a smaller median of a.
+    replicates do not give its error. A positive difference of shares is a smaller median of a.
 
     Args:
         a, b, rows_a, rows_b, documents: as of `paired_difference`.

@@ -104,7 +104,7 @@ class EllipticalRows:
 class SameTokenRows:
     """Classes of two rows or more normal about their own mean, with one covariance; other rows as in `GaussianRows`.
 
-    Keeps what the last token says of a row. The covariance within classes has the divisor N − classes.
+    Keeps the information of the last token on a row. The covariance within classes has the divisor N − classes.
 
     Attributes:
         tokens: (N,) labels.

@@ -24,7 +24,7 @@ class Family:
 
     Attributes:
         model_type: the name in `config.json`; the module of a family has it too.
-        title: the models that people know it by.
+        title: the models by which it is known.
         kept: only training runs here make such models; no library and no `config.json` names them.
         root: the module of the language model that holds all below; tensors may be stored with or without its name.
         blocks: the list of blocks.
@@ -43,7 +43,7 @@ class Family:
         epsilon: key of the norms' epsilon; None where it is fixed.
         activation: key of the MLP's activation.
         gated: whether the MLP has a third matrix, the gate.
-        tied: whether the output map is the embedding where `config.json` does not say.
+        tied: whether the output map is the embedding where `config.json` does not specify it.
         logit_cap: key of the soft cap c of the logits z, which become c · tanh(z / c), and its default; None for never.
         parallel: key that says whether attention and MLP read the same input, and its default; None for never.
         required: the only value supported of a key, where it is given.

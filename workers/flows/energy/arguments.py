@@ -8,7 +8,7 @@ from workers.flows.engine.segments import SegmentKind, SegmentModel
 
 
 class EnergyArguments(SegmentModel):
-    """Which report to make.
+    """The spec and the id of a report.
 
     Attributes:
         report: its id.

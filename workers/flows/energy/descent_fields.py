@@ -36,10 +36,10 @@ OWN_LAYER = "the block's own layer"
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict of the paired intervals on a block; `reason` says why `said` is None."""
+    """The verdict of the paired intervals on a block; `reason` says why `result` is None."""
 
     best: NullStepKind | None
-    said: BlockVerdict | None
+    result: BlockVerdict | None
     reason: str | None = None
 
 
@@ -76,7 +76,7 @@ def block_report(layer: int, site: str | None, found: BlockDescent, documents: D
         measured=_estimates(_values(found.block), documents),
         nulls=nulls,
         best_null=verdict.best,
-        verdict=verdict.said,
+        verdict=verdict.result,
         verdict_reason=verdict.reason,
         random=_move_report(random),
     )
@@ -117,11 +117,11 @@ def overall_verdict(blocks: Sequence[BlockReport]) -> str:
     """The verdicts of all blocks in a sentence: how many are nearer than every null, then the others by their words."""
     layers: dict[str, list[str]] = {}
     for block in blocks:
-        said = block.verdict or f"no verdict ({block.verdict_reason})"
-        layers.setdefault(said, []).append(str(block.layer))
+        verdict = block.verdict or f"no verdict ({block.verdict_reason})"
+        layers.setdefault(verdict, []).append(str(block.layer))
     nearer = layers.pop("nearer than every null", [])
     first = f"{len(nearer)} of {len(blocks)} blocks bring their points nearer to a pattern than every null"
-    others = [f"{said}: {', '.join(named)}" for said, named in sorted(layers.items())]
+    others = [f"{verdict}: {', '.join(named)}" for verdict, named in sorted(layers.items())]
     return "; ".join([first + (f": {', '.join(nearer)}" if nearer else ""), *others]) + "."
 
 

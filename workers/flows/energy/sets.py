@@ -67,7 +67,7 @@ def same_chunks(layers: list[Layer]) -> bool:
 
 
 def draw_points(spec: EnergySpec, layers: list[Layer], queries: Layer | None) -> Points:
-    """The points of `queries`, or of the last layer without themselves; a seeded sample if the spec says so."""
+    """The points of `queries`, or of the last layer without themselves; a seeded sample if the spec has `sample`."""
     source = queries or layers[-1]
     ids = seeded_permutation(len(source.rows), spec.seed)[: spec.sample]
     if spec.sample is None:

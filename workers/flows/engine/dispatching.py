@@ -47,11 +47,11 @@ class Pending(Generic[Result]):
 
 @dataclass(frozen=True)
 class JobExecution:
-    """One run of a job: the first, or a retry.
+    """One execution of a job: the first, or a retry.
 
     Attributes:
         priority: of its segments; lower ones run first.
-        retry: how often the job was taken up again.
+        retry: number of the retry; 0 for the first execution.
     """
 
     job_id: str
@@ -111,8 +111,8 @@ def durable(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 def job(kind: JobKind) -> Callable[[Callable[[JobExecution, Any], object]], Callable[..., None]]:
     """Register the workflow of a job kind.
 
-    The decorated function takes the run and the job's spec, validated by the model of its kind. The job is running
-    before it is called; afterwards the job has succeeded, or failed with the error that was raised.
+    The decorated function takes the execution and the job's spec, validated by the model of its kind. The job is
+    running before it is called; afterwards the job has succeeded, or failed with the error that was raised.
     """
 
     def register(work: Callable[[JobExecution, Any], object]) -> Callable[..., None]:
@@ -146,7 +146,7 @@ def _start(job_id: str) -> Body:
 
 @DBOS.step(name="_set_total")
 def set_total(job_id: str, total: int, unit: str, warnings: list[dict[str, str]]) -> None:
-    """Record how much work the job is, for its progress, and what its reader should know."""
+    """Record the job's total work, for its progress, and its warnings."""
 
     def record(connection: Connection) -> None:
         jobs.set_total(connection, job_id, total, unit)

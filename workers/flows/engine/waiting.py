@@ -1,7 +1,8 @@
 """Waiting for segments: one thread per process polls the job engine for all workflows that wait.
 
-A poll asks for at most `_WINDOW` segments of each waiter. The pause between polls grows with the time since the last
-segment ended, so that a long segment is noticed at most 2 % late and polling takes at most a tenth of the thread.
+A poll queries at most `_WINDOW` segments of each waiter. The pause between polls grows with the time since the last
+segment ended, so that the end of a long segment is found at most 2 % late and polling takes at most a tenth of the
+thread.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 job.py        the workflow: sample, extract every shard, publish
 arguments.py  the segments' arguments and results
-notices.py    what the reader of its results should know
+notices.py    warnings for the reader of its results
 note.py       the note beside the staged chunks
 sample.py     segment: corpus → chunks on disk, one file per shard
 shards.py     segment: chunks of one shard → its vectors at every site

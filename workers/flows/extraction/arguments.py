@@ -41,7 +41,7 @@ class ShardArguments(SegmentModel):
 
 
 class ShardWritten(SegmentModel):
-    """`sha256`: digest of the shard's files as they were written, so that a later change of one is noticed."""
+    """`sha256`: digest of the shard's files as they were written, so that a later change of one is detected."""
 
     rows: int
     sha256: str

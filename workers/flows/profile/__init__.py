@@ -1,4 +1,4 @@
-"""The profile of an analysis: what the radius reports of its sites say, over depth.
+"""The profile of an analysis: values of its sites' radius reports, over depth.
 
 arguments.py  the segment's arguments and result
 report.py     segment: profile and figure, published

@@ -1,7 +1,7 @@
 """The output of a run while it goes on, under the fence: metrics, saved states, kept models, the figure.
 
 The order at an evaluation: the model is published, then rows and state are recorded, then superseded models are
-removed. A worker that dies in between leaves more than is needed, never less.
+removed. A worker that ends in between leaves more than is needed, never less.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class TrainingLog:
         self._began = time.monotonic()
 
     def add(self, made: StepRecord) -> None:
-        """Log a step; evaluate and keep the model at the steps that the spec says.
+        """Log a step; evaluate and keep the model at the steps that the spec gives.
 
         Raises:
             NonFiniteData: an evaluation is not finite; the step itself is logged.

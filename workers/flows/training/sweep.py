@@ -44,9 +44,9 @@ NOTES = [
     "least at its end has none after it.",
     "strict (<) and at_most (≤) differ only where an MSE is σ² to the last bit; the paper's own table, printed to two "
     "decimals, depends on which is meant: printed_strict and printed_at_most are of the MSE rounded like that.",
-    "Interpolated D* is where log MSE, linear in log D between neighbouring cells, crosses σ². `interval_of` says what "
-    "its 95 % interval knows: `seeds`, a Student interval over the runs of every cell; `window`, the error of the one "
-    "run's window alone, which leaves out the spread between seeds and is too narrow.",
+    "Interpolated D* is where log MSE, linear in log D between neighbouring cells, crosses σ². `interval_of` is the "
+    "source of its 95 % interval: `seeds`, a Student interval over the runs of every cell; `window`, the error of the "
+    "one run's window alone, which leaves out the spread between seeds and is too narrow.",
     "D* is where a gap of two losses falls below √σ², not where the loss is least for given compute.",
 ]
 
@@ -79,7 +79,7 @@ def prepare_sweep(arguments: PrepareSweepArguments, owner: SegmentOwner) -> Prep
 
     def record(connection: Connection) -> None:
         catalog.register(connection, row)
-        runs_catalog.forget_errors(connection, owner.job_id)
+        runs_catalog.clear_errors(connection, owner.job_id)
         jobs.add_result(connection, owner.job_id, "sweep", None, sweep_id)
         for run in rows:
             runs_catalog.register(connection, run)

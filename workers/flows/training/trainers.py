@@ -64,7 +64,7 @@ def _build(current: Runtime, arguments: RunArguments, state: SavedState | None) 
 
 
 def micro_batch(spec: TrainingSpec, device: torch.device) -> int:
-    """Rows of one backward pass: as the spec says, or the whole batch, or what the free memory of a GPU holds of it.
+    """Rows of one backward pass: as the spec gives, or the whole batch, or as many as fit the free memory of a GPU.
 
     A token keeps about 20 numbers for each dimension of the stream and 8 for each of the MLP, in every layer.
     """

@@ -1,6 +1,6 @@
 """Hugging Face's classes of each family in `service.contracts.families`, in a module of the same name.
 
-modules.py  what a module says; the others are
+modules.py has `Modules`, of which each family's module makes one:
 gpt2.py, gpt_neox.py, opt.py, llama.py, mistral.py, qwen2.py, qwen3.py, gemma2.py, gemma3_text.py, olmo2.py, phi3.py
 """
 

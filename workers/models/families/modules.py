@@ -1,4 +1,4 @@
-"""Which classes of Hugging Face's library compute a family."""
+"""The classes of Hugging Face's library that compute a family."""
 
 from __future__ import annotations
 

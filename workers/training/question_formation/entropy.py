@@ -89,7 +89,7 @@ def data_entropy(grammar: Grammar, lines: Sequence[Line]) -> LineEntropy:
     """Entropy of a run's own training lines; a line that is repeated counts once.
 
     The frequencies of (template, task) are those of the lines, and numbers and words are uniform. The result is the
-    mean cost of these lines to a model that knows the frequencies and nothing about single lines. De-duplication acts
+    mean cost of these lines to a model of the frequencies alone, without memory of single lines. De-duplication acts
     through the frequencies: the share of an exhausted template falls, so lines become longer. Frequencies fitted to n
     lines make the result too small by about (cells − 1)/(2n) nats per line, 3e-4 for 100,000 lines.
 
@@ -110,7 +110,7 @@ def memorisation_floor(repeats: Collection[int], tokens_per_line: float) -> floa
     A training loss below `LineEntropy.per_token` is evidence of memorisation.
 
     Args:
-        repeats: how often each distinct line occurs; the model knows these frequencies.
+        repeats: how often each distinct line occurs; the model has these frequencies.
         tokens_per_line: mean number of targets of a line.
 
     Raises:
