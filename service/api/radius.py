@@ -154,7 +154,7 @@ def get_radius_neighbors_file(
     """
     name = f"{NEIGHBORS}.{ending}"
     if name not in neighbors_files(services, report_id):
-        raise NotFound("the report is of a version that wrote no such file; a new radius job does")
+        raise NotFound("an earlier version made the report, without this file; a new radius job writes it")
     return file_response(_folder(services, report_id), name, _FILES[ending])
 
 

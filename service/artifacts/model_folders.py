@@ -74,7 +74,7 @@ def find_model_folder(name: str, revision: str | None, models_root: Path) -> Mod
         raise InvalidInput("a model is a hub id or a folder under the models root", field="model")
     if _is_folder(models_root / name):
         if revision is not None:
-            detail = "a revision is of a hub model; the model is a folder under the models root, which has none"
+            detail = "only a model of the hub has a revision; this is a folder under the models root"
             raise InvalidInput(detail, field="revision")
         return ModelFolder(name, models_root / name)
     cache = models_root / f"models--{name.replace('/', '--')}"

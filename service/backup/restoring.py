@@ -34,7 +34,7 @@ def restore_backup(settings: Settings, source: Path) -> Restored:
     Jobs that ran when the backup was made continue when workers are started.
 
     Raises:
-        InvalidInput: no backup, one of the other kind of database, or of a later version.
+        InvalidInput: no backup, or one made on the other kind of database or by a later version.
         Conflict: the data directory or the database is not empty.
         CorruptArtifact: a file does not have its SHA-256, or one that the database names is missing.
     """

@@ -70,13 +70,13 @@ def page(
 
 
 def count_open(connection: sa.Connection) -> int:
-    """Number of the jobs of all projects that have not ended: a job waits for them whoever submitted them."""
+    """Number of the jobs of all projects that have not ended: a job waits for the jobs of every project."""
     query = sa.select(sa.func.count()).where(jobs.c.state.in_(OPEN_STATES))
     return connection.execute(query.execution_options(**OF_ALL)).scalar_one()
 
 
 def check_queue(connection: sa.Connection, most: int) -> None:
-    """Raise `TooMany` where `most` jobs wait, of whomever.
+    """Raise `TooMany` where `most` jobs of all projects wait.
 
     It counts no further than `most`; requests that are answered at the same moment may exceed it by one each.
     """

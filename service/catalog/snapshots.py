@@ -105,7 +105,7 @@ def make_tables(catalog: Catalog, wanted: str) -> None:
             upgrade(connection, wanted)
     except Exception as error:
         if type(error).__name__ == "CommandError":  # Alembic's, which only migrations load
-            raise InvalidInput("the backup is of a later version of the service", field="dir") from error
+            raise InvalidInput("a later version of the service made the backup", field="dir") from error
         raise
 
 

@@ -48,9 +48,9 @@ class Session:
     call raises `Unavailable` at once. Listings are read page by page, newest first.
 
     Args:
-        base_url: of the service; None: `RADIUS_URL`, or this machine's port 8000.
+        base_url: the service's address; None: `RADIUS_URL`, or this machine's port 8000.
         api_key: None: `RADIUS_API_KEY`, if that is set.
-        timeout_s: of one request.
+        timeout_s: time limit of one request.
     """
 
     def __init__(

@@ -78,7 +78,7 @@ class ShownRadiusReport(_Shown, RadiusReport):
 
         Raises:
             InvalidInput: pandas is not installed, or the report was not read by a client that blocks.
-            NotFound: the report is of a version that did not store its neighbours.
+            NotFound: an earlier version made the report, without its neighbours.
         """
         frames = _pandas()
         if self._neighbors is None:

@@ -196,7 +196,7 @@ class NullFraction(Contract):
 
 
 class NullModel(Contract):
-    """Nearest-neighbour distances of structureless data: Gaussian draws with the set's mean and covariance."""
+    """Nearest-neighbour distances of Gaussian draws with the set's mean and covariance."""
 
     kind: Literal["gaussian"]
     queries: int

@@ -31,7 +31,7 @@ class QueuePolling:
     """Blocks the engine's threads before they poll their queues.
 
     Args:
-        catalog: of the database that the engine's tables are in.
+        catalog: the catalog of the database that has the engine's tables.
         pauses_s: for each queue, the pause between two checks whether something waits.
         has_room: whether this worker could take something now.
         stopping: once set, no thread is blocked any more: the engine waits for its threads to end.

@@ -105,7 +105,7 @@ def _check_extraction(spec: ExtractionSpec, settings: Settings) -> None:
     if parse_run_model(spec.model) is None:
         _check_model_folder(spec, settings)
     elif spec.revision is not None:
-        raise InvalidInput("a revision is of a hub model; a kept model has none", field="spec.revision")
+        raise InvalidInput("only a model of the hub has a revision; this is a kept model", field="spec.revision")
     elif spec.bos == "model":
         raise InvalidInput("the tokenizer of a kept model has no BOS token", field="spec.bos")
 

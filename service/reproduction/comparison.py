@@ -13,7 +13,7 @@ class ClaimChange:
 
     Attributes:
         before, after: the verdicts.
-        difference: of the measured numbers, after less before.
+        difference: the measured number after minus the one before.
     """
 
     claim: str

@@ -66,7 +66,7 @@ def histogram_density(counts: ArrayLike, edges: ArrayLike, *, unit: float = 1.0,
     """(bins,) share of all counts over the width of each bin; what a figure can draw, 1e300 at most.
 
     Args:
-        unit: of the widths.
+        unit: the widths are divided by it.
         total: number of all counts where `counts` are only some of them.
     """
     numbers, places = np.asarray(counts, dtype=np.float64), np.asarray(edges, dtype=np.float64)

@@ -70,7 +70,7 @@ def test_a_configuration_that_is_not_json_is_refused(api: TestClient, settings: 
     [
         ({"chunk_tokens": 65}, "spec.chunk_tokens", "the model's context is 64 tokens"),
         ({"sites": ["blocks.2.hook_resid_post"]}, "spec.sites", "the model has 2 blocks"),
-        ({"revision": "main"}, "spec.revision", "a revision is of a hub model"),
+        ({"revision": "main"}, "spec.revision", "only a model of the hub has a revision"),
         ({"model": "../mine"}, "spec.model", "under the models root"),
     ],
 )

@@ -216,7 +216,7 @@ def test_an_added_token_without_embedding_is_no_error_while_no_text_has_it(root:
 
 
 def test_a_folder_has_no_revision(root: Path):
-    with pytest.raises(InvalidInput, match="a revision is of a hub model") as caught:
+    with pytest.raises(InvalidInput, match="only a model of the hub has a revision") as caught:
         load_model("tiny", "main", root, CPU, "float32")
     assert caught.value.field == "revision"
 

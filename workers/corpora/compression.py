@@ -22,7 +22,7 @@ _READ_BYTES = 2**16
 
 @contextmanager
 def open_file(path: Path, name: str, decoding: Decoding) -> Iterator[IO[bytes]]:
-    """The bytes of a file, decompressed where its ending is of a compressed format.
+    """The bytes of a file, decompressed where its name has the ending of a compressed format.
 
     Raises:
         InvalidInput: it cannot be decompressed.

@@ -92,7 +92,7 @@ def basin_test(
     Args:
         rows: (m,) ids of the patterns to test.
         nearest, distances: (m,) id of the nearest other pattern of each, and its distance (above 0).
-        fractions: of half that distance, each in a random direction and straight towards the nearest pattern.
+        fractions: of half that distance: each is tried in a random direction and towards the nearest pattern.
         tick: as for `retrieve`.
     """
     own, other = (_taken(patterns, ids) for ids in (rows, nearest))

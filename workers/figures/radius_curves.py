@@ -34,9 +34,9 @@ class Curve:
     """One set of distances, all numbers in the axis' unit.
 
     Attributes:
-        style: of the line.
-        marker: of the mean.
-        interval: of the mean.
+        style: the line's style.
+        marker: the mean's marker.
+        interval: the mean's interval.
         edges, heights: the density; None where only the mean is known.
     """
 

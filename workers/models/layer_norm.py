@@ -17,8 +17,8 @@ def is_layer_norm_output(site: str, layer: int, config: Mapping[str, Any]) -> bo
     Of pre-norm families, whose residual stream is a sum, only the norm after the last block is a site.
 
     Args:
-        layer: of the site, from the first block on.
-        config: of the model, as its identity records it; a family that is not known here has none.
+        layer: the site's layer, counted from the first block.
+        config: the model's, as its identity records it; an unknown family has none.
     """
     family = FAMILIES.get(config.get("family") or config.get("model_type") or "")
     if family is None or family.norm != "LayerNorm":

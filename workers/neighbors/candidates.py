@@ -49,7 +49,7 @@ class CandidateState:
         lifted: (m,) bool: rows with too many candidates to list; the float64 level searches them from scratch.
         rows, columns: (candidates,) int32.
         lowers: (candidates,) float32.
-        lock: of the thread that changes the state; several compute tiles.
+        lock: held by the thread that changes the state; several compute tiles.
     """
 
     best: Tensor

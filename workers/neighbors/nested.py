@@ -51,7 +51,7 @@ def _in_prefix(lists: Neighbors, places: Array, size: int, k: int) -> tuple[Neig
     """The first k entries of each list within the prefix of that size, and the queries whose list was cut off before.
 
     Args:
-        places: of each row in the permutation; the last is of no row.
+        places: place of each row in the permutation; the last belongs to no row.
     """
     found = Neighbors.without_any(lists.rows, k)
     inside = places[lists.ids] < size

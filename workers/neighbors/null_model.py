@@ -1,4 +1,4 @@
-"""The null model: nearest-neighbour distances of structureless data with the same mean and covariance.
+"""The Gaussian null model: nearest-neighbour distances of normal draws with the same mean and covariance.
 
 Draws y ~ N(μ, Σ) with Σ the set's covariance. Distances do not depend on μ nor on a rotation, so the draws are made in
 Σ's eigenbasis, coordinate i with variance λ_i; directions of λ_i = 0 (a covariance of deficient rank) are left out.

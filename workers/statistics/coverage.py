@@ -19,8 +19,8 @@ class Coverage:
     """The coverage of n queries that have a reference row.
 
     Attributes:
-        share: of the queries within half the own nearest-neighbour distance of their nearest reference row, in its
-            ball of the paper's Assumption 2.
+        share: share of the queries within half the nearest reference row's own nearest-neighbour distance, in its ball
+            of the paper's Assumption 2.
         self_mean: mean nearest-neighbour distance of the reference rows among themselves.
         rank_auc: P(query distance > reference row's own distance) + ½ P(equal); .5 where queries are like the
             reference, at equal numbers of rows.
@@ -45,7 +45,7 @@ def coverage(
     Args:
         distances: (q,) distance of each query to its nearest reference row; inf where there is none.
         nearest_rows: (q,) position of that row; ignored where there is none.
-        reference: of the reference rows among themselves; a row without another one has a ball without end.
+        reference: distances of the reference rows among themselves; a row without another one has a ball without end.
     """
     queries = np.flatnonzero(np.isfinite(distances))
     own = mean_estimate(reference, reference_documents)

@@ -39,7 +39,7 @@ class DimensionLists:
     Attributes:
         logs: (m, k) log T_j, ascending; inf where there is no such neighbour.
         codes: (m, k) document of each neighbour; −1 where there is none.
-        documents: of the m rows.
+        documents: the documents of the m rows.
         duplicates: number of rows left out.
     """
 
@@ -99,7 +99,7 @@ def sums_without(lists: DimensionLists, needed: int, terms: Terms) -> Array | No
 
     Args:
         lists: each with `needed` neighbours.
-        terms: of (r, needed) logarithms, (r, c).
+        terms: function of (r, needed) logarithms to (r, c) terms.
     """
     values = np.concatenate([terms(lists.logs[a:b, :needed]) for a, b in blocks_of_rows(len(lists), needed)])
     changes = np.zeros((lists.documents.count, values.shape[1]))

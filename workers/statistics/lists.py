@@ -19,7 +19,7 @@ class NeighborLists:
     Attributes:
         distances: (n, k) float64, ascending; inf where there is no such neighbour.
         ids: (n, k) int64 positions 0 … n − 1 of the neighbours among the same n rows; −1 where there is none.
-        documents: of the n rows.
+        documents: the documents of the n rows.
     """
 
     distances: Array

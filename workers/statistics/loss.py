@@ -76,12 +76,12 @@ def spearman(nearest: NearestOfTwoDocuments, losses: Array, documents: Documents
 
 @dataclass(frozen=True)
 class _Marginal:
-    """One variable in order, with what the influence function needs of it at any value.
+    """One variable in order, with the sums by which the influence function is evaluated at any value.
 
     Attributes:
         ordered: (n,) ascending.
         other_sums, own_sums: (n + 1,) running sums in that order, of the rows' ranks in the other and in this variable.
-        variance: of the rows' ranks.
+        variance: variance of the rows' ranks.
     """
 
     ordered: Array

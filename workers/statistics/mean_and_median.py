@@ -124,8 +124,8 @@ def paired_difference(
     """Mean of a minus mean of b, of two nested sets of rows, both computed without document u for the jackknife.
 
     Args:
-        a, b: of rows `rows_a` and `rows_b` among themselves; `document` in the codes of `documents`.
-        rows_a, rows_b: positions of these rows among all that `documents` is of; one contains the other.
+        a, b: nearest rows of `rows_a` and of `rows_b` among themselves; `document` in the codes of `documents`.
+        rows_a, rows_b: positions of these rows among all rows of `documents`; one contains the other.
     """
     reason = _reason(a.first[np.isfinite(a.first)]) or _reason(b.first[np.isfinite(b.first)])
     if reason == NO_NEIGHBORS:

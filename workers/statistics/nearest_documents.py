@@ -30,7 +30,7 @@ def nearest_of_two_documents(
     """The input of a document jackknife from the rows of one prefix, searched among themselves.
 
     Args:
-        question: of one prefix, without `queries`; its `codes` may exclude rows of the query's own document.
+        question: one prefix, without `queries`; its `codes` may exclude rows of the query's own document.
         found: its answer, of any k.
         codes: (n,) int64 document of every row of the set.
     """

@@ -46,7 +46,7 @@ class Hubness:
     """The k-occurrences N_k(j): in how many rows' k-neighbour lists row j is (Radovanović et al. 2010).
 
     Attributes:
-        skewness: of the population, mean((N − k̄)³)/std³; None where all are equally often neighbours.
+        skewness: the population's, mean((N − k̄)³)/std³; None where all are equally often neighbours.
         max: the largest N_k.
         never_neighbour_share: share of rows with N_k = 0.
     """

@@ -34,7 +34,7 @@ class NullDraws:
     Attributes:
         draws: number of sets, from 2.
         queries: rows of each set whose nearest other row is sought; evenly spread over the rows.
-        seed: of the streams; each model has its own `stream`.
+        seed: seed of the streams; each model has its own `stream`.
     """
 
     draws: int

@@ -110,8 +110,8 @@ class SameTokenRows:
         tokens: (N,) labels.
         classes: (N,) class of each row; −1 for a row whose token no other row has.
         means: (classes, d).
-        within: of the rows of classes about their means.
-        whole: of all rows; None where every row is of a class.
+        within: covariance of the rows of classes about their means.
+        whole: covariance of all rows; None where every row has a class.
     """
 
     tokens: Array

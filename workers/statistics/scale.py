@@ -30,7 +30,7 @@ class Scale:
         top5_share: share of the summed squared norm in its five largest coordinates.
         nn_over_sqrt_2_total_variance, nn_over_mean_norm: None where the unit is 0 or no row has a neighbour.
         nn_over_sqrt_n: over √n, n the dimension.
-        reason: of every value that is None.
+        reason: why values are None.
     """
 
     total_variance: float | None

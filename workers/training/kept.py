@@ -31,7 +31,7 @@ def load_kept(
     The start token stands before every sequence of a decoder of whole lines, so that each begins a line.
 
     Args:
-        sha256: of the model's manifest.
+        sha256: digest of the model's manifest.
 
     Raises:
         CorruptArtifact: a file is missing, or its SHA-256 differs.

@@ -53,7 +53,7 @@ def prepare_windows(
     Args:
         source: where the texts come from and how they are read; written to the note beside the array.
         memory_bytes: most memory for tokenising a document that cannot be cut.
-        tokenizer_sha256: of the tokenizer's files; a model that the run keeps is used with no other.
+        tokenizer_sha256: digest of the tokenizer's files; a model that the run keeps is used with no other.
 
     Raises:
         InvalidInput: the tokenizer has an id beyond every vocabulary.

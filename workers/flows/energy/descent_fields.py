@@ -61,7 +61,7 @@ def block_report(layer: int, site: str | None, found: BlockDescent, documents: D
     """One block beside its null models.
 
     Args:
-        documents: of the points.
+        documents: the documents of the points.
     """
     nulls = [_null_step(kind, found.block, null, documents) for kind, null in found.nulls.items()]
     verdict, random = block_verdict(nulls), found.nulls["random_step"]

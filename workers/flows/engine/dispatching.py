@@ -50,7 +50,7 @@ class JobExecution:
     """One execution of a job: the first, or a retry.
 
     Attributes:
-        priority: of its segments; lower ones run first.
+        priority: priority of its segments; lower ones run first.
         retry: number of the retry; 0 for the first execution.
     """
 

@@ -66,8 +66,8 @@ class Waiting:
     """All waiters of a process, and the thread that polls for them.
 
     Args:
-        ended_of: of some workflows, those that have ended: True for success, None for one that no longer exists. A
-            call that raises is repeated.
+        ended_of: takes workflow ids, returns those that have ended: True for success, None for one that no longer
+            exists. A call that raises is repeated.
         shortest_s: least pause between two polls, in seconds.
         clock, sleep: as those of `time`.
     """

@@ -38,7 +38,7 @@ class PartArguments(SearchArguments):
 
     Attributes:
         plan: SHA-256 of the plan's manifest.
-        number: of the part.
+        number: the part's number.
         part: first tile, tile after the last, number of all tiles.
     """
 
@@ -65,7 +65,7 @@ class ReportArguments(PlanArguments):
     """The report of a search.
 
     Attributes:
-        parts: of a search in parts; None where this segment searches.
+        parts: staged parts of a search in parts; None where this segment searches.
         null: SHA-256 of a staged null model; None where this segment draws it.
     """
 

@@ -37,7 +37,7 @@ class FittedRows:
         unit: 1, or a power of two near the largest element where float32 does not hold the squares of draws.
         codes: (n,) rows of equal code are not compared; None: only a row with itself.
         tokens: (n,) last token of each row; None where there is none.
-        documents: of the rows.
+        documents: the documents of the rows.
     """
 
     rows: Array

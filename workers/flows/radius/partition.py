@@ -21,7 +21,7 @@ def partition_report(
     """The partition function of the rows, or the reason why there is none.
 
     Args:
-        found: of the largest fraction; `whole` is its report.
+        found: neighbours of the largest fraction; `whole` is its report.
         codes: (m,) of the rows of `found`, where documents are excluded.
         in_reference: the rows were searched in another set.
     """

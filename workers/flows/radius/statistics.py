@@ -77,7 +77,7 @@ class Split:
     """Distances of half of the documents to the other half.
 
     Attributes:
-        uncertainty: of the rows that ask; it has their number and that of their documents.
+        uncertainty: errors over the queries, with their number and that of their documents.
     """
 
     uncertainty: Uncertainty

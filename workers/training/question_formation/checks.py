@@ -21,7 +21,7 @@ class SplitReport:
     Attributes:
         lines, distinct_lines: with and without repetitions.
         quest: lines whose task is `quest`.
-        tokens: of all lines, both halves and the task, without end-of-sequence tokens.
+        tokens: number of tokens in all lines, both halves and the task, without end-of-sequence tokens.
         shortest, longest: tokens of a line; 0 for an empty split.
     """
 

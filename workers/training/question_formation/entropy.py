@@ -126,7 +126,7 @@ def line_entropy(grammar: Grammar, weights: Mapping[Cell, float]) -> LineEntropy
     """Entropy of independent lines, words uniform within a frame.
 
     Args:
-        weights: of each (frame, task), ≥ 0, with a positive sum; probabilities up to a factor.
+        weights: one for each (frame, task), ≥ 0, with a positive sum; probabilities up to a factor.
     """
     total = sum(weights.values())
     templates: dict[Hashable, float] = defaultdict(float)
