@@ -10,11 +10,8 @@ from pydantic import Field
 from service.contracts.base import Contract, Identifier, WorkerRole
 from service.contracts.estimates import Device
 
-NEEDED_ROLES: tuple[WorkerRole, ...] = (
-    "control",
-    "compute",
-    "query",
-)  # compute workers train where no trainer is alive
+# Compute workers train where no trainer is alive.
+NEEDED_ROLES: tuple[WorkerRole, ...] = ("control", "compute", "query")
 
 
 class WorkerReport(Contract):

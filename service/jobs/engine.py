@@ -106,7 +106,7 @@ class JobEngine:
 
     @database_errors()
     def cancel(self, workflow: str) -> None:
-        """Stop dispatching a workflow of that id and its segments; running segments stop at their next write.
+        """Stop dispatching the workflow of that id and its segments; running segments stop at their next write.
 
         The workflows of other retries go on: the job may have been retried since.
         """

@@ -48,7 +48,7 @@ class SearchWork:
         trials: the measurements by which the format was chosen.
         slot_pairs: pairs that the filter computed.
         candidates: pairs that the filter could not exclude.
-        settled: nearest neighbours found: candidates that are among the k nearest after rescoring.
+        settled: nearest neighbours found, the candidates that are among the k nearest after rescoring.
         duplicates: rows that have an equal row.
         float64_rows: rows searched by the float64 level: too many candidates, or a contradicted bound.
     """

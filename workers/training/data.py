@@ -15,7 +15,7 @@ Tick = Callable[[], None]  # called repeatedly during long work; it raises to ca
 
 @dataclass(frozen=True)
 class DataDescription:
-    """What a run records of its prepared data.
+    """The description of its prepared data that a run records.
 
     Attributes:
         data: as the run keeps it; each experiment has fields of its own.

@@ -1,4 +1,4 @@
-"""How a search was done, as the provenance of its report says it."""
+"""The account of a search, as the provenance of its report has it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PartsAccount:
 
 @dataclass(frozen=True)
 class SearchAccount:
-    """How a search was done, for the provenance of its report.
+    """The account of a search, for the provenance of its report.
 
     Attributes:
         work: the engine's account of its work.

@@ -227,8 +227,8 @@ class SetStatistics:
         stored, running = StoredRows(rows), RunningStatistics(d)
         running.add(rows)
         codes = None if self.question.codes is None else self.question.codes[self._whole.rows]
-        between_halves = Question(stored, np.arange(len(rows)), self.question.sizes, 1, codes)
-        parts, _ = exact_neighbors(between_halves, self.options, tick=lambda share: self.beat())
+        transformed = Question(stored, np.arange(len(rows)), self.question.sizes, 1, codes)
+        parts, _ = exact_neighbors(transformed, self.options, tick=lambda share: self.beat())
         measured, deviations = running.summary(), principal_deviations(stored, running.mean)
         found = scale(deviations, measured.norm_mean, measured.top5_share, d, _finite_mean(parts[-1]))
         return Variant(name, d, parts, found)

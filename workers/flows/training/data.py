@@ -70,7 +70,7 @@ def _describe_source(source: CorpusSource) -> dict[str, Any]:
 
 
 def describe_data(spec: TrainingSpec, artifact: Path) -> DataDescription:
-    """What a run records of the prepared data."""
+    """The description of the prepared data that a run records."""
     if isinstance(spec, QuestionFormationSpec):
         return describe_sentences(artifact / _DATA)
     return describe_windows(spec, artifact / _DATA)
