@@ -123,9 +123,6 @@ def retry(connection: sa.Connection, job_id: str) -> int:
     return number
 
 
-requeue = retry
-
-
 def begin_anew(connection: sa.Connection, job_id: str) -> int | None:
     """running → queued, and queued stays, as a new retry; returns its number, or None for a job in another state."""
     return _begin_again(connection, job_id, ("queued", "running"))

@@ -15,7 +15,7 @@ from service.catalog import quotas
 from service.catalog.engine import Catalog
 from service.contracts.jobs import JobKind
 from service.errors import TooMany
-from service.jobs.engine import JobEngine, queue_of, run_id
+from service.jobs.engine import JobEngine, queue_of, workflow_id
 from service.settings import Settings
 
 _KINDS: tuple[str, ...] = get_args(JobKind)
@@ -63,7 +63,7 @@ class Admission:
         return min(most, self.settings.project_running_reproductions) if "reproduction" in kinds else most
 
     def _enqueue(self, connection: sa.Connection, job: quotas.HeldJob) -> None:
-        self.engine.enqueue(connection, job.kind, run_id(job.id, job.retries), job.priority, job.id)
+        self.engine.enqueue(connection, job.kind, workflow_id(job.id, job.retries), job.priority, job.id)
 
 
 def _kinds_beside(kind: str) -> tuple[str, ...]:

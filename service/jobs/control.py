@@ -12,7 +12,7 @@ from service.catalog.quotas import HeldJob
 from service.contracts.jobs import Job
 from service.errors import Conflict, NotFound
 from service.jobs.admission import Admission
-from service.jobs.engine import JobEngine, run_id
+from service.jobs.engine import JobEngine, workflow_id
 from service.jobs.liveness import Liveness
 from service.settings import Settings
 
@@ -63,7 +63,7 @@ class JobControl:
         """
         with self.catalog.begin() as connection:
             self._admission.check_queue(connection)
-            retry = jobs.requeue(connection, job_id)
+            retry = jobs.retry(connection, job_id)
             job = jobs.get(connection, job_id)
             self._admission.enqueue(connection, HeldJob(job_id, job.kind, job.priority, retry))
         return job
@@ -82,7 +82,7 @@ class JobControl:
         with self.catalog.begin() as connection:
             retries = jobs.delete(connection, job_id)
             products.delete(connection, job_id)
-        self.engine.forget(job_id, retries)
+        self.engine.delete_workflows(job_id, retries)
         for folder in folders.get(job_id, ()):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -104,9 +104,9 @@ def job_of(path: Path) -> str:
 
 def finish_cancelled(catalog: Catalog, engine: JobEngine, liveness: Liveness, job_id: str, retry: int) -> None:
     """Cancel the engine's workflows of a cancelling job; it becomes cancelled if no living worker runs a segment."""
-    engine.cancel(run_id(job_id, retry))
+    engine.cancel(workflow_id(job_id, retry))
     with catalog.read() as connection:
         owners = segments.running(connection, job_id)
-    if not any(liveness.lives(worker) for worker in owners):
+    if not any(liveness.is_alive(worker) for worker in owners):
         with catalog.begin() as connection:
             jobs.finish(connection, job_id, "cancelled")

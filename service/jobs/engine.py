@@ -51,9 +51,6 @@ def workflow_id(job_id: str, retry: int) -> str:
     return f"{job_id}~{retry}" if retry else job_id
 
 
-run_id = workflow_id
-
-
 def scan_run_id(corpus_id: str) -> str:
     """Id of the workflow that counts a corpus."""
     return f"scan-{corpus_id}"
@@ -129,9 +126,6 @@ class JobEngine:
             found += parents
         for part in chunks(found):
             self._client.delete_workflows(part)
-
-    def forget(self, job_id: str, retries: int) -> None:
-        self.delete_workflows(job_id, retries)
 
     def _children(self, parents: list[str]) -> list[str]:
         listed = partial(self._client.list_workflows, load_input=False, load_output=False)

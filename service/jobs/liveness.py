@@ -39,8 +39,6 @@ class Liveness:
         """Whether a worker holds its lock and was seen within the lease."""
         return self._state(worker) == "alive"
 
-    lives = is_alive
-
     def recover_dead_workers(self, worker: str, report: WorkerReport | None = None) -> None:
         """Record that `worker` is alive and what it reports, and requeue the workflows of dead and frozen workers.
 

@@ -1,7 +1,6 @@
 """Verdicts on the paper's claims from the numbers of reports, and the report of them. Pure: contracts in and out.
 
 required_jobs.py    the jobs that a claim needs, by scale
-parts.py            the former name of required_jobs.py
 rules.py            the rules that turn numbers into verdicts
 finding.py          the finding of one claim from its numbers
 theory_claims.py    claims that are computed

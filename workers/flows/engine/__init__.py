@@ -8,5 +8,4 @@ execution.py        the one workflow of every segment, on a compute worker
 ownership.py        owner and fencing token of a segment: progress, check, record
 memory.py           freed memory is returned to the operating system
 prepared_values.py  a prepared value kept between two segments of a worker
-retention.py        the former name of prepared_values.py
 """

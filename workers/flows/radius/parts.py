@@ -10,7 +10,7 @@ from service.catalog import jobs, workers
 from service.estimates.parts import part_stops
 from workers.devices.device import choose_device
 from workers.flows.engine.ownership import SegmentOwner
-from workers.flows.engine.retention import Retained
+from workers.flows.engine.prepared_values import PreparedValue
 from workers.flows.engine.runtime import Runtime
 from workers.flows.engine.segments import runs
 from workers.flows.radius.account import kernel_reason
@@ -41,7 +41,7 @@ from workers.neighbors.splitting import (
 )
 from workers.neighbors.strips import Part
 
-_RETAINED_S = 3.0
+_KEPT_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Prepared:
     search: Search
 
 
-_retained = Retained[Prepared](_RETAINED_S)
+_kept_search = PreparedValue[Prepared](_KEPT_S)
 
 
 @runs(PLAN)
@@ -79,7 +79,7 @@ def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
     sha256 = store.stage(owner, "plan", PlannedFacts, make)
     facts = store.facts("plan", sha256, PlannedFacts)
     if made and len(facts.search) + len(facts.count) > 2:
-        _retained.store(sha256, made.pop())
+        _kept_search.store(sha256, made.pop())
     return Planned(plan=sha256, search=facts.search, count=facts.count)
 
 
@@ -87,7 +87,7 @@ def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
 def search_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
     """Search the tiles of one part; its state is staged."""
     part, current = Part(*arguments.part), owner.runtime
-    prepared = _retained.take(arguments.plan, partial(_prepare, arguments, current))
+    prepared = _kept_search.take(arguments.plan, partial(_prepare, arguments, current))
     rows, search = _rows(prepared.sets, part), prepared.search
 
     def make() -> tuple[Arrays, SearchedFacts]:
@@ -103,7 +103,7 @@ def search_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
     store = part_store(current, arguments.report, arguments.plan)
     sha256 = store.stage(owner, part_name("search", arguments.number), SearchedFacts, make)
     owner.progress(rows, final=True)
-    _retained.store(arguments.plan, prepared)
+    _kept_search.store(arguments.plan, prepared)
     return Staged(sha256=sha256)
 
 
@@ -140,7 +140,7 @@ def draw_null(arguments: SearchArguments, owner: SegmentOwner) -> Staged:
         arrays = {f"distances_{at}": part for at, part in enumerate(null.distances)}
         return arrays | {"deviations": null.deviations}, PartFacts()
 
-    with _retained.paused():  # the parts, which come next, need the prepared search
+    with _kept_search.paused():  # the parts, which come next, need the prepared search
         return Staged(sha256=part_store(owner.runtime, arguments.report).stage(owner, "null", PartFacts, make))
 
 

@@ -25,7 +25,7 @@ from service.errors import Cancelled, Conflict, NotFound, RadiusError, Unavailab
 from service.jobs.control import PART_OF, JobControl
 from service.jobs.engine import JobEngine
 from service.jobs.submission import Submission
-from service.reproduction.parts import PartJob
+from service.reproduction.required_jobs import PartJob
 from workers.flows.engine.runtime import runtime
 from workers.flows.engine.segments import Body
 from workers.flows.reproduction.arguments import Ended, PartOutcome, Submitted
