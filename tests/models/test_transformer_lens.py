@@ -6,6 +6,7 @@ Not collected where TransformerLens is not installed.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,9 @@ _NOT_THERE = {
 }
 
 
-_MARKS = {of: [pytest.mark.xfail(reason=reason, strict=True)] for of, reason in _NOT_THERE.items()}
+_MARKS: dict[Any, list[pytest.MarkDecorator]] = {
+    of: [pytest.mark.xfail(reason=reason, strict=True)] for of, reason in _NOT_THERE.items()
+}
 _CASES = [
     pytest.param(each.values[0], id=each.id, marks=[*each.marks, *_MARKS.get(each.values[0], [])]) for each in CASES
 ]

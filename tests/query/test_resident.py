@@ -144,6 +144,6 @@ def test_many_large_sets_leave_the_memory_bounded(tmp_path: Path):
         sets, rows = ResidentSets(settings, catalog), np.zeros((50_000, 128), np.float32)
         for number in range(30):
             rows[:] = np.random.default_rng(number).normal(size=rows.shape)
-            sets.get(publish_texts(settings, catalog, rows, insert_job(catalog, {})))
+            sets.get(publish_texts(settings, catalog, rows, insert_job(catalog, {})), DEFAULT_PROJECT)
             assert sets.held_bytes <= 2**24
             assert len(sets) <= 8
