@@ -2,7 +2,7 @@
 
 head            complete `head_s` after its first byte, and the first byte that long after the connection
 body            at least `body_bytes_per_s` over any `head_s`, while the service waits for more of it
-answer          what waits to be sent shrinks by as much over any `head_s`
+answer          taken at that rate too, while some of it waits to be sent
 connections     at most `max_connections`; the next one is answered 503 and closed
 descriptors     as many as these connections need, where the system grants them, so that `accept` finds one
 """
@@ -12,7 +12,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
-from typing import Any, ClassVar
+import sys
+from contextlib import suppress
+from fcntl import ioctl
+from termios import TIOCOUTQ
+from typing import Any, ClassVar, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -29,6 +33,28 @@ _FULL_BODY = (
     b'{"type":"about:blank","title":"Service Unavailable","status":503,"code":"unavailable",'
     b'"detail":"the service has as many connections as it takes (max_connections)"}'
 )
+
+
+class CountingTransport:
+    """A transport that knows how many bytes it was given; all else is the inner one's."""
+
+    def __init__(self, inner: asyncio.Transport) -> None:
+        self._inner, self._written = inner, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def write(self, data: bytes) -> None:
+        self._written += len(data)
+        self._inner.write(data)
+
+    @property
+    def received(self) -> int:
+        """Bytes that the client's system has acknowledged; of one that does not read, no more than its buffer holds."""
+        waiting = bytearray(4)  # in the system's buffer, which takes more only when a third of it is free
+        with suppress(OSError):
+            ioctl(self._inner.get_extra_info("socket").fileno(), TIOCOUTQ, waiting)
+        return self._written - self._inner.get_write_buffer_size() - int.from_bytes(waiting, sys.byteorder)
 
 
 class BoundedConnection(H11Protocol):
@@ -48,7 +74,8 @@ class BoundedConnection(H11Protocol):
         self._received = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._counting = CountingTransport(transport)
+        super().connection_made(cast(asyncio.Transport, self._counting))
         if len(self.connections) > self.limits.max_connections:
             transport.write(_FULL % (len(_FULL_BODY), _FULL_BODY))
             transport.close()
@@ -107,14 +134,14 @@ class BoundedConnection(H11Protocol):
             self._timer = None
 
     def _expect_reading(self) -> None:
-        """Cut the connection unless what waits to be sent shrinks within each period."""
-        if self._unread_timer is None and (waiting := self.transport.get_write_buffer_size()):
-            self._unread_timer = self.loop.call_later(self.limits.head_s, self._check_reading, waiting)
+        """Cut the connection if, while something waits to be sent, too little is taken within a period."""
+        if self._unread_timer is None and self.transport.get_write_buffer_size():
+            self._unread_timer = self.loop.call_later(self.limits.head_s, self._check_reading, self._counting.received)
 
-    def _check_reading(self, before: int) -> None:
+    def _check_reading(self, received_before: int) -> None:
         self._unread_timer = None
-        waiting = self.transport.get_write_buffer_size()
-        if waiting and waiting > before - self.limits.body_bytes_per_s * self.limits.head_s:
+        taken = self._counting.received - received_before
+        if self.transport.get_write_buffer_size() and taken < self.limits.body_bytes_per_s * self.limits.head_s:
             self.transport.abort()
         else:
             self._expect_reading()
