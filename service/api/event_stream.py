@@ -34,14 +34,13 @@ async def stream_events(
 ) -> AsyncIterator[str]:
     """Every event after the one of id `after`, as it is recorded, until the job has ended or was deleted.
 
-    It ends too when the reader's key is no longer valid, which is checked whenever nothing has happened for a while.
-
-    A client whose connection broke sends `Last-Event-ID` with its next request and misses nothing. With `progress`
-    there are messages of type `progress` between them, with the job, at most one a second; they have no id.
+    The stream ends too when the reader's key is no longer valid. A client whose connection broke sends `Last-Event-ID`
+    with its next request and misses nothing. With `progress` there are messages of type `progress` between them, with
+    the job, at most one a second; they have no id.
     """
     pause_s, shown = _PROGRESS_S if progress else _KEEP_ALIVE_S, None
     with poller.follow(job_id, reader.project) as feed:
-        while True:
+        while reader.may_read():
             changed = feed.changed
             page, ended = feed.after(after) or await run_in_threadpool(_read, catalog, job_id, after)
             for event in page:
@@ -53,8 +52,6 @@ async def stream_events(
                 shown = job.progress
                 yield f"event: progress\ndata: {job.model_dump_json()}\n\n"
             if not page and not await _change(changed, pause_s):
-                if not reader.may_read():
-                    return
                 yield ": waiting\n\n"
 
 
