@@ -88,7 +88,11 @@ TARGETS = (
         "counting",
         ("_Counter.count_tile", "_Counter._few_pairs", "_Counter._count_dense", "_Counter._buckets",
          "_Counter._add", "_bucket"),
-        (f"{_T}test_counting.py", f"{_T}test_scales.py::test_pairs_within_radii_are_counted_at_every_scale"),
+        (
+            f"{_T}test_counting.py",
+            f"{_T}test_scales.py::test_pairs_within_radii_are_counted_at_every_scale",
+            "tests/devices/test_search_counts.py::test_counts_are_those_of_the_cpu",
+        ),
     ),
     Target(
         "faiss_search",
