@@ -160,7 +160,8 @@ def test_what_a_spec_names_is_recorded_once_and_goes_with_its_job(catalog: Catal
 def test_lost_jobs_are_found_among_many_open_ones(settings: Settings, catalog: Catalog, count: int):
     add_jobs(catalog, range(count))
     with closing(JobEngine(settings.resolved_database_url)) as engine:
-        submission = Submission(catalog.of("of few jobs"), engine, settings)  # whose quota the others do not fill
+        uncapped = settings.model_copy(update={"max_queued_jobs": 2 * count})
+        submission = Submission(catalog.of("of few jobs"), engine, uncapped)  # whose quota the others do not fill
         reconciler = JobReconciler(catalog, engine, settings)
         lost, waiting = (submission.submit(JobRequest(kind="extraction", spec=EXTRACTION)).id for _ in range(2))
         engine.cancel(lost)
