@@ -361,7 +361,7 @@ class Settings(BaseSettings):
 
     @property
     def request_hosts(self) -> list[str]:
-        """What a request may call the service: canonical hosts, `*.domain`, or `*` for any."""
+        """The names that a request may give the service: canonical hosts, `*.domain`, or `*` for any."""
         given = [host.lower() if host.startswith("*") else canonical(host) for host in _listed(self.allowed_hosts)]
         return [*_LOOPBACK_HOSTS, self.host, *given]
 
@@ -440,7 +440,7 @@ class Settings(BaseSettings):
 
     @property
     def key_uses(self) -> Path:
-        """When each API key was last used."""
+        """The file with the times at which API keys were last used."""
         return self.data_dir / "key-uses"
 
     @property
@@ -449,7 +449,7 @@ class Settings(BaseSettings):
 
     @property
     def run_folder(self) -> Path:
-        """What processes of one host share: sockets and locks."""
+        """The folder that processes of one host share: sockets and locks."""
         return self.data_dir / "run"
 
     @property
@@ -490,7 +490,7 @@ class Settings(BaseSettings):
 
 
 class ClientSettings(BaseSettings):
-    """What a client of a service reads from the environment."""
+    """The settings of a client, from the environment."""
 
     model_config = SettingsConfigDict(env_prefix="RADIUS_", extra="ignore", frozen=True)
 

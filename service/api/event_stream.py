@@ -19,7 +19,7 @@ _KEEP_ALIVE_S, _PROGRESS_S = 15.0, 1.0
 
 @dataclass(frozen=True)
 class Reader:
-    """Who reads a stream.
+    """The reader of a stream.
 
     Attributes:
         may_read: whether the key with which it was opened is still valid.

@@ -38,7 +38,7 @@ class UploadedFile:
 
 @dataclass
 class UploadForm:
-    """What a form had."""
+    """The contents of a form."""
 
     files: dict[str, UploadedFile] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""How many jobs wait and run, for the quotas of projects, on a connection of one project.
+"""Numbers of waiting and running jobs, for the quotas of projects, on a connection of one project.
 
 A job beyond the quota of running jobs is held: it is `queued` here and unknown to the job engine, so it takes none of
 the engine's places, for which the jobs of other projects would have to wait.
@@ -19,7 +19,7 @@ _STARTED = (jobs.c.state.in_(("running", "cancelling")), (jobs.c.state == "queue
 
 @dataclass(frozen=True)
 class HeldJob:
-    """What the engine needs to know of a held job."""
+    """A held job, as it is enqueued later."""
 
     id: str
     kind: str

@@ -58,7 +58,7 @@ class Admission:
                     self._enqueue(connection, job)
 
     def _most_running(self, kinds: tuple[str, ...]) -> int:
-        """How many jobs of these kinds a project may have in the engine."""
+        """The most jobs of these kinds that a project may have in the engine."""
         most = self.settings.project_running_jobs
         return min(most, self.settings.project_running_reproductions) if "reproduction" in kinds else most
 

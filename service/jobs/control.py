@@ -1,4 +1,4 @@
-"""What clients may do to a job after its submission: cancel, retry, delete."""
+"""The control of submitted jobs by clients: cancel, retry, delete."""
 
 from __future__ import annotations
 

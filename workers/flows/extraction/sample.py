@@ -131,7 +131,7 @@ def _draw(spec: ExtractionSpec, documents: Iterator[Document], tokenizer: Tokeni
 
 
 def _special_tokens(chunks: list[Chunk], tokenizer: Tokenizer) -> int:
-    """How many tokens of the chunks are special: the text spells them, as `<|endoftext|>`."""
+    """The number of special tokens in the chunks: the text spells them, as `<|endoftext|>`."""
     special = [number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special]
     return sum(int(np.isin(chunk.tokens, special).sum()) for chunk in chunks)
 
