@@ -440,7 +440,7 @@ class Settings(BaseSettings):
 
     @property
     def key_uses(self) -> Path:
-        """The file with the times at which API keys were last used."""
+        """The folder with the times at which API keys were last used."""
         return self.data_dir / "key-uses"
 
     @property
