@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -152,18 +153,12 @@ def sampled_metrics(connection: sa.Connection, run_id: str, points: int) -> list
     if count <= points:
         return metrics(connection, run_id)[0]
     length, between = math.ceil(count / (points // 4)), math.ceil(2 * evaluations / points) or 1
-    chosen = {first, last}
-    stretch, evaluated = list[tuple[float, int]](), 0
-    for step, loss, val_loss in _losses(connection, run_id):
-        stretch.append((loss, step))
-        if len(stretch) == length:
-            chosen |= {min(stretch)[1], max(stretch)[1]}
-            stretch.clear()
-        if val_loss is not None:
-            chosen |= {step} if evaluated % between == 0 else set()
-            evaluated += 1
-    if stretch:
+    chosen, evaluated, rows = {first, last}, 0, _pages(connection, run_id, table.train_loss, table.step, table.val_loss)
+    while stretch := list(islice(rows, length)):
         chosen |= {min(stretch)[1], max(stretch)[1]}
+        steps = [step for _, step, val_loss in stretch if val_loss is not None]
+        chosen |= set(steps[-evaluated % between :: between])
+        evaluated += len(steps)
     query = sa.select(training_metrics).where(mine, table.step.in_(chosen)).order_by(table.step)
     return [_metrics_row(row) for row in connection.execute(query).mappings()]
 
@@ -174,12 +169,6 @@ def detail_names(connection: sa.Connection, run_id: str) -> list[str]:
     for (details,) in _pages(connection, run_id, training_metrics.c.details):
         found |= dict.fromkeys(details)
     return list(found)
-
-
-def _losses(connection: sa.Connection, run_id: str) -> Iterator[tuple[int, float, float | None]]:
-    """Step, training loss and validation loss of all logged steps."""
-    table = training_metrics.c
-    return _pages(connection, run_id, table.step, table.train_loss, table.val_loss)
 
 
 def _pages(connection: sa.Connection, run_id: str, *columns: sa.Column[Any]) -> Iterator[tuple[Any, ...]]:

@@ -51,11 +51,11 @@ class SearchAccount:
 
     def as_stored(self) -> dict[str, Any]:
         """The account as a report holds it; `kernel` only where there is a reason, or parts."""
-        told = asdict(self.work) | {"engine_asked": self.engine_asked, "resident": self.resident}
-        told |= {"on": describe_device(self.device)}
+        stored = asdict(self.work) | {"engine_asked": self.engine_asked, "resident": self.resident}
+        stored |= {"on": describe_device(self.device)}
         if self.parts is not None:
-            return told | {"kernel": self.kernel, "parts": asdict(self.parts)}
-        return told | ({"kernel": self.kernel} if self.kernel else {})
+            return stored | {"kernel": self.kernel, "parts": asdict(self.parts)}
+        return stored | ({"kernel": self.kernel} if self.kernel else {})
 
 
 def kernel_reason(device: torch.device, dtype: torch.dtype) -> str:
