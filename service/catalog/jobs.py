@@ -29,6 +29,7 @@ _KEY_TAKEN = re.compile(
 _HIDDEN = {
     "spec_sha256", "owner", "total", "unit", "idempotency_key", "request_sha256", "inputs_recorded", "held",
 }  # fmt: skip
+_UNEVEN = {"claims"}  # units of work of which one takes seconds and another an hour: their rate predicts nothing
 _NEWEST = 1_000  # jobs whose specs are compared with one
 _HREF = {kind: f"/v1/{kind}/" for kind in ("activations", "radius", "energy", "training")}
 _HREF |= {kind: f"/v1/{kind}s/" for kind in ("profile", "sweep", "reproduction")}
@@ -285,11 +286,12 @@ def _progress(row: Row, stages: list[Stage], done_before: int) -> Progress:
         recent = sum(stage.done for stage in stages) - done_before
         rate = recent / elapsed if elapsed > 0 and recent else None
     running = row["state"] == "running"
+    even = row["unit"] not in _UNEVEN
     return Progress(
         done=done,
         total=total,
         unit=row["unit"],
         rate=rate,
-        eta_s=(total - done) / rate if running and rate and total is not None else None,
+        eta_s=max(0, total - done) / rate if running and even and rate and total is not None else None,
         stage=last.name if last is not None and running else None,
     )

@@ -108,6 +108,12 @@ def stages(connection: sa.Connection, job_ids: list[str]) -> dict[str, list[Stag
     return found
 
 
+def done_elsewhere(connection: sa.Connection, job_id: str, name: str) -> int:
+    """Work that is done in the other segments of a job."""
+    others = (segments.c.job == job_id) & (segments.c.name != name)
+    return int(connection.execute(sa.select(sa.func.sum(segments.c.done)).where(others)).scalar() or 0)
+
+
 def done_before_start(connection: sa.Connection, job_ids: list[str]) -> dict[str, int]:
     """Work that was done before the last start of these jobs, in segments that were not updated since."""
     query = sa.select(segments.c.job, sa.func.sum(segments.c.done)).join(jobs, jobs.c.id == segments.c.job)

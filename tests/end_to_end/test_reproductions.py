@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from service.catalog import segments
+from service.catalog.engine import Catalog
 from service.client import Handle
 from service.contracts.reproduction import ReproductionReport
 from tests.databases.soak import SOAK
@@ -57,6 +59,8 @@ def test_killed_workers_leave_the_same_report(service: Running, killed: str):
     for run in broken.runs:
         assert run.job is not None
         service.client.delete_job(run.job)
+    with Catalog(service.settings.resolved_database_url).read() as connection:
+        assert sum(stage.done for stage in segments.stages(connection, [handle.id])[handle.id]) == len(CLAIMS)
     again = report_of(service, submitted(service, 1))
     assert numbers_of(again) == numbers_of(broken)
     assert {claim.id: claim.verdict for claim in again.claims}["AE"] == "contradicted"

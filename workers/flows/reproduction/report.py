@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.artifacts.atomic import write_bytes
 from service.artifacts.manifest import canonical_json
-from service.catalog import jobs, reproductions
+from service.catalog import jobs, reproductions, segments
 from service.catalog.engine import Connection
 from service.contracts.base import now
 from service.contracts.reproduction import ReproductionReport
@@ -52,8 +52,14 @@ def publish_report(arguments: ReportArguments, owner: SegmentOwner) -> Reported:
 
     owner.record(record)
     remove_older_views(report.id, arguments.view, owner)
-    owner.progress(arguments.settled, final=True)
+    _count_claims(arguments.settled, owner)
     return Reported(report=report.id)
+
+
+def _count_claims(settled: int, owner: SegmentOwner) -> None:
+    """Record as this segment's work the settled claims that no earlier view has counted."""
+    counted = owner.runtime.read(lambda connection: segments.done_elsewhere(connection, owner.job_id, owner.segment))
+    owner.progress(max(0, settled - counted), final=True)
 
 
 def _report(arguments: ReportArguments, owner: SegmentOwner) -> ReproductionReport:
