@@ -103,7 +103,8 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
     if options.engine not in ("auto", "exact") or products < settings.search_split_work:
         amounts = {"searching": searching, "counting": counting, "drawing": draws, **report}
         return [Work("radius", _added(amounts, statistics), written_bytes=written, memory_bytes=reporting)]
-    parts = {"search": {"searching": searching}, "count": {"counting": counting}}
+    settling = {"storing": report["storing"]}
+    parts = {"search": {"searching": searching}, "count": {"counting": counting}, "settle": settling}
     stages = [Work("split", {"storing": rows * d * _ENCODED_BYTES}, memory_bytes=memory)]
     stages += [Work("null", {"drawing": draws}, memory_bytes=memory)] if same else []
     stages += [

@@ -14,7 +14,7 @@ from service.catalog.rows import chunks
 from service.catalog.workflows import ENDED_BADLY
 
 APP_NAME = "radius"
-APP_VERSION = "jobs-8"  # increase by hand when the order of steps in a workflow changes
+APP_VERSION = "jobs-9"  # increase by hand when the order of steps in a workflow changes
 CONTROL_QUEUE = "control"
 TRAININGS_QUEUE = "trainings"  # trainings and sweeps: they take days, and other jobs must not wait for one to end
 COMPUTE_QUEUE = "compute"

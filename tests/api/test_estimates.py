@@ -113,7 +113,7 @@ def test_a_large_search_is_planned_in_parts(api: TestClient, catalog: Catalog):
     with catalog.begin() as connection:
         corpora.register_builtins(connection)  # not counted yet
     stages = [stage["stage"] for stage in ask(api, "analysis", large)["stages"]]
-    assert stages[3:] == 2 * ["split", "null", "search", "count", "radius"]
+    assert stages[3:] == 2 * ["split", "null", "search", "count", "settle", "radius"]
 
 
 def test_a_folder_tells_the_sizes_of_its_model(api: TestClient, settings: Settings, counted: Catalog):

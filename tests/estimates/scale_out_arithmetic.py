@@ -13,6 +13,7 @@ _STORED_BYTES = 4  # per number of the rows
 _ENCODED_BYTES = 2
 _ROW_BYTES = 256  # that a search keeps per row beside its encoding, see `work`
 _STATE_BYTES = 32  # per row in the state of a part: bounds for four fractions, and about one candidate
+_ANSWER_BYTES = 96  # per row: its id, a distance and a neighbour in each of four fractions
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class SearchAtScale:
         bytes_read: every worker reads all rows once and keeps them encoded; where they do not fit, for every part.
         reading_s: time of that, by all workers.
         memory_bytes: memory of a worker that keeps the encoded rows.
-        merging_s: time in which one worker reads the states of all parts.
+        merging_s: time in which the workers read the states of all parts, each those of its ranges of the rows.
+        joining_s: time in which one worker reads the answers of all ranges.
         first_limit: the limit that is exceeded, or what takes longest.
     """
 
@@ -54,12 +56,13 @@ class SearchAtScale:
     reading_s: float
     memory_bytes: int
     merging_s: float
+    joining_s: float
     first_limit: str
 
     @property
     def total_s(self) -> float:
-        """The parts read and filter, then one worker merges."""
-        return self.filtering_s + self.reading_s + self.merging_s
+        """The parts read and filter, then all workers merge, then one joins."""
+        return self.filtering_s + self.reading_s + self.merging_s + self.joining_s
 
 
 def search_at_scale(n: int, d: int, workers: Workers) -> SearchAtScale:
@@ -74,10 +77,11 @@ def search_at_scale(n: int, d: int, workers: Workers) -> SearchAtScale:
     times = {
         "filtering": max(alone_s / workers.count, longest_s),
         "reading the rows": bytes_read / workers.read_bytes_per_s / workers.count,
-        "merging, by one worker": float(parts) * n * _STATE_BYTES / workers.read_bytes_per_s,
+        "merging": float(parts) * n * _STATE_BYTES / workers.read_bytes_per_s / workers.count,
+        "joining, by one worker": n * _ANSWER_BYTES / workers.read_bytes_per_s,
     }
     longest = max(times, key=lambda name: times[name])
-    filtering, reading, merging = times.values()
+    filtering, reading, merging, joining = times.values()
     return SearchAtScale(
         parts=parts,
         filtering_s=filtering,
@@ -85,5 +89,6 @@ def search_at_scale(n: int, d: int, workers: Workers) -> SearchAtScale:
         reading_s=reading,
         memory_bytes=memory,
         merging_s=merging,
+        joining_s=joining,
         first_limit=longest if fits else "memory: encoded rows do not fit and are encoded for every panel",
     )

@@ -22,7 +22,7 @@ N, D = 1_000_000, 1024
 def test_rows_and_lists_are_in_the_memory_of_the_report_and_not_of_the_parts():
     shape, settings = SetShape(N, D), Settings()
     plain, full = (radius_work(shape, shape, RadiusOptions(statistics=on), settings) for on in (False, True))
-    assert [work.stage for work in full] == ["split", "null", "search", "radius"]
+    assert [work.stage for work in full] == ["split", "null", "search", "settle", "radius"]
     lists, copies = 64 * 16 * 3 * N, 3 * 4 * N * D
     pairs = 128 * 63 * N  # of the search: 64 neighbours instead of one
     assert full[-1].memory_bytes - plain[-1].memory_bytes == pairs + lists + copies

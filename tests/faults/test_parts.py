@@ -86,7 +86,7 @@ def finished_parts(fleet: Fleet, job_id: str) -> list[Path]:
     """The files of the parts whose segments have ended."""
     _, digits = job_id.split("-", 1)
     ended = {part.name.rpartition("-")[2] for part in parts_of(fleet, job_id, "search") if not part.running}
-    found = fleet.settings.staging_root.glob(f"radius-{digits}*.parts/search-*/arrays.safetensors")
+    found = fleet.settings.staging_root.glob(f"radius-{digits}*.parts/search-*/range-00000.safetensors")
     return sorted(path for path in found if path.parent.name.rpartition("-")[2] in ended)
 
 
@@ -109,6 +109,7 @@ def test_a_search_in_parts_gives_the_report_of_one_worker(fleet: Fleet, set_id: 
     assert len({part.worker for part in found}) > 1
     told = provenance(fleet, job)["parts"]
     assert (told["search"], told["count"]) == (len(found), len(parts_of(fleet, job.id, "count")))
+    assert told["settle"] == len(parts_of(fleet, job.id, "settle")) > 1
     ticks = [*found, *parts_of(fleet, job.id, "count"), *parts_of(fleet, job.id, "radius")]
     assert sum(part.done for part in ticks) == ROWS
     check_same(fleet, job, whole)

@@ -41,6 +41,9 @@ def test_of_faiss():
 
 
 def test_of_parts():
-    parts = PartsAccount(search=3, count=0, format=["bfloat16"], device=["cpu"], worker=["compute-a", "compute-b"])
-    stored = {"search": 3, "count": 0, "format": ["bfloat16"], "device": ["cpu"], "worker": ["compute-a", "compute-b"]}
+    parts = PartsAccount(
+        search=3, count=0, settle=2, format=["bfloat16"], device=["cpu"], worker=["compute-a", "compute-b"]
+    )
+    stored = {"search": 3, "count": 0, "settle": 2, "format": ["bfloat16"], "device": ["cpu"]}
+    stored |= {"worker": ["compute-a", "compute-b"]}
     assert SearchAccount(EXACT, "auto", True, CPU, parts=parts).as_stored() == STORED | {"kernel": "", "parts": stored}

@@ -32,6 +32,7 @@ PLANNED = PlannedFacts(
     trials=TRIALS,
     search=[8, 15],
     count=[15],
+    settle=[3, 10],
     began=1e9,
 )
 SEARCHED = SearchedFacts(format="float32", fused=False, device="cpu", kernel="no Triton")

@@ -75,6 +75,11 @@ TARGETS = (
          f"{_T}test_scales.py::test_rows_of_very_different_size_in_one_set"),
     ),
     Target(
+        "settling",
+        ("query_blocks", "ranges_of", "cut_state", "settle", "join_settled", "_merged", "_share"),
+        (f"{_T}test_parts.py",),
+    ),
+    Target(
         "float64_tile",
         ("Float64Tile.bounds", "Float64Tile._excluded"),
         (_OF_FLOAT64, f"{_T}test_float64_level.py"),

@@ -1,4 +1,4 @@
-"""A search in parts, in any order and any grouping, has the bits of the search of one worker."""
+"""A search in parts, in any order, settled in any ranges of the queries, has the bits of the search of one worker."""
 
 from __future__ import annotations
 
@@ -14,23 +14,14 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.neighbors.datasets import HARD, near_duplicates
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.candidates import CandidateState, merge_candidates
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
-from workers.neighbors.filtering import Search
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
-from workers.neighbors.splitting import (
-    answer_from_parts,
-    plan_search,
-    prepare_part,
-    read_plan,
-    read_state,
-    search_part,
-    state_arrays,
-)
+from workers.neighbors.settling import cut_state, join_settled, join_work, query_blocks, ranges_of, settle
+from workers.neighbors.splitting import plan_search, prepare_part, read_plan, search_part
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.strips import Part, slot_pairs, strips_of
 
@@ -39,21 +30,23 @@ FORMATS = (torch.bfloat16, torch.float32)
 
 
 def in_parts(question: Question, parts: int, chance: np.random.Generator, tile: int = 128) -> list[Neighbors]:
-    """Every part as arrays, searched in some format, merged two by two at random."""
+    """Every part as arrays, searched in some format; random ranges are settled, the parts in random order."""
     made, planned = plan_search(question, SearchOptions(format=FORMATS[int(chance.integers(2))], tile=tile))
     plan = read_plan(made.arrays(), made.facts())
-    states, kept = [], [planned, prepare_part(question, plan, SearchOptions())]
+    cuts, kept = [], [planned, prepare_part(question, plan, SearchOptions())]
+    blocks = query_blocks(question)
+    stops = sorted({int(stop) for stop in chance.integers(1, blocks + 1, int(chance.integers(6)))} | {blocks})
+    ranges = ranges_of(stops)
     for number in chance.permutation(parts):
         search = kept[int(chance.integers(2))] if chance.integers(2) else prepare_part(question, plan, SearchOptions())
-        states.append(read_state(state_arrays(search_part(search, plan, Part(int(number), int(number) + 1, parts)))))
-
-    def merged(search: Search) -> CandidateState:
-        while len(states) > 1:
-            a, b = (states.pop(int(chance.integers(len(states)))) for _ in range(2))
-            states.append(merge_candidates(a, b, search.prefixes))
-        return states[0]
-
-    return answer_from_parts(question, plan, merged)[0]
+        cuts.append(cut_state(search_part(search, plan, Part(int(number), int(number) + 1, parts)), ranges))
+    settled = [
+        settle(question, plan, slots, lambda at=at: (cuts[int(number)][at] for number in chance.permutation(parts)))
+        for at, slots in enumerate(ranges)
+    ]
+    total = join_work([work for _, work in settled])
+    assert total.slot_pairs == slot_pairs(strips_of(planned, Part()))
+    return join_settled(question, [found for found, _ in settled])
 
 
 def check_same(question: Question, parts: int, seed: int) -> None:

@@ -9,6 +9,7 @@ import workers.flows.extraction.shards
 import workers.flows.profile.report
 import workers.flows.radius.parts
 import workers.flows.radius.report
+import workers.flows.radius.settling
 import workers.flows.reproduction.held_out
 import workers.flows.reproduction.model
 import workers.flows.reproduction.report

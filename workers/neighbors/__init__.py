@@ -33,7 +33,8 @@ The exact engine, in the order of its work
     certificate.py    rounding bounds of float32 and float64 products
     counting.py       number of rows within radii
     strips.py         the tiles cut into parts of equal size
-    splitting.py      one search by several workers: plan, states of parts, answer
+    splitting.py      one search by several workers: plan, states of parts
+    settling.py       the answer, from the states of all parts, for ranges of the queries
     threads.py        tiles in several threads of a CPU
     ticking.py        progress callbacks
 

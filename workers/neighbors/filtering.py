@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -73,6 +73,11 @@ class Search:
         while width > _NARROWEST and self.tile // width < _MINIMA_PER_NEIGHBOUR * self.k:
             width //= 2
         return width
+
+    def of_queries(self, slots: slice) -> Search:
+        """The search of some query slots, of whole blocks, in the whole database."""
+        prefixes = replace(self.prefixes, of_row=self.prefixes.of_row[slots])
+        return replace(self, queries=self.queries.part(slots), prefixes=prefixes)
 
     def panels(self) -> list[slice]:
         """Panels of query slots, whose states can be computed separately and merged in any order."""

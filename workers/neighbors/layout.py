@@ -42,6 +42,10 @@ class Layout:
         """(slots,) int64, on the device of the rows."""
         return self.block_prefixes.to(self.ids.device).repeat_interleave(BLOCK)
 
+    def part(self, slots: slice) -> Layout:
+        """Some slots, of whole blocks; their rows are not copied."""
+        return Layout(self.ids[slots], self.block_prefixes[slots.start // BLOCK : slots.stop // BLOCK])
+
     def segments(self, blocks: slice) -> list[tuple[int, slice]]:
         """The stretches within a range of blocks: first prefix, and part of the range."""
         prefixes = self.block_prefixes[blocks]
@@ -57,11 +61,16 @@ def lay_out(order: Tensor, sizes: Sequence[int], lengths: Tensor | None = None) 
         sizes: not decreasing, the last is n.
         lengths: (n,) of the rows in that order; each stretch is sorted by them. None: the stretches keep the order.
     """
-    ids, prefixes = [], []
-    for prefix, (low, high) in enumerate(pairwise([0, *sizes])):
-        stretch, empty = order[low:high], -(high - low) % BLOCK
+    ids = []
+    for low, high in pairwise([0, *sizes]):
+        stretch = order[low:high]
         if lengths is not None:
             stretch = stretch[torch.argsort(lengths[low:high], stable=True)]
-        ids += [stretch, torch.full((empty,), -1, dtype=torch.int64, device=order.device)]
-        prefixes.append(torch.full(((high - low + empty) // BLOCK,), prefix, dtype=torch.int64))
-    return Layout(torch.cat(ids), torch.cat(prefixes))
+        ids += [stretch, torch.full((-(high - low) % BLOCK,), -1, dtype=torch.int64, device=order.device)]
+    return laid_out(torch.cat(ids), sizes)
+
+
+def laid_out(ids: Tensor, sizes: Sequence[int]) -> Layout:
+    """The layout of nested prefixes of these sizes whose slots hold these rows."""
+    blocks = torch.tensor([-(-(high - low) // BLOCK) for low, high in pairwise([0, *sizes])])
+    return Layout(ids, torch.arange(len(sizes)).repeat_interleave(blocks))

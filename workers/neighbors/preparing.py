@@ -15,7 +15,7 @@ from workers.neighbors.device_rows import rows_on
 from workers.neighbors.encoding import Encoding, choose_encoding
 from workers.neighbors.filtering import Search
 from workers.neighbors.formats import FormatTrial, choose_format
-from workers.neighbors.layout import BLOCK, Layout, lay_out
+from workers.neighbors.layout import BLOCK, Layout, laid_out, lay_out
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.question import Question
 from workers.neighbors.self_test import kernel_state
@@ -27,23 +27,26 @@ _ENCODED_SHARE = 0.5  # of the free memory
 
 
 @dataclass(frozen=True)
-class FixedEncoding:
-    """The centre, scale and number format that an earlier search chose; with them none is chosen again.
+class Preparation:
+    """The centre, scale, layout and number format that an earlier search chose; with them none is chosen again.
 
     Attributes:
         centre, scale: see `CentredRows`; the parts of one search must share them, or they cannot be merged.
+        ids: (slots,) int64 row of each slot of the database; the parts must share them too.
         format, split: see `Encoding`; the parts of one search may differ in them.
     """
 
     centre: Tensor
     scale: float
+    ids: Tensor
     format: torch.dtype
     split: Tensor
 
     @classmethod
-    def of(cls, side: Side) -> FixedEncoding:
-        """The encoding of one side of a prepared search."""
-        return cls(side.rows.centre.cpu(), side.rows.scale, side.encoding.dtype, side.encoding.split.cpu())
+    def of(cls, database: Side) -> Preparation:
+        """The preparation of the database of a search, none of whose slots was emptied."""
+        rows, encoding, ids = database.rows, database.encoding, database.layout.ids
+        return cls(rows.centre.cpu(), rows.scale, ids.to("cpu", copy=True), encoding.dtype, encoding.split.cpu())
 
     def encoding(self, device: torch.device) -> Encoding:
         """The encoding on a device."""
@@ -51,12 +54,12 @@ class FixedEncoding:
 
 
 def prepare_search(
-    question: Question, options: SearchOptions, *, fixed: FixedEncoding | None = None, encode: bool = True
+    question: Question, options: SearchOptions, *, fixed: Preparation | None = None, encode: bool = True
 ) -> tuple[Search, list[FormatTrial]]:
     """Centre the rows, choose the filter's format, lay the rows out in slots and encode them.
 
     Args:
-        fixed: centre, scale and format to use; None chooses them.
+        fixed: centre, scale, layout and format to use; None chooses them.
         encode: False skips the encoding: enough to merge states and to rescore candidates, not to filter.
 
     Returns:
@@ -74,9 +77,11 @@ def prepare_search(
     if fixed is None:
         centred = centre_rows(sets)
         encoding, trials = _choose_encoding(centred[0], order, len(query_ids), question.k, options)
+        slots = lay_out(order, question.sizes, lengths_of(centred[0], order))
     else:
         centred = [CentredRows(rows, fixed.centre.to(device), fixed.scale) for rows, _ in sets]
         encoding, trials = fixed.encoding(device), []
+        slots = laid_out(fixed.ids.to(device, copy=True), question.sizes)
 
     def side(rows: CentredRows, layout: Layout, codes: Tensor) -> Side:
         slot_codes = codes.to(device)[layout.ids.clamp(min=0)]
@@ -85,7 +90,7 @@ def prepare_search(
         return _unencoded_side(rows, layout, slot_codes, encoding)
 
     database_codes, query_codes = _codes(question)
-    database = queries = side(centred[0], lay_out(order, question.sizes, lengths_of(centred[0], order)), database_codes)
+    database = queries = side(centred[0], slots, database_codes)
     if question.queries is not None:
         queries = side(centred[1], lay_out(query_ids, [len(query_ids)]), query_codes)
     of_row, of_column = (of.layout.slot_prefixes for of in (queries, database))

@@ -48,6 +48,12 @@ class Side:
         """(m, d) rows of some full slots, as stored."""
         return self.rows.stored.take(self.layout.ids[slots])
 
+    def part(self, slots: slice) -> Side:
+        """Some slots, of whole blocks; nothing is copied."""
+        matrix = None if self.matrix is None else self.matrix[slots]
+        codes, norms, errors = self.codes[slots], self.norms[slots], self.errors[slots]
+        return Side(self.rows, self.layout.part(slots), codes, self.encoding, norms, errors, matrix)
+
     def empty(self, slots: Tensor) -> None:
         """Remove some rows from the search; their slots become empty."""
         self.layout.ids[slots] = -1

@@ -1,36 +1,33 @@
-"""One search by several workers: a plan, a state for each part of the tiles, and the answer from the merged states.
+"""One search by several workers: a plan, and a state for each part of the tiles; settling.py makes them the answer.
 
 Parts may be searched in any order, on any device and in any format: the bounds are rigorous, so a pair that one part
 excludes is excluded from the whole search. The plan holds what all parts share, so that a slot is the same row in each:
-centre, scale, tile, and the duplicates resolved before. The answer equals that of one worker to the last bit.
+centre, scale, layout, tile, and the duplicates resolved before. The answer equals that of one worker to the last bit.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workers.neighbors.answers import Neighbors
 from workers.neighbors.candidates import CandidateState, no_candidates
 from workers.neighbors.counting import count_within
-from workers.neighbors.exact import SearchWork, Task, answer, begin, search_tiles
+from workers.neighbors.exact import begin, search_tiles
 from workers.neighbors.filtering import Search, search_panel
 from workers.neighbors.formats import FormatTrial
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs, kth_smallest
-from workers.neighbors.preparing import FixedEncoding, prepare_search
+from workers.neighbors.preparing import Preparation, prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.strip_search import StripSearch
 from workers.neighbors.strips import Part, slot_pairs, strips_of, tiles
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
-_STATE = ("best", "lifted", "rows", "columns", "lowers")
 _TIMED_COUNTS = 1024  # rows that are counted among themselves to predict the time of the whole count
 
 
@@ -56,7 +53,7 @@ class SearchPlan:
     """The values that all parts of a search share.
 
     Attributes:
-        fixed: centre and scale; and the format, for devices of type `device`.
+        fixed: centre, scale and layout; and the format, for devices of type `device`.
         tile: slots on a side of a tile.
         emptied: (rows,) int64 slots of duplicates that left the search.
         duplicate_rows, duplicate_columns: (pairs,) int64 slots of the resolved pairs, at distance 0.
@@ -65,7 +62,7 @@ class SearchPlan:
         seconds: time of all tiles, predicted by the worker that planned the search.
     """
 
-    fixed: FixedEncoding
+    fixed: Preparation
     device: str
     tile: int
     emptied: Tensor
@@ -77,7 +74,8 @@ class SearchPlan:
 
     def arrays(self) -> dict[str, Array]:
         """The arrays of the plan; `read_plan` makes a plan of these and `facts`."""
-        kept = {"centre": self.fixed.centre, "split": self.fixed.split, "emptied": self.emptied}
+        fixed = self.fixed
+        kept = {"centre": fixed.centre, "ids": fixed.ids.int(), "split": fixed.split, "emptied": self.emptied}
         kept |= {"duplicate_rows": self.duplicate_rows, "duplicate_columns": self.duplicate_columns}
         return {name: tensor.cpu().numpy() for name, tensor in kept.items()}
 
@@ -98,7 +96,7 @@ def read_plan(arrays: dict[str, Array], facts: PlanFacts) -> SearchPlan:
     """The plan with these arrays and facts."""
     read = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return SearchPlan(
-        fixed=FixedEncoding(read["centre"], facts.scale, getattr(torch, facts.format), read["split"]),
+        fixed=Preparation(read["centre"], facts.scale, read["ids"].long(), getattr(torch, facts.format), read["split"]),
         device=facts.device,
         tile=facts.tile,
         emptied=read["emptied"],
@@ -117,9 +115,10 @@ def plan_search(question: Question, options: SearchOptions) -> tuple[SearchPlan,
         The plan, and the prepared search that `prepare_part` would return on this worker.
     """
     search, trials = prepare_search(question, options)
+    fixed = Preparation.of(search.database)  # before `begin` empties the slots of duplicates
     task = begin(search, trials)
     plan = SearchPlan(
-        fixed=FixedEncoding.of(search.database),
+        fixed=fixed,
         device=options.device.type,
         tile=search.tile,
         emptied=torch.nonzero(task.database_ids != search.database.layout.ids)[:, 0],
@@ -137,7 +136,7 @@ def prepare_part(question: Question, plan: SearchPlan, options: SearchOptions) -
     fixed = plan.fixed
     if options.device.type != plan.device:
         own, _ = prepare_search(question, options, encode=False)
-        fixed = replace(FixedEncoding.of(own.database), centre=fixed.centre, scale=fixed.scale)
+        fixed = replace(Preparation.of(own.database), centre=fixed.centre, scale=fixed.scale, ids=fixed.ids)
     search, _ = prepare_search(question, replace(options, tile=plan.tile), fixed=fixed)
     search.database.empty(plan.emptied.to(search.database.layout.ids.device))
     return search
@@ -151,21 +150,6 @@ def search_part(search: Search, plan: SearchPlan, part: Part, tick: Tick = lambd
     return state
 
 
-def answer_from_parts(
-    question: Question, plan: SearchPlan, merged: Callable[[Search], CandidateState]
-) -> tuple[list[Neighbors], SearchWork]:
-    """The neighbours of each prefix, and the work of the search.
-
-    Args:
-        merged: returns the states of all parts merged by `merge_candidates` in any order, on the CPU.
-    """
-    search, _ = prepare_search(question, SearchOptions(tile=plan.tile), fixed=plan.fixed, encode=False)
-    ids = search.queries.layout.ids.clone(), search.database.layout.ids.clone()
-    search.database.empty(plan.emptied)
-    task = Task(search, merged(search), *ids, _duplicates(search, plan), plan.trials)
-    return answer(task, question.prefix_queries)
-
-
 def predict_counting(question: Question, radii: list[float], options: SearchOptions) -> float:
     """Predicted seconds of `count_within` for all rows on this device, from a count among some rows."""
     sample = question.order[:: max(1, len(question.order) // _TIMED_COUNTS)][:_TIMED_COUNTS].numpy()
@@ -174,20 +158,13 @@ def predict_counting(question: Question, radii: list[float], options: SearchOpti
     return (time.perf_counter() - began) * (len(question.order) / len(sample)) ** 2 / 2
 
 
-def state_arrays(state: CandidateState) -> dict[str, Array]:
-    """A pruned state as arrays."""
-    return {name: getattr(state, name).cpu().numpy() for name in _STATE}
-
-
-def read_state(arrays: dict[str, Array]) -> CandidateState:
-    """The state with these arrays, on the CPU."""
-    best, lifted, rows, columns, lowers = (torch.from_numpy(arrays[name]) for name in _STATE)
-    return CandidateState(best, lifted, rows, columns, lowers)
-
-
-def _duplicates(search: Search, plan: SearchPlan) -> Pairs:
+def zero_pairs(search: Search, plan: SearchPlan, slots: slice | None = None) -> Pairs:
+    """The pairs of duplicates of the queries in some slots, all by default, whose numbers then begin at 0."""
     device = search.prefixes.of_row.device
     rows, columns = plan.duplicate_rows.to(device), plan.duplicate_columns.to(device)
+    if slots is not None:
+        here = (rows >= slots.start) & (rows < slots.stop)
+        rows, columns = rows[here] - slots.start, columns[here]
     first = torch.maximum(search.prefixes.of_row[rows], search.prefixes.of_column[columns])
     return Pairs(rows, columns, first, torch.zeros(len(rows), device=device), torch.zeros_like(rows).double())
 
@@ -196,7 +173,7 @@ def _state_before(search: Search, plan: SearchPlan) -> CandidateState:
     """The state before the first tile: rows with k duplicates need no search."""
     state = no_candidates(search.prefixes, search.k)
     slots = search.queries.layout.slots
-    done = kth_smallest(_duplicates(search, plan), slots, search.prefixes.count, search.k) == 0
+    done = kth_smallest(zero_pairs(search, plan), slots, search.prefixes.count, search.k) == 0
     state.best[done] = -1.0
     return state
 

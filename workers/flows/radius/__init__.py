@@ -6,7 +6,8 @@ search.py             a radius spec → the question that is searched, and its a
 account.py            how it was searched, for the report's provenance
 parts.py              segments of a large search: plan, parts, counts, null model
 staged.py             the folders in which these segments stage what they computed
-merge.py              the answer of a large search, from its staged parts
+settling.py           segment: the neighbours of a range of the queries, from the parts
+joining.py            the answer of a large search, from the settled ranges
 report.py             segment: report, neighbours and figure, published
 fields.py             fields of the report, from arrays
 description.py        its statistics as fields, and the warnings that follow from them

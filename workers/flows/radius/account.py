@@ -19,11 +19,13 @@ class PartsAccount:
 
     Attributes:
         search, count: numbers of the parts of the search and of the counts.
+        settle: number of the ranges of queries that were settled separately.
         format, device, worker: all that searched parts.
     """
 
     search: int
     count: int
+    settle: int
     format: list[str]
     device: list[str]
     worker: list[str]

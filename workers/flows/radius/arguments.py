@@ -26,11 +26,13 @@ class Planned(SegmentModel):
     Attributes:
         plan: SHA-256 of its manifest.
         search, count: where the parts of the search and of the counts stop, among all tiles.
+        settle: where the ranges of queries stop that are settled separately, among all blocks of 64.
     """
 
     plan: str
     search: list[int]
     count: list[int]
+    settle: list[int]
 
 
 class PartArguments(SearchArguments):
@@ -47,6 +49,20 @@ class PartArguments(SearchArguments):
     part: tuple[int, int, int]
 
 
+class SettleArguments(SearchArguments):
+    """One range of the queries of a planned search.
+
+    Attributes:
+        plan: SHA-256 of the plan's manifest.
+        number: the range's number.
+        search: SHA-256 of the manifests of all parts of the search, in their order.
+    """
+
+    plan: str
+    number: int
+    search: list[str]
+
+
 class Staged(SegmentModel):
     """SHA-256 of a staged part's manifest."""
 
@@ -54,11 +70,12 @@ class Staged(SegmentModel):
 
 
 class StagedParts(SegmentModel):
-    """SHA-256 of the manifests of a plan and of all parts, in their order."""
+    """SHA-256 of the manifests of a plan, of all parts and of all settled ranges, in their order."""
 
     plan: str
     search: list[str]
     count: list[str]
+    settle: list[str]
 
 
 class ReportArguments(PlanArguments):
@@ -81,6 +98,7 @@ class RadiusReported(SegmentModel):
 
 PLAN = SegmentKind("split", PlanArguments, Planned)
 SEARCH = SegmentKind("search", PartArguments, Staged)
+SETTLE = SegmentKind("settle", SettleArguments, Staged)
 COUNT = SegmentKind("count", PartArguments, Staged)
 NULL = SegmentKind("null", SearchArguments, Staged)
 RADIUS = SegmentKind("radius", ReportArguments, RadiusReported)

@@ -1,4 +1,4 @@
-"""The workflow of a radius job: one segment; for a large search a plan, its parts on all workers, then the report."""
+"""The workflow of a radius job: one segment; for a large search a plan, its parts on all workers, and the report."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from workers.flows.radius.arguments import (
     PLAN,
     RADIUS,
     SEARCH,
+    SETTLE,
     PartArguments,
     PlanArguments,
+    Planned,
     ReportArguments,
     SearchArguments,
+    SettleArguments,
     Staged,
     StagedParts,
 )
@@ -46,7 +49,11 @@ def measure(execution: JobExecution, spec: RadiusSpec, *, position: int, sets_to
 
 
 def _search_in_parts(execution: JobExecution, arguments: ReportArguments, position: int) -> ReportArguments:
-    """Plan the search, draw the null model meanwhile, and search the parts; returns the arguments of the report."""
+    """Plan the search, draw the null model meanwhile, search the parts and settle ranges of the queries.
+
+    Returns:
+        The arguments of the report.
+    """
     spec, report = arguments.spec, arguments.report
     planning = execution.enqueue(
         PLAN, f"split-{position:02d}", PlanArguments(spec=spec, report=report, sets_total=arguments.sets_total)
@@ -55,16 +62,18 @@ def _search_in_parts(execution: JobExecution, arguments: ReportArguments, positi
     if spec.reference in (None, spec.activations):
         drawing = [execution.enqueue(NULL, f"null-{position:02d}", SearchArguments(spec=spec, report=report))]
     (planned,) = gather([planning], beside=drawing)
-    split = len(planned.search) > 1 or len(planned.count) > 1
-    searches = _enqueue_parts(execution, SEARCH, planned.search, arguments, planned.plan, position) if split else []
+    if len(planned.search) == len(planned.count) == 1:
+        return ReportArguments(spec=spec, report=report, null=next(iter(_digests(gather(drawing))), None))
+    searches = _enqueue_parts(execution, SEARCH, planned.search, arguments, planned.plan, position)
     counts = []
-    if split and spec.radii is not None:
+    if spec.radii is not None:
         counts = _enqueue_parts(execution, COUNT, planned.count, arguments, planned.plan, position)
-    digests = [staged.sha256 for staged in gather([*drawing, *searches, *counts])]
-    null, digests = digests[: len(drawing)], digests[len(drawing) :]
-    searched, counted = digests[: len(searches)], digests[len(searches) :]
-    parts = StagedParts(plan=planned.plan, search=searched, count=counted) if split else None
-    return ReportArguments(spec=spec, report=report, parts=parts, null=null[0] if null else None)
+    searched = _digests(gather(searches, beside=[*drawing, *counts]))
+    settles = _enqueue_ranges(execution, planned, searched, arguments, position)
+    found = _digests(gather([*drawing, *counts, *settles]))
+    null, counted, settled = found[: len(drawing)], found[len(drawing) : -len(settles)], found[-len(settles) :]
+    parts = StagedParts(plan=planned.plan, search=searched, count=counted, settle=settled)
+    return ReportArguments(spec=spec, report=report, parts=parts, null=next(iter(null), None))
 
 
 def _enqueue_parts(
@@ -85,6 +94,21 @@ def _enqueue_parts(
         )
         for number, part in enumerate(_parts(stops))
     ]
+
+
+def _enqueue_ranges(
+    execution: JobExecution, planned: Planned, searched: list[str], search: SearchArguments, position: int
+) -> list[Pending[Staged]]:
+    """Enqueue one segment for each range of the queries of a search whose parts have ended."""
+    shared = {"spec": search.spec, "report": search.report, "plan": planned.plan, "search": searched}
+    return [
+        execution.enqueue(SETTLE, f"settle-{position:02d}-{number:05d}", SettleArguments(**shared, number=number))
+        for number in range(len(planned.settle))
+    ]
+
+
+def _digests(staged: list[Staged]) -> list[str]:
+    return [each.sha256 for each in staged]
 
 
 def _parts(stops: list[int]) -> list[tuple[int, int, int]]:

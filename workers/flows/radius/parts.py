@@ -1,4 +1,4 @@
-"""Segments of a large search: its plan, its parts, the counts of its parts, and the null model."""
+"""Segments of a large search: its plan, its parts, their counts, the null model; settling.py has the next."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from workers.flows.radius.arguments import (
     PlanArguments,
     Planned,
     SearchArguments,
+    SettleArguments,
     Staged,
 )
 from workers.flows.radius.search import SetSearch, open_search
@@ -30,6 +31,8 @@ from workers.flows.radius.staged import Arrays, PartFacts, PlannedFacts, Searche
 from workers.neighbors.counting import count_within
 from workers.neighbors.filtering import Search
 from workers.neighbors.null_model import gaussian_null, principal_deviations
+from workers.neighbors.question import Question
+from workers.neighbors.settling import cut_state, predict_settling, query_blocks, ranges_of
 from workers.neighbors.splitting import (
     SearchPlan,
     plan_search,
@@ -37,7 +40,6 @@ from workers.neighbors.splitting import (
     prepare_part,
     read_plan,
     search_part,
-    state_arrays,
 )
 from workers.neighbors.strips import Part
 
@@ -46,11 +48,12 @@ _KEPT_S = 3.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the parts of one plan share on a worker: the sets, checked and mapped, the plan, and the encoded rows."""
+    """What the parts of one plan share on a worker: the sets, the plan, the encoded rows, and the ranges of queries."""
 
     sets: SetSearch
     plan: SearchPlan
     search: Search
+    ranges: list[slice]
 
 
 _kept_search = PreparedValue[Prepared](_KEPT_S)
@@ -62,25 +65,25 @@ def plan_parts(arguments: PlanArguments, owner: SegmentOwner) -> Planned:
     current, sets = owner.runtime, open_search(arguments.spec, owner.runtime)
     if arguments.sets_total:
         current.write(lambda connection: jobs.set_total(connection, owner.job_id, sets.query_rows, "rows"))
-    store, made = part_store(current, arguments.report), list[Prepared]()
+    store, made = part_store(current, arguments.report), list[tuple[SearchPlan, Search]]()
 
     def make() -> tuple[Arrays, PlannedFacts]:
         began = time.time()
         options = sets.options(current.settings)
         plan, search = plan_search(sets.searched, options)
-        made.append(Prepared(sets, plan, search))
+        made.append((plan, search))
         radii = arguments.spec.radii
         counting = 0.0 if radii is None else predict_counting(sets.question, radii, options)
-        stops = _stops(plan.tiles, {"search": plan.seconds, "count": counting}, current)
+        search_stops, count_stops, settle_stops = _stops(plan, counting, sets.searched, current)
         return plan.arrays(), PlannedFacts(
-            **vars(plan.facts()), search=stops["search"], count=stops["count"], began=began
+            **vars(plan.facts()), search=search_stops, count=count_stops, settle=settle_stops, began=began
         )
 
     sha256 = store.stage(owner, "plan", PlannedFacts, make)
     facts = store.facts("plan", sha256, PlannedFacts)
     if made and len(facts.search) + len(facts.count) > 2:
-        _kept_search.store(sha256, made.pop())
-    return Planned(plan=sha256, search=facts.search, count=facts.count)
+        _kept_search.store(sha256, Prepared(sets, *made.pop(), ranges_of(facts.settle)))
+    return Planned(plan=sha256, search=facts.search, count=facts.count, settle=facts.settle)
 
 
 @runs(SEARCH)
@@ -90,10 +93,10 @@ def search_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
     prepared = _kept_search.take(arguments.plan, partial(_prepare, arguments, current))
     rows, search = _rows(prepared.sets, part), prepared.search
 
-    def make() -> tuple[Arrays, SearchedFacts]:
+    def make() -> tuple[dict[str, Arrays], SearchedFacts]:
         state = search_part(search, prepared.plan, part, lambda share: owner.progress(int(share * rows)))
-        encoding = search.database.encoding
-        return state_arrays(state), SearchedFacts(
+        encoding, cut = search.database.encoding, cut_state(state, prepared.ranges)
+        return {part_name("range", at): arrays for at, arrays in enumerate(cut)}, SearchedFacts(
             format=encoding.name,
             fused=search.fused,
             device=str(encoding.device),
@@ -101,7 +104,7 @@ def search_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
         )
 
     store = part_store(current, arguments.report, arguments.plan)
-    sha256 = store.stage(owner, part_name("search", arguments.number), SearchedFacts, make)
+    sha256 = store.stage_files(owner, part_name("search", arguments.number), SearchedFacts, make)
     owner.progress(rows, final=True)
     _kept_search.store(arguments.plan, prepared)
     return Staged(sha256=sha256)
@@ -114,7 +117,7 @@ def count_one_part(arguments: PartArguments, owner: SegmentOwner) -> Staged:
     rows = _rows(sets, part)
 
     def make() -> tuple[Arrays, PartFacts]:
-        plan = _read_plan(arguments, current)
+        plan, _ = read_staged_plan(arguments, current)
         options = replace(sets.options(current.settings), tile=plan.tile)
         radii, tick = arguments.spec.radii or [], lambda share: owner.progress(int(share * rows))
         return {"counts": count_within(sets.question, radii, options, part=part, tick=tick)}, PartFacts()
@@ -144,20 +147,29 @@ def draw_null(arguments: SearchArguments, owner: SegmentOwner) -> Staged:
         return Staged(sha256=part_store(owner.runtime, arguments.report).stage(owner, "null", PartFacts, make))
 
 
-def _stops(tiles: int, seconds: dict[str, float], current: Runtime) -> dict[str, list[int]]:
-    """Where the parts stop, among all tiles, of the works that take some seconds each on one worker."""
+def _stops(plan: SearchPlan, counting_s: float, question: Question, current: Runtime) -> tuple[list[int], ...]:
+    """Where the parts of search and counts stop among all tiles, and the settled ranges among all blocks of queries."""
     settings = current.settings
     living = current.read(lambda connection: workers.count_alive(connection, "compute-", settings.lease_s))
-    return {work: part_stops(tiles, each, settings.search_segment_s, living) for work, each in seconds.items()}
+    stops = partial(part_stops, longest_s=settings.search_segment_s, workers=living)
+    search, count = (stops(plan.tiles, seconds) for seconds in (plan.seconds, counting_s))
+    settling_s = predict_settling(len(question.query_ids), len(search))
+    return search, count, stops(query_blocks(question), settling_s)
 
 
-def _read_plan(arguments: PartArguments, current: Runtime) -> SearchPlan:
-    return read_plan(*part_store(current, arguments.report).read("plan", arguments.plan, PlannedFacts))
+def read_staged_plan(arguments: PartArguments | SettleArguments, current: Runtime) -> tuple[SearchPlan, list[slice]]:
+    """The plan that a segment's arguments name, and the query slots of each range that is settled separately.
+
+    Raises:
+        CorruptArtifact: it is missing or damaged, or of another version.
+    """
+    arrays, facts = part_store(current, arguments.report).read("plan", arguments.plan, PlannedFacts)
+    return read_plan(arrays, facts), ranges_of(facts.settle)
 
 
 def _prepare(arguments: PartArguments, current: Runtime) -> Prepared:
-    sets, plan = open_search(arguments.spec, current), _read_plan(arguments, current)
-    return Prepared(sets, plan, prepare_part(sets.searched, plan, sets.options(current.settings)))
+    sets, (plan, ranges) = open_search(arguments.spec, current), read_staged_plan(arguments, current)
+    return Prepared(sets, plan, prepare_part(sets.searched, plan, sets.options(current.settings)), ranges)
 
 
 def _rows(sets: SetSearch, part: Part) -> int:

@@ -26,7 +26,7 @@ from workers.flows.publishing import Change, Draft, publish
 from workers.flows.radius.arguments import RADIUS, RadiusReported, ReportArguments
 from workers.flows.radius.description import describe, notices_on
 from workers.flows.radius.fields import counts_report, fraction_reports, null_report, report_warnings
-from workers.flows.radius.merge import merge_parts, read_null
+from workers.flows.radius.joining import join_parts, read_null
 from workers.flows.radius.neighbor_files import write_neighbor_files
 from workers.flows.radius.notices import kernel_notices
 from workers.flows.radius.partition import partition_report
@@ -150,7 +150,7 @@ def _of_layer_norm(about: dict[str, Any]) -> bool:
 def _find(arguments: ReportArguments, sets: SetSearch, owner: SegmentOwner) -> Found:
     """The answer of the parts, or of a search here."""
     if arguments.parts is not None:
-        return merge_parts(sets, arguments.report, arguments.parts, owner)
+        return join_parts(sets, arguments.report, arguments.parts, owner)
     rows = sets.query_rows
     return search(sets, owner.runtime.settings, lambda share: owner.progress(int(share * rows)))
 

@@ -1,4 +1,4 @@
-"""Staged parts of a large search: one folder of arrays each, with a manifest that names the plan it belongs to.
+"""Staged parts of a large search: a folder of arrays each, with a manifest that names the plan it belongs to.
 
 A repeated segment keeps a sound part of the same plan and makes any other anew. All parts are removed when the report
 is published. What a part's manifest says beside the arrays is a frozen dataclass, validated where it is read.
@@ -25,11 +25,12 @@ from service.jobs.engine import APP_VERSION
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.runtime import Runtime
 from workers.flows.publishing import Draft, publish
+from workers.neighbors.exact import SearchWork
 from workers.neighbors.splitting import PlanFacts
 
 Array = np.ndarray
 Arrays = dict[str, Array]
-_ARRAYS = "arrays.safetensors"
+ARRAYS = "arrays"  # the file of a part that has one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +62,21 @@ class PlannedFacts(PartFacts, PlanFacts):
 
     Attributes:
         search, count: where the parts of the search and of the counts stop, among all tiles.
+        settle: where the ranges of queries stop that are settled separately, among all blocks of 64.
         began: when planning began, in seconds since the epoch.
     """
 
     search: list[int]
     count: list[int]
+    settle: list[int]
     began: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledFacts(PartFacts):
+    """The work of the search for the queries of one range."""
+
+    work: SearchWork
 
 
 Facts = TypeVar("Facts", bound=PartFacts)
@@ -89,17 +99,33 @@ class PartStore:
         A part whose facts are not a `kind` of this version is made again.
         """
 
+        def make_file() -> tuple[dict[str, Arrays], Facts]:
+            arrays, facts = make()
+            return {ARRAYS: arrays}, facts
+
+        return self.stage_files(owner, name, kind, make_file)
+
+    def stage_files(
+        self, owner: SegmentOwner, name: str, kind: type[Facts], make: Callable[[], tuple[dict[str, Arrays], Facts]]
+    ) -> str:
+        """Stage a part of several files, whose arrays are read one file at a time; as `stage`."""
+
         def write(folder: Path) -> None:
             began = time.perf_counter()
-            arrays, facts = make()
-            save_tensors(folder / _ARRAYS, {key: np.ascontiguousarray(array) for key, array in arrays.items()})
-            files = [describe_file(folder / _ARRAYS)]
+            made, facts = make()
+            for file, arrays in made.items():
+                tensors = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+                save_tensors(folder / _file(file), tensors)
+            files = [describe_file(folder / _file(file)) for file in made]
             whole = replace(facts, worker=owner.runtime.worker, work_s=time.perf_counter() - began)
             write_manifest(folder, asdict(whole) | {"kind": "part", "plan": self.plan, "files": files})
 
         def is_kept(path: Path) -> bool:
             try:
-                self._read(path, sha256_file(path / MANIFEST), kind)
+                folder = self._folder(path, sha256_file(path / MANIFEST))
+                _facts(folder, kind)
+                for entry in folder.manifest["files"]:
+                    folder.file(entry["name"])
             except (OSError, CorruptArtifact):
                 return False
             return True
@@ -107,21 +133,18 @@ class PartStore:
         (sha256,) = publish(owner, [Draft(self.root / name, write)], keep=is_kept)
         return sha256
 
-    def read(self, name: str, sha256: str, kind: type[Facts]) -> tuple[Arrays, Facts]:
-        """The arrays and facts of a part.
+    def read(self, name: str, sha256: str, kind: type[Facts], file: str = ARRAYS) -> tuple[Arrays, Facts]:
+        """The facts of a part and the arrays of one of its files; the others are not read.
 
         Raises:
             CorruptArtifact: it is missing, damaged, belongs to another plan, or its facts are not a `kind`.
         """
-        return self._read(self.root / name, sha256, kind)
+        folder = self._folder(self.root / name, sha256)
+        return load_file(folder.file(_file(file))), _facts(folder, kind)
 
     def facts(self, name: str, sha256: str, kind: type[Facts]) -> Facts:
         """The facts of a part; raises as `read`, but does not read the arrays."""
         return _facts(self._folder(self.root / name, sha256), kind)
-
-    def _read(self, path: Path, sha256: str, kind: type[Facts]) -> tuple[Arrays, Facts]:
-        folder = self._folder(path, sha256)
-        return load_file(folder.file(_ARRAYS)), _facts(folder, kind)
 
     def _folder(self, path: Path, sha256: str) -> ArtifactFolder:
         folder = ArtifactFolder(path, sha256)
@@ -146,6 +169,10 @@ def _adapter(kind: type[Facts]) -> TypeAdapter[Facts]:
 def part_store(runtime: Runtime, report: str, plan: str = APP_VERSION) -> PartStore:
     """The staged parts of a report's search; they are removed with what else is staged for the report."""
     return PartStore(runtime.settings.staging_root / f"{report}.parts", plan)
+
+
+def _file(name: str) -> str:
+    return f"{name}.safetensors"
 
 
 def part_name(kind: str, number: int) -> str:

@@ -1,4 +1,4 @@
-"""The answer of a large search, from its staged parts."""
+"""The answer of a large search, joined from what its segments have staged."""
 
 from __future__ import annotations
 
@@ -13,42 +13,45 @@ from workers.flows.engine.runtime import Runtime
 from workers.flows.radius.account import PartsAccount, SearchAccount
 from workers.flows.radius.arguments import ReportArguments, StagedParts
 from workers.flows.radius.search import Found, SetSearch, reason_of
-from workers.flows.radius.staged import PartFacts, PartStore, PlannedFacts, SearchedFacts, part_name, part_store
-from workers.neighbors.candidates import CandidateState, merge_candidates
-from workers.neighbors.filtering import Search
+from workers.flows.radius.settling import read_answer
+from workers.flows.radius.staged import (
+    PartFacts,
+    PartStore,
+    PlannedFacts,
+    SearchedFacts,
+    SettledFacts,
+    part_name,
+    part_store,
+)
 from workers.neighbors.null_model import GaussianNull
-from workers.neighbors.splitting import answer_from_parts, read_plan, read_state
+from workers.neighbors.settling import join_settled, join_work
 
 
-def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: SegmentOwner) -> Found:
-    """Merge the states of all parts and rescore the candidates that they leave.
+def join_parts(sets: SetSearch, report: str, staged: StagedParts, owner: SegmentOwner) -> Found:
+    """Join the settled ranges of the queries, and add up the counts of all parts.
 
     Raises:
         CorruptArtifact: a part is missing, damaged, or belongs to another plan.
     """
     began, current = time.perf_counter(), owner.runtime
     store = part_store(current, report, staged.plan)
-    plan_arrays, plan_facts = part_store(current, report).read("plan", staged.plan, PlannedFacts)
-    abouts: list[SearchedFacts] = []
-
-    def merged(search: Search) -> CandidateState:
-        whole = None
-        for number, sha256 in enumerate(staged.search):
-            arrays, about = store.read(part_name("search", number), sha256, SearchedFacts)
-            state = read_state(arrays)
-            whole = state if whole is None else merge_candidates(whole, state, search.prefixes)
-            abouts.append(about)
-            owner.progress(0)
-        assert whole is not None
-        return whole
-
-    found, work = answer_from_parts(sets.searched, read_plan(plan_arrays, plan_facts), merged)
-    rescored = time.perf_counter()
+    plan_facts = part_store(current, report).facts("plan", staged.plan, PlannedFacts)
+    abouts = [
+        store.facts(part_name("search", number), sha256, SearchedFacts) for number, sha256 in enumerate(staged.search)
+    ]
+    settled, settled_facts = [], list[SettledFacts]()
+    for number, sha256 in enumerate(staged.settle):
+        arrays, facts = store.read(part_name("settle", number), sha256, SettledFacts)
+        settled.append(read_answer(arrays))
+        settled_facts.append(facts)
+        owner.progress(0)
+    found = join_settled(sets.searched, settled)
+    joined_s, worked = time.perf_counter() - began, [plan_facts, *abouts, *settled_facts]
     counts, count_s = _sum_counts(store, staged.count)
     options = sets.options(current.settings)
     lists = sets.lists(found, options)
     account = SearchAccount(
-        work=replace(work, fused=any(about.fused for about in abouts)),
+        work=replace(join_work([facts.work for facts in settled_facts]), fused=any(about.fused for about in abouts)),
         engine_asked=sets.spec.engine,
         resident=options.resident,
         device=torch.device(abouts[0].device),
@@ -63,7 +66,7 @@ def merge_parts(sets: SetSearch, report: str, staged: StagedParts, owner: Segmen
         approximations=[None] * len(lists),
         counts=counts,
         account=account,
-        search_s=plan_facts.work_s + sum(about.work_s for about in abouts) + rescored - began,
+        search_s=sum(facts.work_s for facts in worked) + joined_s,
         count_s=count_s,
         wall_s=max(0.0, time.time() - plan_facts.began),
     )
@@ -73,7 +76,7 @@ def read_null(arguments: ReportArguments, sizes: int, current: Runtime) -> Gauss
     """The staged null model of that many fractions; None where an earlier version staged it, without deviations.
 
     Raises:
-        CorruptArtifact: as `merge_parts`.
+        CorruptArtifact: as `join_parts`.
     """
     assert arguments.null is not None
     arrays, _ = part_store(current, arguments.report).read("null", arguments.null, PartFacts)
@@ -96,6 +99,7 @@ def _account_of_parts(staged: StagedParts, abouts: list[SearchedFacts]) -> Parts
     return PartsAccount(
         search=len(staged.search),
         count=len(staged.count),
+        settle=len(staged.settle),
         format=sorted({about.format for about in abouts}),
         device=sorted({about.device for about in abouts}),
         worker=sorted({about.worker for about in abouts}),
