@@ -78,6 +78,15 @@ def test_any_number_of_parts_in_any_order_and_grouping(parts: int, seed: int, k:
     check_same(question_of(near_duplicates(), k, by_code), parts, seed)
 
 
+@pytest.mark.parametrize(("sizes", "blocks"), [([640], 10), ([1, 640], 11), ([65, 129, 640], 11), ([64, 128, 128], 2)])
+def test_ranges_cover_the_blocks_of_the_layout(sizes: list[int], blocks: int):
+    rows = StoredRows(near_duplicates())
+    question = Question(rows, np.arange(len(rows)), sizes)
+    search, _ = prepare_search(question, SearchOptions(tile=64))
+    assert query_blocks(question) == search.queries.layout.slots // 64 == blocks
+    assert ranges_of([2, 3, 7]) == [slice(0, 128), slice(128, 192), slice(192, 448)]
+
+
 @pytest.mark.parametrize("parts", [1, 3, 15])
 def test_counts_of_parts_add_up(parts: int):
     rows = near_duplicates()

@@ -54,7 +54,7 @@ def cut_state(state: CandidateState, ranges: Sequence[slice]) -> list[dict[str, 
     Args:
         ranges: consecutive, all slots together.
     """
-    order = torch.argsort(state.rows, stable=True)
+    order = torch.argsort(state.rows)
     rows, columns, lowers = (values[order].cpu() for values in (state.rows, state.columns, state.lowers))
     best, lifted = state.best.cpu(), state.lifted.cpu()
     edges = torch.searchsorted(rows, torch.tensor([slots.start for slots in ranges], dtype=rows.dtype)).tolist()
