@@ -49,6 +49,12 @@ _EXIT = {InvalidInput: 2, NotFound: 2, TooLarge: 2, Unavailable: 3}
 
 Kind = Annotated[str, typer.Argument(help="extraction, radius, energy, analysis, training, sweep or reproduction")]
 Preset = Annotated[str | None, typer.Option(help="a named spec; `radius presets` lists them")]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        help="a compute worker on each: cpu, cuda:N, with commas between, or all GPUs; default: RADIUS_DEVICES"
+    ),
+]
 Values = Annotated[
     list[str] | None, typer.Option("--set", help="field=value, the value as JSON or text; may be repeated")
 ]
@@ -60,12 +66,13 @@ def up(
     host: Annotated[str | None, typer.Option(help="address to bind")] = None,
     port: Annotated[int | None, typer.Option(help="port to bind; 0 takes a free one")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="folder of the database and of all files")] = None,
+    devices: Devices = None,
 ) -> None:
     """Start the API and the workers on this machine; Ctrl-C stops them."""
     from service.logs.setup import begin_supervisor_logging
     from service.supervisor import Supervisor
 
-    given = {"host": host, "port": port, "data_dir": data_dir}
+    given = {"host": host, "port": port, "data_dir": data_dir, "devices": devices}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore
     keep_files_private()
     begin_supervisor_logging(settings)
@@ -96,8 +103,8 @@ def api() -> None:
 
 
 @app.command()
-def health(role: Annotated[str | None, typer.Option(help="a worker of this machine; default: the API")] = None) -> None:
-    """Exit code 0 when the API accepts jobs, or when the worker had a heartbeat recently; 3 otherwise."""
+def health(role: Annotated[str | None, typer.Option(help="workers of this machine; default: the API")] = None) -> None:
+    """Exit code 0 when the API accepts jobs, or when each worker had a heartbeat recently; 3 otherwise."""
     check_health(role, Settings())
 
 
@@ -105,10 +112,24 @@ def health(role: Annotated[str | None, typer.Option(help="a worker of this machi
 def worker(
     role: Annotated[str, typer.Option(help="control, compute, train or query")],
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda:N; default: RADIUS_DEVICE")] = None,
+    devices: Devices = None,
 ) -> None:
-    """Run one worker process in the foreground, on the database and data directory of the environment."""
+    """Run a worker process in the foreground, on the database and data directory of the environment.
+
+    With `--devices`, run a compute worker on each, and start one again that dies.
+    """
+    from service.compute_workers import forget_names
+
+    if devices is not None and (device is not None or role != "compute"):
+        raise InvalidInput("--devices goes with --role compute and without --device", field="devices")
     keep_files_private()
-    Settings()  # what is wrong with them is said here, in a sentence
+    chosen = "" if device is not None else devices
+    settings = Settings() if chosen is None else Settings(devices=chosen)  # what is wrong with them is said here
+    if role == "compute" and settings.devices:
+        _run_compute_workers(settings)
+        return
+    if role == "compute":
+        forget_names(settings)
     command = module_command("workers.main", "--role", role)
     given = {} if device is None else {"RADIUS_DEVICE": device}
     os.execve(command[0], command, os.environ | given)  # noqa: S606 - the command is ours
@@ -477,6 +498,14 @@ def _wait(handle: Handle, as_json: bool) -> None:
             print_products(handle.get())
         say(f"the job goes on: `radius watch {handle.id}` follows it, `radius cancel {handle.id}` stops it", to=errors)
         raise typer.Exit(130) from None
+
+
+def _run_compute_workers(settings: Settings) -> None:
+    from service.logs.setup import begin_logging
+    from service.supervisor import run_compute_workers
+
+    begin_logging(settings, "worker")
+    run_compute_workers(settings)
 
 
 def _warn_of_access(settings: Settings) -> None:

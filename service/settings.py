@@ -98,12 +98,21 @@ class Settings(BaseSettings):
         "0: no limit beside the disk's",
     )
     device: str = Field(default="auto", description="device of a compute worker: auto, cpu or cuda:N")
+    devices: str = Field(
+        default="",
+        description="devices of several compute workers, separated by commas, one worker each: cpu, which may be named "
+        "more than once, cuda:N, or all alone for every GPU; empty: one worker on DEVICE",
+    )
     worker_name: str = Field(
         default="local",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="name of this machine's workers; restarted under it, they continue their jobs",
     )
-    torch_threads: int = Field(default=0, ge=0, description="threads of a compute worker; 0: all cores")
+    torch_threads: int = Field(
+        default=0,
+        ge=0,
+        description="threads of a compute worker; 0: all cores, of which each of several has an equal share",
+    )
 
     root_path: str = Field(
         default="",

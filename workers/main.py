@@ -85,9 +85,10 @@ def main() -> None:
 def _run() -> None:
     parser = argparse.ArgumentParser(prog="radius worker")
     parser.add_argument("--role", choices=["control", "compute", "train", "query"], required=True)
-    role = parser.parse_args().role
-    settings = Settings()
-    begin_logging(settings, role)
+    parser.add_argument("--process", help="its name in the lines of the log; default: the role")
+    given = parser.parse_args()
+    role, settings = given.role, Settings()
+    begin_logging(settings, given.process or role)
     settings.make_folders()
     _check_tables(settings)
     name = f"{role}-{settings.worker_name}"

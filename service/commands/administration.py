@@ -11,6 +11,7 @@ import typer
 from service.addresses import reachable, url_at
 from service.api.query_proxy import query_client
 from service.commands.output import errors, say
+from service.compute_workers import recorded_names
 from service.errors import InvalidInput, Unavailable
 from service.key_uses import KeyUses
 from service.keys import StoredKey, create_key, read_keys, remove_key
@@ -76,7 +77,7 @@ def _described(stored: StoredKey) -> str:
 
 
 def check_health(role: str | None, settings: Settings) -> None:
-    """Check the API, or this machine's worker of a role.
+    """Check the API, or this machine's workers of a role.
 
     Raises:
         Unavailable: the check failed; the message names it.
@@ -91,10 +92,11 @@ def check_health(role: str | None, settings: Settings) -> None:
         from service.catalog import workers
         from service.catalog.engine import Catalog
 
-        name = f"{role}-{settings.worker_name}"
+        names = recorded_names(settings) if role == "compute" else [f"{role}-{settings.worker_name}"]
         with Catalog(settings.resolved_database_url).read() as connection:
-            if not workers.is_alive(connection, name, settings.lease_s):
-                raise Unavailable(f"the worker {name} has had no heartbeat for {settings.lease_s:g} s")
+            silent = [name for name in names if not workers.is_alive(connection, name, settings.lease_s)]
+        if silent:
+            raise Unavailable(f"no heartbeat for {settings.lease_s:g} s of {', '.join(silent)}")
 
 
 def _expect_200(client: httpx2.Client, url: str) -> None:

@@ -18,7 +18,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from service.supervisor import _die_with_parent
+from service.children import die_with_parent
 
 # Nothing here defines workflows: a worker imports those of its role only.
 _PRELOADED = [
@@ -84,7 +84,7 @@ def _serve(environment: dict[str, str], listening: socket.socket, log: Path) -> 
 
 def _become(environment: dict[str, str], log: Path) -> None:
     """What the supervisor gives its children: their environment, their log, and the end when their parent ends."""
-    _die_with_parent()
+    die_with_parent()
     os.environ.clear()
     os.environ.update(environment)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

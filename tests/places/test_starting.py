@@ -68,7 +68,7 @@ def test_a_second_one_on_a_data_directory_is_refused_by_the_firsts_process_and_u
     with pytest.raises(Conflict, match=rf"process {os.getpid()} at http://127\.0\.0\.1:8123: stop it"):
         second.start()
     second.stop()
-    assert second.children == []
+    assert second.children.all == []
     with pytest.raises(Conflict, match=r":8123"):  # the second one has freed and changed nothing
         Claim(settings.run_folder / "up.lock")
     first.release()
