@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -93,7 +94,7 @@ def check_health(role: str | None, settings: Settings) -> None:
         from service.catalog.engine import Catalog
 
         names = recorded_names(settings) if role == "compute" else [f"{role}-{settings.worker_name}"]
-        with Catalog(settings.resolved_database_url).read() as connection:
+        with closing(Catalog(settings.resolved_database_url)) as catalog, catalog.read() as connection:
             silent = [name for name in names if not workers.is_alive(connection, name, settings.lease_s)]
         if silent:
             raise Unavailable(f"no heartbeat for {settings.lease_s:g} s of {', '.join(silent)}")
