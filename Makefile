@@ -57,7 +57,7 @@ lint: $(READY)
 	$(BIN)/shellcheck docker/smoke.sh .ci/audit .ci/chromium .ci/run
 	! docker compose version >/dev/null 2>&1 || docker compose config --quiet
 	! docker compose version >/dev/null 2>&1 || \
-		docker compose -f docker-compose.yml -f compose.gpu.yml --profile gpus-4 config --quiet
+		COMPUTE_MEMORY=12g docker compose -f docker-compose.yml -f compose.gpu.yml --profile gpu-trainer config --quiet
 	! docker compose version >/dev/null 2>&1 || docker compose --profile observability config --quiet
 
 # Warns where the service that knows vulnerabilities cannot be reached; RADIUS_AUDIT=strict fails then.

@@ -45,7 +45,7 @@ def logs(
 ) -> None:
     """Show the end of the logs that `radius up` writes on this machine."""
     folder = Settings().data_dir / "logs"
-    found = [path for path in sorted(folder.glob("*.log")) if process in (None, path.stem)]
+    found = [path for path in sorted(folder.glob("*.log")) if process in (None, path.stem, path.stem.partition("-")[0])]
     if not found:
         which = "no logs" if process is None else f"no log of {process}"
         raise InvalidInput(

@@ -47,9 +47,9 @@ def settings_page() -> str:
         for name, field in kind.model_fields.items()
     ]
     intro = (
-        "# Settings\n\nEvery setting is an environment variable. `radius up --host`, `--port` and `--data-dir` set "
-        "three of them for one command. In compose they stand in `.env`. Clients read the last two: the command "
-        "line and `Client()`.\n\n"
+        "# Settings\n\nEvery setting is an environment variable. `radius up --host`, `--port`, `--data-dir` and "
+        "`--devices` set four of them for one command. In compose they stand in `.env`. Clients read the last two: the "
+        "command line and `Client()`.\n\n"
     )
     return intro + table(("variable", "default", "meaning"), rows)
 

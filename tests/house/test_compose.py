@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ GPU = yaml.safe_load((ROOT / "compose.gpu.yml").read_text())
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 LASTING = sorted(SERVICES.keys() - {"migrate", "demo-model"})
+COMPOSE_VERSION = ("docker", "compose", "version")
 ROLES = {"control": "control", "compute": "compute", "trainer": "train", "query": "query"}
 
 
@@ -138,18 +142,45 @@ def test_the_builder_sees_what_is_named_only() -> None:
     }  # fmt: skip
 
 
-def test_gpu_workers_have_a_device_and_a_name_each() -> None:
-    services = GPU["services"]
-    names = []
-    for name, service in services.items():
-        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
-        assert (device["driver"], device["capabilities"], len(device["device_ids"])) == ("nvidia", ["gpu"], 1)
-        assert service["command"][-2:] == ["--device", "cuda:0"]
-        assert service["build"]["args"]["EXTRA"] == "gpu"
-        if name not in SERVICES:
-            assert service["extends"] == {"file": "docker-compose.yml", "service": "compute"}
-            names.append(service["environment"]["RADIUS_WORKER_NAME"])
-    assert len(set(names)) == len(names) == len(services.keys() - SERVICES.keys())
+def gpu_of(name: str) -> dict[str, Any]:
+    (device,) = GPU["services"][name]["deploy"]["resources"]["reservations"]["devices"]
+    return device
+
+
+def test_one_container_has_a_worker_on_each_of_any_number_of_gpus() -> None:
+    """Its memory has no default, because it grows with their number."""
+    compute = GPU["services"]["compute"]
+    assert compute["command"] == ["radius", "worker", "--role", "compute", "--devices", "all"]
+    assert gpu_of("compute") == {"driver": "nvidia", "count": "${GPUS:-all}", "capabilities": ["gpu"]}
+    assert compute["mem_limit"].startswith("${COMPUTE_MEMORY:?")
+    assert compute["pids_limit"] >= 8 * SERVICES["compute"]["pids_limit"]
+
+
+def test_a_trainer_has_one_gpu_of_its_own_and_starts_on_demand() -> None:
+    trainer = GPU["services"]["trainer"]
+    assert trainer["profiles"] == ["gpu-trainer"]
+    assert trainer["command"] == ["radius", "worker", "--role", "train", "--device", "cuda:0"]
+    assert gpu_of("trainer") == {"driver": "nvidia", "device_ids": ["${GPU_TRAIN:-1}"], "capabilities": ["gpu"]}
+
+
+def test_with_gpus_no_service_is_added_and_both_use_the_image_for_them() -> None:
+    assert GPU["services"].keys() == {"compute", "trainer"} <= SERVICES.keys()
+    assert {service["build"]["args"]["EXTRA"] for service in GPU["services"].values()} == {"gpu"}
+    assert {service["image"] for service in GPU["services"].values()} == {"radius-worker-gpu:${IMAGE_TAG:-latest}"}
+
+
+@pytest.mark.parametrize("number", [None, 1, 2, 8])
+def test_compose_reserves_as_many_gpus_as_are_named(number: int | None) -> None:
+    if shutil.which("docker") is None or subprocess.run(COMPOSE_VERSION, capture_output=True, check=False).returncode:
+        pytest.skip("no `docker compose` here")
+    given = {"COMPUTE_MEMORY": f"{12 * (number or 1)}g", "GPUS": "" if number is None else str(number)}
+    files = ["-f", "docker-compose.yml", "-f", "compose.gpu.yml", "--env-file", "/dev/null"]
+    command = ["docker", "compose", *files, "config", "--format", "json"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | given, capture_output=True, check=True)
+    compute = json.loads(done.stdout)["services"]["compute"]
+    (device,) = compute["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["count"], "device_ids" in device) == (number or -1, False)
+    assert int(compute["mem_limit"]) == 12 * (number or 1) * 2**30
 
 
 def test_the_services_of_observability_start_on_demand_and_read_their_configuration_only() -> None:
