@@ -171,6 +171,13 @@ def test_no_logs_are_said_with_their_folder(radius, tmp_path: Path, monkeypatch:
     (tmp_path / "logs" / "compute.log").write_text("one\ntwo\nthree\n")
     code, out, _ = radius("logs", "--lines", "2")
     assert (code, out.splitlines()[-2:]) == (0, ["two", "three"])
+    for name in ("compute-0", "compute-1"):
+        (tmp_path / "logs" / f"{name}.log").write_text(f"of {name}\n")
+    assert [line for line in radius("logs", "compute")[1].splitlines() if line.startswith("of ")] == [
+        "of compute-0",
+        "of compute-1",
+    ]
+    assert "of compute-0" not in radius("logs", "compute-1")[1]
 
 
 def test_a_missing_or_wrong_key_is_said(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -147,6 +147,23 @@ def test_up_starts_a_worker_for_each_device(tmp_path: Path, monkeypatch: pytest.
     assert started[4].environment["RADIUS_WORKER_NAME"] == "local"
 
 
+@pytest.mark.parametrize(
+    ("log", "logs"), [(None, [None, None]), ("gpu.log", ["gpu-compute-0.log", "gpu-compute-1.log"])]
+)
+def test_without_an_api_they_write_where_their_parent_does_or_beside_its_log(
+    log: str | None, logs: list[str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    started: list[Child] = []
+    monkeypatch.setattr(Children, "start", lambda _self, children: started.extend(children))
+    monkeypatch.setattr(Children, "wait", lambda _self: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    file = None if log is None else tmp_path / log
+    run_compute_workers(Settings(data_dir=tmp_path, devices="cpu,cpu", log_file=file))
+    assert [child.log and child.log.name for child in started] == logs
+    given = [child.environment.get("RADIUS_LOG_FILE") for child in started]
+    assert given == [name and str(tmp_path / name) for name in logs]
+
+
 def test_they_are_healthy_when_each_had_a_heartbeat(settings: Settings, catalog: Catalog):
     several = compute_workers(settings.model_copy(update={"devices": "cpu,cpu"}))
     record_names(settings, several)

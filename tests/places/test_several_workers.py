@@ -23,6 +23,7 @@ from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
+WORKER = ("worker", "--role", "compute")
 THREADS = str(max(1, usable_cores() // 2))
 LIGHT = """
 import json, os, signal, sys
@@ -32,8 +33,8 @@ folder, name = Path(os.environ["RADIUS_DATA_DIR"]), sys.argv[-1]
 if os.environ["RADIUS_WORKER_NAME"] in os.environ.get("FAILING", "").split():
     sys.exit(f"{name} cannot start")
 signal.signal(signal.SIGTERM, lambda *_: ((folder / f"{name}.stopped").touch(), sys.exit(0)))
-(folder / "writing").write_text(json.dumps({"pid": os.getpid(), "environment": dict(os.environ)}))
-(folder / "writing").rename(folder / f"{name}.json")
+(folder / f"{name}.writing").write_text(json.dumps({"pid": os.getpid(), "environment": dict(os.environ)}))
+(folder / f"{name}.writing").rename(folder / f"{name}.json")
 while True:
     signal.pause()
 """  # in place of workers/main.py: it reports its environment, and loads no library
@@ -48,19 +49,15 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 @contextmanager
 def started(*arguments: str, folder: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`radius …`, which is killed with its children if it is left running."""
+    """`radius …`, which is killed if it is left running; the kernel then stops its children."""
     given = {"PYTHONPATH": str(ROOT), "RADIUS_DATA_DIR": str(folder), "RADIUS_RESTART_DELAY_S": "0.1"} | variables
     command = [sys.executable, "-m", "service.cli", *arguments]
     process = subprocess.Popen(command, env=os.environ | given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    children: list[psutil.Process] = []
     try:
         yield process
-        children = psutil.Process(process.pid).children() if process.poll() is None else []
     finally:
         process.kill()
-        process.communicate()
-        for child in children:
-            child.kill()
+        process.communicate()  # its end comes when no child writes there any more
 
 
 @pytest.fixture
@@ -72,27 +69,31 @@ def light(tmp_path: Path) -> str:
     return f"{tmp_path / 'first'}:{ROOT}"
 
 
+def report(folder: Path, name: str) -> dict:
+    """What a light worker says of itself; process 0 before it does."""
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {"pid": 0}
+
+
+def pids(folder: Path) -> list[int]:
+    return [report(folder, name)["pid"] for name in ("compute-0", "compute-1")]
+
+
 def test_one_that_is_killed_comes_back_and_a_stop_ends_all(tmp_path: Path, light: str):
     folder = tmp_path / "data"
-
-    def report(name: str) -> dict:
-        path = folder / f"{name}.json"
-        return json.loads(path.read_text()) if path.exists() else {"pid": 0}
-
-    options = ("worker", "--role", "compute", "--devices", "cpu,cpu")
-    with started(*options, folder=folder, PYTHONPATH=light, OMP_NUM_THREADS="64") as process:
-        until(lambda: all(report(name)["pid"] for name in ("compute-0", "compute-1")), "both start")
+    with started(*WORKER, "--devices", "cpu,cpu", folder=folder, PYTHONPATH=light, OMP_NUM_THREADS="64") as process:
+        until(lambda: all(pids(folder)), "both start")
         for number in (0, 1):
-            found = report(f"compute-{number}")["environment"]
+            found = report(folder, f"compute-{number}")["environment"]
             assert found["RADIUS_WORKER_NAME"] == f"local-{number}"
             assert (found["RADIUS_TORCH_THREADS"], found["OMP_NUM_THREADS"]) == (THREADS, THREADS)
             assert found["RADIUS_DEVICE"] == "cpu"
         assert recorded_names(Settings(data_dir=folder)) == ["compute-local-0", "compute-local-1"]
-        first, other = report("compute-0")["pid"], report("compute-1")["pid"]
+        first, other = pids(folder)
         os.kill(first, signal.SIGKILL)
-        until(lambda: report("compute-0")["pid"] != first, "the killed one comes back")
-        assert report("compute-1")["pid"] == other
-        again = report("compute-0")
+        until(lambda: pids(folder)[0] != first, "the killed one comes back")
+        again = report(folder, "compute-0")
+        assert pids(folder) == [again["pid"], other]
         assert again["environment"]["RADIUS_WORKER_NAME"] == "local-0"
         process.send_signal(signal.SIGTERM)
         _, lines = process.communicate(timeout=PATIENCE_S)
@@ -102,9 +103,24 @@ def test_one_that_is_killed_comes_back_and_a_stop_ends_all(tmp_path: Path, light
     assert not any(psutil.pid_exists(pid) for pid in (again["pid"], other))
 
 
+def test_none_outlives_its_parent(tmp_path: Path, light: str):
+    """Neither one of the first nor one that was started again, by another thread."""
+    folder = tmp_path / "data"
+    with started(*WORKER, folder=folder, PYTHONPATH=light, RADIUS_DEVICES="cpu,cpu") as process:
+        until(lambda: all(pids(folder)), "both start")
+        first, other = pids(folder)
+        os.kill(first, signal.SIGKILL)
+        until(lambda: pids(folder)[0] != first, "the killed one comes back")
+        left = [psutil.Process(pid) for pid in pids(folder)]
+        process.kill()
+        _, alive = psutil.wait_procs(left, PATIENCE_S)
+    assert other == left[1].pid
+    assert alive == []
+
+
 def test_one_that_fails_at_its_start_ends_them_with_its_name(tmp_path: Path, light: str):
     variables = {"RADIUS_DEVICES": "cpu,cpu", "FAILING": "local-1", "PYTHONPATH": light}
-    with started("worker", "--role", "compute", folder=tmp_path / "data", **variables) as process:
+    with started(*WORKER, folder=tmp_path / "data", **variables) as process:
         _, lines = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert b"compute-1 cannot start" in lines  # its own line, as it writes to the same place
