@@ -36,7 +36,7 @@ test-page: $(READY)
 
 test-fused: $(READY)
 	$(INSTALL) ".[cpu,dev,interpreter]"
-	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_strip_kernel.py
+	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/neighbors/test_strip_kernel.py tests/energy/test_scan_kernel.py
 
 # A torch for CUDA brings Triton; without one the kernel is compiled ahead of time and interpreted.
 gpu-check: $(READY)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from workers.devices.device import unused_gpu
+from workers.energy.self_test import scan_state
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_index import faiss_version
 from workers.neighbors.options import SearchOptions
@@ -60,11 +61,12 @@ def _guarded(device: torch.device, check: Callable[[torch.device], dict[str, obj
 
 
 def probe_kernel(device: torch.device) -> dict[str, object]:
-    """The self-test of the GPU's kernel in both formats; without it searches are right, and slower."""
+    """The self-tests of the GPU's kernels; without them searches and energies are right, and slower."""
     states = {str(dtype).removeprefix("torch."): kernel_state(device, dtype) for dtype in KERNEL_FORMATS}
-    found = ", ".join(f"{name}: {'equal to float64' if each.fused else each.reason}" for name, each in states.items())
+    states["energies"] = scan_state(device)
+    found = ", ".join(f"{name}: {'passed' if each.fused else each.reason}" for name, each in states.items())
     ok = all(each.fused for each in states.values())
-    advice = "" if ok else "searches run without the kernel: right, and slower"
+    advice = "" if ok else "searches, or energies, run without the kernel: right, and slower"
     return {"check": f"kernel on {device}", "ok": ok, "found": found, "advice": advice}
 
 

@@ -39,7 +39,7 @@ def price(work: Work, calibration: Calibration | None, workers: int, overhead_s:
     """Time and segments of a stage on `workers` equal workers; each segment starts `overhead_s` late."""
     seconds = segments = None
     if calibration is not None:
-        busy_s = sum(amount / _speed(calibration, name, work.width) for name, amount in work.amounts.items())
+        busy_s = sum(amount / speed_at(calibration, name, work.width) for name, amount in work.amounts.items())
         each = max(work.segments, ceil(busy_s / work.segment_s)) if work.segment_s else work.segments
         segments = work.repeats * each
         parallel = segments if work.spread else work.repeats
@@ -56,7 +56,8 @@ def price(work: Work, calibration: Calibration | None, workers: int, overhead_s:
     )
 
 
-def _speed(calibration: Calibration, name: str, width: int) -> float:
+def speed_at(calibration: Calibration, name: str, width: int) -> float:
+    """A speed of a device, by its name in `Calibration`, for models of that width."""
     found: float | list[Rate] = getattr(calibration, name)
     return _at_width(found, width) if isinstance(found, list) else found
 

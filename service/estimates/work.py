@@ -10,7 +10,8 @@ from service.contracts.extraction import ExtractionSpec
 from service.contracts.radius import LISTED, RadiusOptions
 from service.contracts.training import OpenELMSpec, TrainingSpec
 from service.estimates.pricing import Work
-from service.estimates.shapes import LINE_TOKENS, ModelShape, SampleShape, depth_of, lines_of, run_tokens
+from service.estimates.shapes import LINE_TOKENS, ModelShape, SampleShape, lines_of, run_tokens
+from service.estimates.shards import GPU_BATCH_TOKENS, chunk_flops, chunks_of_shard
 from service.settings import MIB, Settings
 
 PROCESS_BYTES = 640 * MIB  # of an idle compute worker: torch, transformers, FAISS
@@ -33,7 +34,6 @@ _FILED = 6  # numbers of 8 bytes for each neighbour: distance and id, in three f
 _LIST_BYTES = LISTED * (8 + 8) * 3  # of a row's list: distances and ids, while the report is made
 _POWER_ITERATIONS, _BASIN_STARTS, _RETRIEVAL_STEPS = 32, 11, 4  # the last as seen on activations
 _DESCENT_NULLS, _DESCENT_VECTORS = 3, 6  # float64 vectors of a point: before, after, its steps and directions
-_BATCH_TOKENS = 16_384  # of a forward pass on a GPU; fewer on a CPU
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,23 @@ class SetShape:
     d_model: int
 
 
-def extraction_work(spec: ExtractionSpec, sample: SampleShape, model: ModelShape, settings: Settings) -> list[Work]:
-    """Sample → shards → published sets."""
+def extraction_work(
+    spec: ExtractionSpec, sample: SampleShape, model: ModelShape, settings: Settings, per_shard: int | None = None
+) -> list[Work]:
+    """Sample → shards → published sets; `per_shard` chunks are in a shard, by default those of a CPU."""
     whole = spec.loss or not isinstance(spec.position, int)
     context = (spec.chunk_tokens if whole else int(spec.position) + 1) + (spec.bos == "model")
-    depth = len(model.layers) if spec.loss else depth_of(spec.named_sites, len(model.layers))
-    forward = model.forward_flops(sample.chunks * context, context, depth)
+    forward = sample.chunks * chunk_flops(spec, model)
     forward += model.output_flops(sample.chunks * (spec.chunk_tokens - 1)) if spec.loss else 0.0
     logits = _LOGITS_BYTES if spec.loss else 0
     number = 2 if spec.dtype == "float16" else 4  # bfloat16 is stored as float32
     vectors = sample.rows * model.d_model * number * len(spec.named_sites)
     chunk = 4 * spec.chunk_tokens + 4 * spec.chunk_tokens + _CHUNK_BYTES
-    shards = ceil(sample.chunks / max(1, settings.shard_tokens // spec.chunk_tokens))
+    per_shard = per_shard or chunks_of_shard(spec, settings, model, gpu=False, speeds=None)
+    shards = ceil(sample.chunks / per_shard)
     weights = (model.parameters + spec.loss * model.head) * (2 if spec.dtype != "float32" else 4)
     numbers = _FORWARD_VECTORS * model.d_model + _SCORES * model.scored_heads * context
-    batch = (settings.batch_tokens or _BATCH_TOKENS) * numbers * number
+    batch = (settings.batch_tokens or GPU_BATCH_TOKENS) * numbers * number
     shard = ceil(vectors / max(1, shards))
     return [
         Work(

@@ -32,7 +32,6 @@ class Estimation:
     def __init__(self, catalog: Catalog, engine: JobEngine, settings: Settings) -> None:
         self.catalog, self.engine, self.settings = catalog, engine, settings
         self.storage = StorageQuota(settings)
-        self._model = WorkloadModel(settings)
 
     def estimate(self, request: JobRequest) -> Estimate:
         """Estimate a job; times are null until a worker's device has been calibrated.
@@ -43,12 +42,12 @@ class Estimation:
         spec, settings = name_step(self.catalog, read_spec(request.kind, request.spec)), self.settings
         with self.catalog.read() as connection:
             check_spec(connection, spec, settings)
-            workload = self._model.of(connection, spec)
             found = workers.devices(connection, "compute-", settings.lease_s)
             living = workers.count_alive(connection, "compute-", settings.lease_s)
             waiting = jobs.count_open(connection)
             device = max(found, key=lambda one: one.memory_bytes, default=None)
             speeds = None if device is None else calibrations.get(connection, device.fingerprint)
+            workload = _model(settings, found, speeds).of(connection, spec)
         stages = self._price(workload, speeds, living)
         segments, seconds = [stage.segments for stage in stages], _seconds(workload, stages)
         reason = self._reason(workload, found) or self._too_long(seconds, request.timeout_s)
@@ -88,11 +87,11 @@ class Estimation:
             QuotaFull: it would store more than the project may.
         """
         found = workers.devices(connection, "compute-", self.settings.lease_s)
-        workload = self._model.of(connection, spec)
+        device = max(found, key=lambda one: one.memory_bytes, default=None)
+        speeds = None if device is None else calibrations.get(connection, device.fingerprint)
+        workload = _model(self.settings, found, speeds).of(connection, spec)
         reason = self._reason(workload, found)
         if reason is None and found and timeout_s is None:
-            device = max(found, key=lambda one: one.memory_bytes)
-            speeds = calibrations.get(connection, device.fingerprint)
             living = workers.count_alive(connection, "compute-", self.settings.lease_s)
             reason = self._too_long(_seconds(workload, self._price(workload, speeds, living)), timeout_s)
         if reason is not None:
@@ -134,6 +133,11 @@ class Estimation:
 
     def _free_disk(self) -> int:
         return max(0, shutil.disk_usage(self.settings.data_dir).free - self.settings.disk_reserve_bytes)
+
+
+def _model(settings: Settings, found: list[Device], speeds: Calibration | None) -> WorkloadModel:
+    on_gpus = bool(found) and all(device.device.startswith("cuda") for device in found)
+    return WorkloadModel(settings, gpu=on_gpus, speeds=speeds)
 
 
 def _seconds(workload: Workload, stages: list[StageEstimate]) -> float | None:

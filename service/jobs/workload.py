@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from service.artifacts.model_folders import find_model_folder
 from service.catalog import activations, corpora, reuse, training
 from service.contracts.energy import AnalysisEnergy, EnergySpec
-from service.contracts.estimates import Reusable
+from service.contracts.estimates import Calibration, Reusable
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.jobs import AnalysisSpec, JobSpec
 from service.contracts.model_config import ModelConfig
@@ -33,6 +33,7 @@ from service.estimates.shapes import (
     sample_shape,
     training_shape,
 )
+from service.estimates.shards import chunks_of_shard
 from service.estimates.work import (
     PROCESS_BYTES,
     SetShape,
@@ -66,10 +67,15 @@ class Workload:
 
 
 class WorkloadModel:
-    """Computes the workload of jobs from the catalog's current state."""
+    """Computes the workload of jobs from the catalog's current state.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    Args:
+        gpu: whether all compute workers have a GPU.
+        speeds: of their device, where it was measured.
+    """
+
+    def __init__(self, settings: Settings, *, gpu: bool = False, speeds: Calibration | None = None) -> None:
+        self.settings, self.gpu, self.speeds = settings, gpu, speeds
 
     def of(self, connection: sa.Connection, spec: JobSpec) -> Workload:
         """The workload of a job whose references were checked."""
@@ -113,7 +119,8 @@ class WorkloadModel:
             raise InvalidInput(f"the model's context is {model.n_ctx} tokens{beside}", field="spec.chunk_tokens")
         try:
             spec = spec.model_copy(update={"sites": model.site_names.distinct(spec.sites)})
-            works = extraction_work(spec, sample, model, self.settings)
+            per_shard = chunks_of_shard(spec, self.settings, model, gpu=self.gpu, speeds=self.speeds)
+            works = extraction_work(spec, sample, model, self.settings, per_shard)
         except InvalidInput as error:
             raise InvalidInput(error.detail, field=f"spec.{error.field}") from error
         made = reuse.made_before(connection, spec) if spec.reuse else None

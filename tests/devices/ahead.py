@@ -1,7 +1,7 @@
-"""The kernel of strips compiled ahead of time, without a GPU: `python -m tests.devices.ahead` prints its resources.
+"""The kernels compiled ahead of time, without a GPU: `python -m tests.devices.ahead` prints their resources.
 
-JSON: a list of objects with the architecture, the format, registers and stack (bytes) of a thread, shared memory
-(bytes) of a program, loads and stores of spilled registers, and instructions for tensor cores.
+JSON: a list of objects with the kernel, the architecture, the format, registers and stack (bytes) of a thread, shared
+memory (bytes) of a program, loads and stores of spilled registers, and instructions for tensor cores.
 """
 
 from __future__ import annotations
@@ -13,31 +13,74 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from workers.energy.tile_scan import SCAN_SHAPE
 from workers.neighbors.appending import KernelShape, kernel_shape
 
 ARCHITECTURES = (80, 86, 90, 100)
 FORMATS = ("fp16", "bf16")
 _COLUMNS = 1088  # of an encoding of 1,024 dimensions
+_SCAN = {"k": 64, "most": 16, "kept": 64, "beta_count": 2, "beta_room": 2, "lifted": True, "singly": True}
+_SCAN |= {name: size for name, size in SCAN_SHAPE.items() if name != "num_warps"}
+_SCAN_TYPES = dict.fromkeys(
+    (
+        "products",
+        "lifts",
+        "norms",
+        "longest",
+        "largest_lifts",
+        "betas",
+        "minima",
+        "least",
+        "pool_values",
+        "pool_lowers",
+    ),
+    "*fp32",
+)
+_SCAN_TYPES |= dict.fromkeys(("best", "sums"), "*fp64") | dict.fromkeys(("pool_rows", "pool_places", "count"), "*i32")
+_SCAN_TYPES |= dict.fromkeys(("heavy", "gamma", "absolute", "lift_unit"), "fp32") | {"own": "*i64", "crowded": "*i8"}
 _TENSOR_CORES = r"\b(HGMMA|HMMA|UTCHMMA)\b"
 
 
-def compile_for(architecture: int, dtype: str) -> dict[str, Any]:
-    """Compile the kernel as a search would, and read what it needs."""
-    from triton import compile as compile_kernel  # pyright: ignore[reportMissingImports]
-    from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
-    from triton.compiler import ASTSource  # pyright: ignore[reportMissingImports]
-
+def compile_strips(architecture: int, dtype: str) -> dict[str, Any]:
+    """Compile the kernel of strips as a search would, and read what it needs."""
     from workers.neighbors.strip_kernel import append_kernel
 
     kernel: Any = append_kernel
     shape = kernel_shape(divmod(architecture, 10))
     constants = _constants(shape)
     types = {name: _type_of(name, dtype, constants) for name in kernel.arg_names}
+    return {"kernel": "strips", "architecture": architecture, "format": dtype} | _compile(
+        kernel, architecture, types, constants, {"num_warps": shape.warps, "num_stages": shape.stages}
+    )
+
+
+def compile_scans(architecture: int) -> dict[str, Any]:
+    """Compile the kernel that scans tiles of energies: two β, 64 neighbours, bounds by pair, with lifts."""
+    from workers.energy.scan_kernel import scan_kernel
+
+    kernel: Any = scan_kernel
+    types = {name: _SCAN_TYPES.get(name, "constexpr" if name in _SCAN else "i32") for name in kernel.arg_names}
+    return {"kernel": "scans", "architecture": architecture, "format": "fp32"} | _compile(
+        kernel, architecture, types, _SCAN, {"num_warps": SCAN_SHAPE["num_warps"]}
+    )
+
+
+def _compile(
+    kernel: Any, architecture: int, types: dict[str, str], constants: dict[str, Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    from triton import compile as compile_kernel  # pyright: ignore[reportMissingImports]
+    from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
+    from triton.compiler import ASTSource  # pyright: ignore[reportMissingImports]
+
     aligned = {(at,): [["tt.divisibility", 16]] for at, name in enumerate(kernel.arg_names) if types[name][0] == "*"}
     source = ASTSource(fn=kernel, signature=types, constexprs=constants, attrs=aligned)
-    options = {"num_warps": shape.warps, "num_stages": shape.stages}
     made = compile_kernel(source, target=GPUTarget("cuda", architecture, 32), options=options)
-    return {"architecture": architecture, "format": dtype, "shared": made.metadata.shared} | _read(made.asm["cubin"])
+    return {"shared": made.metadata.shared} | _read(made.asm["cubin"])
+
+
+def compile_all(architecture: int) -> list[dict[str, Any]]:
+    """Both kernels, the first in every format."""
+    return [*(compile_strips(architecture, dtype) for dtype in FORMATS), compile_scans(architecture)]
 
 
 def _constants(shape: KernelShape) -> dict[str, Any]:
@@ -87,4 +130,4 @@ def _read(cubin: bytes) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps([compile_for(architecture, dtype) for architecture in ARCHITECTURES for dtype in FORMATS]))
+    print(json.dumps([each for architecture in ARCHITECTURES for each in compile_all(architecture)]))

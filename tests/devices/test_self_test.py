@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.devices.kernel import kernel_on
+from tests.devices.kernel import kernel_on, scan_by_torch
 from tests.devices.pretend import DEVICE, PretendGpu
+from workers.energy import self_test as energy_self_test
+from workers.energy.tile_scan import Products, Scan
 from workers.flows.radius.account import kernel_reason
 from workers.flows.radius.notices import kernel_notices
 from workers.neighbors import appending
@@ -117,3 +119,63 @@ def test_the_bound_of_a_gpu_covers_every_tensor_core_that_is_used():
     encoding = Encoding(1024, torch.float16, torch.empty(0, dtype=torch.int64), DEVICE)
     assert encoding.columns % 64 == 0
     assert encoding.gamma >= max(map(tensor_core_units, TENSOR_CORES.values())) * encoding.columns * 2.0**-24
+
+
+def wrong_sums(each: Scan, products: Products) -> None:
+    scan_by_torch(each, products)
+    each.sums.sums *= 1.001
+
+
+def wrong_minimum(each: Scan, products: Products) -> None:
+    scan_by_torch(each, products)
+    each.sums.least -= 0.001
+
+
+def wrong_bounds(each: Scan, products: Products) -> None:
+    scan_by_torch(each, products)
+    each.near.best *= 1.001
+
+
+def lost_pair(each: Scan, products: Products) -> None:
+    scan_by_torch(each, products)
+    assert each.near.pool is not None
+    each.near.pool.count.sub_(1)
+
+
+def wrong_query(each: Scan, products: Products) -> None:
+    scan_by_torch(each, products)
+    assert each.near.pool is not None
+    each.near.pool.queries[0] = 5
+
+
+def unfinished(each: Scan, products: Products) -> None:
+    return
+
+
+@pytest.mark.parametrize(
+    ("kernel", "reason"),
+    [
+        (scan_by_torch, None),
+        (wrong_sums, "a sum is beyond its error bound"),
+        (wrong_minimum, "a minimum differs"),
+        (wrong_bounds, "an upper bound differs"),
+        (lost_pair, "pairs are listed by one of both"),
+        (wrong_query, "pairs are listed by one of both"),
+        (unfinished, "a minimum differs"),
+    ],
+)
+def test_a_scan_that_differs_from_torch_is_not_used(
+    kernel: Callable[[Scan, Products], None], reason: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(energy_self_test, "scan_fused", kernel)
+    found = energy_self_test.scan_error(torch.device("cpu"))
+    assert found is None if reason is None else (found or "").endswith(reason)
+
+
+@pytest.mark.parametrize(("capability", "reason"), [((7, 5), "compute capability below 8.0"), ((9, 0), "Triton")])
+def test_a_gpu_without_the_kernel_says_why(capability: tuple[int, int], reason: str):
+    energy_self_test.scan_state.cache_clear()
+    with PretendGpu(capability=capability):
+        state = energy_self_test.scan_state(DEVICE)
+    energy_self_test.scan_state.cache_clear()
+    assert (state.fused, state.reason.startswith(reason)) == (False, True)

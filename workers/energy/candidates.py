@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-BLOCK = 64
+from workers.energy.patterns import BLOCK
+
 MOST = 16
-_CROWDED = 512
+CROWDED = 512  # candidates of a query in one tile
+_POOLED = 16  # room for pairs, for each query and each upper bound that is kept
 _MANY = 8
 _ROOM = 64  # cells, and pairs, of a query in one tile, on average over the queries
 
@@ -28,54 +30,97 @@ class Chosen:
     values: Tensor
 
 
+@dataclass(frozen=True)
+class PairPool:
+    """Room on a GPU for pairs that a kernel appends.
+
+    Attributes:
+        queries, places: (capacity,) int32 index of the query, and place of the pattern in the order of the tiles.
+        values, lowers: (capacity,) rounded value, and its lower bound.
+        count: (1,) int32 pairs appended; those beyond the capacity are lost.
+    """
+
+    queries: Tensor
+    places: Tensor
+    values: Tensor
+    lowers: Tensor
+    count: Tensor
+
+    @classmethod
+    def of(cls, capacity: int, like: Tensor) -> PairPool:
+        """An empty pool for values of the type and on the device of `like`."""
+        ints = (torch.empty(capacity, dtype=torch.int32, device=like.device) for _ in range(2))
+        numbers = (torch.empty(capacity, dtype=like.dtype, device=like.device) for _ in range(2))
+        return cls(*ints, *numbers, torch.zeros(1, dtype=torch.int32, device=like.device))
+
+    @property
+    def capacity(self) -> int:
+        return len(self.values)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether pairs were lost."""
+        return int(self.count) > self.capacity
+
+    def pairs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(pairs,) queries and places as int64, values and lower bounds as float64."""
+        kept = slice(0, min(int(self.count), self.capacity))
+        queries, places = (part[kept].long() for part in (self.queries, self.places))
+        return queries, places, self.values[kept], self.lowers[kept].double()
+
+
 class Candidates:
     """The candidates of q queries among the tiles so far.
 
     Args:
         patterns: number of patterns in all tiles.
         heavy: largest difference to the smallest value at which a pair carries enough weight to be rescored.
+        like: of the type and on the device of the values.
+        pooled: a kernel adds the tiles.
     """
 
-    def __init__(self, queries: int, patterns: int, k: int, heavy: float, device: torch.device) -> None:
+    def __init__(
+        self, queries: int, patterns: int, k: int, heavy: float, like: Tensor, *, pooled: bool = False
+    ) -> None:
         self.k, self.heavy = k, heavy
         width = max(k, MOST)
-        self.best = torch.full((queries, width), torch.inf, dtype=torch.float64, device=device)
         # One upper bound per block gives a sharp limit only where there are many blocks; otherwise take one per pair.
-        self._singly = patterns < _MANY * BLOCK * width
-        self.crowded = torch.zeros(queries, dtype=torch.bool, device=device)
+        self.singly = patterns < _MANY * BLOCK * width
+        self.pool = PairPool.of(_POOLED * width * queries, like) if pooled else None
+        if pooled:
+            width = 1 << (width - 1).bit_length()  # a power of two, as arrays of a kernel have
+        self.best = torch.full((queries, width), torch.inf, dtype=torch.float64, device=like.device)
+        self.crowded = torch.zeros(queries, dtype=torch.bool, device=like.device)
         self._kept: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
-    def add(self, values: Tensor, minima: Tensor, slack: Tensor, pattern_ids: Tensor) -> None:
+    def add(self, values: Tensor, minima: Tensor, slack: Tensor, start: int) -> None:
         """Add a tile.
 
         Args:
-            values: (q, P) with P a multiple of `BLOCK`; inf where there is no admissible pattern.
+            values: (q, P) with P a multiple of `BLOCK`; inf where there is no admissible pattern, as in the padding.
             minima: (q, P / BLOCK) of the blocks.
             slack: (q, P / BLOCK) bounds on the rounding of a block's values.
-            pattern_ids: (P or fewer,) of the tile; there are none in the padding.
+            start: place of the first pattern.
         """
         uppers = minima + slack
-        if self._singly:
+        if self.singly:
             uppers = (values.view(len(values), -1, BLOCK) + slack[:, :, None]).flatten(1)
-        self.best = torch.cat([self.best, uppers.double()], dim=1)
-        self.best = self.best.topk(max(self.k, MOST), dim=1, largest=False, sorted=True).values
+        both = torch.cat([self.best, uppers.double()], dim=1)
+        self.best = both.topk(self.best.shape[1], dim=1, largest=False, sorted=True).values
         limits = self._limits()
         if values.device.type != "cpu":
-            self._add_without_waiting(values, minima, slack, pattern_ids, limits)
+            self._add_without_waiting(values, minima, slack, start, limits)
             return
         query, block = torch.nonzero((minima - slack).double() <= limits[:, None], as_tuple=True)
         near = values.view(len(values), -1, BLOCK)[query, block]
         lowers = (near - slack[query, block][:, None]).double()
         at, column = torch.nonzero((lowers <= limits[query][:, None]) & torch.isfinite(near), as_tuple=True)
         counts = torch.bincount(query[at], minlength=len(values))
-        self.crowded |= counts > _CROWDED
+        self.crowded |= counts > CROWDED
         at, column = (part[~self.crowded[query[at]]] for part in (at, column))
-        ids = pattern_ids.to(column.device)[block[at] * BLOCK + column]
-        self._kept.append((query[at], ids, near[at, column], lowers[at, column]))
+        self._kept.append((query[at], start + block[at] * BLOCK + column, near[at, column], lowers[at, column]))
 
-    def _add_without_waiting(
-        self, values: Tensor, minima: Tensor, slack: Tensor, pattern_ids: Tensor, limits: Tensor
-    ) -> None:
+    def _add_without_waiting(self, values: Tensor, minima: Tensor, slack: Tensor, start: int, limits: Tensor) -> None:
         """The same on a GPU, into lists of a fixed length; where they do not suffice all queries count as crowded."""
         m, room = len(values), _ROOM * len(values)
         within = (minima - slack).double() <= limits[:, None]
@@ -86,19 +131,26 @@ class Candidates:
         lowers = (near - slack[query, block][:, None]).double()
         wanted = (lowers <= limits[query][:, None]) & torch.isfinite(near) & there[:, None]
         counts = torch.zeros(m, dtype=torch.int64, device=query.device).index_add_(0, query, wanted.sum(dim=1))
-        self.crowded |= (counts > _CROWDED) | (within.sum() > room) | (wanted.sum() > room)
+        self.crowded |= (counts > CROWDED) | (within.sum() > room) | (wanted.sum() > room)
         pairs = torch.nonzero_static(wanted, size=room, fill_value=-1)
         at, column = pairs.clamp(min=0).unbind(1)
-        place = (block[at] * BLOCK + column).clamp(max=len(pattern_ids) - 1)
         # A place of the list that holds no pair is beyond every limit.
         low = lowers[at, column].masked_fill(pairs[:, 0] < 0, torch.inf)
-        self._kept.append((query[at], pattern_ids[place], near[at, column], low))
+        self._kept.append((query[at], start + block[at] * BLOCK + column, near[at, column], low))
 
-    def chosen(self) -> Chosen:
-        """The pairs within the final limits, after all tiles."""
-        query, ids, values, lowers = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
+    def chosen(self, ids: Tensor) -> Chosen:
+        """The pairs within the final limits, after all tiles; where pairs were lost all queries are crowded.
+
+        Args:
+            ids: (d,) the pattern at each place.
+        """
+        if self.pool is None:
+            query, place, values, lowers = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
+        else:
+            self.crowded |= self.pool.is_full
+            query, place, values, lowers = self.pool.pairs()
         keep = (lowers <= self._limits()[query]) & (lowers < torch.inf) & ~self.crowded[query]
-        return Chosen(query[keep].cpu(), ids[keep].cpu(), values[keep].double().cpu())
+        return Chosen(query[keep].cpu(), ids[place[keep]].cpu(), values[keep].double().cpu())
 
     def _limits(self) -> Tensor:
         """(q,) the k-th smallest upper bound, up to the MOST-th while pairs carry weight; −inf if crowded."""

@@ -23,6 +23,7 @@ from workers.neighbors.device_rows import rows_on
 from workers.neighbors.stored import CentredRows, StoredRows, centre_rows, lengths_of, rows_at_once, scale_below
 
 Array = np.ndarray
+BLOCK = 64  # patterns that share a bound
 TILE_NUMBERS = {"cpu": 2**21, "cuda": 2**26}  # elements of one product
 _BLOCK_ROWS = 512  # rows that stay in the cache
 _RESIDENT_SHARE = 0.5  # of a GPU's free memory
@@ -39,6 +40,7 @@ class Tile:
         rows: (P, n) centred and scaled.
         norms_sq: (P,) squared norms.
         lifts: (P,) M² − ‖ρ‖² in the scale of squared distances.
+        longest, largest_lifts: (P / 64, rounded up) the largest norm, and the largest lift, of each block of 64.
     """
 
     start: int
@@ -46,6 +48,8 @@ class Tile:
     rows: Tensor
     norms_sq: Tensor
     lifts: Tensor
+    longest: Tensor
+    largest_lifts: Tensor
 
 
 @dataclass(frozen=True)
@@ -95,16 +99,28 @@ class Patterns:
         return 2.0**-1000 if self.precision == torch.float64 else 2.0**-100
 
     def tile(self, start: int, stop: int) -> Tile:
-        """The patterns with places from `start` to `stop`."""
+        """The patterns with places from `start`, a multiple of 64, to `stop`."""
         rows = self.take(self.rows, self.order[start:stop]) if self.resident is None else self.resident[start:stop]
         ids, norms_sq, lifts = (whole[start:stop] for whole in self._in_order)
-        return Tile(start, ids, rows, norms_sq, lifts)
+        longest, largest_lifts = (whole[start // BLOCK : -(-stop // BLOCK)] for whole in self._block_maxima)
+        return Tile(start, ids, rows, norms_sq, lifts, longest, largest_lifts)
 
     @cached_property
     def _in_order(self) -> tuple[Tensor, Tensor, Tensor]:
         """(d,) ids, squared norms and lifts in the order of the tiles, on the device."""
         norms_sq, lifts = (whole[self.order].to(self.device, self.precision) for whole in (self.norms_sq, self.lifts))
         return self.order.to(self.device), norms_sq, lifts
+
+    @property
+    def ids_in_order(self) -> Tensor:
+        """(d,) the id of each place, on the device."""
+        return self._in_order[0]
+
+    @cached_property
+    def _block_maxima(self) -> tuple[Tensor, Tensor]:
+        """(blocks,) the largest norm and the largest lift of each block of 64 places."""
+        _, norms_sq, lifts = self._in_order
+        return _block_maxima(norms_sq.sqrt()), _block_maxima(lifts)
 
     def places_of(self, ids: Tensor) -> Tensor:
         """(m,) places of some patterns in the order of the tiles; −1 for the id −1."""
@@ -128,7 +144,7 @@ class Patterns:
 
     def compute_norms(self) -> None:
         """Compute the cached norms and lifts now, so that the first evaluation does not wait for them."""
-        _ = self._in_order
+        _ = self._block_maxima
 
     def centred(self, queries: StoredRows) -> CentredRows:
         """Other rows about the same centre, in the same scale."""
@@ -177,19 +193,29 @@ def shifted_distances_sq(queries: Tensor, tile: Tile, added: Tensor, own: Tensor
         added: (P,) a.
         own: (m,) place of the pattern that is left out for each query: its value is inf; −1 for none.
     """
-    values = torch.addmm(added, queries, tile.rows.T, alpha=-2.0)
+    return leave_out(torch.addmm(added, queries, tile.rows.T, alpha=-2.0), tile, own)
+
+
+def leave_out(values: Tensor, tile: Tile, own: Tensor) -> Tensor:
+    """(m, P) values with inf at the place of each query's own pattern, in place; −1 for none."""
+    inside = (own >= tile.start) & (own < tile.start + len(tile.rows))
     if values.device.type != "cpu":  # where `nonzero` waits
-        inside = (own >= tile.start) & (own < tile.start + len(tile.rows))
         column = torch.where(inside, own - tile.start, 0)[:, None]
         return values.scatter_(1, column, torch.where(inside[:, None], torch.inf, values.gather(1, column)))
-    mine = torch.nonzero((own >= tile.start) & (own < tile.start + len(tile.rows)))[:, 0]
-    values[mine, (own[mine] - tile.start).to(values.device)] = torch.inf
+    mine = torch.nonzero(inside)[:, 0]
+    values[mine, own[mine] - tile.start] = torch.inf
     return values
 
 
 def squared_norms(rows: Tensor) -> Tensor:
     """(m,) float64 ‖x‖² of (m, n) rows."""
     return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square()
+
+
+def _block_maxima(values: Tensor) -> Tensor:
+    """(P / 64,) the largest of each block of (P,) values, none of them negative."""
+    padded = torch.nn.functional.pad(values, (0, -len(values) % BLOCK))
+    return padded.view(-1, BLOCK).amax(dim=1)
 
 
 def tile_order(rows: CentredRows) -> Tensor:

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workers.energy.candidates import BLOCK, Candidates, Chosen
-from workers.energy.patterns import TILE_NUMBERS, Patterns, Tile, shifted_distances_sq, squared_norms
+from workers.energy.candidates import Candidates
+from workers.energy.patterns import BLOCK, TILE_NUMBERS, Patterns, squared_norms
 from workers.energy.rescoring import RescoredPairs
+from workers.energy.self_test import is_fused
 from workers.energy.soft_minimum import LEFT_OUT, SoftMinima
+from workers.energy.tile_scan import Products, Scan, scan_fused, scan_plain
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.question import Question
@@ -68,63 +70,50 @@ class QueryBlock:
         self.scale_sq = patterns.scale**2
         scaled = [beta / self.scale_sq for beta in betas]
         flattest = min(scaled, default=1.0)
-        m, d, device = len(ids), len(patterns), patterns.device
-        self.plain = SoftMinima(m, scaled, self.queries, d)
-        self.near = Candidates(m, d, k, _WEIGHTLESS / flattest, device)
-        self.lifted = SoftMinima(m, [beta / 2 for beta in scaled] if mchn else [], self.queries, d)
-        self.near_lifted = Candidates(m, d, 1, 2 * _WEIGHTLESS / flattest, device) if mchn else None
+        m, d, fused = len(ids), len(patterns), is_fused(patterns)
+        self.plain = Scan(
+            SoftMinima(m, scaled, self.queries, d),
+            Candidates(m, d, k, _WEIGHTLESS / flattest, self.queries, pooled=fused),
+            lifted=False,
+        )
+        self.lifted = Scan(
+            SoftMinima(m, [beta / 2 for beta in scaled], self.queries, d),
+            Candidates(m, d, 1, 2 * _WEIGHTLESS / flattest, self.queries, pooled=fused),
+            lifted=True,
+        )
+        self.mchn, self.fused = mchn, fused
 
     def run(self, tick: Tick) -> None:
         """Go over all tiles."""
-        d = len(self.patterns)
+        d, scans, scratch = len(self.patterns), [self.plain, self.lifted][: 1 + self.mchn], None
         width = max(BLOCK, TILE_NUMBERS[self.patterns.device.type] // max(1, len(self.ids)) // BLOCK * BLOCK)
-        scratch = torch.empty(0, dtype=self.patterns.precision, device=self.patterns.device)
         for start in range(0, d, width):
             tile = self.patterns.tile(start, start + width)
-            values = self._values(tile)
-            if scratch.shape != values.shape:
-                scratch = torch.empty_like(values)
-            self._add(tile, values, scratch)
+            values = torch.addmm(tile.norms_sq, self.queries, tile.rows.T, alpha=-2.0)
+            products = Products(self.patterns, tile, values, self.norms, self.own_places)
+            if self.fused:
+                for each in scans:
+                    scan_fused(each, products)
+            else:
+                scratch = scan_plain(scans, products, scratch)
             tick(min(1.0, (start + width) / d))
-
-    def _values(self, tile: Tile) -> Tensor:
-        """(m, P) squared distances less ‖x‖², padded to whole blocks; inf for a query's own pattern and padding."""
-        product = shifted_distances_sq(self.queries, tile, tile.norms_sq, self.own_places)
-        missing = -product.shape[1] % BLOCK
-        return torch.nn.functional.pad(product, (0, missing), value=torch.inf) if missing else product
-
-    def _add(self, tile: Tile, values: Tensor, scratch: Tensor) -> None:
-        longest = _block_maxima(tile.norms_sq.sqrt())
-        slack = self.patterns.gamma * (self.norms[:, None] + longest).square() + self.patterns.absolute
-        minima = values.view(len(values), -1, BLOCK).amin(dim=2)
-        self.near.add(values, minima, slack, tile.ids)
-        self.plain.add(values, minima, scratch)
-        if self.near_lifted is not None:
-            lifts = torch.nn.functional.pad(tile.lifts, (0, values.shape[1] - len(tile.lifts)))
-            values += lifts
-            slack = slack + 4 * self.patterns.unit * (
-                _block_maxima(tile.lifts) + (self.norms[:, None] + longest).square()
-            )
-            minima = values.view(len(values), -1, BLOCK).amin(dim=2)
-            self.near_lifted.add(values, minima, slack, tile.ids)
-            self.lifted.add(values, minima, scratch)
 
     def finish(self) -> Energies:
         """Rescore the chosen pairs and put their values into the sums."""
-        rescored = self._rescored(self.near.chosen(), lifted=False)
+        rescored = self._rescored(self.plain)
         distances, ids = rescored.nearest(self.k)
-        crowded = torch.nonzero(self.near.crowded.cpu())[:, 0]
+        crowded = torch.nonzero(self.plain.near.crowded.cpu())[:, 0]
         if len(crowded) and self.patterns.precision == torch.float64:  # with float32 products they are evaluated again
             distances[crowded.numpy()], ids[crowded.numpy()] = self._search_exactly(crowded)
         least_sq = (torch.from_numpy(distances[:, 0]) * self.patterns.scale).square()
         count = len(self.patterns) - (self.own >= 0).long()
-        energy, share = rescored.soft_minima(self.plain, least_sq, count)
+        energy, share = rescored.soft_minima(self.plain.sums, least_sq, count)
         widest = torch.log(count.double()) / torch.tensor(self.betas, dtype=torch.float64)[:, None]
         low, high = self._remaining_lifts()
         mchn = torch.empty((0, len(self.ids)), dtype=torch.float64)
-        if self.near_lifted is not None:
-            rescored = self._rescored(self.near_lifted.chosen(), lifted=True)
-            soft, _ = rescored.soft_minima(self.lifted, rescored.least(self.lifted), count)
+        if self.mchn:
+            rescored, sums = self._rescored(self.lifted), self.lifted.sums
+            soft, _ = rescored.soft_minima(sums, rescored.least(sums), count)
             mchn = (soft - low / self.scale_sq) / 2 + widest
         return Energies(
             betas=self.betas,
@@ -135,12 +124,12 @@ class QueryBlock:
             error=torch.minimum(share * self._rounding(least_sq) + self._rounding_of_sums(), widest).numpy(),
             patterns=count.numpy(),
             spread=((high - low) / self.scale_sq).numpy(),
-            crowded=self.near.crowded.cpu().numpy(),
+            crowded=self.plain.near.crowded.cpu().numpy(),
         )
 
-    def _rescored(self, chosen: Chosen, *, lifted: bool) -> RescoredPairs:
-        norms_sq = self.norms_sq.cpu()
-        return RescoredPairs(self.patterns, self.rows.stored, self.ids, norms_sq, chosen, lifted=lifted)
+    def _rescored(self, scan: Scan) -> RescoredPairs:
+        norms_sq, chosen = self.norms_sq.cpu(), scan.near.chosen(self.patterns.ids_in_order)
+        return RescoredPairs(self.patterns, self.rows.stored, self.ids, norms_sq, chosen, lifted=scan.lifted)
 
     def _rounding(self, least_sq: Tensor) -> Tensor:
         """(len(betas), q) bound on the rounding of D, and of exp(−βD), for every pattern that is not weightless."""
@@ -156,7 +145,7 @@ class QueryBlock:
 
     def _remaining_lifts(self) -> tuple[Tensor, Tensor]:
         """(m,) the smallest and the largest lift of the patterns of each query."""
-        if self.near_lifted is None:
+        if not self.mchn:
             return torch.zeros(len(self.ids), dtype=torch.float64), torch.zeros(len(self.ids), dtype=torch.float64)
         own = torch.where(self.own >= 0, self.patterns.lifts[self.own.clamp(min=0)], torch.nan)
         small, large = self.patterns.two_extremes
@@ -168,9 +157,3 @@ class QueryBlock:
         question = Question(stored, ids, [len(ids)], self.k, ids, queries, codes)
         found, _ = exact_neighbors(question, SearchOptions(device=self.patterns.device))
         return found[0].distances, found[0].ids
-
-
-def _block_maxima(values: Tensor) -> Tensor:
-    """(P / BLOCK,) the largest of each block of (P,) values, the last padded."""
-    padded = torch.nn.functional.pad(values, (0, -len(values) % BLOCK))
-    return padded.view(-1, BLOCK).amax(dim=1)

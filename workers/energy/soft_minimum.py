@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from workers.energy.candidates import BLOCK
-from workers.energy.patterns import beta_in_range
+from workers.energy.patterns import BLOCK, beta_in_range
 
 LEFT_OUT = {torch.float32: 18.0, torch.float64: 40.0}  # −log of the share of a sum that may be left out
 _LEAST_EXPONENT = -80.0
@@ -21,6 +20,7 @@ class SoftMinima:
 
     Attributes:
         betas: as given; `used`: as the precision of the values can hold them, which the sums are of.
+        used_here: (len(betas),) the latter on the device, in that precision.
         least: (q,) the smallest value so far, in that precision.
         sums: (len(betas), q) float64.
     """
@@ -28,6 +28,7 @@ class SoftMinima:
     def __init__(self, queries: int, betas: Sequence[float], like: Tensor, patterns: int) -> None:
         self.betas = list(betas)
         self.used = [beta_in_range(beta, like.dtype) for beta in self.betas]
+        self.used_here = torch.tensor(self.used or [1.0], dtype=like.dtype).to(like.device)
         self.least = torch.full((queries,), torch.inf, dtype=like.dtype, device=like.device)
         self.sums = torch.zeros((len(betas), queries), dtype=torch.float64, device=like.device)
         self._cutoff = LEFT_OUT[like.dtype] + math.log(patterns)

@@ -22,6 +22,7 @@ from service.artifacts.model_folders import CONFIG, TOKENIZER_FILES, ModelFolder
 from service.contracts.model_config import ModelConfig
 from service.contracts.site_names import SiteNames
 from service.errors import Conflict
+from service.estimates.shapes import ModelShape, decoder_shape
 from workers.devices.memory import cached_until_other_work
 from workers.models.building import build_empty
 from workers.models.decoder import Decoder
@@ -53,6 +54,7 @@ class CheckedModel:
     Attributes:
         notes: what was done to names of tensors, for people.
         has_output: whether it has an output map, which a loss needs.
+        shape: the sizes that determine its cost; None for a model that was trained here.
     """
 
     sizes: ModelSizes
@@ -60,6 +62,7 @@ class CheckedModel:
     tokenizer: Tokenizer
     notes: list[str]
     has_output: bool = True
+    shape: ModelShape | None = None
 
 
 def check_model(name: str, revision: str | None, models_root: Path) -> CheckedModel:
@@ -67,7 +70,9 @@ def check_model(name: str, revision: str | None, models_root: Path) -> CheckedMo
     folder = open_model_folder(name, revision, models_root)
     config = folder.read_config()
     _, weights, tokenizer = _check(folder, config)
-    return CheckedModel(_sizes(config), config.site_names, tokenizer, _notes(weights), weights.has_output)
+    return CheckedModel(
+        _sizes(config), config.site_names, tokenizer, _notes(weights), weights.has_output, decoder_shape(config)
+    )
 
 
 def read_content(name: str, revision: str | None, models_root: Path) -> str:

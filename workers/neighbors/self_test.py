@@ -42,17 +42,23 @@ class KernelState:
 @cache
 def kernel_state(device: torch.device, dtype: torch.dtype) -> KernelState:
     """Test the kernel; the answer is kept for the process."""
-    if device.type != "cuda":
-        return KernelState(False, "no GPU")
-    if torch.cuda.get_device_capability(device) < _LEAST_CAPABILITY:
-        return KernelState(False, "compute capability below 8.0")
-    if importlib.util.find_spec("triton") is None:
-        return KernelState(False, "Triton is not installed")
+    obstacle = kernel_obstacle(device)
+    if obstacle is not None:
+        return KernelState(False, obstacle)
     try:
         wrong = kernel_error(device, dtype)
     except Exception as error:  # no C compiler, no cache folder, no libcuda, a bug of the compiler: all of any class
         return KernelState(False, f"Triton failed: {type(error).__name__}")
     return KernelState(wrong is None, wrong or "")
+
+
+def kernel_obstacle(device: torch.device) -> str | None:
+    """Why no kernel can run on a device; None where one may be tried."""
+    if device.type != "cuda":
+        return "no GPU"
+    if torch.cuda.get_device_capability(device) < _LEAST_CAPABILITY:
+        return "compute capability below 8.0"
+    return "Triton is not installed" if importlib.util.find_spec("triton") is None else None
 
 
 def kernel_error(device: torch.device, dtype: torch.dtype) -> str | None:

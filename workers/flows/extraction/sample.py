@@ -12,20 +12,22 @@ from tokenizers import Tokenizer
 from service.artifacts.activation_set import rows_name, save_chunks
 from service.artifacts.atomic import sha256_file
 from service.artifacts.manifest import digest_of
-from service.catalog import corpora, jobs
+from service.catalog import calibrations, corpora, jobs
 from service.contracts.base import Notice
 from service.contracts.corpora import Corpus
 from service.contracts.extraction import ExtractionSpec
 from service.contracts.sites import Site, parse_site
 from service.errors import InvalidInput, UnsupportedModel
-from service.settings import Settings
+from service.estimates.shards import chunks_of_shard
 from workers.corpora.documents import Document
 from workers.corpora.sampling import CHUNK_RULE, Chunk, Sample, SamplingRule, draw_sample
 from workers.corpora.sources import read_documents
 from workers.corpora.tokenising import TextTokenizer
 from workers.devices.device import choose_device
+from workers.flows.calibrations.measure import this_device
 from workers.flows.engine.memory import memory_returned
 from workers.flows.engine.ownership import SegmentOwner
+from workers.flows.engine.runtime import Runtime
 from workers.flows.engine.segments import runs
 from workers.flows.extraction.arguments import SAMPLE, SampleArguments, Sampled
 from workers.flows.extraction.models import open_checked
@@ -34,8 +36,6 @@ from workers.flows.extraction.reuse import use_finished
 from workers.models.interface import ModelSizes
 from workers.models.loading import CheckedModel
 from workers.models.tokenizer import check_ids
-
-_GPU_SHARDS = 16
 
 
 @runs(SAMPLE)
@@ -79,16 +79,20 @@ def _stage_sample(spec: ExtractionSpec, folder: Path, model: CheckedModel, owner
     corpus = current.read(lambda connection: corpora.find_for_job(connection, owner.job_id, spec.corpus))
     sample = _draw(spec, read_documents(corpus.source, current.settings), model.tokenizer, owner)
     check_ids(max(int(chunk.tokens.max()) for chunk in sample.chunks), model.sizes.d_vocab, model.tokenizer)
-    shards = _write_chunks(sample.chunks, folder, _shard_tokens(spec, current.settings) // spec.chunk_tokens or 1)
+    shards = _write_chunks(sample.chunks, folder, _per_shard(spec, model, current))
     special = _special_tokens(sample.chunks, model.tokenizer)
     _warn_of_names(model, owner)
     write_sample_note(folder, _describe(spec, sample, corpus, folder, shards, special))
 
 
-def _shard_tokens(spec: ExtractionSpec, settings: Settings) -> int:
-    """Tokens of a shard: some seconds of work. A GPU does sixteen times as many, unless it keeps every position."""
-    fast = choose_device(settings.device).type == "cuda" and spec.position != "all"
-    return settings.shard_tokens * (_GPU_SHARDS if fast else 1)
+def _per_shard(spec: ExtractionSpec, model: CheckedModel, current: Runtime) -> int:
+    """Chunks of a shard on this worker's kind of device."""
+    settings = current.settings
+    if choose_device(settings.device).type != "cuda":
+        return chunks_of_shard(spec, settings, model.shape, gpu=False, speeds=None)
+    fingerprint = this_device(settings).fingerprint
+    speeds = current.read(lambda connection: calibrations.get(connection, fingerprint))
+    return chunks_of_shard(spec, settings, model.shape, gpu=True, speeds=speeds)
 
 
 def _warn_of_names(model: CheckedModel, owner: SegmentOwner) -> None:
