@@ -45,8 +45,8 @@ gpu-check: $(READY)
 
 # Faults have deadlines, so that they are tried with the machine to themselves.
 soak: $(READY) test-fused
-	RADIUS_SOAK=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --ignore tests/faults
-	RADIUS_SOAK=1 $(BIN)/python -m pytest tests/faults
+	RADIUS_SOAK=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --ignore tests/faults --ignore tests/hosts
+	RADIUS_SOAK=1 $(BIN)/python -m pytest tests/faults tests/hosts
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -20,12 +20,15 @@ from tests.api.support import client_of
 from tests.databases.migrated import DATABASES, Databases
 from tests.databases.soak import SOAK
 from tests.examples import use_by_default
+from tests.hosts.network import missing
 from tests.page.browser import MISSING
 from tests.scheduling import ROOMS, ByService, beyond_each_choice, on_other_database
 
 _PAGE = Path(__file__).parent / "page"
+_HOSTS = Path(__file__).parent / "hosts"
 _LENS = Path(__file__).parent / "models" / "test_transformer_lens.py"
 _HAS_LENS = find_spec("transformer_lens") is not None
+_NO_HOSTS = missing() if SOAK else []
 use_by_default()
 os.environ["HF_HUB_OFFLINE"] = "1"  # a wrong model name fails at once instead of looking for a hub
 
@@ -40,20 +43,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not collected, and why."""
     if MISSING:
         terminalreporter.write_line(f"tests/page was not collected: it needs {' and '.join(MISSING)}")
+    if _NO_HOSTS:
+        terminalreporter.write_line(f"tests/hosts was not tried: it needs {' and '.join(_NO_HOSTS)}")
     if not _HAS_LENS:
         terminalreporter.write_line(f"tests/models/{_LENS.name} was not collected: it needs transformer-lens")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What needs a GPU, Triton's interpreter or an hour is not collected without; shared out, the longest are first."""
+    """What needs a GPU, Triton's interpreter, hosts or an hour is not collected without; the longest are first."""
     import torch
 
-    missing = {"gpu"} if not torch.cuda.is_available() else set()
+    lacking = {"gpu"} if not torch.cuda.is_available() else set()
     if os.environ.get("TRITON_INTERPRET") != "1":
-        missing.add("triton")
+        lacking.add("triton")
     if not SOAK:
-        missing.add("long")
-    kept = [item for item in items if not missing & {mark.name for mark in item.iter_markers()}]
+        lacking.add("long")
+    kept = [item for item in items if not lacking & {mark.name for mark in item.iter_markers()}]
+    kept = [item for item in kept if not (_NO_HOSTS and item.path.is_relative_to(_HOSTS))]
     if not SOAK:
         elsewhere = on_other_database([item.nodeid for item in kept])
         kept = [item for item in kept if item.nodeid not in elsewhere]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from service.artifacts.atomic import storage_errors
@@ -16,7 +16,11 @@ from service.artifacts.atomic import storage_errors
 
 @contextmanager
 def own_staging(root: Path, name: str, attempt: int) -> Iterator[Path]:
-    """An empty folder for the owner of that attempt alone; it is removed at the end."""
+    """An empty folder for the owner of that attempt alone; it is removed at the end.
+
+    So is the folder around it, where it is empty: the product may have been published, and all folders removed, while
+    this owner went on writing.
+    """
     folder = root / f"{name}.{attempt}"
     with storage_errors():
         folder.mkdir(parents=True, exist_ok=True)
@@ -24,6 +28,9 @@ def own_staging(root: Path, name: str, attempt: int) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if folder.parent != root:
+            with suppress(OSError):
+                folder.parent.rmdir()
 
 
 def collect_staging(root: Path, name: str) -> None:

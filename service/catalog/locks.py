@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -74,7 +75,11 @@ class _FileLock:
 
 
 class _SessionLock:
-    """An advisory lock on a connection of its own."""
+    """An advisory lock on a connection of its own.
+
+    Where the network fails, this side may give its session up before the server does, which keeps the lock for it
+    meanwhile. `take` is refused then, and ends that session.
+    """
 
     _TAKE = sa.text("SELECT pg_try_advisory_lock(:key)")
     _FREE = sa.text("SELECT pg_advisory_unlock(:key)")
@@ -82,11 +87,14 @@ class _SessionLock:
         "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() "
         "AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = :key)"
     )
+    _SESSION = sa.text("SELECT pid, backend_start AS began FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+    _END = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid AND backend_start = :began")
 
     def __init__(self, engine: sa.Engine, name: str) -> None:
         digest = hashlib.sha256(f"radius worker {name}".encode()).digest()
         self._key = {"key": int.from_bytes(digest[:8], "big", signed=True)}
         self._engine, self._connection = engine, None
+        self._session: dict[str, Any] | None = None  # that has the lock, or had it when it was given up
 
     def take(self) -> bool:
         self.release()
@@ -94,7 +102,10 @@ class _SessionLock:
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             if connection.scalar(self._TAKE, self._key):
                 self._connection = connection
+                self._session = dict(connection.execute(self._SESSION).mappings().one())
                 return True
+            if self._session is not None:
+                connection.execute(self._END, self._session)  # its lock is free a moment later
             connection.close()
         return False
 
@@ -110,6 +121,7 @@ class _SessionLock:
             return
         try:
             connection.scalar(self._FREE, self._key)  # the end of the session would too, but some time later
+            self._session = None
         except SQLAlchemyError:  # the session has gone, now or at an earlier statement
             connection.invalidate()
         finally:

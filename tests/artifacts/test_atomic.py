@@ -10,6 +10,7 @@ import pytest
 
 from service.artifacts import activation_set
 from service.artifacts.atomic import atomic_path, publish_folder, sha256_file, write_bytes
+from service.artifacts.staging import collect_staging, own_staging
 from service.errors import StorageFull
 
 
@@ -114,6 +115,16 @@ def test_publishing_again_keeps_the_first_and_drops_the_second(tmp_path: Path):
         publish_folder(staged(tmp_path / "staged", content), tmp_path / "a")
     assert listing(tmp_path) == ["a", "a/manifest.json"]
     assert (tmp_path / "a" / "manifest.json").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("others", [[], ["plan.1"]])
+def test_an_owner_that_writes_after_the_publication_leaves_no_folder(tmp_path: Path, others: list[str]):
+    with own_staging(tmp_path, "report.parts/search-0", 1) as folder:
+        collect_staging(tmp_path, "report")
+        for path in (folder, *(folder.with_name(name) for name in others)):
+            write_bytes(path / "arrays", b"1")
+    assert [path.name for path in tmp_path.rglob("*.1")] == others
+    assert list(tmp_path.iterdir()) == [folder.parent] * len(others)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20])

@@ -1,4 +1,4 @@
-"""PostgreSQL from a wheel: a server of its own, without a network, as this user."""
+"""PostgreSQL from a wheel: a server of its own, as this user, without a network unless it is started at an address."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Server:
         """Name of a new database: empty, or a copy of `template`, which nobody may be connected to."""
         name = f"radius_{secrets.token_hex(6)}"
         # By files: through the log, which is the default, it takes twice as long.
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     def drop(self, name: str) -> None:
         """Take a database away, whoever is still connected to it."""
-        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.folder}"
@@ -46,15 +46,21 @@ class Server:
     def hasten(self) -> None:
         """Do without what only a power failure asks for: nothing here outlives one."""
         for setting in _HASTY:
-            self._execute(f"ALTER SYSTEM SET {setting}")
-        self._execute("SELECT pg_reload_conf()")
+            self.execute(f"ALTER SYSTEM SET {setting}")
+        self.execute("SELECT pg_reload_conf()")
+
+    def stop(self) -> None:
+        """In order: with all that it acknowledged on disk."""
+        self._control("stop", "-m", "fast", "-w")
 
     def stop_hard(self) -> None:
         """As a crash does: no checkpoint, connections cut."""
         self._control("stop", "-m", "immediate", "-w")
 
-    def start(self) -> None:
-        options = f'-k "{self.folder}" -h ""'
+    def start(self, address: str = "", **settings: str) -> None:
+        """Start it again; at an address it listens beside its socket."""
+        given = "".join(f' -c "{name}={value}"' for name, value in settings.items())
+        options = f'-k "{self.folder}" -h "{address}"{given}'
         self._control("start", "-w", "-o", options, "-l", str(self.folder / "again.log"))
 
     @contextmanager
@@ -77,7 +83,7 @@ class Server:
         url = self.url("postgres").replace("postgresql:", "postgresql+psycopg:", 1)
         return sa.create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
         with self._engine.connect() as connection:
             connection.execute(sa.text(statement))
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from service.catalog import jobs
+from service.catalog.engine import Catalog
+from service.settings import Settings
 from tests.api.products import insert_job, publish_texts
-from tests.faults.fleet import Fleet
 
 PER_DOCUMENT = 4
 
 
-def publish_set(fleet: Fleet, rows: int, d_model: int = 16, seed: int = 0) -> str:
+class Service(Protocol):
+    """What has a store of its own."""
+
+    settings: Settings
+    catalog: Catalog
+
+
+def publish_set(fleet: Service, rows: int, d_model: int = 16, seed: int = 0) -> str:
     """A published set of random rows with texts, four of each document; returns its id."""
     vectors = np.random.default_rng(seed).normal(size=(rows, d_model)).astype(np.float32)
     job_id = insert_job(fleet.catalog, {"activations": "made by the test"})

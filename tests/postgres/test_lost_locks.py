@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -49,6 +52,32 @@ def test_a_lock_is_taken_again(settings: Settings, server: Server):
     second.release()
     catalog.close()
     other.close()
+
+
+def test_a_lock_is_taken_from_a_session_that_was_given_up(settings: Settings):
+    with closing(Catalog(settings.resolved_database_url)) as catalog:
+        lock, second = (WorkerLock(catalog, settings.locks, "compute-a") for _ in range(2))
+        assert lock.take()
+        with given_up(lock):
+            wait_until(lock.keep, "it is taken again", patience_s=10)
+            assert not second.take()
+        lock.release()
+        assert second.take()
+        second.release()
+
+
+@contextmanager
+def given_up(lock: WorkerLock) -> Iterator[None]:
+    """As after a cut in the network: within the block the server still has the session, and this side has not."""
+    held: Any = lock._lock
+    number = held._connection.connection.driver_connection.fileno()
+    of_server = os.dup(number)
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), number)
+    try:
+        yield
+    finally:
+        os.close(of_server)
 
 
 @pytest.mark.long
