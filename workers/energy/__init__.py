@@ -3,6 +3,9 @@
 library.py      `energies`, a function of arrays
 evaluation.py   g, E at several β, E_MCHN at several β and the k nearest, from one pass over the patterns
 query_block.py  that pass, for one block of queries
+tile_scan.py    a tile of products → sums and candidates, by torch or by the kernel
+scan_kernel.py  the Triton kernel
+self_test.py    the kernel beside torch, before its first use on a device
 patterns.py     the patterns: centred, scaled, lifted, tile by tile
 soft_minimum.py running shifted sums of exponentials
 candidates.py   the pairs to be rescored in float64, chosen tile by tile
