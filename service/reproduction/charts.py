@@ -75,6 +75,7 @@ def _curves_svg(claim: str, chart: ClaimChart) -> str:
         return bottom - (value - low_y) / (high_y - low_y) * _CURVE_HEIGHT
 
     parts = [_axis(low_x, high_x, x, bottom, chart.x_label or "", left=_LEFT, right=right)]
+    parts.append(f'<text x="{_LEFT}" y="{_TOP - 5}">{escape(f"{chart.title} ({chart.unit})")}</text>')
     for tick in _ticks(low_y, high_y):
         parts.append(f'<text x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
         parts.append(f'<path d="M{_LEFT} {y(tick):.1f}H{right}" stroke="currentColor" stroke-opacity=".15"/>')

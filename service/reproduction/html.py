@@ -30,7 +30,7 @@ body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; color: var(-
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .4rem; } a { color: inherit; }
 .soft { color: var(--soft); } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td, code, li { overflow-wrap: anywhere; } .scroll { overflow-x: auto; }
 nav ol { columns: 3 14rem; padding-left: 0; list-style: none; font-size: .92rem; }
 .verdict { font-weight: 600; white-space: nowrap; } .rule { background: var(--band); padding: .5rem .8rem; }
@@ -75,10 +75,11 @@ def _contents(report: ReproductionReport) -> str:
 def _verdicts(report: ReproductionReport) -> str:
     rows = "".join(
         f'<tr><th scope="row"><a href="#{claim.id}">{claim.id}</a></th><td>{escape(claim.where)}</td>'
-        f"<td>{_verdict(claim)}</td><td>{escape(claim.reason)}</td></tr>"
+        f'<td>{_verdict(claim)}</td><td><span class="soft">{escape(claim.statement)}</span><br>'
+        f"{escape(claim.reason)}</td></tr>"
         for claim in report.claims
     )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("claim", "where", "verdict", "in a sentence"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("claim", "where", "verdict", "the claim, and what was found"))
     return f'<h2 id="verdicts">Verdicts</h2>{_table(head, rows)}'
 
 
@@ -127,7 +128,7 @@ def _numbers(claim: ClaimResult) -> str:
         else f'<tr><td>{escape(line.name)}</td><td colspan="2">{escape(line.value)}</td></tr>'
         for line in claim.numbers
     )
-    head = '<th scope="col">number</th><th scope="col">value</th><th scope="col">95 %</th>'
+    head = '<th scope="col">number</th><th scope="col" class="number">value</th><th scope="col" class="number">95 %</th>'
     return _table(head, rows)
 
 

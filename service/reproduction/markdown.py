@@ -26,10 +26,10 @@ def report_markdown(report: ReproductionReport) -> str:
         *([] if report.complete else ["", "Some parts still run; the report will be published anew."]),
         *(f"\nNote: {_cell(notice.message)}" for notice in report.warnings),
         "",
-        "| claim | where | verdict | in a sentence |",
+        "| claim | where | verdict | the claim, and what was found |",
         "|---|---|---|---|",
         *(
-            f"| {claim.id} | {claim.where} | {VERDICTS[claim.verdict]} | {_cell(claim.reason)} |"
+            f"| {claim.id} | {claim.where} | {VERDICTS[claim.verdict]} | *{_cell(claim.statement)}* {_cell(claim.reason)} |"
             for claim in report.claims
         ),
         "",
