@@ -17,6 +17,8 @@ from service.settings import Settings
 _DEVICE = re.compile(r"cpu|cuda:(0|[1-9][0-9]{0,3})")
 _ALL = "all"
 _COUNT_S = 120.0
+_MOST_ON_CPU = 4
+_DRIVER = Path("/dev/nvidiactl")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,18 @@ def compute_workers(settings: Settings) -> list[ComputeWorker]:
         )
         for number, one in enumerate(given)
     ]
+
+
+def one_for_each_core(settings: Settings) -> Settings:
+    """The settings with a compute worker for each core, up to 4, where nothing else is set and there is no GPU.
+
+    For jobs of many small trainings: threads that share a small model wait for one another at every operation.
+    """
+    count = min(usable_cores(), _MOST_ON_CPU)
+    on_cpu = settings.device == "cpu" or (settings.device == "auto" and not _DRIVER.exists())
+    if settings.devices or not on_cpu or count < 2:
+        return settings
+    return settings.model_copy(update={"devices": ",".join(["cpu"] * count)})
 
 
 def parse_devices(text: str) -> list[str]:

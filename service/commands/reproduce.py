@@ -14,6 +14,7 @@ from service.commands.estimates import print_estimate
 from service.commands.output import console, say, wait_with_bar
 from service.commands.own_service import answers, link_below, own_service
 from service.commands.verdicts import print_reproduction
+from service.compute_workers import one_for_each_core
 from service.contracts.jobs import OPEN_STATES
 from service.contracts.reproduction import REPORT_FORMATS, ReproductionReport
 from service.errors import InvalidInput, NotFound
@@ -54,7 +55,7 @@ def reproduce(asked: Reproduction, url: str, settings: Settings, api_key: str | 
             report, files = _run(client, _spec(asked), asked.out, lambda: None)
     else:
         settings.make_folders()
-        with own_service(settings) as supervisor, Client(supervisor.url) as client:
+        with own_service(one_for_each_core(settings)) as supervisor, Client(supervisor.url) as client:
             say(f"service at {supervisor.url}, data in {settings.data_dir}")
             report, files = _run(client, _local_spec(asked, client, settings), asked.out, supervisor.check)
     print_reproduction(report)

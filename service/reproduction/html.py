@@ -79,7 +79,9 @@ def _verdicts(report: ReproductionReport) -> str:
         f"{escape(claim.reason)}</td></tr>"
         for claim in report.claims
     )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("claim", "where", "verdict", "the claim, and what was found"))
+    head = "".join(
+        f'<th scope="col">{name}</th>' for name in ("claim", "where", "verdict", "the claim, and what was found")
+    )
     return f'<h2 id="verdicts">Verdicts</h2>{_table(head, rows)}'
 
 
@@ -128,7 +130,9 @@ def _numbers(claim: ClaimResult) -> str:
         else f'<tr><td>{escape(line.name)}</td><td colspan="2">{escape(line.value)}</td></tr>'
         for line in claim.numbers
     )
-    head = '<th scope="col">number</th><th scope="col" class="number">value</th><th scope="col" class="number">95 %</th>'
+    head = (
+        '<th scope="col">number</th><th scope="col" class="number">value</th><th scope="col" class="number">95 %</th>'
+    )
     return _table(head, rows)
 
 

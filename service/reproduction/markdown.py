@@ -28,10 +28,7 @@ def report_markdown(report: ReproductionReport) -> str:
         "",
         "| claim | where | verdict | the claim, and what was found |",
         "|---|---|---|---|",
-        *(
-            f"| {claim.id} | {claim.where} | {VERDICTS[claim.verdict]} | *{_cell(claim.statement)}* {_cell(claim.reason)} |"
-            for claim in report.claims
-        ),
+        *(_verdict_row(claim) for claim in report.claims),
         "",
     ]
     for claim in report.claims:
@@ -52,6 +49,11 @@ def report_markdown(report: ReproductionReport) -> str:
     ]
     commit = report.provenance.get("commit")
     return "\n".join([*lines, "", f"Report {report.id} of job {report.job}, commit {commit}.", ""])
+
+
+def _verdict_row(claim: ClaimResult) -> str:
+    found = f"*{_cell(claim.statement)}* {_cell(claim.reason)}"
+    return f"| {claim.id} | {claim.where} | {VERDICTS[claim.verdict]} | {found} |"
 
 
 def _section(report: ReproductionReport, claim: ClaimResult) -> list[str]:

@@ -14,7 +14,7 @@ from service.catalog.engine import Catalog
 from service.children import Child, Children
 from service.cli import worker
 from service.commands.administration import check_health
-from service.compute_workers import ComputeWorker, compute_workers, parse_devices, record_names
+from service.compute_workers import ComputeWorker, compute_workers, one_for_each_core, parse_devices, record_names
 from service.errors import InvalidInput, StartFailed, Unavailable
 from service.settings import Settings
 from service.supervisor import Supervisor, run_compute_workers
@@ -177,3 +177,22 @@ def test_they_are_healthy_when_each_had_a_heartbeat(settings: Settings, catalog:
     record_names(settings, compute_workers(settings))  # of one alone, which has not begun
     with pytest.raises(Unavailable, match=r"of compute-local$"):
         check_health("compute", settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "cores", "gpu", "expected"),
+    [
+        ({}, 2, False, "cpu,cpu"),
+        ({"device": "cpu"}, 16, True, "cpu,cpu,cpu,cpu"),
+        ({}, 1, False, ""),
+        ({}, 16, True, ""),
+        ({"device": "cuda:1"}, 16, True, ""),
+        ({"devices": "cpu,cpu,cpu"}, 2, False, "cpu,cpu,cpu"),
+    ],
+)
+def test_many_small_trainings_get_a_worker_for_each_core(
+    given: dict[str, str], cores: int, gpu: bool, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "usable_cores", lambda: cores)
+    monkeypatch.setattr(module, "_DRIVER", tmp_path if gpu else tmp_path / "absent")
+    assert one_for_each_core(Settings(**given)).devices == expected  # pyright: ignore[reportArgumentType]
