@@ -125,7 +125,7 @@ def _keep(client: Client, report: ReproductionReport, out: Path) -> list[Path]:
     for ending in REPORT_FORMATS:
         keep(out / f"report.{ending}", client.reproduction_document(report.id, ending))
     for claim in report.claims:
-        if claim.chart is not None and (claim.chart.marks or claim.chart.curves):
+        if claim.chart is not None and not claim.chart.is_empty:  # as reports of earlier versions may be
             keep(evidence / f"figure-{claim.id}.svg", client.reproduction_figure(report.id, claim.id))
     for run in report.runs:
         if run.job is None:

@@ -74,6 +74,11 @@ class ClaimChart(Contract):
     reference: float | None = None
     reference_label: str | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw: the figure has no file then."""
+        return not self.marks and not any(curve.x for curve in self.curves)
+
 
 class PartRun(Contract):
     """One job that was run for some claims."""

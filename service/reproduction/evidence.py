@@ -76,7 +76,7 @@ def result(
         evidence=[link for part in parts if part in runs for link in _links(runs[part])],
         scale=spec.scale,
         numbers=list(found.numbers),
-        chart=found.chart,
+        chart=None if found.chart is None or found.chart.is_empty else found.chart,
         runs=parts,
     )
 

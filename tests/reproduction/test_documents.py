@@ -9,10 +9,20 @@ import pytest
 
 from service.contracts.base import now
 from service.contracts.claims import PartName
-from service.contracts.reproduction import NotRun, PartRun, ReproductionReport, ReproductionSpec
+from service.contracts.reproduction import (
+    ChartCurve,
+    ChartMark,
+    ClaimChart,
+    NotRun,
+    PartRun,
+    ReproductionReport,
+    ReproductionSpec,
+)
+from service.reproduction import evidence as evidence_module
 from service.reproduction.charts import chart_svg
 from service.reproduction.comparison import compare
 from service.reproduction.evidence import Evidence, result
+from service.reproduction.finding import Finding
 from service.reproduction.html import report_html
 from service.reproduction.markdown import report_markdown
 from service.reproduction.required_jobs import claims_of, parts_of
@@ -46,6 +56,19 @@ def report() -> ReproductionReport:
         provenance={"commit": "0"},
         created_at=now(),
     )
+
+
+@pytest.mark.parametrize(("marks", "points", "drawn"), [(0, [0, 0], False), (0, [0, 3], True), (1, [], True)])
+def test_a_figure_with_nothing_to_draw_is_left_out(
+    marks: int, points: list[int], drawn: bool, monkeypatch: pytest.MonkeyPatch
+):
+    curves = [ChartCurve(label="loss", x=[1.0] * count, y=[2.0] * count) for count in points]
+    chart = ClaimChart(title="t", unit="u", marks=[ChartMark(label="m", value=1.0)] * marks, curves=curves)
+    monkeypatch.setattr(evidence_module, "judge", lambda *_: Finding("reproduced", "as it is", chart=chart))
+    spec = ReproductionSpec(scale="small", claims=["AE"])
+    (claim,) = (result(each, spec, Evidence(), {}) for each in claims_of(spec))
+    assert claim.chart == (chart if drawn else None)
+    assert bool(chart_svg("AE", chart)) == drawn
 
 
 class Page(HTMLParser):
