@@ -49,9 +49,9 @@ class PairPool:
     @classmethod
     def of(cls, capacity: int, like: Tensor) -> PairPool:
         """An empty pool for values of the type and on the device of `like`."""
-        ints = (torch.empty(capacity, dtype=torch.int32, device=like.device) for _ in range(2))
-        numbers = (torch.empty(capacity, dtype=like.dtype, device=like.device) for _ in range(2))
-        return cls(*ints, *numbers, torch.zeros(1, dtype=torch.int32, device=like.device))
+        queries, places = (torch.empty(capacity, dtype=torch.int32, device=like.device) for _ in range(2))
+        values, lowers = (torch.empty(capacity, dtype=like.dtype, device=like.device) for _ in range(2))
+        return cls(queries, places, values, lowers, torch.zeros(1, dtype=torch.int32, device=like.device))
 
     @property
     def capacity(self) -> int:
