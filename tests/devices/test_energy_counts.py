@@ -18,11 +18,11 @@ from workers.neighbors.stored import StoredRows
 
 @pytest.mark.parametrize(("kernel", "most"), [(True, 12), (False, 200)])
 def test_a_tile_of_energies_waits_for_nothing(kernel: bool, most: int, monkeypatch: pytest.MonkeyPatch):
-    rows = np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32)
-    stored, own = StoredRows(rows), np.arange(400)
-    queries = StoredRows(rows[:400])
+    rows = np.random.default_rng(0).standard_normal((1600, 64)).astype(np.float32)
+    stored, own = StoredRows(rows), np.arange(200)
+    queries = StoredRows(rows[:200])
     expected = evaluate(prepare_patterns(stored), queries, [0.01, 1.0], k=2, own=own)
-    monkeypatch.setitem(query_block.TILE_NUMBERS, "cuda", 2**17)
+    monkeypatch.setitem(query_block.TILE_NUMBERS, "cuda", 2**15)
     counts: list[tuple[int, int]] = []
     with PretendGpu() as gpu, kernel_on(gpu) if kernel else nullcontext():
         patterns = prepare_patterns(stored, device=DEVICE)

@@ -102,6 +102,7 @@ def test_all_is_every_gpu_and_a_gpu_beyond_them_is_refused(two_gpus: None, monke
         devices("all")
 
 
+@pytest.mark.long  # it loads torch
 def test_gpus_are_counted_by_torch_in_a_process_of_its_own():
     assert module._count_gpus()[0] == torch.cuda.device_count()
 
