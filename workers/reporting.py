@@ -34,6 +34,7 @@ def reporter(device: str, ended: Mapping[str, int]) -> Callable[[], WorkerReport
             resident_bytes=_resident_bytes(),
             device_used_bytes=used,
             device_utilisation=utilisation,
+            kernels=_kernels(),
         )
 
     return report
@@ -50,6 +51,14 @@ def _resident_bytes() -> int | None:
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:  # not Linux
         return None
+
+
+def _kernels() -> dict[str, bool]:
+    if "torch" not in sys.modules:
+        return {}
+    from workers.devices.kernels import PASSED
+
+    return dict(PASSED)
 
 
 def _device_load(device: str) -> tuple[int | None, float | None]:

@@ -23,6 +23,9 @@ class WorkerReport(Contract):
     resident_bytes: int | None = Field(description="main memory of the process")
     device_used_bytes: int | None = Field(description="of the device's memory, by all processes")
     device_utilisation: float | None = Field(description="share of the last moments in which the device computed")
+    kernels: dict[str, bool] = Field(
+        default={}, description="the kernels tried on a GPU, and whether each passed its self-test"
+    )
 
 
 class Activity(Contract):

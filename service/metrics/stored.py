@@ -151,6 +151,14 @@ def _worker_families(found: list[Worker]) -> Iterator[Metric]:
             if (value := value_of(worker)) is not None:
                 family.add_metric((worker.name, worker.role), value)
         yield family
+    kernels = GaugeMetricFamily(
+        "radius_worker_kernel", "1: the GPU's kernel passed its self-test, 0: it is not used.",
+        labels=("worker", "role", "kernel"),
+    )  # fmt: skip
+    for worker in found:
+        for kernel, passed in sorted(worker.report.kernels.items() if worker.report else ()):
+            kernels.add_metric((worker.name, worker.role, kernel), float(passed))
+    yield kernels
     segments = CounterMetricFamily(
         "radius_segments", "Segments since the worker began.", labels=("worker", "role", "outcome")
     )

@@ -29,6 +29,7 @@ REPORT = WorkerReport(
     resident_bytes=1000,
     device_used_bytes=300,
     device_utilisation=0.5,
+    kernels={"energies": True, "search float16": False},
 )
 DEVICE = Device(device="cuda:0", name="a GPU", memory_bytes=400, fingerprint="f")
 
@@ -155,6 +156,8 @@ def test_workers_are_shown_as_they_report(api: TestClient, catalog: Catalog):
     expected |= {"worker_up": 1, "worker_busy": 0, "worker_resident_bytes": 1000}
     assert {name: one(found, f"radius_{name}", **role) for name in expected} == expected
     assert one(found, "radius_segments_total", outcome="done", **role) == 5
+    assert one(found, "radius_worker_kernel", kernel="energies", **role) == 1
+    assert one(found, "radius_worker_kernel", kernel="search float16", **role) == 0
     assert one(found, "radius_device_used_bytes", worker="control-a", role="control") is None
 
 

@@ -12,8 +12,10 @@ import torch
 
 from tests.devices.kernel import kernel_on, scan_by_torch
 from tests.devices.pretend import DEVICE, PretendGpu
+from workers.devices import kernels
 from workers.energy import self_test as energy_self_test
 from workers.energy.tile_scan import Products, Scan
+from workers.flows.energy.report import _kernel_notices
 from workers.flows.radius.account import kernel_reason
 from workers.flows.radius.notices import kernel_notices
 from workers.neighbors import appending
@@ -22,6 +24,7 @@ from workers.neighbors.encoding import TENSOR_CORES, Encoding, tensor_core_units
 from workers.neighbors.pool import Pool
 from workers.neighbors.self_test import kernel_error, kernel_state
 from workers.probe import probe_kernel
+from workers.reporting import reporter
 
 FORMATS = [torch.float16, torch.bfloat16]
 Kernel = Callable[[Strip, Rectangle, Pool], None]
@@ -30,9 +33,12 @@ Kernel = Callable[[Strip, Rectangle, Pool], None]
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     """The state of a kernel is kept for a process."""
-    kernel_state.cache_clear()
+    forget = [kernel_state.cache_clear, energy_self_test.scan_state.cache_clear, kernels.PASSED.clear]
+    for each in forget:
+        each()
     yield
-    kernel_state.cache_clear()
+    for each in forget:
+        each()
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
@@ -174,8 +180,24 @@ def test_a_scan_that_differs_from_torch_is_not_used(
 
 @pytest.mark.parametrize(("capability", "reason"), [((7, 5), "compute capability below 8.0"), ((9, 0), "Triton")])
 def test_a_gpu_without_the_kernel_says_why(capability: tuple[int, int], reason: str):
-    energy_self_test.scan_state.cache_clear()
     with PretendGpu(capability=capability):
         state = energy_self_test.scan_state(DEVICE)
-    energy_self_test.scan_state.cache_clear()
     assert (state.fused, state.reason.startswith(reason)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "warned", "passed"),
+    [(scan_by_torch, [], True), (wrong_sums, ["a sum is beyond its error bound"], False)],
+)
+def test_an_energy_report_and_the_worker_say_whether_the_kernel_passed(
+    kernel: Callable[[Scan, Products], None], warned: list[str], passed: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(energy_self_test, "scan_fused", kernel)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+    assert _kernel_notices(torch.device("cpu")) == []
+    with PretendGpu():
+        notices = _kernel_notices(DEVICE)
+    assert [notice.code for notice in notices] == ["kernel_not_used"] * len(warned)
+    assert all(reason in notice.message for reason, notice in zip(warned, notices, strict=True))
+    assert {"energies": passed} == kernels.PASSED
+    assert reporter("cpu", {})().kernels == {"energies": passed}

@@ -12,11 +12,11 @@ from functools import cache
 import numpy as np
 import torch
 
+from workers.devices.kernels import KernelState, try_kernel
 from workers.energy.candidates import Candidates
 from workers.energy.patterns import Patterns, prepare_patterns, squared_norms
 from workers.energy.soft_minimum import SoftMinima
 from workers.energy.tile_scan import Products, Scan, scan_fused, scan_plain
-from workers.neighbors.self_test import KernelState, kernel_obstacle
 from workers.neighbors.stored import StoredRows
 
 _QUERIES, _D = 9, 24
@@ -29,14 +29,7 @@ _SUMS = 1e-4  # relative: exp of a float32 argument down to −18, twice
 @cache
 def scan_state(device: torch.device) -> KernelState:
     """Test the kernel; the answer is kept for the process."""
-    obstacle = kernel_obstacle(device)
-    if obstacle is not None:
-        return KernelState(False, obstacle)
-    try:
-        wrong = scan_error(device)
-    except Exception as error:  # as of the kernel of searches: any class
-        return KernelState(False, f"Triton failed: {type(error).__name__}")
-    return KernelState(wrong is None, wrong or "")
+    return try_kernel("energies", device, scan_error)
 
 
 def is_fused(patterns: Patterns) -> bool:

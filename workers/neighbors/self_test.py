@@ -8,13 +8,12 @@ no pair within reach is missing. A kernel that fails, or that cannot be compiled
 
 from __future__ import annotations
 
-import importlib.util
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 
+from workers.devices.kernels import KernelState, try_kernel
 from workers.neighbors.appending import Strip, append, reach_of
 from workers.neighbors.candidates import Prefixes
 from workers.neighbors.device_rows import rows_on
@@ -28,37 +27,12 @@ from workers.neighbors.stored import CentredRows, StoredRows, scale_below
 KERNEL_FORMATS = (torch.float16, torch.bfloat16)
 _ROWS, _D = 448, 96  # seven blocks, three tiles of the kernel on a side
 _NEAREST = 6
-_LEAST_CAPABILITY = (8, 0)  # below it Triton compiles products to scalar code
-
-
-@dataclass(frozen=True)
-class KernelState:
-    """Whether the kernel is used for one format on one device, and why it is not."""
-
-    fused: bool
-    reason: str = ""
 
 
 @cache
 def kernel_state(device: torch.device, dtype: torch.dtype) -> KernelState:
     """Test the kernel; the answer is kept for the process."""
-    obstacle = kernel_obstacle(device)
-    if obstacle is not None:
-        return KernelState(False, obstacle)
-    try:
-        wrong = kernel_error(device, dtype)
-    except Exception as error:  # no C compiler, no cache folder, no libcuda, a bug of the compiler: all of any class
-        return KernelState(False, f"Triton failed: {type(error).__name__}")
-    return KernelState(wrong is None, wrong or "")
-
-
-def kernel_obstacle(device: torch.device) -> str | None:
-    """Why no kernel can run on a device; None where one may be tried."""
-    if device.type != "cuda":
-        return "no GPU"
-    if torch.cuda.get_device_capability(device) < _LEAST_CAPABILITY:
-        return "compute capability below 8.0"
-    return "Triton is not installed" if importlib.util.find_spec("triton") is None else None
+    return try_kernel(f"search {str(dtype).removeprefix('torch.')}", device, partial(kernel_error, dtype=dtype))
 
 
 def kernel_error(device: torch.device, dtype: torch.dtype) -> str | None:

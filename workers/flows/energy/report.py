@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from service.artifacts.activation_set import save_tensors
 from service.artifacts.report import FIGURE, EnergyFolder, write_report
@@ -20,6 +21,7 @@ from service.contracts.energy_report import EnergyReport
 from service.provenance import provenance
 from service.theory.energy_bounds import ORIGIN_NOTE
 from workers.devices.device import choose_device, describe_device
+from workers.energy.self_test import scan_state
 from workers.figures.energy import draw_energy_figure
 from workers.flows.energy.arguments import ENERGY, EnergyArguments, EnergyReported
 from workers.flows.energy.descent import ONE_DOCUMENT, measure_descent
@@ -105,7 +107,7 @@ def _write_report(
         energy_global=over_layers,
         descent=descent,
         descent_reason=ONE_DOCUMENT if descends and descent is None else None,
-        warnings=_warnings(measured, layers),
+        warnings=_warnings(measured, layers) + _kernel_notices(choose_device(settings.device)),
         notes=[ORIGIN_NOTE],
         timing={
             "energy_s": evaluated - began,
@@ -121,6 +123,15 @@ def _write_report(
 def _name(layers: list[Layer]) -> str:
     first, last = layers[0].summary, layers[-1].summary
     return first.name if len(layers) == 1 else f"{first.name} to {last.site or last.name}"
+
+
+def _kernel_notices(device: torch.device) -> list[Notice]:
+    """The kernel of a GPU was not used, and why: the energies took longer, and are as accurate."""
+    state = scan_state(device)
+    if device.type == "cpu" or state.fused:
+        return []
+    message = f"the GPU's kernel was not used: {state.reason}; the energies took longer, and are as accurate"
+    return [Notice(code="kernel_not_used", message=message)]
 
 
 def _warnings(measured: list[MeasuredLayer], layers: list[Layer]) -> list[Notice]:
