@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from service.processes import module_command
+from tests.own_modules import run_own_module
 from workers.devices.health import is_alive
 from workers.energy.self_test import scan_state
 from workers.neighbors.exact import exact_neighbors
@@ -191,8 +192,7 @@ def main() -> int:
     for name, (_, limit_s) in (WITH if torch.cuda.is_available() else WITHOUT).items():
         began = time.perf_counter()
         try:
-            command = module_command("tests.devices.check", name)
-            done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s)
+            done = run_own_module("tests.devices.check", name, timeout_s=limit_s)
             found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"error": done.stderr[-500:]}
         except subprocess.TimeoutExpired:
             found = {"error": f"no answer within {limit_s} s"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from service.processes import module_command
 from tests.neighbors.datasets import long_rows
+from tests.own_modules import run_own_module
 from workers.energy import query_block
 from workers.energy.evaluation import evaluate
 from workers.energy.patterns import TILE_NUMBERS, prepare_patterns
@@ -74,7 +73,8 @@ def test_energies_by_the_kernel_are_those_by_torch(make: Callable[[], Array], mo
 def compiled() -> list[dict[str, Any]]:
     """The kernel as compiled for every architecture, by a process in which Triton does not interpret."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run(module_command("tests.devices.ahead"), capture_output=True, env=environment, check=True)
+    done = run_own_module("tests.devices.ahead", environment=environment)
+    done.check_returncode()
     return [each for each in json.loads(done.stdout) if each["kernel"] == "scans"]
 
 

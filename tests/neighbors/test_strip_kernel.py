@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
@@ -13,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from service.processes import module_command
 from tests.neighbors.datasets import HARD
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference
+from tests.own_modules import run_own_module
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
@@ -79,7 +78,8 @@ def test_the_engine_with_the_kernel_equals_the_reference(make: Callable[[], np.n
 def compiled() -> list[dict[str, Any]]:
     """The kernel as compiled for every architecture, by a process in which Triton does not interpret."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run(module_command("tests.devices.ahead"), capture_output=True, env=environment, check=True)
+    done = run_own_module("tests.devices.ahead", environment=environment)
+    done.check_returncode()
     return json.loads(done.stdout)
 
 
