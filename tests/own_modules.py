@@ -1,4 +1,4 @@
-"""Modules of the tests as processes of their own: unlike those of the product they are found in the repository alone."""
+"""Modules of the tests as processes of their own: they are found in the repository, not in the installed package."""
 
 from __future__ import annotations
 
