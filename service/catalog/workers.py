@@ -66,6 +66,11 @@ def missing_roles(connection: sa.Connection, lease_s: float) -> list[WorkerRole]
     return [role for role in NEEDED_ROLES if role not in alive]
 
 
+def on_gpus(found: list[Device]) -> bool:
+    """Whether there are devices, and all of them are GPUs."""
+    return bool(found) and all(device.device.startswith("cuda") for device in found)
+
+
 def devices(connection: sa.Connection, prefix: str, lease_s: float) -> list[Device]:
     """Devices of the workers whose name begins with `prefix` and that were seen within the lease."""
     query = sa.select(workers.c.device).where(_recent(connection, prefix, lease_s), workers.c.device.is_not(None))

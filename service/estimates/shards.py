@@ -14,10 +14,15 @@ _UNMEASURED = 16  # times the tokens of a CPU's shard, while the GPU's speed is 
 _MOST_BYTES = 256 * MIB  # of a shard's vectors, which a worker holds in memory
 
 
+def chunk_context(spec: ExtractionSpec) -> int:
+    """Tokens of a chunk that the model reads."""
+    whole = spec.loss or not isinstance(spec.position, int)
+    return (spec.chunk_tokens if whole else int(spec.position) + 1) + (spec.bos == "model")
+
+
 def chunk_flops(spec: ExtractionSpec, model: ModelShape) -> float:
     """FLOP of the forward pass of one chunk."""
-    whole = spec.loss or not isinstance(spec.position, int)
-    context = (spec.chunk_tokens if whole else int(spec.position) + 1) + (spec.bos == "model")
+    context = chunk_context(spec)
     depth = len(model.layers) if spec.loss else depth_of(spec.named_sites, len(model.layers))
     return model.forward_flops(context, context, depth)
 

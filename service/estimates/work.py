@@ -11,7 +11,7 @@ from service.contracts.radius import LISTED, RadiusOptions
 from service.contracts.training import OpenELMSpec, TrainingSpec
 from service.estimates.pricing import Work
 from service.estimates.shapes import LINE_TOKENS, ModelShape, SampleShape, lines_of, run_tokens
-from service.estimates.shards import GPU_BATCH_TOKENS, chunk_flops, chunks_of_shard
+from service.estimates.shards import GPU_BATCH_TOKENS, chunk_context, chunk_flops, chunks_of_shard
 from service.settings import MIB, Settings
 
 PROCESS_BYTES = 640 * MIB  # of an idle compute worker: torch, transformers, FAISS
@@ -48,8 +48,6 @@ def extraction_work(
     spec: ExtractionSpec, sample: SampleShape, model: ModelShape, settings: Settings, per_shard: int | None = None
 ) -> list[Work]:
     """Sample → shards → published sets; `per_shard` chunks are in a shard, by default those of a CPU."""
-    whole = spec.loss or not isinstance(spec.position, int)
-    context = (spec.chunk_tokens if whole else int(spec.position) + 1) + (spec.bos == "model")
     forward = sample.chunks * chunk_flops(spec, model)
     forward += model.output_flops(sample.chunks * (spec.chunk_tokens - 1)) if spec.loss else 0.0
     logits = _LOGITS_BYTES if spec.loss else 0
@@ -59,7 +57,7 @@ def extraction_work(
     per_shard = per_shard or chunks_of_shard(spec, settings, model, gpu=False, speeds=None)
     shards = ceil(sample.chunks / per_shard)
     weights = (model.parameters + spec.loss * model.head) * (2 if spec.dtype != "float32" else 4)
-    numbers = _FORWARD_VECTORS * model.d_model + _SCORES * model.scored_heads * context
+    numbers = _FORWARD_VECTORS * model.d_model + _SCORES * model.scored_heads * chunk_context(spec)
     batch = (settings.batch_tokens or GPU_BATCH_TOKENS) * numbers * number
     shard = ceil(vectors / max(1, shards))
     return [

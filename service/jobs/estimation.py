@@ -42,11 +42,9 @@ class Estimation:
         spec, settings = name_step(self.catalog, read_spec(request.kind, request.spec)), self.settings
         with self.catalog.read() as connection:
             check_spec(connection, spec, settings)
-            found = workers.devices(connection, "compute-", settings.lease_s)
+            found, device, speeds = self._devices(connection)
             living = workers.count_alive(connection, "compute-", settings.lease_s)
             waiting = jobs.count_open(connection)
-            device = max(found, key=lambda one: one.memory_bytes, default=None)
-            speeds = None if device is None else calibrations.get(connection, device.fingerprint)
             workload = _model(settings, found, speeds).of(connection, spec)
         stages = self._price(workload, speeds, living)
         segments, seconds = [stage.segments for stage in stages], _seconds(workload, stages)
@@ -86,9 +84,7 @@ class Estimation:
             DoesNotFit: it needs more disk, memory or time than there is.
             QuotaFull: it would store more than the project may.
         """
-        found = workers.devices(connection, "compute-", self.settings.lease_s)
-        device = max(found, key=lambda one: one.memory_bytes, default=None)
-        speeds = None if device is None else calibrations.get(connection, device.fingerprint)
+        found, _, speeds = self._devices(connection)
         workload = _model(self.settings, found, speeds).of(connection, spec)
         reason = self._reason(workload, found)
         if reason is None and found and timeout_s is None:
@@ -97,6 +93,12 @@ class Estimation:
         if reason is not None:
             raise DoesNotFit(reason, field="spec")
         self.storage.check(connection, sum(work.written_bytes for work in workload.stages))
+
+    def _devices(self, connection: sa.Connection) -> tuple[list[Device], Device | None, Calibration | None]:
+        """The devices of the live compute workers, the one with the most memory, and its speeds."""
+        found = workers.devices(connection, "compute-", self.settings.lease_s)
+        device = max(found, key=lambda one: one.memory_bytes, default=None)
+        return found, device, None if device is None else calibrations.get(connection, device.fingerprint)
 
     def _price(self, workload: Workload, speeds: Calibration | None, living: int) -> list[StageEstimate]:
         overhead_s = 2 * self.settings.poll_interval_s  # of the control worker's poll, then of a compute worker's
@@ -136,8 +138,7 @@ class Estimation:
 
 
 def _model(settings: Settings, found: list[Device], speeds: Calibration | None) -> WorkloadModel:
-    on_gpus = bool(found) and all(device.device.startswith("cuda") for device in found)
-    return WorkloadModel(settings, gpu=on_gpus, speeds=speeds)
+    return WorkloadModel(settings, gpu=workers.on_gpus(found), speeds=speeds)
 
 
 def _seconds(workload: Workload, stages: list[StageEstimate]) -> float | None:

@@ -10,6 +10,7 @@ import torch
 from torch import distributed
 
 from service.errors import InvalidInput
+from service.estimates.shards import GPU_BATCH_TOKENS
 
 CPU = torch.device("cpu")
 _DRIVER = Path("/dev/nvidiactl")
@@ -69,7 +70,7 @@ def set_precise_float32(threads: int = 0) -> None:
 
 def default_batch_tokens(device: torch.device) -> int:
     """Tokens of one forward pass: few for the caches of a CPU (1,024 are a tenth faster than 4,096), many for a GPU."""
-    return 16_384 if device.type == "cuda" else 1_024
+    return GPU_BATCH_TOKENS if device.type == "cuda" else 1_024
 
 
 def describe_device(device: torch.device) -> dict[str, str | int]:

@@ -40,7 +40,6 @@ class Tile:
         rows: (P, n) centred and scaled.
         norms_sq: (P,) squared norms.
         lifts: (P,) M² − ‖ρ‖² in the scale of squared distances.
-        longest, largest_lifts: (P / 64, rounded up) the largest norm, and the largest lift, of each block of 64.
     """
 
     start: int
@@ -48,8 +47,6 @@ class Tile:
     rows: Tensor
     norms_sq: Tensor
     lifts: Tensor
-    longest: Tensor
-    largest_lifts: Tensor
 
 
 @dataclass(frozen=True)
@@ -99,11 +96,15 @@ class Patterns:
         return 2.0**-1000 if self.precision == torch.float64 else 2.0**-100
 
     def tile(self, start: int, stop: int) -> Tile:
-        """The patterns with places from `start`, a multiple of 64, to `stop`."""
+        """The patterns with places from `start` to `stop`."""
         rows = self.take(self.rows, self.order[start:stop]) if self.resident is None else self.resident[start:stop]
         ids, norms_sq, lifts = (whole[start:stop] for whole in self._in_order)
+        return Tile(start, ids, rows, norms_sq, lifts)
+
+    def block_maxima(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """(blocks,) the largest norm and the largest lift of each block of 64 places; `start` begins a block."""
         longest, largest_lifts = (whole[start // BLOCK : -(-stop // BLOCK)] for whole in self._block_maxima)
-        return Tile(start, ids, rows, norms_sq, lifts, longest, largest_lifts)
+        return longest, largest_lifts
 
     @cached_property
     def _in_order(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -118,7 +119,7 @@ class Patterns:
 
     @cached_property
     def _block_maxima(self) -> tuple[Tensor, Tensor]:
-        """(blocks,) the largest norm and the largest lift of each block of 64 places."""
+        """(blocks,) as `block_maxima`, of all places."""
         _, norms_sq, lifts = self._in_order
         return _block_maxima(norms_sq.sqrt()), _block_maxima(lifts)
 

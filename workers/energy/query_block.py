@@ -76,21 +76,23 @@ class QueryBlock:
             Candidates(m, d, k, _WEIGHTLESS / flattest, self.queries, pooled=fused),
             lifted=False,
         )
-        self.lifted = Scan(
-            SoftMinima(m, [beta / 2 for beta in scaled], self.queries, d),
-            Candidates(m, d, 1, 2 * _WEIGHTLESS / flattest, self.queries, pooled=fused),
-            lifted=True,
-        )
-        self.mchn, self.fused = mchn, fused
+        self.lifted = None
+        if mchn:
+            self.lifted = Scan(
+                SoftMinima(m, [beta / 2 for beta in scaled], self.queries, d),
+                Candidates(m, d, 1, 2 * _WEIGHTLESS / flattest, self.queries, pooled=fused),
+                lifted=True,
+            )
+        self.fused = fused
 
     def run(self, tick: Tick) -> None:
         """Go over all tiles."""
-        d, scans, scratch = len(self.patterns), [self.plain, self.lifted][: 1 + self.mchn], None
+        d, scratch = len(self.patterns), None
+        scans = [self.plain] if self.lifted is None else [self.plain, self.lifted]
         width = max(BLOCK, TILE_NUMBERS[self.patterns.device.type] // max(1, len(self.ids)) // BLOCK * BLOCK)
         for start in range(0, d, width):
-            tile = self.patterns.tile(start, start + width)
-            values = torch.addmm(tile.norms_sq, self.queries, tile.rows.T, alpha=-2.0)
-            products = Products(self.patterns, tile, values, self.norms, self.own_places)
+            places = slice(start, start + width)
+            products = Products.of(self.patterns, places, self.queries, self.norms, self.own_places)
             if self.fused:
                 for each in scans:
                     scan_fused(each, products)
@@ -111,7 +113,7 @@ class QueryBlock:
         widest = torch.log(count.double()) / torch.tensor(self.betas, dtype=torch.float64)[:, None]
         low, high = self._remaining_lifts()
         mchn = torch.empty((0, len(self.ids)), dtype=torch.float64)
-        if self.mchn:
+        if self.lifted is not None:
             rescored, sums = self._rescored(self.lifted), self.lifted.sums
             soft, _ = rescored.soft_minima(sums, rescored.least(sums), count)
             mchn = (soft - low / self.scale_sq) / 2 + widest
@@ -145,7 +147,7 @@ class QueryBlock:
 
     def _remaining_lifts(self) -> tuple[Tensor, Tensor]:
         """(m,) the smallest and the largest lift of the patterns of each query."""
-        if not self.mchn:
+        if self.lifted is None:
             return torch.zeros(len(self.ids), dtype=torch.float64), torch.zeros(len(self.ids), dtype=torch.float64)
         own = torch.where(self.own >= 0, self.patterns.lifts[self.own.clamp(min=0)], torch.nan)
         small, large = self.patterns.two_extremes

@@ -59,9 +59,7 @@ def _scanned(patterns: Patterns, width: int, *, lifted: bool, fused: bool) -> tu
     norms, own = squared_norms(queries).sqrt().to(patterns.precision), patterns.places_of(ids)
     own = torch.where(ids % 3 == 0, -1, own).to(patterns.device)
     for start in range(0, len(patterns), width):
-        tile = patterns.tile(start, start + width)
-        values = torch.addmm(tile.norms_sq, queries, tile.rows.T, alpha=-2.0)
-        products = Products(patterns, tile, values, norms, own)
+        products = Products.of(patterns, slice(start, start + width), queries, norms, own)
         if fused:
             scan_fused(scan, products)
         else:

@@ -36,6 +36,7 @@ class Products:
     """The products of a block of queries with a tile of patterns.
 
     Attributes:
+        longest, largest_lifts: (P / 64, rounded up) the largest norm, and the largest lift, of each block of patterns.
         values: (m, P) before any pattern is left out, and without lifts.
         norms: (m,) norms of the queries.
         own: (m,) place of the pattern that is left out; −1 for none.
@@ -43,9 +44,17 @@ class Products:
 
     patterns: Patterns
     tile: Tile
+    longest: Tensor
+    largest_lifts: Tensor
     values: Tensor
     norms: Tensor
     own: Tensor
+
+    @classmethod
+    def of(cls, patterns: Patterns, places: slice, queries: Tensor, norms: Tensor, own: Tensor) -> Products:
+        """The products of (m, n) queries with the patterns at some places, which begin a block."""
+        tile, maxima = patterns.tile(places.start, places.stop), patterns.block_maxima(places.start, places.stop)
+        return cls(patterns, tile, *maxima, torch.addmm(tile.norms_sq, queries, tile.rows.T, alpha=-2.0), norms, own)
 
     @property
     def lift_unit(self) -> float:
@@ -54,9 +63,9 @@ class Products:
 
     def slack(self, *, lifted: bool) -> Tensor:
         """(m, P / 64) bounds on the rounding of the values of each block."""
-        reach_sq = (self.norms[:, None] + self.tile.longest).square()
+        reach_sq = (self.norms[:, None] + self.longest).square()
         slack = self.patterns.gamma * reach_sq + self.patterns.absolute
-        return slack + self.lift_unit * (self.tile.largest_lifts + reach_sq) if lifted else slack
+        return slack + self.lift_unit * (self.largest_lifts + reach_sq) if lifted else slack
 
 
 def scan_plain(scans: Sequence[Scan], products: Products, scratch: Tensor | None = None) -> Tensor:
@@ -84,16 +93,17 @@ def scan_fused(each: Scan, products: Products) -> None:
     from workers.energy.scan_kernel import scan_kernel  # Triton, which only CUDA builds of torch bring
 
     values, tile, patterns, near, sums = products.values, products.tile, products.patterns, each.near, each.sums
-    pool, blocks, device = near.pool, len(tile.longest), values.device
+    pool, blocks, device = near.pool, len(products.longest), values.device
     assert pool is not None
     minima = torch.empty((len(values), blocks), dtype=values.dtype, device=device)
     kernel: Any = scan_kernel
     with torch.cuda.device(device if device.type == "cuda" else -1):  # Triton launches on the current device
         kernel[(-(-len(values) // SCAN_SHAPE["rows_here"]),)](
-            values, tile.lifts, products.own, products.norms, tile.longest, tile.largest_lifts, sums.used_here, minima,
-            near.best, sums.least, sums.sums, near.crowded.view(torch.int8), pool.queries, pool.places, pool.values,
-            pool.lowers, pool.count, *values.shape, blocks, tile.start, pool.capacity, near.heavy, patterns.gamma,
-            patterns.absolute, products.lift_unit, CROWDED, k=near.k, most=MOST, kept=near.best.shape[1],
-            beta_count=len(sums.used), beta_room=1 << (max(1, len(sums.used)) - 1).bit_length(), lifted=each.lifted,
-            singly=near.singly, **SCAN_SHAPE,
+            values, tile.lifts, products.own, products.norms, products.longest, products.largest_lifts,
+            sums.used_here, minima, near.best, sums.least, sums.sums, near.crowded.view(torch.int8), pool.queries,
+            pool.places, pool.values, pool.lowers, pool.count, *values.shape, blocks, tile.start, pool.capacity,
+            near.heavy, patterns.gamma, patterns.absolute, products.lift_unit, CROWDED, k=near.k, most=MOST,
+            kept=near.best.shape[1], beta_count=len(sums.used),
+            beta_room=1 << (max(1, len(sums.used)) - 1).bit_length(), lifted=each.lifted, singly=near.singly,
+            **SCAN_SHAPE,
         )  # fmt: skip

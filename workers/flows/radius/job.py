@@ -137,5 +137,4 @@ def _is_large_search(activation_set: str, reference: str | None, fraction: float
 
 def _on_gpus(current: Runtime) -> bool:
     lease_s = current.settings.lease_s
-    found = current.read(lambda connection: workers.devices(connection, "compute-", lease_s))
-    return bool(found) and all(device.device.startswith("cuda") for device in found)
+    return workers.on_gpus(current.read(lambda connection: workers.devices(connection, "compute-", lease_s)))
