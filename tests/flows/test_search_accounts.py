@@ -7,12 +7,12 @@ import torch
 
 from workers.devices.device import describe_device
 from workers.flows.radius.account import PartsAccount, SearchAccount
-from workers.neighbors.exact import SearchWork
 from workers.neighbors.faiss_search import FaissWork
 from workers.neighbors.formats import FormatTrial
+from workers.neighbors.task import SearchWork
 
 CPU = torch.device("cpu")
-EXACT = SearchWork("bfloat16", 128, False, [FormatTrial("bfloat16", 0.5, 1.5, 3.0)], 600, 50, 40, 0, 1)
+EXACT = SearchWork("bfloat16", 128, False, [FormatTrial("bfloat16", 0.5, 1.5, 3.0)], 600, 50, 40, 0, 1, 2)
 STORED = {
     "format": "bfloat16",
     "tile": 128,
@@ -23,6 +23,7 @@ STORED = {
     "settled": 40,
     "duplicates": 0,
     "float64_rows": 1,
+    "float32_rows": 2,
     "engine_asked": "auto",
     "resident": True,
     "on": describe_device(CPU),

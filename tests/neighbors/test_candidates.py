@@ -13,21 +13,24 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.neighbors.datasets import near_duplicates
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference, search
-from workers.neighbors.answers import nearest_pairs
+from workers.neighbors import preparing
 from workers.neighbors.candidates import (
     CandidateState,
     Prefixes,
     merge_candidates,
     no_candidates,
 )
-from workers.neighbors.exact import _contradicted, begin, exact_neighbors, finish
+from workers.neighbors.exact import begin, exact_neighbors
 from workers.neighbors.filtering import search_panel
+from workers.neighbors.finishing import answer
 from workers.neighbors.options import SearchOptions
-from workers.neighbors.pairs import Pairs
+from workers.neighbors.pairs import Pairs, kth_smallest
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
+from workers.neighbors.rescoring import _contradicted
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.tile import PlainTile
 
 ROWS, COLUMNS = 4, 12
 PREFIXES = Prefixes(torch.tensor([0, 0, 1, 2]), torch.arange(COLUMNS) // 4, 3)
@@ -117,8 +120,7 @@ def test_panels_in_any_order_merged_in_any_order_give_the_same_bits(seed: int, k
         states.append(merge_candidates(a, b, search_.prefixes))
     task.state.best, task.state.lifted = states[0].best, states[0].lifted
     task.state.rows, task.state.columns, task.state.lowers = states[0].rows, states[0].columns, states[0].lowers
-    rescored, _ = finish(task)
-    found = nearest_pairs(rescored, task.query_ids, task.database_ids, question.prefix_queries, k)
+    found, _ = answer(task, question.prefix_queries)
     for a, b in zip(search(rows, k=k), found, strict=True):
         assert (a.distances == b.distances).all()
         assert (a.ids == b.ids).all()
@@ -129,26 +131,53 @@ def test_a_rescored_distance_above_its_upper_bound_is_a_contradiction():
     prefixes = Prefixes(torch.tensor([0, 0, 1, 0, 0]), torch.zeros(5, dtype=torch.int64), 2)
     state = no_candidates(prefixes, 1)
     state.best[:, :, 0] = torch.tensor([[1.0, 1.0], [1.0, 2.0], [0.5, 1.0], [-1.0, -1.0], [0.0, 0.0]])
-    rows = torch.tensor([0, 1, 2, 4])
-    distances = 2 * torch.tensor([0.9, 1.1, 1.0, 0.1], dtype=torch.float64)  # the scale of the bounds is a half
-    rescored = Pairs(rows, rows, prefixes.of_row[rows], distances.float(), distances)
-    zero = torch.zeros(1, dtype=torch.int64)
-    duplicates = Pairs(torch.tensor([3]), zero, zero, zero.float(), zero.double())
-    database = SimpleNamespace(rows=SimpleNamespace(scale=0.5))
-    search_ = SimpleNamespace(prefixes=prefixes, k=1, database=database)
-    task = SimpleNamespace(search=search_, state=state, duplicates=duplicates)
-    assert _contradicted(task, rescored).tolist() == [False, True, False, False, True]  # type: ignore[arg-type]
+    rows = torch.tensor([0, 1, 2, 3, 4])
+    distances = 2 * torch.tensor([0.9, 1.1, 1.0, 0.0, 0.1], dtype=torch.float64)  # the scale of the bounds is a half
+    kth = kth_smallest(Pairs(rows, rows, prefixes.of_row[rows], distances.float(), distances), 5, 2, 1)
+    search_ = SimpleNamespace(prefixes=prefixes, database=SimpleNamespace(rows=SimpleNamespace(scale=0.5)))
+    assert _contradicted(search_, state, kth).tolist() == [False, True, False, False, True]  # type: ignore[arg-type]
 
 
-def test_restore_undoes_changes_since_save():
+def test_restore_undoes_the_offers_since_save():
     state = random_state(0, 0, 2)
-    before = as_sets(state)
+    before = state.best.clone()
     saved = state.save(slice(0, 2), slice(2, 4))
     state.offer(0, torch.arange(4), torch.zeros(4, 1))
-    state.add(torch.tensor([0]), torch.tensor([1]), torch.tensor([0.0]))
+    assert not torch.equal(state.best, before)
     state.restore(saved)
-    state.prune(PREFIXES)
-    assert as_sets(state) == before
+    assert torch.equal(state.best, before)
+
+
+def test_restore_keeps_what_another_thread_added():
+    state = random_state(0, 0, 2)
+    before = state.size
+    saved = state.save(slice(0, 2))
+    state.add(torch.tensor([3]), torch.tensor([1]), torch.tensor([0.0]))
+    state.restore(saved)
+    assert state.size == before + 1
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_tile_that_exhausts_the_memory_amid_its_work_is_searched_again(k: int, monkeypatch: pytest.MonkeyPatch):
+    """The candidates of its rows were added before its columns failed: they are added twice, and count once."""
+    rows, failures = near_duplicates(), []
+    along_columns = PlainTile.along_columns
+
+    def fail_when_wide(tile: PlainTile) -> torch.Tensor:
+        found = along_columns(tile)
+        if len(found) > 64:
+            failures.append(len(found))
+            raise MemoryError
+        return found
+
+    whole = search(rows, k=k)
+    monkeypatch.setattr(PlainTile, "along_columns", fail_when_wide)
+    monkeypatch.setitem(preparing._TILE, "cpu", 128)
+    again = search(rows, k=k)
+    assert failures
+    for a, b in zip(whole, again, strict=True):
+        assert (a.distances == b.distances).all()
+        assert (a.ids == b.ids).all()
 
 
 def test_rows_with_too_many_candidates_to_list_are_lifted_and_still_exact():
@@ -158,5 +187,5 @@ def test_rows_with_too_many_candidates_to_list_are_lifted_and_still_exact():
     rows = np.concatenate([cloud, 50 * rng.standard_normal((900, 64))])
     options = SearchOptions(format=torch.bfloat16)
     (found,), work = exact_neighbors(Question.of_all_rows(StoredRows(rows)), options)
-    assert work.float64_rows >= 600
+    assert (work.float32_rows, work.float64_rows) == (700, 0)
     assert_equals_reference(found, rows, 1, None)

@@ -8,13 +8,14 @@ import torch
 
 from tests.neighbors.engines import FRACTIONS, assert_equals_reference
 from workers.neighbors.answers import Neighbors
-from workers.neighbors.exact import SearchWork, begin, exact_neighbors
+from workers.neighbors.exact import begin, exact_neighbors
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.task import SearchWork
 
 Array = np.ndarray
 FORMATS = [torch.bfloat16, torch.float32]

@@ -9,7 +9,7 @@ import torch
 from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
 from tests.neighbors.engines import assert_equals_reference, count_measured
 from workers.neighbors import float64_level
-from workers.neighbors.answers import nearest_pairs
+from workers.neighbors.answers import AnswerLists
 from workers.neighbors.float64_level import search_float64
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import seeded_permutation
@@ -34,8 +34,9 @@ def test_every_prefix_equals_the_reference(
     search, _ = prepare_search(question, SearchOptions(format=torch.float32))
     ids = search.database.layout.ids
     pairs = search_float64(search, torch.nonzero(ids >= 0)[:, 0])
-    found = nearest_pairs(pairs, ids, ids, question.prefix_queries, k)
-    for part in found:
+    lists = AnswerLists(ids, ids, question.prefix_queries, k)
+    lists.put(pairs)
+    for part in lists.neighbors():
         assert_equals_reference(part, rows, k, codes)
 
 

@@ -43,30 +43,41 @@ def long_rows() -> Array:
     return rows
 
 
-MAKERS = [isotropic, low_rank, clusters, long_rows]
+def massive_group() -> Array:
+    """One row in 32 lies far away, and near the others of its kind, as the first positions of contexts do."""
+    rows, chance = low_rank(), np.random.default_rng(1)
+    rows[::32] = 300 * rows[0] + chance.standard_normal((len(rows[::32]), D))
+    return rows
 
 
-def float64_rows(rows: Array, k: int, fractions: Sequence[float] = FRACTIONS) -> int:
+MAKERS = [isotropic, low_rank, clusters, long_rows, massive_group]
+FORMATS = [torch.float32, torch.bfloat16]
+
+
+def float64_rows(rows: Array, k: int, form: torch.dtype, fractions: Sequence[float] = FRACTIONS) -> int:
     """Rows that a search of nested fractions sends to the float64 level."""
     question = Question(StoredRows(rows), seeded_permutation(len(rows), 0), prefix_sizes(len(rows), fractions), k)
-    return exact_neighbors(question, SearchOptions(format=torch.float32))[1].float64_rows
+    return exact_neighbors(question, SearchOptions(format=form))[1].float64_rows
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_the_float64_level_gets_few_rows(make: Callable[[], Array]):
-    assert float64_rows(make(), 1) <= N // 100
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_float64_level_gets_few_rows(make: Callable[[], Array], form: torch.dtype):
+    assert float64_rows(make(), 1, form) <= N // 100
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_many_neighbours_leave_it_few_rows_too(make: Callable[[], Array]):
+@pytest.mark.parametrize("form", FORMATS)
+def test_many_neighbours_leave_it_few_rows_too(make: Callable[[], Array], form: torch.dtype):
     """A limit on 64 neighbours needs 64 minima: blocks of 64 columns would give 24."""
-    assert float64_rows(make()[:1500], 64, [1.0]) <= 15
+    assert float64_rows(make()[:1500], 64, form, [1.0]) <= 15
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("make", MAKERS)
-def test_many_neighbours_in_nested_fractions_leave_it_few_rows_too(make: Callable[[], Array]):
-    assert float64_rows(make(), 64) <= N // 100
+@pytest.mark.parametrize("form", FORMATS)
+def test_many_neighbours_in_nested_fractions_leave_it_few_rows_too(make: Callable[[], Array], form: torch.dtype):
+    assert float64_rows(make(), 64, form) <= N // 100
 
 
 def test_sorted_stretches_have_the_sharper_limits(monkeypatch: pytest.MonkeyPatch):

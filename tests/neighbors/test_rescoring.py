@@ -39,10 +39,10 @@ def all_pairs(k: int, slack: float) -> tuple[Pairs, np.ndarray, object]:
 @pytest.mark.parametrize("slack", [0.0, 1e-3, 0.5])
 def test_the_k_nearest_are_rescored_whatever_the_bounds(k: int, slack: float):
     pairs, true, search = all_pairs(k, slack)
-    found = rescore(search, pairs)  # type: ignore[arg-type]
+    found, kth = rescore(search, pairs)  # type: ignore[arg-type]
     assert (found.uppers.numpy() == true[found.rows, found.columns]).all()
-    kth = np.sort(true, axis=1)[:, k - 1]
-    wanted = {(row, column) for row in range(N) for column in np.flatnonzero(true[row] <= kth[row])}
+    assert (kth[:N, 0].numpy() == np.sort(true, axis=1)[:, k - 1]).all()
+    wanted = {(row, column) for row in range(N) for column in np.flatnonzero(true[row] <= float(kth[row, 0]))}
     assert set(zip(found.rows.tolist(), found.columns.tolist(), strict=True)) == wanted
     assert len(found) == len(wanted)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from workers.energy.patterns import BLOCK
+from workers.neighbors.sorting import k_smallest
 
 MOST = 16
 CROWDED = 512  # candidates of a query in one tile
@@ -106,7 +107,7 @@ class Candidates:
         if self.singly:
             uppers = (values.view(len(values), -1, BLOCK) + slack[:, :, None]).flatten(1)
         both = torch.cat([self.best, uppers.double()], dim=1)
-        self.best = both.topk(self.best.shape[1], dim=1, largest=False, sorted=True).values
+        self.best = k_smallest(both, self.best.shape[1])
         limits = self._limits()
         if values.device.type != "cpu":
             self._add_without_waiting(values, minima, slack, start, limits)

@@ -27,9 +27,13 @@ The exact engine, in the order of its work
     tile.py           one tile of products
     filtering.py      all pairs, tile by tile → bounds and candidates
     candidates.py     the state that tiles add to; states merge in any order
+    task.py           a prepared search with its state, and the account of its work
+    finishing.py      from the state of all tiles to the answer
     pairs.py          lists of pairs
     rescoring.py      distances of candidates in float64, by direct subtraction
-    float64_level.py  rows with too many candidates (float64_tile.py: its tiles)
+    float32_level.py  rows with too many candidates in a 16-bit format
+    float64_level.py  rows with too many candidates even so (float64_tile.py: its tiles)
+    sorting.py        the fastest sort of a device
     certificate.py    rounding bounds of float32 and float64 products
     counting.py       number of rows within radii
     strips.py         the tiles cut into parts of equal size

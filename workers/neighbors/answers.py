@@ -1,4 +1,4 @@
-"""Turns rescored pairs into the neighbours of each query in each prefix."""
+"""From rescored pairs to the neighbours of each query in each prefix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from service.errors import InvalidInput
 from service.norms import SMALLEST_NORMAL
-from workers.neighbors.pairs import Pairs, in_blocks, order_by_row, rank_in_row
+from workers.neighbors.pairs import Pairs, order_by_row, rank_in_row
 
 Array = np.ndarray
 
@@ -42,55 +42,71 @@ class Neighbors:
         return cls(rows, np.full((len(rows), k), np.inf), np.full((len(rows), k), -1, dtype=np.int64), 1.0)
 
 
-def nearest_pairs(
-    rescored: Pairs, query_ids: Tensor, database_ids: Tensor, prefix_queries: Sequence[Tensor], k: int
-) -> list[Neighbors]:
-    """The k nearest of each query in each prefix, equal distances by the smaller id.
+class AnswerLists:
+    """The neighbours of each query in each prefix while they are filled in; several threads may fill different rows."""
 
-    Args:
-        rescored: pairs of slots with their distances; a pair may come twice.
-        query_ids, database_ids: row id of each slot.
-        prefix_queries: ids of the queries of each prefix; each a prefix of the next.
+    def __init__(self, query_ids: Tensor, database_ids: Tensor, prefix_queries: Sequence[Tensor], k: int) -> None:
+        """
+        Args:
+            query_ids, database_ids: row id of each slot.
+            prefix_queries: ids of the queries of each prefix; each a prefix of the next.
+        """
+        self._ids, self._k, device = database_ids, k, query_ids.device
+        asked = prefix_queries[-1].to(device)
+        of_id = torch.full((int(query_ids.max()) + 1,), -1, device=device)
+        of_id[asked] = torch.arange(len(asked), device=device)
+        self._places = of_id[query_ids]
+        self._rows = prefix_queries
+        self._distances = [
+            torch.full((len(rows), k), torch.inf, dtype=torch.float64, device=device) for rows in prefix_queries
+        ]
+        self._neighbors = [torch.full((len(rows), k), -1, device=device) for rows in prefix_queries]
 
-    Raises:
-        InvalidInput: as `check_distances`.
-    """
-    device, asked = query_ids.device, prefix_queries[-1]
-    places = torch.full((int(query_ids.max()) + 1,), -1, device=device)
-    places[asked.to(device)] = torch.arange(len(asked), device=device)
-    answers = [_Lists.of(rows, k, device) for rows in prefix_queries]
-    for part in in_blocks(rescored):
-        by_id = part.take(torch.argsort(database_ids[part.columns], stable=True))
-        ranked = by_id.take(order_by_row(by_id, by_id.uppers))
-        place, ids = places[query_ids[ranked.rows]], database_ids[ranked.columns]
-        again = torch.zeros(len(place), dtype=torch.bool, device=device)
-        again[1:] = (place[1:] == place[:-1]) & (ids[1:] == ids[:-1])
-        for prefix, lists in enumerate(answers):
-            here = (ranked.prefixes <= prefix) & ~again
-            rank = rank_in_row(ranked.rows[here])
-            best = rank < k
-            cells = place[here][best], rank[best]
-            lists.distances[cells], lists.ids[cells] = ranked.uppers[here][best], ids[here][best]
-    found = [lists.neighbors() for lists in answers]
-    check_distances(found)
-    return found
+    def put(self, pairs: Pairs, first_slot: int = 0) -> None:
+        """Enter the k nearest of each row of `pairs` in each prefix, equal distances by the smaller id.
+
+        Args:
+            pairs: slots with their distances, all of a row's that count; a pair may come twice.
+            first_slot: of the queries, from which the rows are counted.
+        """
+        ids = self._ids[pairs.columns]
+        order = _by_row_and_distance(pairs, ids)
+        rows, first, distances, ids = pairs.rows[order], pairs.prefixes[order], pairs.uppers[order], ids[order]
+        again = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+        again[1:] = (rows[1:] == rows[:-1]) & (ids[1:] == ids[:-1])
+        for prefix, (found, neighbors) in enumerate(zip(self._distances, self._neighbors, strict=True)):
+            here = torch.nonzero((first <= prefix) & ~again)[:, 0]
+            rank = rank_in_row(rows[here])
+            best = rank < self._k
+            at = here[best]
+            cells = self._places[rows[at] + first_slot], rank[best]
+            found[cells], neighbors[cells] = distances[at], ids[at]
+
+    def neighbors(self) -> list[Neighbors]:
+        """The lists of each prefix.
+
+        Raises:
+            InvalidInput: as `check_distances`.
+        """
+        lists = zip(self._rows, self._distances, self._neighbors, strict=True)
+        found = [Neighbors(rows.numpy(), gaps.cpu().numpy(), ids.cpu().numpy(), 1.0) for rows, gaps, ids in lists]
+        check_distances(found)
+        return found
 
 
-@dataclass(frozen=True)
-class _Lists:
-    """The answer of one prefix while it is filled."""
-
-    rows: Tensor
-    distances: Tensor
-    ids: Tensor
-
-    @classmethod
-    def of(cls, rows: Tensor, k: int, device: torch.device) -> _Lists:
-        distances = torch.full((len(rows), k), torch.inf, dtype=torch.float64, device=device)
-        return cls(rows, distances, torch.full((len(rows), k), -1, device=device))
-
-    def neighbors(self) -> Neighbors:
-        return Neighbors(self.rows.numpy(), self.distances.cpu().numpy(), self.ids.cpu().numpy(), 1.0)
+def _by_row_and_distance(pairs: Pairs, ids: Tensor) -> Tensor:
+    """The order by row, then distance, then id."""
+    order = order_by_row(pairs, pairs.uppers)
+    rows, distances = pairs.rows[order], pairs.uppers[order]
+    tied = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    tied[1:] = (rows[1:] == rows[:-1]) & (distances[1:] == distances[:-1])
+    tied[:-1] |= tied[1:].clone()
+    at = torch.nonzero(tied)[:, 0]  # few: ties alone are ordered by three keys
+    if len(at):
+        among = order[at]
+        keys = (of[among].cpu().numpy() for of in (ids, pairs.uppers, pairs.rows))
+        order[at] = among[torch.from_numpy(np.lexsort(tuple(keys))).to(at.device)]
+    return order
 
 
 def check_distances(answers: Sequence[Neighbors]) -> None:

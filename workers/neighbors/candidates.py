@@ -8,11 +8,15 @@ upper bound never drops a pair that the final one would keep: tiles can be searc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from threading import Lock
 
 import torch
 from torch import Tensor
+
+from workers.neighbors.sorting import argsort, k_smallest
 
 MOST_CANDIDATES = 512  # per row, or 8 k for each prefix; a row with more is searched by the float64 level
 
@@ -30,14 +34,6 @@ class Prefixes:
     of_row: Tensor
     of_column: Tensor
     count: int
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A copy of the upper bounds of some rows, and the number of additions so far."""
-
-    best: list[tuple[slice, Tensor]]
-    added: int
 
 
 @dataclass
@@ -81,17 +77,22 @@ class CandidateState:
             return
         for prefix in range(first, self.best.shape[1]):
             both = torch.cat([self.best[rows, prefix], uppers], dim=1)
-            self.best[rows, prefix] = both.topk(k, dim=1, largest=False, sorted=True).values
+            self.best[rows, prefix] = k_smallest(both, k)
 
-    def save(self, *rows: slice) -> Saved:
-        """A copy from which `restore` undoes every later change of some rows."""
-        return Saved([(part, self.best[part].clone()) for part in rows], len(self._added))
+    def save(self, *rows: slice) -> list[tuple[slice, Tensor]]:
+        """A copy of the upper bounds of some rows."""
+        with self.lock:
+            return [(part, self.best[part].clone()) for part in rows]
 
-    def restore(self, saved: Saved) -> None:
-        """Undo all offers and additions since `saved`."""
-        for rows, best in saved.best:
-            self.best[rows] = best
-        del self._added[saved.added :]
+    def restore(self, saved: list[tuple[slice, Tensor]]) -> None:
+        """Undo all offers to some rows since `save`, so that those of a tile can be made again.
+
+        Offers of other threads are lost with them: looser bounds, which drop nothing. What was added stays, as a pair
+        that is added twice is a candidate once.
+        """
+        with self.lock:
+            for rows, best in saved:
+                self.best[rows] = best
 
     def add(self, rows: Tensor, columns: Tensor, lowers: Tensor) -> None:
         """Add candidates; they are pruned later."""
@@ -101,13 +102,33 @@ class CandidateState:
         """Drop the candidates beyond their row's upper bound, and mark the rows that still have too many as lifted."""
         parts = [(self.rows, self.columns, self.lowers), *self._added]
         self._added.clear()
-        kept = [self._within(part, prefixes) for part in parts]
-        self.rows, self.columns, self.lowers = (torch.cat(column) for column in zip(*kept, strict=True))
+        rows, columns, lowers = (torch.cat(column) for column in zip(*parts, strict=True))
+        kth = self.best[:, :, -1].masked_fill(self.lifted[:, None], -1.0)
+        first = torch.maximum(prefixes.of_row.index_select(0, rows), prefixes.of_column.index_select(0, columns))
+        limits = kth.view(-1).index_select(0, first.add_(rows, alpha=kth.shape[1]))
+        keep = torch.nonzero(lowers <= limits)[:, 0]  # a list selects three columns faster than a mask
+        self.rows, self.columns, self.lowers = (of.index_select(0, keep) for of in (rows, columns, lowers))
         counts = torch.bincount(self.rows, minlength=len(self.lifted))
         crowded = counts > max(MOST_CANDIDATES, 8 * self.best.shape[1] * self.best.shape[2])
         if crowded.any():
             self.lifted |= crowded
             self.prune(prefixes)
+
+    def cut(self, ranges: Sequence[slice]) -> list[CandidateState]:
+        """The states of consecutive ranges of rows, all of them together, each counted from the first of its range.
+
+        The state must be pruned. The candidates of each are ordered by row.
+        """
+        order = argsort(self.rows)
+        rows, columns, lowers = self.rows[order], self.columns[order], self.lowers[order]
+        starts = torch.tensor([part.start for part in ranges], dtype=rows.dtype, device=rows.device)
+        edges = [*torch.searchsorted(rows, starts).tolist(), len(rows)]
+        return [
+            CandidateState(
+                self.best[part], self.lifted[part], rows[low:high] - part.start, columns[low:high], lowers[low:high]
+            )
+            for part, (low, high) in zip(ranges, pairwise(edges), strict=True)
+        ]
 
     def _within(self, part: tuple[Tensor, Tensor, Tensor], prefixes: Prefixes) -> tuple[Tensor, Tensor, Tensor]:
         rows, columns, lowers = part
@@ -127,7 +148,7 @@ def no_candidates(prefixes: Prefixes, k: int) -> CandidateState:
 def merge_candidates(a: CandidateState, b: CandidateState, prefixes: Prefixes) -> CandidateState:
     """The state of two disjoint sets of tiles together."""
     k = a.best.shape[2]
-    best = torch.cat([a.best, b.best], dim=2).topk(k, dim=2, largest=False, sorted=True).values
+    best = k_smallest(torch.cat([a.best, b.best], dim=2), k)
     none = no_candidates(prefixes, k)
     added = [(state.rows, state.columns, state.lowers) for state in (a, b)]
     merged = CandidateState(

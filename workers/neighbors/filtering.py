@@ -25,12 +25,13 @@ from workers.neighbors.candidates import CandidateState, Prefixes
 from workers.neighbors.encoding import ABSENT
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.side import Side
+from workers.neighbors.sorting import k_smallest
 from workers.neighbors.tile import PlainTile
 
 SLACK = 1e-5  # relative; more than the float32 rounding of the bounds themselves
 Cells = Callable[[Tensor, Tensor], Tensor]
 _CELLS_AT_ONCE = 2**16
-_CANDIDATES_BEFORE_PRUNING = 16  # per slot, and 4 for each neighbour and prefix at least
+_CANDIDATES_BEFORE_PRUNING = 16  # per slot, and 4 for each neighbour at least
 _MINIMA_PER_NEIGHBOUR, _NARROWEST = 4, 4
 _LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
 
@@ -131,7 +132,7 @@ def search_tile(search: Search, left: Tensor, panel: slice, columns: slice, stat
             width = max(BLOCK, width // 2 // BLOCK * BLOCK)
             continue
         start = part.stop
-    held = max(_CANDIDATES_BEFORE_PRUNING, 4 * search.k * search.prefixes.count)
+    held = max(_CANDIDATES_BEFORE_PRUNING, 4 * search.k)
     with state.lock:
         if state.size > held * search.queries.layout.slots:
             state.prune(search.prefixes)
@@ -175,14 +176,14 @@ def _collect(search: Search, state: CandidateState, rows: slice, columns: slice,
         if len(at):
             within = slice(segment.start * groups, segment.stop * groups)
             of_group = torch.arange(within.start, within.stop, device=at.device) // groups
-            smallest = _smallest(bounds.take(at).uppers(minima[at, within], of_group), search.k)
+            smallest = k_smallest(bounds.take(at).uppers(minima[at, within], of_group), search.k)
             with state.lock:
                 state.offer(prefix, at + rows.start, smallest)
     for prefix, segment, at in reached:
         if len(at):
             of_rows = bounds.take(at)
             limits = state.limits(search.prefixes, of_rows.rows, torch.full_like(at, prefix))
-            for row, column, found in pairs_below(of_rows, at, values[at], cells, limits, segment):
+            for row, column, found in pairs_below(of_rows, at, minima[at], cells, limits, segment):
                 lowers = of_rows.lowers(found, row, column)
                 with state.lock:
                     state.add(of_rows.rows[row], column + columns.start, lowers)
@@ -200,13 +201,8 @@ def _reached_rows(
     return torch.nonzero(near.any(dim=1))[:, 0]
 
 
-def _smallest(uppers: Tensor, k: int) -> Tensor:
-    """(m, ≤ k) the k smallest of each row."""
-    return uppers.amin(1, keepdim=True) if k == 1 else uppers.topk(min(k, uppers.shape[1]), 1, largest=False).values
-
-
 def pairs_below(
-    bounds: TileBounds, at: Tensor, values: Tensor, cells: Cells, limits: Tensor, segment: slice
+    bounds: TileBounds, at: Tensor, minima: Tensor, cells: Cells, limits: Tensor, segment: slice
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield rows, columns and products of all pairs of a tile whose lower bound is within their row's limit.
 
@@ -214,16 +210,22 @@ def pairs_below(
 
     Args:
         at: (rows,) the numbers of the rows in the tile.
-        values: (rows, blocks) the smallest product of each row with each block; only those of `segment` are used.
-        cells: (row numbers, block numbers) → (cells, 64) all products of these cells.
+        minima: (rows, groups) the smallest product of each row with each group of columns.
+        cells: (row numbers, group numbers) → (cells, width) all products of these cells.
         limits: (rows,); a negative limit selects nothing.
+        segment: blocks; only pairs with their columns are wanted.
     """
+    width = len(bounds.column_norms) // minima.shape[1]
+    groups = BLOCK // width
     largest = bounds.largest_values(limits, segment)
-    rows, blocks = torch.nonzero(values[:, segment] <= largest, as_tuple=True)
-    for row, in_segment in zip(rows.split(_CELLS_AT_ONCE), blocks.split(_CELLS_AT_ONCE), strict=True):
-        found = cells(at[row], in_segment + segment.start)
-        cell, within = torch.nonzero(found <= largest[row, in_segment][:, None], as_tuple=True)
-        yield row[cell], (in_segment[cell] + segment.start) * BLOCK + within, found[cell, within]
+    if groups > 1:
+        largest = largest.repeat_interleave(groups, dim=1)
+    first = segment.start * groups
+    rows, within = torch.nonzero(minima[:, first : segment.stop * groups] <= largest, as_tuple=True)
+    for row, group in zip(rows.split(_CELLS_AT_ONCE), within.split(_CELLS_AT_ONCE), strict=True):
+        found = cells(at[row], group + first)
+        cell, column = torch.nonzero(found <= largest[row, group][:, None], as_tuple=True)
+        yield row[cell], (group[cell] + first) * width + column, found[cell, column]
 
 
 class TileBounds:

@@ -14,6 +14,7 @@ from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pairs import Pairs, join, no_pairs, order_by_row, rank_in_row
 from workers.neighbors.rescoring import rescore_nearest_first
+from workers.neighbors.sorting import k_smallest
 
 _TILE = {"cpu": 1024, "cuda": 4096}
 
@@ -35,7 +36,7 @@ def _search_rows(search: Search, rows: Tensor) -> Pairs:
         stretch = torch.arange(blocks.start * BLOCK, blocks.stop * BLOCK, device=device)
         tiles = [Float64Tile(search, rows, own, centre, slots) for slots in stretch.split(_TILE[device.type])]
         for tile in tiles:
-            limits = torch.cat([limits, tile.bounds()[1]], dim=1).topk(k, dim=1, largest=False).values
+            limits = k_smallest(torch.cat([limits, tile.bounds()[1]], dim=1), k)
         for tile in tiles:
             near = _candidates(search, tile, prefix, limits[:, -1])
             kept = _keep_nearest(join([kept, _rescore(search, near, kept)]), k)

@@ -22,7 +22,7 @@ from workers.neighbors.side import encode_side
 from workers.neighbors.stored import CentredRows
 
 _ROWS_FOR_MEASURING = 4096  # with fewer the measurement would cost more than it saves
-_MEASURED_QUERIES, _MEASURED_ROWS = 128, 2048
+_MEASURED_QUERIES, _MEASURED_TILE, _MEASURED_ROWS = 128, 512, 2048
 _TIMED_ROWS = {"cpu": 512, "cuda": 8192}  # on a GPU of the size of a tile: fewer would time the launch
 _SECONDS_PER_RESCORED_NUMBER = 1e-9  # two reads and a float64 subtraction; only its order of magnitude matters
 _FAR_SLOWER = 4.0  # than the fastest format, by one measurement: no noise
@@ -46,7 +46,7 @@ class FormatTrial:
 
 
 def formats_of(device: torch.device) -> tuple[torch.dtype, ...]:
-    """The formats to choose from; one without hardware support is not chosen because it is measured to be slow."""
+    """The formats to choose from, float32 last; one without hardware support is measured to be slow, and not chosen."""
     if device.type == "cuda":
         return (torch.float16, *([torch.bfloat16] if has_bfloat16(device) else []), torch.float32)
     return torch.bfloat16, torch.float32
@@ -74,7 +74,10 @@ def choose_format(
         filtering = queries * len(ids) / 2 * per_pair
         if trials and min(trial.predicted_s for trial, _ in trials) < filtering:
             break
-        trials.append((_try(encodings[at], rows, sample, per_pair, queries * len(ids), queries, k), encodings[at]))
+        narrow = encodings[at].dtype != torch.float32
+        again = speeds[-1] if narrow else per_pair * _FLOAT64_SLOWDOWN
+        trial = _try(encodings[at], rows, sample, per_pair, again, queries * len(ids), queries, k)
+        trials.append((trial, encodings[at]))
         if trials[-1][0].predicted_s < 2 * filtering:
             break
     _, encoding = min(trials, key=lambda pair: pair[0].predicted_s)
@@ -82,20 +85,32 @@ def choose_format(
 
 
 def _try(
-    encoding: Encoding, rows: CentredRows, sample: Tensor, per_pair: float, pairs: int, queries: int, k: int
+    encoding: Encoding,
+    rows: CentredRows,
+    sample: Tensor,
+    per_pair: float,
+    per_pair_again: float,
+    pairs: int,
+    queries: int,
+    k: int,
 ) -> FormatTrial:
+    """The prediction for one format, from a search of a few rows in the sample.
+
+    Args:
+        per_pair, per_pair_again: seconds of the filter, and of the level that searches crowded rows.
+    """
     layout = lay_out(sample, [len(sample)])
     codes, zeros = torch.arange(layout.slots, device=encoding.device), layout.slot_prefixes
     side = encode_side(rows, layout, codes, encoding, resident=True)
     prefixes = Prefixes(zeros, zeros, 1)
-    search = Search(side, side, prefixes, True, min(k, len(sample) - 1), _MEASURED_QUERIES)
+    search = Search(side, side, prefixes, True, min(k, len(sample) - 1), _MEASURED_TILE)
     state = no_candidates(prefixes, search.k)
-    search_panel(search, search.panels()[0], state)
+    search_panel(search, slice(0, _MEASURED_QUERIES), state)
     state.prune(prefixes)
     crowded = float(state.lifted[:_MEASURED_QUERIES].float().mean())
     candidates = float((state.rows < _MEASURED_QUERIES).sum()) / _MEASURED_QUERIES + crowded * MOST_CANDIDATES
     rescoring = queries * candidates * rows.d * _SECONDS_PER_RESCORED_NUMBER
-    lifting = crowded * pairs * per_pair * _FLOAT64_SLOWDOWN
+    lifting = crowded * pairs * per_pair_again
     return FormatTrial(encoding.name, per_pair * 1e9, candidates, pairs * per_pair / 2 + rescoring + lifting)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from workers.devices.device import CPU
+from workers.neighbors.sorting import argsort, ascending
 
 _AT_ONCE = 2**20  # pairs that are sorted or rescored at once: sorting needs several times their memory
 
@@ -60,12 +61,13 @@ def join(parts: Sequence[Pairs]) -> Pairs:
 
 
 def order_by_row(pairs: Pairs, values: Tensor) -> Tensor:
-    """The order by row, then by value (0 or more)."""
+    """The order by row, then by value (0 or more); pairs that are equal in both come in any order."""
     if values.dtype == torch.float32:
         # Floats that are not negative have the order of their bits: one sort handles both keys.
-        return torch.argsort(pairs.rows * 2**32 + values.view(torch.int32), stable=True)
-    order = torch.argsort(values, stable=True)
-    return order[torch.argsort(pairs.rows[order], stable=True)]
+        return argsort(pairs.rows * 2**32 + values.view(torch.int32))
+    by_value = argsort(values)
+    places = torch.arange(len(values), device=values.device)
+    return by_value[ascending(pairs.rows[by_value] * 2**32 + places) % 2**32]
 
 
 def rank_in_row(rows: Tensor) -> Tensor:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from service.norms import SMALLEST_NORMAL
+from workers.neighbors.candidates import CandidateState
 from workers.neighbors.filtering import Search
 from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, order_by_row, rank_in_row
+from workers.neighbors.sorting import argsort
 from workers.neighbors.stored import StoredRows, row_norms
 
-_BLOCK_BYTES = {"cpu": 2**22, "cuda": 2**28}  # that stay in the cache; enough to occupy a GPU
+_BLOCK_BYTES = {"cpu": 2**22, "cuda": 2**28}  # so long that threads seldom wait for the interpreter; that fill a GPU
 
 
 def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor, database_ids: Tensor) -> Tensor:
@@ -25,13 +28,56 @@ def pair_distances(queries: StoredRows, database: StoredRows, query_ids: Tensor,
     for start in range(0, len(query_ids), step):
         part = slice(start, start + step)
         gap = gaps[: len(query_ids[part])]
-        gap.copy_(queries.take(query_ids[part])).sub_(database.take(database_ids[part]))
+        _subtract(queries.take(query_ids[part]), database.take(database_ids[part]), gap)
         distances[part] = row_norms(gap)
     return distances
 
 
-def rescore(search: Search, candidates: Pairs) -> Pairs:
-    """The k nearest candidates of each row and prefix, ties included, with their distances.
+def _subtract(a: Tensor, b: Tensor, out: Tensor) -> None:
+    """a − b in float64, of rows in any format."""
+    if out.device.type == "cpu":  # numpy converts and subtracts in one pass
+        np.subtract(a.numpy(), b.numpy(), out=out.numpy(), dtype=np.float64)
+    else:
+        out.copy_(a).sub_(b)
+
+
+def measure_candidates(search: Search, state: CandidateState, zero: Pairs) -> tuple[Pairs, Tensor]:
+    """The k nearest of each query among its candidates and the pairs at distance 0, ties included.
+
+    Args:
+        state: pruned.
+        zero: pairs of duplicates.
+
+    Returns:
+        The pairs, of which one may come twice; and a mask of the query slots whose k-th distance exceeds its upper bound,
+        because the device computed a wrong product. This cannot happen while the products satisfy the error bounds.
+    """
+    rescored, kth = rescore(search, candidate_pairs(search, state))
+    pairs = join([zero, rescored])
+    if len(zero):
+        kth = kth_smallest(pairs, len(kth), search.prefixes.count, search.k)
+    return pairs, _contradicted(search, state, kth)
+
+
+def candidate_pairs(search: Search, state: CandidateState) -> Pairs:
+    """The candidates by row and column, each once.
+
+    No result may depend on the order in which tiles were searched or merged. A tile that exhausted the memory amid its
+    work was searched again, and may have added pairs twice.
+    """
+    rows, columns = state.rows.long(), state.columns.long()
+    keys = rows * 2**32 + columns
+    order = argsort(keys)
+    new = torch.ones(len(keys), dtype=torch.bool, device=keys.device)
+    new[1:] = keys[order[1:]] != keys[order[:-1]]
+    order = order[new]
+    rows, columns, lowers = rows[order], columns[order], state.lowers[order]
+    first = torch.maximum(search.prefixes.of_row[rows], search.prefixes.of_column[columns])
+    return Pairs(rows, columns, first, lowers, lowers)
+
+
+def rescore(search: Search, candidates: Pairs) -> tuple[Pairs, Tensor]:
+    """The k nearest candidates of each row and prefix, ties included, and the (slots, prefixes) k-th distances.
 
     The pairs of each row are rescored in the order of their lower bounds, and only while these are below the k-th
     rescored distance: a row with thousands of near-duplicates needs few of them.
@@ -42,7 +88,8 @@ def rescore(search: Search, candidates: Pairs) -> Pairs:
         return kth_smallest(rescored, slots, prefixes, search.k)[of.rows, of.prefixes]
 
     rescored = rescore_nearest_first(search, candidates, kth_distances)
-    return rescored.take(rescored.uppers <= kth_distances(rescored, rescored))
+    kth = kth_smallest(rescored, slots, prefixes, search.k)
+    return rescored.take(rescored.uppers <= kth[rescored.rows, rescored.prefixes]), kth
 
 
 def rescore_nearest_first(search: Search, candidates: Pairs, limits: Callable[[Pairs, Pairs], Tensor]) -> Pairs:
@@ -79,3 +126,10 @@ def scaled_up(search: Search, distances: Tensor) -> Tensor:
     """Distances in the scale of the bounds, a power of two; one that underflows there becomes the smallest normal."""
     scaled = distances * search.database.rows.scale
     return torch.where(distances > 0, scaled.clamp(min=SMALLEST_NORMAL), scaled)
+
+
+def _contradicted(search: Search, state: CandidateState, kth: Tensor) -> Tensor:
+    """(slots,) bool: queries whose k-th distance exceeds its upper bound in a prefix that has them."""
+    best, of_row = state.best[:, :, -1], search.prefixes.of_row
+    is_query = torch.arange(search.prefixes.count, device=of_row.device) >= of_row[:, None]
+    return ((scaled_up(search, kth) > best) & is_query & (best >= 0)).any(dim=1)

@@ -16,19 +16,27 @@ import torch
 
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.candidates import CandidateState, merge_candidates
-from workers.neighbors.exact import SearchWork, Task, answer
 from workers.neighbors.filtering import Search
+from workers.neighbors.finishing import answer
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.splitting import SearchPlan, zero_pairs
 from workers.neighbors.strips import Part, slot_pairs, strips_of
+from workers.neighbors.task import SearchWork, Task
 
 Array = np.ndarray
 _STATE = ("best", "lifted", "rows", "columns", "lowers")
 _QUERIES_PER_S, _STATE_BYTES, _READ_BYTES_PER_S = 1e5, 32, 2e9
-_ADDED_UP = ("slot_pairs", "candidates", "settled", "duplicates", "float64_rows")  # fields of `SearchWork`
+_ADDED_UP = (
+    "slot_pairs",
+    "candidates",
+    "settled",
+    "duplicates",
+    "float32_rows",
+    "float64_rows",
+)  # fields of `SearchWork`
 
 
 def predict_settling(queries: int, parts: int) -> float:
@@ -54,16 +62,7 @@ def cut_state(state: CandidateState, ranges: Sequence[slice]) -> list[dict[str, 
     Args:
         ranges: consecutive, all slots together.
     """
-    order = torch.argsort(state.rows)
-    rows, columns, lowers = (values[order].cpu() for values in (state.rows, state.columns, state.lowers))
-    best, lifted = state.best.cpu(), state.lifted.cpu()
-    edges = torch.searchsorted(rows, torch.tensor([slots.start for slots in ranges], dtype=rows.dtype)).tolist()
-    cut = []
-    for slots, first, after in zip(ranges, edges, [*edges[1:], len(rows)], strict=True):
-        here = slice(first, after)
-        values = (best[slots], lifted[slots], rows[here] - slots.start, columns[here], lowers[here])
-        cut.append({name: value.numpy() for name, value in zip(_STATE, values, strict=True)})
-    return cut
+    return [{name: getattr(part, name).cpu().numpy() for name in _STATE} for part in state.cut(ranges)]
 
 
 def settle(

@@ -73,7 +73,9 @@ class Side:
 
     def _encode(self, slots: slice | Tensor) -> Panel:
         ids = self.layout.ids[slots]
-        return self.encoding.encode(self.rows.take(ids.clamp(min=0)), ids >= 0)
+        present = ids >= 0
+        full = ids.device.type == "cpu" and bool(present.all())  # a GPU would have to be waited for
+        return self.encoding.encode(self.rows.take(ids.clamp(min=0)), None if full else present)
 
 
 def encode_side(rows: CentredRows, layout: Layout, codes: Tensor, encoding: Encoding, *, resident: bool) -> Side:

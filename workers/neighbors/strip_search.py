@@ -19,6 +19,7 @@ from workers.neighbors.encoding import ABSENT
 from workers.neighbors.filtering import SLACK, Search, left_columns
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pool import Pool
+from workers.neighbors.sorting import k_smallest
 from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
 
@@ -74,7 +75,7 @@ class StripSearch:
                 found = self._nearest_of(panel, left, of_stretch, right)
                 uppers = torch.cat([uppers, found], dim=1)
                 if uppers.shape[1] >= search.k:
-                    uppers = uppers.topk(search.k, dim=1, largest=False, sorted=True).values
+                    uppers = k_smallest(uppers, search.k)
                     limits = self.limits[panel, prefix:]
                     torch.minimum(limits, uppers[:, -1:], out=limits)
 

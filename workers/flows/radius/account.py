@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from workers.devices.device import describe_device
-from workers.neighbors.exact import SearchWork
 from workers.neighbors.faiss_search import FaissWork
 from workers.neighbors.self_test import kernel_state
+from workers.neighbors.task import SearchWork
 
 
 @dataclass(frozen=True)

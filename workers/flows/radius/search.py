@@ -20,13 +20,14 @@ from workers.flows.radius.account import SearchAccount, kernel_reason
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.approximation import Approximation, measure_approximation
 from workers.neighbors.counting import count_within
-from workers.neighbors.exact import SearchWork, exact_neighbors
+from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_search import FaissWork, faiss_neighbors
 from workers.neighbors.nested import nested_answers
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.task import SearchWork
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray

@@ -25,8 +25,8 @@ from service.jobs.engine import APP_VERSION
 from workers.flows.engine.ownership import SegmentOwner
 from workers.flows.engine.runtime import Runtime
 from workers.flows.publishing import Draft, publish
-from workers.neighbors.exact import SearchWork
 from workers.neighbors.splitting import PlanFacts
+from workers.neighbors.task import SearchWork
 
 Array = np.ndarray
 Arrays = dict[str, Array]

@@ -1,0 +1,89 @@
+"""The float32 level settles rows that a 16-bit format cannot tell apart, about a centre of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
+from tests.neighbors.engines import assert_equals_reference
+from workers.neighbors import float32_level
+from workers.neighbors.answers import AnswerLists
+from workers.neighbors.exact import exact_neighbors
+from workers.neighbors.filtering import Search
+from workers.neighbors.float32_level import search_float32
+from workers.neighbors.float64_level import search_float64
+from workers.neighbors.options import SearchOptions
+from workers.neighbors.pairs import join
+from workers.neighbors.permutation import seeded_permutation
+from workers.neighbors.preparing import prepare_search
+from workers.neighbors.question import Question
+from workers.neighbors.stored import StoredRows
+
+Array = np.ndarray
+SIZES = [50, 130, 300]
+
+
+def prepared(question: Question) -> Search:
+    return prepare_search(question, SearchOptions(format=torch.bfloat16))[0]
+
+
+def groups_far_apart(chance: np.random.Generator) -> Array:
+    """Two tight clouds of 600 rows, 200 times as far from the centre as the 1,200 other rows."""
+    far = 200 * chance.standard_normal((2, 32))
+    clouds = [centre + 1e-2 * chance.standard_normal((600, 32)) for centre in far]
+    return np.concatenate([*clouds, chance.standard_normal((1200, 32))])
+
+
+@pytest.mark.parametrize("rows", [gaussian()[:300], near_duplicates()[:300] + 1e3, exact_duplicates()[:300]],
+                         ids=["gaussian", "near", "equal"])  # fmt: skip
+@pytest.mark.parametrize(("k", "coded"), [(1, False), (3, True), (60, True)])
+@pytest.mark.parametrize("tile", [64, 1024])
+def test_every_prefix_equals_the_reference(
+    rows: Array, k: int, coded: bool, tile: int, monkeypatch: pytest.MonkeyPatch
+):
+    """What the level leaves undecided the next one finds."""
+    monkeypatch.setattr(float32_level, "_TILE", {"cpu": tile})
+    codes = np.arange(300) // 7 if coded else None
+    question = Question(StoredRows(rows), seeded_permutation(300, 0), SIZES, k, codes)
+    search = prepared(question)
+    ids = search.database.layout.ids
+    pairs, left = search_float32(search, torch.nonzero(ids >= 0)[:, 0])
+    assert not torch.isin(pairs.rows, left).any()
+    lists = AnswerLists(ids, ids, question.prefix_queries, k)
+    lists.put(join([pairs, search_float64(search, left)]))
+    for part in lists.neighbors():
+        assert_equals_reference(part, rows, k, codes)
+
+
+def test_all_gaussian_rows_are_settled():
+    search = prepared(Question.of_all_rows(StoredRows(gaussian()[:256]), 2))
+    pairs, left = search_float32(search, torch.arange(256))
+    assert len(left) == 0
+    assert len(pairs) == 512
+
+
+def test_each_group_of_far_rows_has_a_pass_about_its_own_centre():
+    rows = groups_far_apart(np.random.default_rng(0))
+    (found,), work = exact_neighbors(Question.of_all_rows(StoredRows(rows)), SearchOptions(format=torch.bfloat16))
+    assert work.float32_rows >= 1200
+    assert work.float64_rows == 0
+    assert_equals_reference(found, rows, 1, None)
+
+
+def test_rows_of_many_far_groups_stay_undecided():
+    """A pass settles one of the twelve; the others would need one each, and are left to the last level."""
+    chance = np.random.default_rng(0)
+    clouds = [far * (1 + 1e-9 * chance.standard_normal((530, 1))) for far in chance.standard_normal((12, 16))]
+    search = prepared(Question.of_all_rows(StoredRows(np.concatenate(clouds))))
+    slots = torch.nonzero(search.database.layout.ids >= 0)[:, 0]
+    pairs, left = search_float32(search, slots)
+    assert len(left) > 10 * 530
+    assert not torch.isin(pairs.rows, left).any()
+
+
+def test_no_rows_need_no_search():
+    search = prepared(Question.of_all_rows(StoredRows(gaussian()[:64])))
+    pairs, left = search_float32(search, torch.empty(0, dtype=torch.int64))
+    assert (len(pairs), len(left)) == (0, 0)

@@ -1,0 +1,26 @@
+"""Sorting on any device; on a CPU by numpy, whose vector instructions are several times as fast as torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def argsort(keys: Tensor) -> Tensor:
+    """The order of (n,) numbers; equal ones come in any order."""
+    return torch.from_numpy(np.argsort(keys.numpy())) if keys.device.type == "cpu" else torch.argsort(keys)
+
+
+def ascending(keys: Tensor) -> Tensor:
+    """(n,) numbers in ascending order."""
+    return torch.from_numpy(np.sort(keys.numpy())) if keys.device.type == "cpu" else torch.sort(keys).values
+
+
+def k_smallest(values: Tensor, k: int) -> Tensor:
+    """(..., n) → (..., min(k, n)) the k smallest of each row, ascending."""
+    if k == 1:
+        return values.amin(dim=-1, keepdim=True)
+    if values.device.type == "cpu":
+        return torch.from_numpy(np.sort(values.numpy(), axis=-1)[..., :k])
+    return values.topk(min(k, values.shape[-1]), dim=-1, largest=False, sorted=True).values
