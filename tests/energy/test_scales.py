@@ -79,7 +79,8 @@ def test_queries_far_beyond_the_patterns(far: float, dtype: str, many: int):
     found = evaluate(prepare_patterns(StoredRows(rows)), StoredRows(queries), [1.0], k=5)
     near = evaluate(prepare_patterns(StoredRows(rows)), StoredRows(queries[:1]), [1.0], k=5)
     assert (found.ids[0] == near.ids[0]).all()  # another query does not change an answer
-    assert found.energy[0, 0] == near.energy[0, 0]
+    # The products of one row and of three may round differently; a double's never by this much.
+    assert found.energy[0, 0] == pytest.approx(near.energy[0, 0], rel=1e-6 if dtype == "float32" else 1e-12)
 
 
 def test_rows_of_very_different_size_in_one_set():

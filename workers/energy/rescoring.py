@@ -60,13 +60,13 @@ class RescoredPairs:
             count: (m,) number of values of each query; a sum lies between 1 and that.
         """
         rounded_least = sums.least.double().cpu()
-        lag = (rounded_least + self.norms_sq - least).clamp(min=0.0)
+        lag = rounded_least + self.norms_sq - least  # below 0 where the smallest value was rounded down
         query = self.chosen.queries
         found, shares = [], []
         for beta, used, total in zip(sums.betas, sums.used, sums.sums.cpu(), strict=True):
             taken = torch.exp(-used * (self.chosen.values - rounded_least[query]))
             light = (total - torch.zeros_like(total).index_add_(0, query, taken)).clamp(min=0.0)
-            light = torch.where(light > self.unit * total, light, 0.0) * torch.exp(-beta * lag)
+            light = torch.where(light > self.unit * total, light, 0.0) * torch.exp(-(beta * lag).clamp(min=-1.0))
             true = torch.exp(-beta * (self.values - least[query]))
             heavy = torch.zeros_like(total).index_add_(0, query, true)
             whole = torch.minimum((heavy + light).clamp(min=1.0), count)
