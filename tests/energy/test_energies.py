@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from service.theory import energy as reference
 from tests.neighbors.datasets import long_rows
 from workers.energy import evaluation as energies
 from workers.energy import patterns as patterns_module
+from workers.energy.candidates import Chosen
 from workers.energy.evaluation import evaluate
 from workers.energy.patterns import prepare_patterns
+from workers.energy.rescoring import RescoredPairs
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -71,6 +75,20 @@ def test_float32_rows_to_1e_6(case: Case):
     energy, mchn, beyond = errors(case, "float32")
     assert max(energy, mchn) <= 1e-6
     assert beyond <= 0
+
+
+@pytest.mark.parametrize("rounding", [-1e-3, 0.0, 1e-3])
+def test_patterns_that_are_not_rescored_weigh_by_the_true_smallest_value(rounding: float):
+    """The nearest of two patterns is at distance 0, the other at 1; the product put the nearest at `rounding`."""
+    chosen = Chosen(torch.tensor([0]), torch.tensor([0]), torch.tensor([rounding], dtype=torch.float64))
+    patterns = SimpleNamespace(scale=1.0, unit=2.0**-24, stored=StoredRows(np.zeros((2, 1))))
+    zero = torch.zeros(1, dtype=torch.float64)
+    at = StoredRows(np.zeros((1, 1)))
+    pairs = RescoredPairs(patterns, at, torch.tensor([0]), zero, chosen, lifted=False)  # type: ignore[arg-type]
+    least = torch.tensor([rounding], dtype=torch.float64)
+    sums = SimpleNamespace(betas=[2.0], used=[2.0], least=least, sums=1 + torch.exp(-2 * (1 - least))[None])
+    energy, _ = pairs.soft_minima(sums, zero, torch.tensor([2]))  # type: ignore[arg-type]
+    assert float(energy) == pytest.approx(-math.log(1 + math.exp(-2.0)) / 2, rel=1e-12)
 
 
 @pytest.mark.parametrize("tile", [64, 192, 2**21])

@@ -55,7 +55,7 @@ TARGETS = (
     ),
     Target(
         "filtering",
-        ("_collect", "_reached_rows", "_smallest", "pairs_below", "TileBounds.take", "TileBounds.uppers",
+        ("_collect", "_reached_rows", "pairs_below", "TileBounds.take", "TileBounds.uppers",
          "TileBounds.lowers", "TileBounds.largest_values",
          "TileBounds._slack_sq"),
         (*_OF_TILES, f"{_T}test_bounds.py::test_no_pair_within_the_limit_is_passed_over",
@@ -70,8 +70,11 @@ TARGETS = (
     ),
     Target(
         "rescoring",
-        ("rescore", "rescore_nearest_first", "measure", "scaled_up"),
-        (f"{_T}test_rescoring.py", f"{_T}test_float64_level.py",
+        ("measure_candidates", "candidate_pairs", "rescore", "rescore_nearest_first", "measure", "scaled_up",
+         "_contradicted"),
+        (f"{_T}test_rescoring.py", f"{_T}test_float64_level.py", f"{_T}test_candidates.py::{_CONTRADICTION}",
+         f"{_T}test_candidates.py::test_a_tile_that_exhausts_the_memory_amid_its_work_is_searched_again",
+         f"{_T}test_duplicates.py",
          f"{_T}test_scales.py::test_rows_of_very_different_size_in_one_set"),
     ),
     Target(
@@ -104,6 +107,16 @@ TARGETS = (
         ("_Best.merge", "_search_stretch", "_floor", "_search_exactly"),
         (f"{_T}test_faiss_search.py", f"{_T}test_exact.py::test_sixty_four_neighbors"),
     ),
-    Target("exact", ("_contradicted",), (f"{_T}test_candidates.py::{_CONTRADICTION}",)),
+    Target(
+        "float32_level",
+        ("search_float32", "_search_rows", "_about", "_padded"),
+        (f"{_T}test_float32_level.py",),
+    ),
+    Target(
+        "finishing",
+        ("answer", "_rescore_ranges", "_ranges"),
+        (f"{_T}test_rescoring.py", f"{_T}test_float32_level.py", f"{_T}test_duplicates.py",
+         f"{_T}test_candidates.py"),
+    ),
     Target("stored", ("_longest",), (f"{_T}test_stored.py",)),
 )  # fmt: skip

@@ -49,8 +49,8 @@ def measure_candidates(search: Search, state: CandidateState, zero: Pairs) -> tu
         zero: pairs of duplicates.
 
     Returns:
-        The pairs, of which one may come twice; and a mask of the query slots whose k-th distance exceeds its upper bound,
-        because the device computed a wrong product. This cannot happen while the products satisfy the error bounds.
+        The pairs, of which one may come twice; and a mask of the query slots whose k-th distance exceeds its upper
+        bound, because the device computed a wrong product: impossible while the products satisfy the error bounds.
     """
     rescored, kth = rescore(search, candidate_pairs(search, state))
     pairs = join([zero, rescored])
