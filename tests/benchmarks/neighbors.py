@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -54,11 +55,11 @@ def _race(name: str, rows: Array) -> dict[str, object]:
     def ours(asked: list[int]) -> object:
         return exact_neighbors(Question(stored, permutation, asked))
 
-    def flat(asked: list[int]) -> list[Array]:
+    def flat(asked: list[int], k: int = 1) -> list[Array]:
         found = []
         for size in asked:
             part = rows[permutation[:size]]
-            ids = faiss.knn(part, part, 2)[1]
+            ids = faiss.knn(part, part, k + 1)[1]
             found.append(np.where(ids[:, 0] == np.arange(size), ids[:, 1], ids[:, 0]))
         return found
 
@@ -70,6 +71,10 @@ def _race(name: str, rows: Array) -> dict[str, object]:
     print(f"{name} ({shape}): all rows against one FAISS search: {single}")
     print(f"{name}: wrong ids of a sample: ours {wrong}, FAISS {peer_wrong}; relative error of ours {error:.1e}")
     levels = {f"k = {k}": _levels(Question(stored, permutation, sizes, k)) for k in (1, 64)}
+    for k, asked in ((64, sizes), (64, sizes[-1:])):
+        many = Question(stored, permutation, asked, k)
+        pair = paired(partial(exact_neighbors, many), partial(flat, asked, k), rounds=1)
+        levels[f"k = {k}"]["four_fractions" if len(asked) > 1 else "all_rows"] = vars(pair)
     print(f"{name}: rows of each level: {levels}", flush=True)
     result: dict[str, object] = {"shape": shape, "nested": vars(nested), "single": vars(single), **levels}
     result["wrong"] = [wrong, peer_wrong]
@@ -85,7 +90,12 @@ def _levels(question: Question) -> dict[str, object]:
     began = time.perf_counter()
     _, work = exact_neighbors(question)
     per_row = work.candidates / len(question.order)
-    return {"seconds": time.perf_counter() - began, "candidates_per_row": per_row, "float64_rows": work.float64_rows}
+    return {
+        "seconds": time.perf_counter() - began,
+        "candidates_per_row": per_row,
+        "float32_rows": work.float32_rows,
+        "float64_rows": work.float64_rows,
+    }
 
 
 def _sklearn(rows: Array, permutation: Array, sizes: list[int]) -> object:
