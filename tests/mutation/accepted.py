@@ -52,10 +52,10 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "_floor: k - 1 → k": _LIMIT,
         "_floor: 1 → 2": _LIMIT,
     },
-    "settling": {"cut_state: True → False": _STRICT, "cut_state: True → False (2)": _STRICT},
     "candidates": {
         "CandidateState.limits: 1.0 → 0.5": "equivalent: any negative limit keeps nothing",
         "CandidateState.prune: True → False": _STRICT,
+        "CandidateState.cut: True → False": _STRICT,
         "CandidateState.prune: 8 * self.best.shape[1] → 8": _THRESHOLD,
         "CandidateState.prune: 8 → 9": _THRESHOLD,
         "CandidateState.prune: 8 * self.best.shape[1] → self.best.shape[1]": _THRESHOLD,

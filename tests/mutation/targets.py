@@ -64,9 +64,9 @@ TARGETS = (
     ),
     Target(
         "candidates",
-        ("CandidateState.limits", "CandidateState.offer", "CandidateState.prune", "CandidateState._within",
+        ("CandidateState.limits", "CandidateState.offer", "CandidateState.prune", "CandidateState.cut",
          "merge_candidates"),
-        (f"{_T}test_candidates.py",),
+        (f"{_T}test_candidates.py", f"{_T}test_parts.py"),
     ),
     Target(
         "rescoring",

@@ -9,13 +9,18 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from workers.neighbors.answers import Neighbors
+from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
+from workers.neighbors.answers import AnswerLists, Neighbors
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_index import build_flat
 from workers.neighbors.faiss_search import faiss_neighbors
+from workers.neighbors.filtering import Search
 from workers.neighbors.options import SearchOptions
+from workers.neighbors.pairs import Pairs
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
+from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.rescoring import pair_distances
@@ -24,6 +29,7 @@ from workers.neighbors.stored import StoredRows
 Array = np.ndarray
 Engine = Callable[..., list[Neighbors]]
 Sizes = Sequence[int]
+LEVEL_ROWS = {"gaussian": gaussian()[:300], "near": near_duplicates()[:300] + 1e3, "equal": exact_duplicates()[:300]}
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -91,6 +97,17 @@ def assert_equals_reference(found: Neighbors, rows: Array, k: int, codes: Array 
         named = others[others >= 0]
         assert row not in named
         assert len(set(named)) == len(named)
+
+
+def assert_a_level_finds(find: Callable[[Search, Tensor], Pairs], rows: Array, k: int, codes: Array | None) -> None:
+    """A level finds the k nearest of every query slot in three nested prefixes, in a search by bfloat16."""
+    question = Question(StoredRows(rows), seeded_permutation(len(rows), 0), [50, 130, len(rows)], k, codes)
+    prepared, _ = prepare_search(question, SearchOptions(format=torch.bfloat16))
+    ids = prepared.database.layout.ids
+    lists = AnswerLists(ids, ids, question.prefix_queries, k)
+    lists.put(find(prepared, torch.nonzero(ids >= 0)[:, 0]))
+    for part in lists.neighbors():
+        assert_equals_reference(part, rows, k, codes)
 
 
 def count_measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:

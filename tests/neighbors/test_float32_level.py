@@ -6,23 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from tests.neighbors.datasets import exact_duplicates, gaussian, near_duplicates
-from tests.neighbors.engines import assert_equals_reference
+from tests.neighbors.datasets import gaussian
+from tests.neighbors.engines import LEVEL_ROWS, assert_a_level_finds, assert_equals_reference
 from workers.neighbors import float32_level
-from workers.neighbors.answers import AnswerLists
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.filtering import Search
 from workers.neighbors.float32_level import search_float32
 from workers.neighbors.float64_level import search_float64
 from workers.neighbors.options import SearchOptions
-from workers.neighbors.pairs import join
-from workers.neighbors.permutation import seeded_permutation
+from workers.neighbors.pairs import Pairs, join
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
-SIZES = [50, 130, 300]
 
 
 def prepared(question: Question) -> Search:
@@ -36,25 +33,21 @@ def groups_far_apart(chance: np.random.Generator) -> Array:
     return np.concatenate([*clouds, chance.standard_normal((1200, 32))])
 
 
-@pytest.mark.parametrize("rows", [gaussian()[:300], near_duplicates()[:300] + 1e3, exact_duplicates()[:300]],
-                         ids=["gaussian", "near", "equal"])  # fmt: skip
+@pytest.mark.parametrize("rows", LEVEL_ROWS.values(), ids=LEVEL_ROWS)
 @pytest.mark.parametrize(("k", "coded"), [(1, False), (3, True), (60, True)])
 @pytest.mark.parametrize("tile", [64, 1024])
 def test_every_prefix_equals_the_reference(
     rows: Array, k: int, coded: bool, tile: int, monkeypatch: pytest.MonkeyPatch
 ):
     """What the level leaves undecided the next one finds."""
+
+    def find(search: Search, slots: torch.Tensor) -> Pairs:
+        pairs, left = search_float32(search, slots)
+        assert not torch.isin(pairs.rows, left).any()
+        return join([pairs, search_float64(search, left)])
+
     monkeypatch.setattr(float32_level, "_TILE", {"cpu": tile})
-    codes = np.arange(300) // 7 if coded else None
-    question = Question(StoredRows(rows), seeded_permutation(300, 0), SIZES, k, codes)
-    search = prepared(question)
-    ids = search.database.layout.ids
-    pairs, left = search_float32(search, torch.nonzero(ids >= 0)[:, 0])
-    assert not torch.isin(pairs.rows, left).any()
-    lists = AnswerLists(ids, ids, question.prefix_queries, k)
-    lists.put(join([pairs, search_float64(search, left)]))
-    for part in lists.neighbors():
-        assert_equals_reference(part, rows, k, codes)
+    assert_a_level_finds(find, rows, k, np.arange(300) // 7 if coded else None)
 
 
 def test_all_gaussian_rows_are_settled():

@@ -29,14 +29,8 @@ from workers.neighbors.task import SearchWork, Task
 Array = np.ndarray
 _STATE = ("best", "lifted", "rows", "columns", "lowers")
 _QUERIES_PER_S, _STATE_BYTES, _READ_BYTES_PER_S = 1e5, 32, 2e9
-_ADDED_UP = (
-    "slot_pairs",
-    "candidates",
-    "settled",
-    "duplicates",
-    "float32_rows",
-    "float64_rows",
-)  # fields of `SearchWork`
+# Fields of `SearchWork`.
+_ADDED_UP = ("slot_pairs", "candidates", "settled", "duplicates", "float32_rows", "float64_rows")
 
 
 def predict_settling(queries: int, parts: int) -> float:
