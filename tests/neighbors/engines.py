@@ -16,7 +16,6 @@ from workers.neighbors.answers import AnswerLists, Neighbors
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.faiss_index import build_flat
 from workers.neighbors.faiss_search import faiss_neighbors
-from workers.neighbors.filtering import Search
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
@@ -24,6 +23,7 @@ from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.reference import nearest_reference
 from workers.neighbors.rescoring import pair_distances
+from workers.neighbors.search import Search
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray

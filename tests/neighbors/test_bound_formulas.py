@@ -15,13 +15,15 @@ import torch
 from tests.neighbors.datasets import HARD, gaussian
 from workers.neighbors.certificate import float32_bound, float64_bound
 from workers.neighbors.encoding import ABSENT, Encoding, choose_encoding
-from workers.neighbors.filtering import Search, TileBounds, make_tile
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
+from workers.neighbors.search import Search
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.tile import Tiles
+from workers.neighbors.tile_bounds import TileBounds
 
 Array = np.ndarray
 CPU = torch.device("cpu")
@@ -134,7 +136,7 @@ def test_rows_at_the_centre_have_the_absolute_bound_alone():
     search = prepared(torch.bfloat16)
     whole = slice(0, search.database.layout.slots)
     bounds, zero = TileBounds(search, torch.arange(whole.stop), whole), torch.zeros(1, dtype=torch.float64)
-    bounds.encoding = replace(search.database.encoding, dtype=torch.float16)
+    bounds.encoding = replace(search.database.encoding, dtype=torch.float16, shift=0.0)
     assert bounds._slack_sq(zero, zero).tolist() == [2 * 2.0**-23]
 
 
@@ -150,7 +152,9 @@ def test_bounds_of_a_tile_are_the_formula(dtype: torch.dtype):
     values = torch.from_numpy(10.0 ** rng.uniform(-10, 0.3, 500)).float()
     norms, errors = side.norms.double(), side.errors.double()
     slack_sq = encoding.gamma * (norms[rows] + norms[columns]) ** 2 + 2 * encoding.absolute
-    inside = (2 * (1 - encoding.relative) * values.double() - slack_sq).clamp(min=0).sqrt()
+    rounding = encoding.relative * (values.double() - encoding.shift).abs()
+    assert (encoding.shift > 0) == (dtype == torch.bfloat16)
+    inside = (2 * (values.double() - rounding) - slack_sq).clamp(min=0).sqrt()
     exact = inside - errors[rows] - errors[columns]
     found = bounds.lowers(values, rows, columns).double()
     assert (found >= 0).all()
@@ -161,7 +165,7 @@ def test_bounds_of_a_tile_are_the_formula(dtype: torch.dtype):
     blocks = columns // BLOCK
     block_norms, block_errors = (part.view(-1, BLOCK).amax(dim=1)[blocks] for part in (norms, errors))
     slack_sq = encoding.gamma * (norms[rows] + block_norms) ** 2 + 2 * encoding.absolute
-    exact = (2 * (1 + encoding.relative) * values.double() + slack_sq).sqrt() + errors[rows] + block_errors
+    exact = (2 * (values.double() + rounding) + slack_sq).sqrt() + errors[rows] + block_errors
     table, numbers = torch.full((slots, slots // BLOCK), ABSENT), torch.arange(slots // BLOCK)
     table[rows, blocks] = values
     found = bounds.uppers(table, numbers.expand(slots, -1)).double()
@@ -175,7 +179,7 @@ def test_bounds_of_a_tile_are_the_formula(dtype: torch.dtype):
 def test_products_below_the_largest_value_are_those_whose_lower_bound_is_within_the_limit(dtype: torch.dtype):
     search = prepared(dtype)
     whole = slice(0, search.database.layout.slots)
-    bounds, tile = TileBounds(search, torch.arange(whole.stop), whole), make_tile(search, _left(search), whole, whole)
+    bounds, tile = TileBounds(search, torch.arange(whole.stop), whole), Tiles(search).tile(whole, whole)
     minima = tile.along_rows()
     blocks = minima.shape[1]
     for limit in (0.0, 0.2, 0.5, 1.0, 1.5):
@@ -185,7 +189,10 @@ def test_products_below_the_largest_value_are_those_whose_lower_bound_is_within_
         worst = columns + search.database.norms.view(-1, BLOCK).argmax(dim=1).repeat(180)
         at = largest[rows, columns // BLOCK]
         of_block = search.database.block_errors[columns // BLOCK] - search.database.errors[worst]
-        assert (bounds.lowers(at * (1 + 1e-6), rows, worst) <= limit + of_block + SPARE).all()
+        shift = search.database.encoding.shift
+        within = bounds.lowers(at * (1 + 1e-6), rows, worst) <= limit + of_block + SPARE
+        assert (within | (at == shift)).all()  # those below the shift have no order
+        assert (at >= shift).all()
         just_above = bounds.lowers(at * (1 + 3 * SPARE) + 1e-12, rows, worst)
         errors = search.database.errors
         spare = 2 * errors.max() - errors[rows] - errors[worst]
@@ -212,10 +219,6 @@ def test_no_pair_within_the_limit_has_a_product_above_the_largest_value(dtype: t
     above = torch.nextafter(bounds.largest_values(limits, slice(0, blocks)), torch.tensor(torch.inf))
     lowers = bounds.lowers(above.flatten(), rows.repeat_interleave(blocks), columns.repeat(len(rows)))
     assert (lowers.view(-1, blocks) > limits[:, None]).all()
-
-
-def _left(search: Search) -> torch.Tensor:
-    return search.database.encoding.left(search.queries.right(slice(0, search.queries.layout.slots)))
 
 
 def test_bounds_of_a_float64_tile_are_the_formula():

@@ -13,12 +13,15 @@ import torch
 from tests.neighbors.datasets import HARD
 from tests.neighbors.engines import ByContent
 from workers.neighbors.encoding import ABSENT, Encoding
-from workers.neighbors.filtering import Search, TileBounds, left_columns, make_tile, pairs_below
+from workers.neighbors.filtering import pairs_below
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
+from workers.neighbors.search import Search
 from workers.neighbors.stored import StoredRows
+from workers.neighbors.tile import Tiles
+from workers.neighbors.tile_bounds import TileBounds
 
 Array = np.ndarray
 FORMATS = [torch.bfloat16, torch.float32]
@@ -44,8 +47,7 @@ def all_bounds(search: Search, n: int) -> tuple[Array, Array]:
     """(n, n) lower bounds of all pairs, and (n, blocks) upper bounds of the nearest of each block."""
     slots = search.database.layout.slots
     whole = slice(0, slots)
-    left = search.database.encoding.left(search.queries.right(whole))
-    tile = make_tile(search, left, whole, whole)
+    tile = Tiles(search).tile(whole, whole)
     bounds = TileBounds(search, torch.arange(whole.stop), whole)
     minima = tile.along_rows()
     blocks = torch.arange(minima.shape[1]).expand_as(minima)
@@ -88,7 +90,7 @@ def test_no_pair_within_the_limit_is_passed_over(make: Callable[[], Array], dtyp
     limit = float(np.nextafter(np.float32(np.quantile(true[np.isfinite(true)], 0.1)), np.float32(np.inf)))
     slots = search.database.layout.slots
     whole = slice(0, slots)
-    tile = make_tile(search, left_columns(search, whole), whole, whole)
+    tile = Tiles(search).tile(whole, whole)
     bounds, minima = TileBounds(search, torch.arange(whole.stop), whole), tile.along_rows()
     found = pairs_below(
         bounds, bounds.rows, minima, tile.cells_of_rows, torch.full((slots,), limit), slice(0, len(minima[0]))

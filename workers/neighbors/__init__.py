@@ -23,8 +23,11 @@ The exact engine, in the order of its work
     layout.py         slots, blocks of 64 slots, nested prefixes
     encoding.py       rows in that format; one matrix product gives half squared distances, with error bounds
     side.py           the encoded queries, or the encoded database
+    search.py         a prepared search: both sides, and how its tiles are made
+    shifting.py       a number that rounded products are less by, so that near pairs are rounded less
     duplicates.py     rows equal to the last bit, resolved before the search
     tile.py           one tile of products
+    tile_bounds.py    bounds on the distances of its pairs
     filtering.py      all pairs, tile by tile → bounds and candidates
     candidates.py     the state that tiles add to; states merge in any order
     task.py           a prepared search with its state, and the account of its work
@@ -33,7 +36,7 @@ The exact engine, in the order of its work
     rescoring.py      distances of candidates in float64, by direct subtraction
     float32_level.py  rows with too many candidates in a 16-bit format
     float64_level.py  rows with too many candidates even so (float64_tile.py: its tiles)
-    sorting.py        the fastest sort of a device
+    sorting.py        the fastest sort and comparison of a device
     certificate.py    rounding bounds of float32 and float64 products
     counting.py       number of rows within radii
     strips.py         the tiles cut into parts of equal size

@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workers.neighbors.filtering import SLACK, Search
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pool import Pool
+from workers.neighbors.search import Search
+from workers.neighbors.tile_bounds import SLACK
 
 _LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
 _COLUMNS = 8192  # of one product of torch

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from service.errors import InvalidInput
 from workers.neighbors.appending import Strip, append, reach_of
-from workers.neighbors.filtering import Search, TileBounds, left_columns, make_tile, pairs_below
+from workers.neighbors.filtering import pairs_below
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
@@ -26,8 +26,11 @@ from workers.neighbors.pool import Pool
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import measure
+from workers.neighbors.search import Search, left_columns
 from workers.neighbors.strips import Part, run_tiles, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
+from workers.neighbors.tile import Tiles
+from workers.neighbors.tile_bounds import TileBounds
 
 Array = np.ndarray
 _LARGEST = 1e300  # far above any scaled distance (at most 2), and below inf, the value of an excluded pair
@@ -85,7 +88,7 @@ class _Counter:
     """
 
     def __init__(self, search: Search, radii: Tensor) -> None:
-        self.search, self.radii = search, radii
+        self.search, self.radii, self.tiles = search, radii, Tiles(search)
         scale = search.database.rows.scale
         self.scaled = radii.clamp(max=_LARGEST / scale) * scale
         self.below = torch.cat([torch.full_like(radii[:1], -1.0), self.scaled])
@@ -148,13 +151,12 @@ class _Counter:
     def _few_pairs(self, panel: slice, columns: slice) -> Pairs | None:
         """The pairs of a tile that may lie within the largest radius; None where there are many."""
         search = self.search
-        left = left_columns(search, panel)
-        tile = make_tile(search, left, panel, columns)
+        tile = self.tiles.tile(panel, columns)
         values = tile.along_rows()
-        pairs = len(left) * (columns.stop - columns.start)
-        every_row = torch.arange(len(left), device=values.device)
+        pairs = len(values) * (columns.stop - columns.start)
+        every_row = torch.arange(len(values), device=values.device)
         bounds = TileBounds(search, every_row + panel.start, columns)
-        limits = self.limit.expand(len(left))
+        limits = self.limit.expand(len(values))
         whole = slice(0, values.shape[1])
         if BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) > 8 * _DENSE_SHARE * pairs:
             return None

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from workers.neighbors.candidates import CandidateState
-from workers.neighbors.filtering import Search
 from workers.neighbors.pairs import Pairs, kth_smallest, no_pairs
+from workers.neighbors.search import Search
 
 Array = np.ndarray
 _BLOCK_PAIRS = 4096

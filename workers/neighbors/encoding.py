@@ -2,16 +2,18 @@
 
 Right and left columns of a row x' (the rounded x), and what their product sums to:
 
-    right   x' | l  h  l | p₁ p₂ p₃ | 1  1  1
-    left   −x' | −h −l −l | 1  1  1 | p₁ p₂ p₃      Σ = ½‖x'‖² + ½‖y'‖² − x'·y' = ½‖x' − y'‖²
+    right   x' | l  h  l | p₁ p₂ p₃ | 1  1  1 | 1
+    left   −x' | −h −l −l | 1  1  1 | p₁ p₂ p₃ | −s      Σ = ½‖x'‖² + ½‖y'‖² − x'·y' − s = ½‖x' − y'‖² − s
 
 p₁ + p₂ + p₃ is ½‖x'‖² in three parts. The few dimensions with the largest rounding error (a Transformer's massive
 dimensions) are kept in two parts, h + l, at the cost of three more columns each. Because the product is the squared
-distance itself, rounding it to the format's few digits causes a relative error, not an absolute one.
+distance itself, rounding it to the format's few digits causes a relative error, not an absolute one. Where products are
+rounded, the last column subtracts a shift s before: what is left of the distances of near pairs is small, and so is its
+rounding. s is added again to every product that is looked at. In products in 32 bits, s = 0 and has no column.
 
-Error bounds of a product v, with γ as in certificate.py, N = ‖x‖, and e = ‖x − x'‖ computed for every row:
+Error bounds of a product v = Σ + s, with γ as in certificate.py, N = ‖x‖, and e = ‖x − x'‖ computed for every row:
 
-    |½‖x' − y'‖² − v| ≤ relative · v + ½ γ (Nx + Ny)² + absolute    and    |‖x' − y'‖ − ‖x − y‖| ≤ ex + ey.
+    |½‖x' − y'‖² − v| ≤ relative · |v − s| + ½ γ (Nx + Ny)² + absolute    and    |‖x' − y'‖ − ‖x − y‖| ≤ ex + ey.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from torch import Tensor
 
 ABSENT = 1e29  # half squared distances of rows are at most 2; those of empty slots and excluded pairs are above this
 _EMPTY_HALF_SQ = 1e30
-_FILL = {torch.int16: 0x7F00, torch.float32: 1e38}  # 0x7F00 is 1.7e38 in bfloat16
+_EXCLUDED, _EXCLUDED_BITS = 1e38, 0x7F00  # the bits of 1.7e38 in bfloat16
 _ALIGNMENT_BYTES = {"cpu": 64, "cuda": 128}  # of a cache line; of the depth of a product on tensor cores
 _WHOLE_SHARE = 1 / 64
 _MOST_SPLIT = 8
@@ -51,16 +53,21 @@ class Panel:
 
 @dataclass(frozen=True)
 class Encoding:
-    """The format of encoded rows: `d` dimensions in `dtype`, the dimensions `split` in two parts each."""
+    """The format of encoded rows: `d` dimensions in `dtype`, the dimensions `split` in two parts each.
+
+    Attributes:
+        shift: s, a number that the format holds; 0 unless products are rounded. The left columns alone depend on it.
+    """
 
     d: int
     dtype: torch.dtype
     split: Tensor
     device: torch.device
+    shift: float = 0.0
 
     @property
     def columns(self) -> int:
-        used = self.d + 3 * len(self.split) + 2 * self._parts
+        used = self._ones.stop + self.rounded
         alignment = _ALIGNMENT_BYTES[self.device.type] // self.dtype.itemsize
         return math.ceil(used / alignment) * alignment
 
@@ -78,12 +85,12 @@ class Encoding:
     @property
     def relative(self) -> float:
         """Relative rounding error of a product that is returned in a 16-bit format."""
-        return 1.01 * 2.0**-8 if self._rounded_products else 0.0
+        return 1.01 * 2.0**-8 if self.rounded else 0.0
 
     @property
     def absolute(self) -> float:
-        """Absolute error from numbers below the smallest of the format."""
-        return 2.0**-23 if self.dtype == torch.float16 else 2.0**-100
+        """Absolute error from numbers below the smallest of the format, and of a sum that has the shift as a term."""
+        return (2.0**-23 if self.dtype == torch.float16 else 2.0**-100) + self.gamma * self.shift
 
     @property
     def name(self) -> str:
@@ -113,7 +120,7 @@ class Encoding:
             piece = half_sq.to(self.dtype)
             matrix[:, self._half_sq.start + part] = piece
             half_sq = torch.where(half_sq < ABSENT, half_sq - piece.double(), 0.0)
-        matrix[:, self._ones] = 1
+        matrix[:, self._ones.start : self._ones.stop + self.rounded] = 1
         # The relative error of the float32 rows is at most 1.001 · 2⁻²⁴, that of a sum of squares at most γ.
         errors = errors * (1 + self.gamma) + 1.01 * _UNIT_FLOAT32 * norms + 1e-30
         norms = (norms + errors) * (1 + self.gamma)
@@ -133,29 +140,52 @@ class Encoding:
         low, high = slice(self.d, self.d + m), slice(self.d + m, self.d + 2 * m)
         left[:, low], left[:, high] = -right[:, high], -right[:, low]
         left[:, self._half_sq], left[:, self._ones] = right[:, self._ones], right[:, self._half_sq]
+        left[:, self._ones.stop : self._ones.stop + self.rounded] = -self.shift
         return left
 
     def product(self, left: Tensor, right: Tensor) -> Tensor:
-        """(a, b) half squared distances in an ordered type (see `values`): smaller means nearer."""
+        """(a, b) half squared distances in an ordered type (see `values`): smaller means nearer.
+
+        Those below the shift are before all others, in the reverse of their order.
+        """
         if self.dtype == torch.float32:
             return left @ right.T
-        if self._rounded_products:
+        if self.rounded:
             # bfloat16 numbers ≥ 0 have the order of their bits, and torch computes minima of int16 five times faster.
             return (left @ right.T).view(torch.int16)
         if self.device.type == "cpu":  # in tests of what a GPU does
             return left.float() @ right.float().T
         return torch.mm(left, right.T, out_dtype=torch.float32)
 
-    def exclude(self, product: Tensor, pairs: Tensor) -> None:
-        """Set the products of the masked `pairs`, (a, b) bool, above those of any rows."""
-        product.masked_fill_(pairs, _FILL[product.dtype])
+    @property
+    def excluded(self) -> float:
+        """A product, in the ordered type, above those of any rows."""
+        return _EXCLUDED_BITS if self.rounded else _EXCLUDED
 
     def values(self, product: Tensor) -> Tensor:
         """Products as float32; at least `ABSENT` where there is no admissible row, below 0 only by rounding."""
-        return product.view(torch.bfloat16).float() if self._rounded_products else product
+        return product.view(torch.bfloat16).float().add_(self.shift) if self.rounded else product
+
+    def least_half_sq(self, values: Tensor) -> Tensor:
+        """The smallest ½‖x' − y'‖² with these products, but for what γ and the absolute error allow."""
+        return values - self.relative * (values - self.shift).abs_() if self.rounded else values
+
+    def most_half_sq(self, values: Tensor) -> Tensor:
+        """The largest ½‖x' − y'‖² with these products, but for what γ and the absolute error allow."""
+        return values + self.relative * (values - self.shift).abs_() if self.rounded else values
+
+    def largest_value(self, half_sq: Tensor) -> Tensor:
+        """The largest product v with `least_half_sq`(v) ≤ half_sq, in place; at least s, below which none is ordered.
+
+        For v ≥ s, v − relative · (v − s) ≤ half_sq gives v ≤ (half_sq − relative · s) / (1 − relative).
+        """
+        if not self.rounded:
+            return half_sq
+        return half_sq.sub_(self.relative * self.shift).div_(1 - self.relative).clamp_(min=self.shift)
 
     @property
-    def _rounded_products(self) -> bool:
+    def rounded(self) -> bool:
+        """Whether the device returns products in the 16-bit format."""
         return self.dtype == torch.bfloat16 and self.device.type == "cpu"
 
     @property

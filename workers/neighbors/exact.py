@@ -13,7 +13,6 @@ whatever the format, the tile, the order of the tiles or the device.
 from __future__ import annotations
 
 from dataclasses import replace
-from threading import local
 
 import numpy as np
 import torch
@@ -21,18 +20,20 @@ import torch
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.candidates import CandidateState, no_candidates
 from workers.neighbors.duplicates import resolve_duplicates
-from workers.neighbors.filtering import Search, left_columns, search_tile
+from workers.neighbors.filtering import search_tile
 from workers.neighbors.finishing import answer
 from workers.neighbors.formats import FormatTrial
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import no_pairs
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
+from workers.neighbors.search import Search
 from workers.neighbors.stored import StoredRows
 from workers.neighbors.strip_search import search_strips
 from workers.neighbors.strips import Part, run_tiles
 from workers.neighbors.task import SearchWork, Task
 from workers.neighbors.ticking import Tick
+from workers.neighbors.tile import Tiles
 
 Array = np.ndarray
 
@@ -81,14 +82,8 @@ def search_tiles(search: Search, state: CandidateState, part: Part, tick: Tick) 
     if search.strips:
         search_strips(search, state, part, tick)
         return
-    kept = local()  # the left columns of a thread's last panel: those of its next tile, most often
-
-    def search_one(panel: slice, columns: slice) -> None:
-        if getattr(kept, "panel", None) != panel:
-            kept.panel, kept.left = panel, left_columns(search, panel)
-        search_tile(search, kept.left, panel, columns, state)
-
-    run_tiles(search, part, search_one, tick)
+    tiles = Tiles(search)
+    run_tiles(search, part, lambda panel, columns: search_tile(tiles, panel, columns, state), tick)
 
 
 def _no_work() -> SearchWork:

@@ -3,87 +3,28 @@
 The minima of a tile per row and block of 64 columns give each row an upper bound on its k-th distance. Only blocks
 whose minimum may lie within that bound are examined pair by pair; their pairs within it become candidates. When rows
 are searched among themselves, only tiles on and above the diagonal are computed; each serves its rows and its columns.
-
-The bounds of a pair (x, y) follow from the encoding's two inequalities: with product v, e and N as in encoding.py,
-
-    ‖x − y‖ ≤ √(2 (1 + relative) v + γ (Nx + Ny)² + 2 absolute) + ex + ey,
-    ‖x − y‖ ≥ √(2 (1 − relative) v − γ (Nx + Ny)² − 2 absolute) − ex − ey.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from copy import copy
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from service.errors import OutOfMemory
 from workers.devices.memory import is_out_of_memory
-from workers.neighbors.candidates import CandidateState, Prefixes
-from workers.neighbors.encoding import ABSENT
+from workers.neighbors.candidates import CandidateState
 from workers.neighbors.layout import BLOCK
-from workers.neighbors.side import Side
-from workers.neighbors.sorting import k_smallest
-from workers.neighbors.tile import PlainTile
+from workers.neighbors.search import Search
+from workers.neighbors.sorting import at_most, k_smallest
+from workers.neighbors.tile import Tiles
+from workers.neighbors.tile_bounds import TileBounds
 
-SLACK = 1e-5  # relative; more than the float32 rounding of the bounds themselves
 Cells = Callable[[Tensor, Tensor], Tensor]
 _CELLS_AT_ONCE = 2**16
 _CANDIDATES_BEFORE_PRUNING = 16  # per slot, and 4 for each neighbour at least
-_MINIMA_PER_NEIGHBOUR, _NARROWEST = 4, 4
-_LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
-
-
-@dataclass(frozen=True)
-class Search:
-    """A search, prepared: both sides encoded, and the size of its tiles.
-
-    Attributes:
-        queries, database: the same object when rows are searched among themselves.
-        prefixes: the prefixes that their slots belong to.
-        unique_codes: no two rows share a code, so that the only excluded pair of a row is that with itself.
-        k: neighbours per query.
-        tile: slots on a side of a tile, a multiple of 64.
-        strips: tiles are searched in strips whose pairs within reach are listed on the device (strip_search.py).
-        fused: a Triton kernel lists them without writing the products to memory.
-    """
-
-    queries: Side
-    database: Side
-    prefixes: Prefixes
-    unique_codes: bool
-    k: int
-    tile: int
-    strips: bool = False
-    fused: bool = False
-
-    @property
-    def symmetric(self) -> bool:
-        return self.queries is self.database
-
-    @property
-    def group(self) -> int:
-        """Columns of which one minimum is taken: a block's, or fewer where k bounds need more minima than that.
-
-        Each minimum bounds the distance to one row, so k of them bound the k-th distance, the more tightly the more
-        there are.
-        """
-        width = BLOCK
-        while width > _NARROWEST and self.tile // width < _MINIMA_PER_NEIGHBOUR * self.k:
-            width //= 2
-        return width
-
-    def of_queries(self, slots: slice) -> Search:
-        """The search of some query slots, of whole blocks, in the whole database."""
-        prefixes = replace(self.prefixes, of_row=self.prefixes.of_row[slots])
-        return replace(self, queries=self.queries.part(slots), prefixes=prefixes)
-
-    def panels(self) -> list[slice]:
-        """Panels of query slots, whose states can be computed separately and merged in any order."""
-        slots = self.queries.layout.slots
-        return [slice(start, min(start + self.tile, slots)) for start in range(0, slots, self.tile)]
+_FEW = 1 / 8  # of the rows of a tile
 
 
 def search_panel(search: Search, panel: slice, state: CandidateState, columns: slice | None = None) -> None:
@@ -95,34 +36,28 @@ def search_panel(search: Search, panel: slice, state: CandidateState, columns: s
     Raises:
         OutOfMemory: as `search_tile`.
     """
-    wanted = columns or slice(panel.start if search.symmetric else 0, search.database.layout.slots)
-    left = left_columns(search, panel)
+    wanted, tiles = (
+        columns or slice(panel.start if search.symmetric else 0, search.database.layout.slots),
+        Tiles(search),
+    )
     for start in range(wanted.start, wanted.stop, search.tile):
-        search_tile(search, left, panel, slice(start, min(start + search.tile, wanted.stop)), state)
+        search_tile(tiles, panel, slice(start, min(start + search.tile, wanted.stop)), state)
 
 
-def left_columns(search: Search, panel: slice) -> Tensor:
-    """(m, columns) left columns of some query slots."""
-    return search.database.encoding.left(search.queries.right(panel))
-
-
-def search_tile(search: Search, left: Tensor, panel: slice, columns: slice, state: CandidateState) -> None:
+def search_tile(tiles: Tiles, panel: slice, columns: slice, state: CandidateState) -> None:
     """Add one tile to a state; one that does not fit into the device's memory is computed again in halves.
 
     On a CPU several threads may add tiles to one state.
 
-    Args:
-        left: the left columns of `panel`.
-
     Raises:
         OutOfMemory: not even 64 columns fit.
     """
-    start, width = columns.start, columns.stop - columns.start
+    search, start, width = tiles.search, columns.start, columns.stop - columns.start
     while start < columns.stop:
         part = slice(start, min(start + width, columns.stop))
         saved = state.save(panel, part)
         try:
-            _add_tile(search, left, panel, part, state)
+            _add_tile(tiles, panel, part, state)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -138,25 +73,13 @@ def search_tile(search: Search, left: Tensor, panel: slice, columns: slice, stat
             state.prune(search.prefixes)
 
 
-def _add_tile(search: Search, left: Tensor, panel: slice, columns: slice, state: CandidateState) -> None:
-    tile = make_tile(search, left, panel, columns, search.group)
+def _add_tile(tiles: Tiles, panel: slice, columns: slice, state: CandidateState) -> None:
+    search = tiles.search
+    tile = tiles.tile(panel, columns, search.group)
     along_rows = tile.along_rows()
     _collect(search, state, panel, columns, along_rows, tile.cells_of_rows)
     if search.symmetric and columns.start >= panel.stop:
         _collect(search, state, columns, panel, tile.along_columns(), tile.cells_of_columns)
-
-
-def make_tile(search: Search, left: Tensor, panel: slice, columns: slice, width: int = BLOCK) -> PlainTile:
-    """The tile of a panel's left columns and some database slots; pairs of equal code are excluded.
-
-    Args:
-        width: columns, or rows, of which one minimum is taken.
-    """
-    right = search.database.right(columns)
-    skip = search.unique_codes and search.symmetric and columns.start >= panel.stop
-    codes = None if skip else (search.queries.codes[panel], search.database.codes[columns])
-    excluded = None if codes is None else codes[0][:, None] == codes[1]
-    return PlainTile(search.database.encoding, left, right, excluded, width)
 
 
 def _collect(search: Search, state: CandidateState, rows: slice, columns: slice, minima: Tensor, cells: Cells) -> None:
@@ -194,11 +117,15 @@ def _reached_rows(
 ) -> Tensor:
     """Numbers of the rows of a tile that may have a row of the segment within their limit.
 
-    Few rows of most tiles have one: once their neighbours are found, a tile costs little beyond its product.
+    Few rows of most tiles have one: once their neighbours are found, a tile costs little beyond its product. The bound
+    of the whole segment excludes most rows; that of each block excludes others where one block has long rows.
     """
     limits = state.limits(search.prefixes, bounds.rows, torch.full_like(bounds.rows, prefix))
-    near = values[:, segment] <= bounds.largest_values(limits, segment)
-    return torch.nonzero(near.any(dim=1))[:, 0]
+    at = torch.nonzero(values[:, segment].amin(dim=1) <= bounds.largest_value(limits, segment))[:, 0]
+    if len(at) < _FEW * len(values):
+        return at
+    beyond = values[at, segment] - bounds.take(at).largest_values(limits[at], segment)
+    return at[beyond.amin(dim=1) <= 0]
 
 
 def pairs_below(
@@ -221,60 +148,9 @@ def pairs_below(
     if groups > 1:
         largest = largest.repeat_interleave(groups, dim=1)
     first = segment.start * groups
-    rows, within = torch.nonzero(minima[:, first : segment.stop * groups] <= largest, as_tuple=True)
+    near = at_most(minima[:, first : segment.stop * groups], largest)
+    rows, within = torch.nonzero(near, as_tuple=True)
     for row, group in zip(rows.split(_CELLS_AT_ONCE), within.split(_CELLS_AT_ONCE), strict=True):
         found = cells(at[row], group + first)
         cell, column = torch.nonzero(found <= largest[row, group][:, None], as_tuple=True)
         yield row[cell], (group[cell] + first) * width + column, found[cell, column]
-
-
-class TileBounds:
-    """Bounds on the distances of some rows to some columns, or to the nearest row of a block of columns."""
-
-    def __init__(self, search: Search, rows: Tensor, columns: slice) -> None:
-        """`rows` are slots of the queries."""
-        self.encoding, self.rows = search.database.encoding, rows
-        self.norms, self.errors = search.queries.norms[rows], search.queries.errors[rows]
-        self.column_norms, self.column_errors = search.database.norms[columns], search.database.errors[columns]
-        blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
-        self.block_norms, self.block_errors = search.database.block_norms[blocks], search.database.block_errors[blocks]
-
-    def take(self, at: Tensor) -> TileBounds:
-        """The bounds of some of the rows."""
-        taken = copy(self)
-        taken.rows, taken.norms, taken.errors = self.rows[at], self.norms[at], self.errors[at]
-        return taken
-
-    def uppers(self, values: Tensor, blocks: Tensor) -> Tensor:
-        """(m, j) upper bounds on the distance to the row of each product; inf where no row is admissible.
-
-        Args:
-            values: (m, j) products.
-            blocks: (j,), or (m, j), the blocks that their rows are in.
-        """
-        slack_sq = self._slack_sq(self.norms[:, None], self.block_norms[blocks])
-        distances = (2 * (1 + self.encoding.relative) * values.clamp(min=0) + slack_sq).sqrt()
-        uppers = (distances + self.errors[:, None] + self.block_errors[blocks]) * (1 + SLACK)
-        return uppers.masked_fill_(values >= ABSENT, torch.inf)
-
-    def lowers(self, values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """(pairs,) lower bounds on the distances of the pairs (rows, columns)."""
-        slack_sq = self._slack_sq(self.norms[rows], self.column_norms[columns])
-        distances = (2 * (1 - self.encoding.relative) * values - slack_sq).clamp(min=0).sqrt()
-        return ((distances - self.errors[rows] - self.column_errors[columns]) * (1 - SLACK)).clamp(min=0)
-
-    def largest_values(self, limits: Tensor, segment: slice) -> Tensor:
-        """(m, blocks) the largest product for which a pair's lower bound can be within the row's limit.
-
-        Solving `lowers` ≤ limit for the product v gives, with e, N of the row and E, M of the block,
-
-            v ≤ ((limit + e + E)² + γ (N + M)² + 2 absolute) / (2 (1 − relative)).
-        """
-        reach = (limits * (1 + 2 * SLACK)).clamp(max=_LONGEST) + self.errors
-        norms, errors = self.block_norms[segment], self.block_errors[segment]
-        largest = (reach[:, None] + errors).square_().add_(self._slack_sq(self.norms[:, None], norms))
-        largest *= (1 + 2 * SLACK) / (2 * (1 - self.encoding.relative))
-        return largest.masked_fill_(limits[:, None] < 0, -torch.inf)
-
-    def _slack_sq(self, norms: Tensor, others: Tensor) -> Tensor:
-        return self.encoding.gamma * (norms + others) ** 2 + 2 * self.encoding.absolute

@@ -42,7 +42,10 @@ def answer(task: Task, prefix_queries: Sequence[Tensor]) -> tuple[list[Neighbors
     crowded = torch.nonzero(state.lifted & is_query)[:, 0]
     contradicted = torch.nonzero(contradicted & is_query & ~state.lifted)[:, 0]
     narrow = search.database.encoding.dtype != torch.float32
-    found, undecided = search_float32(search, crowded) if narrow else (no_pairs(crowded.device), crowded)
+    found, undecided = no_pairs(crowded.device), crowded
+    if narrow:
+        limits = state.best[crowded, search.prefixes.of_row[crowded], -1]
+        found, undecided = search_float32(search, crowded, limits)
     last = torch.cat([undecided, contradicted])
     zero = task.duplicates.take(torch.isin(task.duplicates.rows, torch.cat([crowded, contradicted])))
     lists.put(join([zero, found, search_float64(search, last)]))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from workers.neighbors.filtering import Search
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pairs import Pairs, join, no_pairs, order_by_row, rank_in_row
 from workers.neighbors.rescoring import rescore_nearest_first
+from workers.neighbors.search import Search
 from workers.neighbors.sorting import k_smallest
 
 _TILE = {"cpu": 1024, "cuda": 4096}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from workers.neighbors.certificate import float64_bound
-from workers.neighbors.filtering import Search
+from workers.neighbors.search import Search
 
 
 class Float64Tile:

@@ -16,10 +16,12 @@ from torch import Tensor
 from workers.devices.device import has_bfloat16
 from workers.neighbors.candidates import MOST_CANDIDATES, Prefixes, no_candidates
 from workers.neighbors.encoding import Encoding, choose_encoding
-from workers.neighbors.filtering import Search, search_panel
+from workers.neighbors.filtering import search_panel
 from workers.neighbors.layout import lay_out
+from workers.neighbors.search import Search
+from workers.neighbors.shifting import shifted
 from workers.neighbors.side import encode_side
-from workers.neighbors.stored import CentredRows
+from workers.neighbors.stored import CentredRows, lengths_of
 
 _ROWS_FOR_MEASURING = 4096  # with fewer the measurement would cost more than it saves
 _MEASURED_QUERIES, _MEASURED_TILE, _MEASURED_ROWS = 128, 512, 2048
@@ -99,16 +101,21 @@ def _try(
     Args:
         per_pair, per_pair_again: seconds of the filter, and of the level that searches crowded rows.
     """
-    layout = lay_out(sample, [len(sample)])
+    layout = lay_out(sample, [len(sample)], lengths_of(rows, sample))
     codes, zeros = torch.arange(layout.slots, device=encoding.device), layout.slot_prefixes
-    side = encode_side(rows, layout, codes, encoding, resident=True)
-    prefixes = Prefixes(zeros, zeros, 1)
-    search = Search(side, side, prefixes, True, min(k, len(sample) - 1), _MEASURED_TILE)
+    database = encode_side(rows, layout, codes, encoding, resident=True)
+    asked = codes[layout.ids >= 0][:: max(1, len(sample) // _MEASURED_QUERIES)][:_MEASURED_QUERIES]
+    some = lay_out(layout.ids[asked], [len(asked)])
+    own = torch.nn.functional.pad(asked, (0, some.slots - len(asked)), value=-1)
+    side = encode_side(rows, some, own, encoding, resident=True)
+    prefixes = Prefixes(zeros[: some.slots], zeros, 1)
+    search = shifted(Search(side, database, prefixes, True, min(k, len(sample) - 1), _MEASURED_TILE))
     state = no_candidates(prefixes, search.k)
-    search_panel(search, slice(0, _MEASURED_QUERIES), state)
+    for panel in search.panels():
+        search_panel(search, panel, state)
     state.prune(prefixes)
-    crowded = float(state.lifted[:_MEASURED_QUERIES].float().mean())
-    candidates = float((state.rows < _MEASURED_QUERIES).sum()) / _MEASURED_QUERIES + crowded * MOST_CANDIDATES
+    crowded = float(state.lifted[: len(asked)].float().mean())
+    candidates = len(state.rows) / len(asked) + crowded * MOST_CANDIDATES
     rescoring = queries * candidates * rows.d * _SECONDS_PER_RESCORED_NUMBER
     lifting = crowded * pairs * per_pair_again
     return FormatTrial(encoding.name, per_pair * 1e9, candidates, pairs * per_pair / 2 + rescoring + lifting)

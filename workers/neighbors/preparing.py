@@ -13,16 +13,17 @@ from workers.devices.memory import free_bytes
 from workers.neighbors.candidates import Prefixes
 from workers.neighbors.device_rows import rows_on
 from workers.neighbors.encoding import Encoding, choose_encoding
-from workers.neighbors.filtering import Search
 from workers.neighbors.formats import FormatTrial, choose_format
 from workers.neighbors.layout import BLOCK, Layout, laid_out, lay_out
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.question import Question
+from workers.neighbors.search import Search
 from workers.neighbors.self_test import kernel_state
+from workers.neighbors.shifting import shifted
 from workers.neighbors.side import Side, encode_side
 from workers.neighbors.stored import CentredRows, centre_rows, lengths_of
 
-_TILE = {"cpu": 2048, "cuda": 8192}
+_TILE = {"cpu": 2560, "cuda": 8192}
 _ENCODED_SHARE = 0.5  # of the free memory
 
 
@@ -97,7 +98,9 @@ def prepare_search(
     prefixes = Prefixes(of_row, of_column, len(question.sizes))
     search = Search(queries, database, prefixes, question.codes is None, question.k, tile)
     strips = options.strips if options.strips is not None else device.type == "cuda"
-    return replace(search, strips=strips, fused=strips and _fuse(encoding, options)), trials
+    if strips:
+        return replace(search, strips=True, fused=_fuse(encoding, options)), trials
+    return shifted(search) if encode else search, trials
 
 
 def _unencoded_side(rows: CentredRows, layout: Layout, codes: Tensor, encoding: Encoding) -> Side:

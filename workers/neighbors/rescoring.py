@@ -10,8 +10,8 @@ from torch import Tensor
 
 from service.norms import SMALLEST_NORMAL
 from workers.neighbors.candidates import CandidateState
-from workers.neighbors.filtering import Search
 from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs, order_by_row, rank_in_row
+from workers.neighbors.search import Search
 from workers.neighbors.sorting import argsort
 from workers.neighbors.stored import StoredRows, row_norms
 

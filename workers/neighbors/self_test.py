@@ -18,9 +18,9 @@ from workers.neighbors.appending import Strip, append, reach_of
 from workers.neighbors.candidates import Prefixes
 from workers.neighbors.device_rows import rows_on
 from workers.neighbors.encoding import choose_encoding
-from workers.neighbors.filtering import Search, left_columns
 from workers.neighbors.layout import lay_out
 from workers.neighbors.pool import Pool
+from workers.neighbors.search import Search, left_columns
 from workers.neighbors.side import encode_side
 from workers.neighbors.stored import CentredRows, StoredRows, scale_below
 

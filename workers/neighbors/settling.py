@@ -16,12 +16,12 @@ import torch
 
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.candidates import CandidateState, merge_candidates
-from workers.neighbors.filtering import Search
 from workers.neighbors.finishing import answer
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
+from workers.neighbors.search import Search
 from workers.neighbors.splitting import SearchPlan, zero_pairs
 from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.task import SearchWork, Task

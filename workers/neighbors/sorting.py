@@ -1,4 +1,4 @@
-"""Sorting on any device; on a CPU by numpy, whose vector instructions are several times as fast as torch."""
+"""Sorting and comparing on any device; on a CPU by numpy, whose vector instructions are many times as fast."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def k_smallest(values: Tensor, k: int) -> Tensor:
     if values.device.type == "cpu":
         return torch.from_numpy(np.sort(values.numpy(), axis=-1)[..., :k])
     return values.topk(min(k, values.shape[-1]), dim=-1, largest=False, sorted=True).values
+
+
+def at_most(a: Tensor, b: Tensor) -> Tensor:
+    """a ≤ b, as bool."""
+    return torch.from_numpy(np.less_equal(a.numpy(), b.numpy())) if a.device.type == "cpu" else a <= b

@@ -17,12 +17,13 @@ from torch import Tensor
 from workers.neighbors.candidates import CandidateState, no_candidates
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import begin, search_tiles
-from workers.neighbors.filtering import Search, search_panel
+from workers.neighbors.filtering import search_panel
 from workers.neighbors.formats import FormatTrial
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs, kth_smallest
 from workers.neighbors.preparing import Preparation, prepare_search
 from workers.neighbors.question import Question
+from workers.neighbors.search import Search
 from workers.neighbors.strip_search import StripSearch
 from workers.neighbors.strips import Part, slot_pairs, strips_of, tiles
 from workers.neighbors.ticking import Tick

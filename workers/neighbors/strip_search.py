@@ -16,12 +16,13 @@ from workers.devices.memory import free_bytes, free_memory, is_out_of_memory
 from workers.neighbors.appending import Strip, append, reach_of
 from workers.neighbors.candidates import MOST_CANDIDATES, CandidateState
 from workers.neighbors.encoding import ABSENT
-from workers.neighbors.filtering import SLACK, Search, left_columns
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pool import Pool
+from workers.neighbors.search import Search, left_columns
 from workers.neighbors.sorting import k_smallest
 from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
+from workers.neighbors.tile_bounds import SLACK
 
 _FIRST_PAIRS = 2**20
 _BYTES_PER_PAIR = 128  # of the pool and of what is computed from it

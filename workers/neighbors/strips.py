@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from workers.neighbors.filtering import Search
+from workers.neighbors.search import Search
 from workers.neighbors.threads import in_threads, threads_on
 from workers.neighbors.ticking import Tick
 
@@ -54,10 +54,13 @@ def tiles_of(search: Search, part: Part) -> list[tuple[slice, slice]]:
 def run_tiles(search: Search, part: Part, run: Callable[[slice, slice], None], tick: Tick) -> None:
     """Call `run` with the panel and the columns of every tile of a part, in several threads on a CPU.
 
+    Tiles on the diagonal come first. Their rows are of like length, and so of the same kind where there are several:
+    limits from them exclude most pairs of all other tiles.
+
     Args:
         tick: called in the calling thread with the share of slot pairs done; an exception that it raises ends the work.
     """
-    tiles, done = tiles_of(search, part), 0
+    tiles, done = sorted(tiles_of(search, part), key=lambda tile: tile[0].start != tile[1].start), 0
     total = slot_pairs(tiles)
 
     def run_one(tile: tuple[slice, slice]) -> int:

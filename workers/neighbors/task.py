@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from workers.neighbors.candidates import CandidateState
-from workers.neighbors.filtering import Search
 from workers.neighbors.formats import FormatTrial
 from workers.neighbors.pairs import Pairs
+from workers.neighbors.search import Search
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ from workers.flows.radius.arguments import (
 from workers.flows.radius.search import SetSearch, open_search
 from workers.flows.radius.staged import Arrays, PartFacts, PlannedFacts, SearchedFacts, part_name, part_store
 from workers.neighbors.counting import count_within
-from workers.neighbors.filtering import Search
 from workers.neighbors.null_model import gaussian_null, principal_deviations
 from workers.neighbors.question import Question
+from workers.neighbors.search import Search
 from workers.neighbors.settling import cut_state, predict_settling, query_blocks, ranges_of
 from workers.neighbors.splitting import (
     SearchPlan,
