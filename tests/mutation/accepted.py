@@ -14,12 +14,12 @@ _LIMIT = "the floor is valid for any limit; another one only sends more rows to 
 
 ACCEPTED: dict[str, dict[str, str]] = {
     "encoding": {
-        "Encoding.encode: half_sq < ABSENT → half_sq <= ABSENT": "equivalent: real ones are at most 1, others 1e30",
+        "Encoding.complete: half_sq < ABSENT → half_sq <= ABSENT": "equivalent: real ones are at most 1, others 1e30",
         "Encoding.gamma: 1.0 → 0.5": "equivalent: a sum of Ampere's tensor cores costs more than one unit",
     },
-    "filtering": {
-        "TileBounds.largest_values: 2 * SLACK → SLACK": _SLACK,
-        "TileBounds.largest_values: 2 * SLACK → SLACK (2)": _SLACK,
+    "tile_bounds": {
+        "TileBounds._largest: 2 * SLACK → SLACK": _SLACK,
+        "TileBounds._largest: 2 * SLACK → SLACK (2)": _SLACK,
     },
     "float64_level": {
         "_search_rows: False → True": _LOOSE,
@@ -32,7 +32,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "below the upper bound of its pair",
     },
     "counting": {
-        "_Counter._few_pairs: len(left) * (columns.stop - columns.start) → columns.stop - columns.start": _CHOICE,
+        "_Counter._few_pairs: len(values) * (columns.stop - columns.start) → columns.stop - columns.start": _CHOICE,
         "_Counter._few_pairs: 8 * _DENSE_SHARE → 8 / _DENSE_SHARE": _CHOICE,
         "_Counter._few_pairs: 8 * _DENSE_SHARE → 8": _CHOICE,
         "_Counter._few_pairs: 8 → 9": _CHOICE,

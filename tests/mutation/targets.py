@@ -50,17 +50,28 @@ TARGETS = (
     ),
     Target(
         "encoding",
-        ("Encoding.gamma", "Encoding.relative", "Encoding.absolute", "Encoding.encode", "Encoding.left"),
-        (_FORMULAS, f"{_T}test_bounds.py::test_half_of_the_rows_errors_would_be_caught"),
+        ("Encoding.gamma", "Encoding.relative", "Encoding.absolute", "Encoding.encode", "Encoding.write_rows",
+         "Encoding.complete", "Encoding.left", "Encoding.values", "Encoding.least_half_sq", "Encoding.most_half_sq",
+         "Encoding.largest_value"),
+        (_FORMULAS, f"{_T}test_bounds.py::test_half_of_the_rows_errors_would_be_caught", f"{_T}test_shifting.py"),
     ),
     Target(
         "filtering",
-        ("_collect", "_reached_rows", "pairs_below", "TileBounds.take", "TileBounds.uppers",
-         "TileBounds.lowers", "TileBounds.largest_values",
-         "TileBounds._slack_sq"),
-        (*_OF_TILES, f"{_T}test_bounds.py::test_no_pair_within_the_limit_is_passed_over",
+        ("_collect", "_reached_rows", "pairs_below"),
+        (f"{_T}test_bounds.py::test_no_pair_within_the_limit_is_passed_over",
          f"{_T}test_reach.py::test_queries_from_elsewhere",
          f"{_T}test_reach.py::test_a_thousand_copies_cost_what_two_do"),
+    ),
+    Target(
+        "tile_bounds",
+        ("TileBounds.take", "TileBounds.uppers", "TileBounds.lowers", "TileBounds.largest_values",
+         "TileBounds.largest_value", "TileBounds._largest", "TileBounds._slack_sq"),
+        (*_OF_TILES, f"{_T}test_bounds.py::test_no_pair_within_the_limit_is_passed_over"),
+    ),
+    Target(
+        "shifting",
+        ("shifted", "_shift_for", "_nearest_half_sq"),
+        (f"{_T}test_shifting.py",),
     ),
     Target(
         "candidates",
@@ -109,7 +120,7 @@ TARGETS = (
     ),
     Target(
         "float32_level",
-        ("search_float32", "_search_rows", "_about", "_padded"),
+        ("search_float32", "_search_rows", "_within_reach", "_norm_bounds", "_about", "_padded"),
         (f"{_T}test_float32_level.py",),
     ),
     Target(

@@ -126,15 +126,15 @@ def test_errors_that_add_up_come_near_the_bound():
 
 
 def test_half_of_the_rows_errors_would_be_caught(monkeypatch: pytest.MonkeyPatch):
-    encode = Encoding.encode
+    complete = Encoding.complete
     monkeypatch.setattr("workers.neighbors.stored.robust_centre", lambda rows, ids: torch.zeros(rows.d).double())
 
     def halved(self: Encoding, *given: torch.Tensor):
-        panel = encode(self, *given)
+        panel = complete(self, *given)
         return dataclasses.replace(panel, errors=panel.errors / 2)
 
     assert violations(rounding_that_adds_up(), torch.bfloat16) == 0
-    monkeypatch.setattr(Encoding, "encode", halved)
+    monkeypatch.setattr(Encoding, "complete", halved)
     assert violations(rounding_that_adds_up(), torch.bfloat16) > 0
 
 

@@ -97,35 +97,48 @@ class Encoding:
         return str(self.dtype).removeprefix("torch.")
 
     def encode(self, rows: Tensor, present: Tensor | None = None) -> Panel:
-        """Encode (m, d) float32 `rows`; rows that are not `present` become farther than any row."""
-        rows = rows.to(self.device)
-        if present is not None:  # the row read for an empty slot may hold any value, even inf or nan
-            rows = rows.masked_fill(~present.to(self.device)[:, None], 0.0)
-        rounded = rows.to(self.dtype)
-        represented = rounded.float()
-        lost = rows - represented
-        matrix = torch.zeros((len(rows), self.columns), dtype=self.dtype, device=self.device)
-        matrix[:, : self.d] = rounded
+        """Encode (m, d) float32 `rows`; those that are not `present`, of any value, become farther than any row."""
+        rows, matrix = rows.to(self.device, copy=True), self.no_rows(len(rows))
+        if present is not None:
+            rows.masked_fill_(~present.to(self.device)[:, None], 0.0)
+        return self.complete(matrix, *self.write_rows(rows, matrix), present)
+
+    def no_rows(self, m: int) -> Tensor:
+        """(m, columns) zeros."""
+        return torch.zeros((m, self.columns), dtype=self.dtype, device=self.device)
+
+    def write_rows(self, rows: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """Write the columns that hold (m, d) float32 `rows`, whose memory is used.
+
+        Returns:
+            (m,) float64 ½‖x'‖² and (m,) float32 ‖x − x'‖.
+        """
+        matrix[:, : self.d] = rows
+        represented = matrix[:, : self.d].float()
+        lost = rows.sub_(represented)
         if len(self.split):
-            low = lost[:, self.split].to(self.dtype)
+            low, high = lost[:, self.split].to(self.dtype), matrix[:, self.split]
             lost[:, self.split] -= low.float()
             represented[:, self.split] += low.float()
-            high = rounded[:, self.split]
             matrix[:, self._extra] = torch.cat([low, high, low], dim=1)
         half_sq = torch.linalg.vector_norm(represented, dim=1, dtype=torch.float64).square() / 2
-        norms, errors = (2 * half_sq).sqrt().float(), torch.linalg.vector_norm(lost, dim=1)
+        return half_sq, torch.linalg.vector_norm(lost, dim=1)
+
+    def complete(self, matrix: Tensor, half_sq: Tensor, errors: Tensor, present: Tensor | None) -> Panel:
+        """The panel of all rows of `matrix`, after `write_rows`, with the columns of its products' other terms."""
+        norms = (2 * half_sq).sqrt().float()
+        # The relative error of the float32 rows is at most 1.001 · 2⁻²⁴, that of a sum of squares at most γ.
+        errors = errors * (1 + self.gamma) + 1.01 * _UNIT_FLOAT32 * norms + 1e-30
+        norms = (norms + errors) * (1 + self.gamma)
         if present is not None:
-            half_sq[~present.to(self.device)] = _EMPTY_HALF_SQ
+            absent = ~present.to(self.device)
+            half_sq = half_sq.masked_fill(absent, _EMPTY_HALF_SQ)
+            norms, errors = norms.masked_fill_(absent, 0.0), errors.masked_fill_(absent, 0.0)
         for part in range(self._parts):
             piece = half_sq.to(self.dtype)
             matrix[:, self._half_sq.start + part] = piece
             half_sq = torch.where(half_sq < ABSENT, half_sq - piece.double(), 0.0)
         matrix[:, self._ones.start : self._ones.stop + self.rounded] = 1
-        # The relative error of the float32 rows is at most 1.001 · 2⁻²⁴, that of a sum of squares at most γ.
-        errors = errors * (1 + self.gamma) + 1.01 * _UNIT_FLOAT32 * norms + 1e-30
-        norms = (norms + errors) * (1 + self.gamma)
-        if present is not None:
-            norms[~present.to(self.device)], errors[~present.to(self.device)] = 0.0, 0.0
         return Panel(matrix, norms, errors)
 
     def empty_row(self) -> Tensor:

@@ -24,7 +24,7 @@ from workers.neighbors.side import encode_side
 from workers.neighbors.stored import CentredRows, lengths_of
 
 _ROWS_FOR_MEASURING = 4096  # with fewer the measurement would cost more than it saves
-_MEASURED_QUERIES, _MEASURED_TILE, _MEASURED_ROWS = 128, 512, 2048
+_MEASURED_QUERIES, _MEASURED_TILE, _MEASURED_ROWS = 128, 2048, 2048
 _TIMED_ROWS = {"cpu": 512, "cuda": 8192}  # on a GPU of the size of a tile: fewer would time the launch
 _SECONDS_PER_RESCORED_NUMBER = 1e-9  # two reads and a float64 subtraction; only its order of magnitude matters
 _FAR_SLOWER = 4.0  # than the fastest format, by one measurement: no noise

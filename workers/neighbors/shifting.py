@@ -15,7 +15,7 @@ from workers.devices.memory import is_out_of_memory
 from workers.neighbors.encoding import ABSENT
 from workers.neighbors.search import Search
 
-_QUERIES, _ONE_IN = 64, 32  # the queries that are measured, and at most one in 32
+_QUERIES, _ONE_IN = 32, 32  # the queries that are measured, and at most one in 32
 _COLUMNS = 4096  # of one product
 _QUANTILE = 1 / 32
 _MARGIN = 0.8  # under the quantile

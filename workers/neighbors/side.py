@@ -74,22 +74,35 @@ class Side:
     def _encode(self, slots: slice | Tensor) -> Panel:
         ids = self.layout.ids[slots]
         present = ids >= 0
-        full = ids.device.type == "cpu" and bool(present.all())  # a GPU would have to be waited for
-        return self.encoding.encode(self.rows.take(ids.clamp(min=0)), None if full else present)
+        return self.encoding.encode(self.rows.take(ids.clamp(min=0)), None if _full(present) else present)
+
+    def _centred(self, slots: slice) -> Tensor:
+        """(m, d) float32 rows of some slots, zeros for empty ones."""
+        ids = self.layout.ids[slots]
+        present, rows = ids >= 0, self.rows.take(ids.clamp(min=0))
+        # The row read for an empty slot may hold any value, even inf or nan.
+        return rows if _full(present) else rows.masked_fill_(~present[:, None], 0.0)
 
 
 def encode_side(rows: CentredRows, layout: Layout, codes: Tensor, encoding: Encoding, *, resident: bool) -> Side:
     """Encode all slots; keep the columns if `resident`, otherwise only norms and errors."""
-    slots, device = layout.slots, encoding.device
+    slots, device, step = layout.slots, encoding.device, _ENCODED_AT_ONCE[encoding.device.type]
     norms, errors = torch.empty(slots, device=device), torch.empty(slots, device=device)
-    matrix = torch.empty((slots, encoding.columns), dtype=encoding.dtype, device=device) if resident else None
     side = Side(rows, layout, codes.to(device), encoding, norms, errors, None)
-    step = _ENCODED_AT_ONCE[encoding.device.type]
-    for start in range(0, slots, step):
-        part = slice(start, min(start + step, slots))
-        panel = side._encode(part)
-        norms[part], errors[part] = panel.norms, panel.errors
-        if matrix is not None:
-            matrix[part] = panel.matrix
-    side.matrix = matrix
+    parts = [slice(start, min(start + step, slots)) for start in range(0, slots, step)]
+    if not resident:
+        for part in parts:
+            panel = side._encode(part)
+            norms[part], errors[part] = panel.norms, panel.errors
+        return side
+    matrix, half_sq = encoding.no_rows(slots), torch.empty(slots, dtype=torch.float64, device=device)
+    for part in parts:
+        half_sq[part], errors[part] = encoding.write_rows(side._centred(part), matrix[part])
+    panel = encoding.complete(matrix, half_sq, errors, layout.ids >= 0)
+    side.norms, side.errors, side.matrix = panel.norms, panel.errors, panel.matrix
     return side
+
+
+def _full(present: Tensor) -> bool:
+    """Whether all are; False on a GPU, which would have to be waited for."""
+    return present.device.type == "cpu" and bool(present.all())

@@ -90,7 +90,9 @@ class CentredRows:
 
     def take(self, ids: Tensor) -> Tensor:
         """(m, d) float32; each element within 1.001 · 2⁻²⁴ of its own size, plus 2⁻¹²⁶."""
-        return (self.stored.take(ids) - self.centre).mul_(self.scale).float()
+        rows = self.stored.take(ids)
+        rows = rows.sub_(self.centre) if rows.dtype == self.centre.dtype else rows - self.centre
+        return rows.mul_(self.scale).float()
 
     def take_float64(self, ids: Tensor, centre: Tensor) -> Tensor:
         """(m, d) float64 rows about another `centre`, (d,) float64, with the same scale."""
