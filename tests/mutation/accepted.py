@@ -10,12 +10,28 @@ _KEPT = "one pair more is kept than the answer has"
 _INFINITE = "equivalent: a pair whose lower bound is infinite is not rescored"
 _CHOICE = "the threshold chooses between two exact ways to count a tile"
 _FETCH = "with fewer candidates more rows are searched by the exact engine"
+_FEW = "the bound of the whole segment suffices; that of each block excludes more rows and costs more"
+_SCALE = "norms need not be below 1 in float32, whose numbers reach far beyond"
 _LIMIT = "the floor is valid for any limit; another one only sends more rows to the exact engine"
 
 ACCEPTED: dict[str, dict[str, str]] = {
     "encoding": {
         "Encoding.complete: half_sq < ABSENT → half_sq <= ABSENT": "equivalent: real ones are at most 1, others 1e30",
         "Encoding.gamma: 1.0 → 0.5": "equivalent: a sum of Ampere's tensor cores costs more than one unit",
+    },
+    "filtering": {
+        "_reached_rows: len(at) < _FEW * len(values) → len(at) <= _FEW * len(values)": _FEW,
+        "_reached_rows: _FEW * len(values) → _FEW / len(values)": _FEW,
+        "_reached_rows: _FEW * len(values) → _FEW": _FEW,
+        "pairs_below: True → False (2)": _STRICT,
+    },
+    "float32_level": {
+        "_within_reach: least <= high → least < high": "equivalent: the bounds on the norms have slack",
+        "_about: 1 → 2 (2)": "equivalent: any negative id is no row",
+        "_about: 0 → 1": "equivalent: no pair of a slot without a row is asked for",
+        "_about: 2 → 1": _SCALE,
+        "_about: 2 → 3": _SCALE,
+        "_about: database.rows.scale / 2 → database.rows.scale * 2": _SCALE,
     },
     "tile_bounds": {
         "TileBounds._largest: 2 * SLACK → SLACK": _SLACK,

@@ -60,18 +60,13 @@ TARGETS = (
         ("_collect", "_reached_rows", "pairs_below"),
         (f"{_T}test_bounds.py::test_no_pair_within_the_limit_is_passed_over",
          f"{_T}test_reach.py::test_queries_from_elsewhere",
-         f"{_T}test_reach.py::test_a_thousand_copies_cost_what_two_do"),
+         f"{_T}test_reach.py::test_a_thousand_copies_cost_what_two_do", f"{_T}test_parts.py"),
     ),
     Target(
         "tile_bounds",
         ("TileBounds.take", "TileBounds.uppers", "TileBounds.lowers", "TileBounds.largest_values",
          "TileBounds.largest_value", "TileBounds._largest", "TileBounds._slack_sq"),
         (*_OF_TILES, f"{_T}test_bounds.py::test_no_pair_within_the_limit_is_passed_over"),
-    ),
-    Target(
-        "shifting",
-        ("shifted", "_shift_for", "_nearest_half_sq"),
-        (f"{_T}test_shifting.py",),
     ),
     Target(
         "candidates",
