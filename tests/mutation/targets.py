@@ -115,7 +115,8 @@ TARGETS = (
     ),
     Target(
         "float32_level",
-        ("search_float32", "_search_rows", "_within_reach", "_norm_bounds", "_about", "_padded"),
+        ("search_float32", "_search_rows", "_beyond", "_within_reach", "_norm_bounds", "_about",
+         "_padded"),
         (f"{_T}test_float32_level.py",),
     ),
     Target(

@@ -120,6 +120,20 @@ def test_limits_change_nothing_in_the_answer(k: int):
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("limit", [0.0, 1e-3])
+def test_a_row_without_k_neighbors_within_its_limit_stays_undecided(limit: float):
+    """As a wrong product of a device would make it: its neighbours may be among the rows that were left out."""
+    search = prepared(Question.of_all_rows(StoredRows(gaussian()[:256]), 2))
+    slots = torch.arange(0, 256, 5)
+    limits = no_limits(slots)
+    limits[::3] = limit
+    pairs, left = search_float32(search, slots, limits)
+    assert torch.equal(left, slots[::3])
+    assert sorted(set(pairs.rows.tolist())) == sorted(set(slots.tolist()) - set(left.tolist()))
+    none, left = search_float32(search, slots, torch.full((len(slots),), limit))
+    assert (len(none), len(left)) == (0, len(slots))
+
+
 def sorted_pairs(pairs: Pairs) -> list[torch.Tensor]:
     order = torch.from_numpy(np.lexsort((pairs.columns.numpy(), pairs.rows.numpy())))
     return [pairs.rows[order], pairs.columns[order], pairs.uppers[order]]

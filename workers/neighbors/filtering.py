@@ -36,10 +36,8 @@ def search_panel(search: Search, panel: slice, state: CandidateState, columns: s
     Raises:
         OutOfMemory: as `search_tile`.
     """
-    wanted, tiles = (
-        columns or slice(panel.start if search.symmetric else 0, search.database.layout.slots),
-        Tiles(search),
-    )
+    tiles = Tiles(search)
+    wanted = columns or slice(panel.start if search.symmetric else 0, search.database.layout.slots)
     for start in range(wanted.start, wanted.stop, search.tile):
         search_tile(tiles, panel, slice(start, min(start + search.tile, wanted.stop)), state)
 

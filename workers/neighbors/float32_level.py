@@ -19,8 +19,8 @@ from workers.neighbors.candidates import Prefixes, no_candidates
 from workers.neighbors.encoding import choose_encoding
 from workers.neighbors.filtering import search_tile
 from workers.neighbors.layout import BLOCK, Layout, lay_out
-from workers.neighbors.pairs import Pairs, join, no_pairs
-from workers.neighbors.rescoring import measure_candidates
+from workers.neighbors.pairs import Pairs, join, kth_smallest, no_pairs
+from workers.neighbors.rescoring import measure_candidates, scaled_up
 from workers.neighbors.search import Search
 from workers.neighbors.side import Side, encode_side
 from workers.neighbors.stored import CentredRows, robust_centre
@@ -58,9 +58,15 @@ def _search_rows(search: Search, rows: Tensor, limits: Tensor) -> tuple[Pairs, T
     run_tiles(about_them, Part(), lambda panel, columns: search_tile(tiles, panel, columns, state), lambda share: None)
     state.prune(about_them.prefixes)
     found, contradicted = measure_candidates(about_them, state, no_pairs(rows.device))
-    undecided = (state.lifted | contradicted)[: len(rows)]
+    undecided = (state.lifted | contradicted)[: len(rows)] | _beyond(search, found, rows, limits)
     found = found.take(~undecided[found.rows])
     return replace(found, rows=rows[found.rows], columns=slot_of[found.columns]), undecided
+
+
+def _beyond(search: Search, found: Pairs, rows: Tensor, limits: Tensor) -> Tensor:
+    """(m,) bool: rows whose k-th distance exceeds their limit: a wrong product may have made it, and hidden others."""
+    kth = kth_smallest(found, len(rows), search.prefixes.count, search.k)
+    return scaled_up(search, kth[torch.arange(len(rows), device=rows.device), search.prefixes.of_row[rows]]) > limits
 
 
 def _within_reach(search: Search, rows: Tensor, limits: Tensor) -> Tensor:
@@ -73,7 +79,7 @@ def _within_reach(search: Search, rows: Tensor, limits: Tensor) -> Tensor:
 
 
 def _norm_bounds(side: Side) -> tuple[Tensor, Tensor]:
-    """(slots,) float64 lower and upper bounds on the norms of the centred rows, from what `Encoding.encode` adds."""
+    """(slots,) float64 lower and upper bounds on the norms of the centred rows, from what `Encoding.complete` adds."""
     norms = side.norms.double()
     return norms * (1 - 2 * side.encoding.gamma) - 2 * side.errors.double(), norms
 
