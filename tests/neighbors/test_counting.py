@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from service.errors import InvalidInput
 from tests.neighbors.datasets import HARD, gaussian
+from tests.neighbors.engines import count_measured
 from workers.neighbors.counting import count_within
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.options import SearchOptions
@@ -67,6 +69,19 @@ def test_a_ball_as_large_as_the_kth_distance_holds_k_rows(k: int):
     assert (np.diagonal(count_within(question, kth)) == k).all()
     assert (np.diagonal(count_within(question, np.nextafter(kth, 0))) == k - 1).all()
     assert count_within(question, [float(kth[3])])[3, 0] == k
+
+
+@pytest.mark.parametrize("form", [torch.bfloat16, torch.float32])
+def test_only_pairs_with_a_radius_between_their_bounds_are_measured(form: torch.dtype, monkeypatch: pytest.MonkeyPatch):
+    """Of all pairs within the largest radius, few are that near to one of the two."""
+    rows = np.random.default_rng(0).standard_normal((1500, 4)).astype(np.float32)
+    question = Question.of_all_rows(StoredRows(rows))
+    measured, radii = count_measured(monkeypatch), [0.2, 0.5]
+    counts = count_within(question, radii, SearchOptions(format=form, tile=512))
+    distances = admissible_distances(rows)
+    assert (counts == np.stack([(distances <= radius).sum(axis=1) for radius in radii], axis=1)).all()
+    assert counts[:, 1].sum() > 1000
+    assert sum(measured) < counts[:, 1].sum() / 2 / 4  # each pair once
 
 
 def test_counts_do_not_move_with_the_rows():

@@ -21,12 +21,13 @@ from workers.neighbors.filtering import pairs_below
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
-from workers.neighbors.pairs import Pairs
+from workers.neighbors.pairs import Pairs, join
 from workers.neighbors.pool import Pool
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import measure
 from workers.neighbors.search import Search, left_columns
+from workers.neighbors.strip_search import pair_bounds
 from workers.neighbors.strips import Part, run_tiles, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
 from workers.neighbors.tile import Tiles
@@ -35,7 +36,7 @@ from workers.neighbors.tile_bounds import TileBounds
 Array = np.ndarray
 _LARGEST = 1e300  # far above any scaled distance (at most 2), and below inf, the value of an excluded pair
 _DENSE_TILE, _MOST_PAIRS = 4096, 2**25  # of one step on a GPU
-_DENSE_SHARE = 1 / 64  # above this share of a tile's pairs a float64 product is cheaper than rescoring single pairs
+_DENSE_SHARE = 1 / 16  # above this share of a tile's pairs a float64 product is cheaper than the bounds of single pairs
 
 
 def count_within(
@@ -104,7 +105,7 @@ class _Counter:
         for panel, columns in strips:
             pairs = self._pairs_of(panel, columns)
             if pairs is not None:
-                buckets = _bucket(measure(self.search, pairs).uppers, self.radii)
+                buckets = self._bucket_pairs(pairs)
                 whole = slice(0, len(self.found))
                 self._add(whole, torch.cat([pairs.rows, pairs.columns]), torch.cat([buckets, buckets]))
             else:
@@ -127,8 +128,7 @@ class _Counter:
         if count > most:
             return None
         rows, found = pool.rows[:count].long(), pool.columns[:count].long()
-        none = pool.values[:count]
-        return Pairs(rows, found, torch.zeros_like(rows), none, none)
+        return Pairs(rows, found, torch.zeros_like(rows), *pair_bounds(search, rows, found, pool.values[:count]))
 
     def _count_square(self, panel: slice, columns: slice, step: int) -> None:
         """Count the pairs of a tile in float64; of one on the diagonal those at and above it, from both sides."""
@@ -160,16 +160,14 @@ class _Counter:
         whole = slice(0, values.shape[1])
         if BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) > 8 * _DENSE_SHARE * pairs:
             return None
-        near = list(pairs_below(bounds, every_row, values, tile.cells_of_rows, limits, whole))
-        rows, found = (torch.cat([part[at] for part in near] or [torch.empty(0, dtype=torch.int64)]) for at in (0, 1))
-        if len(rows) > _DENSE_SHARE * pairs:
+        near = pairs_below(bounds, every_row, values, tile.cells_of_rows, limits, whole)
+        found = join([bounds.of_pairs(*part) for part in near])
+        if len(found) > _DENSE_SHARE * pairs:
             return None
-        none = torch.empty(len(rows))
-        rows, found = rows.cpu() + panel.start, found.cpu() + columns.start
-        return Pairs(rows, found, torch.zeros_like(rows), none, none)
+        return replace(found, rows=found.rows + panel.start, columns=found.columns + columns.start)
 
     def _count_pairs(self, pairs: Pairs, panel: slice, columns: slice, both: bool) -> None:
-        buckets = _bucket(measure(self.search, pairs).uppers, self.radii)
+        buckets = self._bucket_pairs(pairs)
         self._add(panel, pairs.rows, buckets)
         if both:
             self._add(columns, pairs.columns, buckets)
@@ -188,15 +186,24 @@ class _Counter:
             self._add(columns, tile.columns.expand_as(buckets), buckets)
 
     def _buckets(self, tile: Float64Tile) -> Tensor:
-        """(m, n) the bucket of each pair of a tile; pairs whose bounds lie on both sides of a radius are rescored."""
+        """(m, n) the bucket of each pair of a tile."""
         lowers, uppers = tile.bounds()
         buckets = _bucket(uppers, self.scaled)
         at, column = torch.nonzero(lowers <= self.below[buckets], as_tuple=True)
-        if len(at):
-            lower = lowers[at, column]
-            pairs = Pairs(tile.rows[at], tile.columns[column], torch.zeros_like(at), lower, lower)
-            buckets[at, column] = _bucket(measure(self.search, pairs).uppers, self.radii)
+        lower = lowers[at, column]
+        pairs = Pairs(tile.rows[at], tile.columns[column], torch.zeros_like(at), lower, lower)
+        buckets[at, column] = self._measured_buckets(pairs)
         return buckets
+
+    def _bucket_pairs(self, pairs: Pairs) -> Tensor:
+        """(pairs,) the bucket of each; those whose bounds lie on both sides of a radius are measured."""
+        buckets = _bucket(pairs.uppers.double(), self.scaled)
+        at = torch.nonzero(pairs.lowers <= self.below[buckets])[:, 0]
+        buckets[at] = self._measured_buckets(pairs.take(at))
+        return buckets
+
+    def _measured_buckets(self, pairs: Pairs) -> Tensor:
+        return _bucket(measure(self.search, pairs).uppers, self.radii)
 
     def _add(self, of_tile: slice, slots: Tensor, buckets: Tensor) -> None:
         """Count pairs by their bucket; their `slots` are all in `of_tile`."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from workers.neighbors.encoding import ABSENT
 from workers.neighbors.layout import BLOCK
+from workers.neighbors.pairs import Pairs
 from workers.neighbors.search import Search
 
 SLACK = 1e-5  # relative; more than the float32 rounding of the bounds themselves
@@ -55,6 +56,13 @@ class TileBounds:
         slack_sq = self._slack_sq(self.norms[rows], self.column_norms[columns])
         distances = (2 * self.encoding.least_half_sq(values) - slack_sq).clamp(min=0).sqrt()
         return ((distances - self.errors[rows] - self.column_errors[columns]) * (1 - SLACK)).clamp(min=0)
+
+    def of_pairs(self, rows: Tensor, columns: Tensor, values: Tensor) -> Pairs:
+        """The pairs (rows, columns), in the numbering of the tile, with their bounds."""
+        slack_sq = self._slack_sq(self.norms[rows], self.column_norms[columns])
+        distances = (2 * self.encoding.most_half_sq(values.clamp(min=0)) + slack_sq).sqrt()
+        uppers = (distances + self.errors[rows] + self.column_errors[columns]) * (1 + SLACK)
+        return Pairs(rows, columns, torch.zeros_like(rows), self.lowers(values, rows, columns), uppers)
 
     def largest_values(self, limits: Tensor, segment: slice) -> Tensor:
         """(m, blocks) the largest product for which a pair's lower bound can be within the row's limit.
