@@ -38,7 +38,6 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "TileBounds._largest: 2 * SLACK → SLACK (2)": _SLACK,
     },
     "float64_level": {
-        "_search_rows: False → True": _LOOSE,
         "_keep_nearest: rank_in_row(part.rows) < k → rank_in_row(part.rows) <= k": _KEPT,
         "_kth_of_rows: k - 1 → k": "only loosens the limit: more pairs are rescored, and the answer ranks them all",
         "_candidates: lowers < torch.inf → lowers <= torch.inf": _INFINITE,
@@ -58,7 +57,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "_Counter._few_pairs: 8 * _DENSE_SHARE → _DENSE_SHARE": _CHOICE,
         "_Counter._few_pairs: 8 * _DENSE_SHARE * pairs → 8 * _DENSE_SHARE": _CHOICE,
         "_Counter._few_pairs: 8 * _DENSE_SHARE * pairs → pairs": _CHOICE,
-        "_Counter._few_pairs: len(rows) > _DENSE_SHARE * pairs → len(rows) >= _DENSE_SHARE * pairs": _CHOICE,
+        "_Counter._few_pairs: count > _DENSE_SHARE * pairs → count >= _DENSE_SHARE * pairs": _CHOICE,
         "_Counter._few_pairs: _DENSE_SHARE * pairs → _DENSE_SHARE / pairs": _CHOICE,
         "_Counter._few_pairs: _DENSE_SHARE * pairs → pairs": _CHOICE,
     },

@@ -101,7 +101,7 @@ TARGETS = (
     Target(
         "counting",
         ("_Counter.count_tile", "_Counter._few_pairs", "_Counter._count_dense", "_Counter._buckets",
-         "_Counter._add", "_bucket"),
+         "_Counter._bucket_pairs", "_Counter._add", "_bucket"),
         (
             f"{_T}test_counting.py",
             f"{_T}test_scales.py::test_pairs_within_radii_are_counted_at_every_scale",

@@ -21,7 +21,7 @@ from workers.neighbors.filtering import pairs_below
 from workers.neighbors.float64_tile import Float64Tile
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.options import SearchOptions
-from workers.neighbors.pairs import Pairs, join
+from workers.neighbors.pairs import Pairs, join, no_pairs
 from workers.neighbors.pool import Pool
 from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
@@ -160,10 +160,13 @@ class _Counter:
         whole = slice(0, values.shape[1])
         if BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) > 8 * _DENSE_SHARE * pairs:
             return None
-        near = pairs_below(bounds, every_row, values, tile.cells_of_rows, limits, whole)
-        found = join([bounds.of_pairs(*part) for part in near])
-        if len(found) > _DENSE_SHARE * pairs:
-            return None
+        near, count = [no_pairs(values.device)], 0
+        for part in pairs_below(bounds, every_row, values, tile.cells_of_rows, limits, whole):
+            count += len(part[0])
+            if count > _DENSE_SHARE * pairs:
+                return None
+            near.append(bounds.of_pairs(*part))
+        found = join(near)
         return replace(found, rows=found.rows + panel.start, columns=found.columns + columns.start)
 
     def _count_pairs(self, pairs: Pairs, panel: slice, columns: slice, both: bool) -> None:
