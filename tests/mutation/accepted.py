@@ -48,6 +48,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
     },
     "counting": {
         "_Counter._few_pairs: len(values) * (columns.stop - columns.start) → columns.stop - columns.start": _CHOICE,
+        "_Counter._few_pairs: len(values) * (columns.stop - columns.start) → len(values)": _CHOICE,
         "_Counter._few_pairs: 8 * _DENSE_SHARE → 8 / _DENSE_SHARE": _CHOICE,
         "_Counter._few_pairs: 8 * _DENSE_SHARE → 8": _CHOICE,
         "_Counter._few_pairs: 8 → 9": _CHOICE,
