@@ -11,12 +11,14 @@ _INFINITE = "equivalent: a pair whose lower bound is infinite is not rescored"
 _CHOICE = "the threshold chooses between two exact ways to count a tile"
 _FETCH = "with fewer candidates more rows are searched by the exact engine"
 _FEW = "the bound of the whole segment suffices; that of each block excludes more rows and costs more"
+_RANGES = "any ranges of the queries are rescored rightly; their sizes change time and memory"
+_KEYS = "equivalent: the keys of pairs stay different and in the order of the rows"
 _SCALE = "norms need not be below 1 in float32, whose numbers reach far beyond"
 _LIMIT = "the floor is valid for any limit; another one only sends more rows to the exact engine"
 
 ACCEPTED: dict[str, dict[str, str]] = {
     "encoding": {
-        "Encoding.complete: 1.01 * _UNIT_FLOAT32 → _UNIT_FLOAT32": "no data reach the last hundredth of a rounding bound",
+        "Encoding.complete: 1.01 * _UNIT_FLOAT32 → _UNIT_FLOAT32": "no data reach the last hundredth of the bound",
         "Encoding.complete: half_sq < ABSENT → half_sq <= ABSENT": "equivalent: real ones are at most 1, others 1e30",
         "Encoding.gamma: 1.0 → 0.5": "equivalent: a sum of Ampere's tensor cores costs more than one unit",
     },
@@ -33,6 +35,18 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "_about: 2 → 1": _SCALE,
         "_about: 2 → 3": _SCALE,
         "_about: database.rows.scale / 2 → database.rows.scale * 2": _SCALE,
+    },
+    "rescoring": {
+        "candidate_pairs: rows * 2 ** 32 + columns → rows * 2 ** 32 - columns": _KEYS,
+    },
+    "finishing": {
+        "_ranges: min(_AT_ONCE[state.best.device.type], len(state.rows) // (_RANGES_OF_A_THREAD * threads) + 1) → "
+        "max(_AT_ONCE[state.best.device.type], len(state.rows) // (_RANGES_OF_A_THREAD * threads) + 1)": _RANGES,
+        "_ranges: _RANGES_OF_A_THREAD * threads → threads": _RANGES,
+        "_ranges: _RANGES_OF_A_THREAD * threads → _RANGES_OF_A_THREAD": _RANGES,
+        "_ranges: torch.nonzero(before[1:] != before[:-1])[:, 0] + 1 → "
+        "torch.nonzero(before[1:] != before[:-1])[:, 0]": _RANGES,
+        "_rescore_ranges: True → False": _STRICT,
     },
     "tile_bounds": {
         "TileBounds._largest: 2 * SLACK → SLACK": _SLACK,
