@@ -21,9 +21,8 @@ from torch import Tensor
 from workers.neighbors.layout import BLOCK
 from workers.neighbors.pool import Pool
 from workers.neighbors.search import Search
-from workers.neighbors.tile_bounds import SLACK
+from workers.neighbors.tile_bounds import LONGEST, SLACK
 
-_LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
 _COLUMNS = 8192  # of one product of torch
 
 
@@ -61,7 +60,7 @@ class Rectangle:
 
 def reach_of(limits: Tensor, errors: Tensor) -> Tensor:
     """(slots, prefixes) how far a row of each slot reaches; negative limits reach nothing."""
-    reach = (limits * (1 + 2 * SLACK)).clamp(max=_LONGEST) + errors[:, None]
+    reach = (limits * (1 + 2 * SLACK)).clamp(max=LONGEST) + errors[:, None]
     return torch.where(limits < 0, -1.0, reach).contiguous()
 
 

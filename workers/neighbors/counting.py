@@ -27,11 +27,10 @@ from workers.neighbors.preparing import prepare_search
 from workers.neighbors.question import Question
 from workers.neighbors.rescoring import measure
 from workers.neighbors.search import Search, left_columns
-from workers.neighbors.strip_search import pair_bounds
 from workers.neighbors.strips import Part, run_tiles, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
 from workers.neighbors.tile import Tiles
-from workers.neighbors.tile_bounds import TileBounds
+from workers.neighbors.tile_bounds import TileBounds, pair_bounds
 
 Array = np.ndarray
 _LARGEST = 1e300  # far above any scaled distance (at most 2), and below inf, the value of an excluded pair
@@ -128,7 +127,7 @@ class _Counter:
         if count > most:
             return None
         rows, found = pool.rows[:count].long(), pool.columns[:count].long()
-        return Pairs(rows, found, torch.zeros_like(rows), *pair_bounds(search, rows, found, pool.values[:count]))
+        return self._bounded(rows, found, pool.values[:count])
 
     def _count_square(self, panel: slice, columns: slice, step: int) -> None:
         """Count the pairs of a tile in float64; of one on the diagonal those at and above it, from both sides."""
@@ -161,13 +160,12 @@ class _Counter:
         if BLOCK * int((values <= bounds.largest_values(limits, whole)).sum()) > 8 * _DENSE_SHARE * pairs:
             return None
         near, count = [no_pairs(values.device)], 0
-        for part in pairs_below(bounds, every_row, values, tile.cells_of_rows, limits, whole):
-            count += len(part[0])
+        for rows, found, products in pairs_below(bounds, every_row, values, tile.cells_of_rows, limits, whole):
+            count += len(rows)
             if count > _DENSE_SHARE * pairs:
                 return None
-            near.append(bounds.of_pairs(*part))
-        found = join(near)
-        return replace(found, rows=found.rows + panel.start, columns=found.columns + columns.start)
+            near.append(self._bounded(rows + panel.start, found + columns.start, products))
+        return join(near)
 
     def _count_pairs(self, pairs: Pairs, panel: slice, columns: slice, both: bool) -> None:
         buckets = self._bucket_pairs(pairs)
@@ -204,6 +202,10 @@ class _Counter:
         at = torch.nonzero(pairs.lowers <= self.below[buckets])[:, 0]
         buckets[at] = self._measured_buckets(pairs.take(at))
         return buckets
+
+    def _bounded(self, rows: Tensor, columns: Tensor, products: Tensor) -> Pairs:
+        """Pairs of slots with the bounds on their distances."""
+        return Pairs(rows, columns, torch.zeros_like(rows), *pair_bounds(self.search, rows, columns, products))
 
     def _measured_buckets(self, pairs: Pairs) -> Tensor:
         return _bucket(measure(self.search, pairs).uppers, self.radii)

@@ -9,7 +9,7 @@ p₁ + p₂ + p₃ is ½‖x'‖² in three parts. The few dimensions with the l
 dimensions) are kept in two parts, h + l, at the cost of three more columns each. Because the product is the squared
 distance itself, rounding it to the format's few digits causes a relative error, not an absolute one. Where products are
 rounded, the last column subtracts a shift s before: what is left of the distances of near pairs is small, and so is its
-rounding. s is added again to every product that is looked at. In products in 32 bits, s = 0 and has no column.
+rounding. s is added again to every product that is read. In products in 32 bits, s = 0 and has no column.
 
 Error bounds of a product v = Σ + s, with γ as in certificate.py, N = ‖x‖, and e = ‖x − x'‖ computed for every row:
 

@@ -22,7 +22,7 @@ from workers.neighbors.search import Search, left_columns
 from workers.neighbors.sorting import k_smallest
 from workers.neighbors.strips import Part, slot_pairs, strips_of
 from workers.neighbors.ticking import Tick
-from workers.neighbors.tile_bounds import SLACK
+from workers.neighbors.tile_bounds import pair_bounds
 
 _FIRST_PAIRS = 2**20
 _BYTES_PER_PAIR = 128  # of the pool and of what is computed from it
@@ -167,17 +167,6 @@ class StripSearch:
             best = rank < search.k
             here = state.best[:, prefix]
             here[of_row[best], rank[best]] = torch.minimum(here[of_row[best], rank[best]], _value(key[best]))
-
-
-def pair_bounds(search: Search, rows: Tensor, columns: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Lower and upper bounds on the distances of pairs of slots, from their products; inf for excluded pairs."""
-    queries, database, encoding = search.queries, search.database, search.database.encoding
-    slack_sq = encoding.gamma * (queries.norms[rows] + database.norms[columns]) ** 2 + 2 * encoding.absolute
-    errors = queries.errors[rows] + database.errors[columns]
-    low = (2 * (1 - encoding.relative) * values - slack_sq).clamp(min=0).sqrt()
-    high = (2 * (1 + encoding.relative) * values.clamp(min=0) + slack_sq).sqrt()
-    uppers = ((high + errors) * (1 + SLACK)).masked_fill(values >= ABSENT, torch.inf)
-    return ((low - errors) * (1 - SLACK)).clamp(min=0), uppers
 
 
 def kth_uppers(rows: Tensor, first: Tensor, uppers: Tensor, slots: int, prefixes: int, k: int) -> Tensor:

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from workers.neighbors.encoding import ABSENT
 from workers.neighbors.layout import BLOCK
-from workers.neighbors.pairs import Pairs
 from workers.neighbors.search import Search
 
 SLACK = 1e-5  # relative; more than the float32 rounding of the bounds themselves
-_LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
+LONGEST = 1e14  # an upper bound beyond any distance between rows of norm ≤ 1, whose square float32 still holds
 
 
 class TileBounds:
@@ -57,13 +56,6 @@ class TileBounds:
         distances = (2 * self.encoding.least_half_sq(values) - slack_sq).clamp(min=0).sqrt()
         return ((distances - self.errors[rows] - self.column_errors[columns]) * (1 - SLACK)).clamp(min=0)
 
-    def of_pairs(self, rows: Tensor, columns: Tensor, values: Tensor) -> Pairs:
-        """The pairs (rows, columns), in the numbering of the tile, with their bounds."""
-        slack_sq = self._slack_sq(self.norms[rows], self.column_norms[columns])
-        distances = (2 * self.encoding.most_half_sq(values.clamp(min=0)) + slack_sq).sqrt()
-        uppers = (distances + self.errors[rows] + self.column_errors[columns]) * (1 + SLACK)
-        return Pairs(rows, columns, torch.zeros_like(rows), self.lowers(values, rows, columns), uppers)
-
     def largest_values(self, limits: Tensor, segment: slice) -> Tensor:
         """(m, blocks) the largest product for which a pair's lower bound can be within the row's limit.
 
@@ -81,7 +73,7 @@ class TileBounds:
 
     def _largest(self, limits: Tensor, norms: Tensor, errors: Tensor) -> Tensor:
         """(m, blocks), a matrix product: each term is the product of a number of the row and one of the block."""
-        gamma, reach = self.encoding.gamma, (limits * (1 + 2 * SLACK)).clamp(max=_LONGEST) + self.errors
+        gamma, reach = self.encoding.gamma, (limits * (1 + 2 * SLACK)).clamp(max=LONGEST) + self.errors
         of_rows = torch.stack([reach**2 + gamma * self.norms**2, reach, self.norms, torch.ones_like(reach)], dim=1)
         constant = errors**2 + gamma * norms**2 + 2 * self.encoding.absolute
         of_blocks = torch.stack([torch.ones_like(norms), 2 * errors, 2 * gamma * norms, constant])
@@ -91,3 +83,14 @@ class TileBounds:
 
     def _slack_sq(self, norms: Tensor, others: Tensor) -> Tensor:
         return self.encoding.gamma * (norms + others) ** 2 + 2 * self.encoding.absolute
+
+
+def pair_bounds(search: Search, rows: Tensor, columns: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower and upper bounds on the distances of pairs of slots, from their products; inf for excluded pairs."""
+    queries, database, encoding = search.queries, search.database, search.database.encoding
+    slack_sq = encoding.gamma * (queries.norms[rows] + database.norms[columns]) ** 2 + 2 * encoding.absolute
+    errors = queries.errors[rows] + database.errors[columns]
+    low = (2 * encoding.least_half_sq(values) - slack_sq).clamp(min=0).sqrt()
+    high = (2 * encoding.most_half_sq(values.clamp(min=0)) + slack_sq).sqrt()
+    uppers = ((high + errors) * (1 + SLACK)).masked_fill(values >= ABSENT, torch.inf)
+    return ((low - errors) * (1 - SLACK)).clamp(min=0), uppers
