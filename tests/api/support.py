@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,14 @@ def client_of(settings: Settings) -> Iterator[TestClient]:
 def catalog_of(client: TestClient) -> Catalog:
     """The catalog of the client's application, to record there what a worker would."""
     return cast(Any, client.app).state.services.catalog
+
+
+def readiness_of(client: TestClient, patience_s: float = 30) -> httpx2.Response:
+    """GET /readyz, repeated until the database answered: a busy machine may take longer than the route waits."""
+    deadline = time.monotonic() + patience_s
+    while "does not answer" in (response := client.get("/readyz")).text and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return response
 
 
 def submit(client: TestClient, kind: str = "extraction", spec: dict[str, Any] = EXTRACTION, **fields: Any) -> Any:

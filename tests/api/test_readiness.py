@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from service.catalog.migrate import migrate
 from service.settings import Settings
-from tests.api.support import client_of, problem_of, submit
+from tests.api.support import client_of, problem_of, readiness_of, submit
 from tests.databases.migrated import sqlite_settings
 
 
@@ -45,7 +45,7 @@ def database(settings: Settings) -> Path:
 
 def test_a_service_that_can_take_jobs_is_ready(refusing: TestClient):
     assert refusing.get("/healthz").json() == {"status": "ok"}
-    assert refusing.get("/readyz").json()["status"] in ("ready", "degraded")
+    assert readiness_of(refusing).json()["status"] in ("ready", "degraded")
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
@@ -54,7 +54,7 @@ def test_a_service_without_its_database_is_alive_and_not_ready(tmp_path: Path, d
     damage(database(settings))
     with client_of(settings) as client:
         assert client.get("/healthz").status_code == 200
-        response = client.get("/readyz")
+        response = readiness_of(client)
         problem_of(response, 503, "unavailable")
         assert int(response.headers["retry-after"]) > 0
         assert str(tmp_path) not in response.text
@@ -74,7 +74,7 @@ def test_a_database_that_was_never_migrated_is_not_ready(tmp_path: Path):
     settings = Settings(data_dir=tmp_path / "data")
     settings.make_folders()
     with client_of(settings) as client:
-        problem_of(client.get("/readyz"), 503, "unavailable")
+        problem_of(readiness_of(client), 503, "unavailable")
 
 
 def test_a_database_without_the_tables_of_the_job_engine_is_not_ready(tmp_path: Path):
@@ -82,7 +82,7 @@ def test_a_database_without_the_tables_of_the_job_engine_is_not_ready(tmp_path: 
     settings.make_folders()
     migrate(settings.resolved_database_url)
     with client_of(settings) as client:
-        assert "radius db upgrade" in problem_of(client.get("/readyz"), 503, "unavailable")["detail"]
+        assert "radius db upgrade" in problem_of(readiness_of(client), 503, "unavailable")["detail"]
         problem_of(submit(client), 503, "unavailable")
 
 
@@ -91,10 +91,10 @@ def test_a_service_is_ready_again_when_its_database_is_back(tmp_path: Path):
     aside = settings.data_dir / "aside.db"
     database(settings).rename(aside)
     with client_of(settings) as client:
-        assert client.get("/readyz").status_code == 503
+        assert readiness_of(client).status_code == 503
         database(settings).unlink(missing_ok=True)  # SQLite may have made an empty one
         aside.rename(database(settings))
-        assert client.get("/readyz").status_code == 200
+        assert readiness_of(client).status_code == 200
         assert submit(client).status_code == 202
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 from starlette.testclient import TestClient
 
@@ -14,7 +13,7 @@ from service.catalog.tables import workers as table
 from service.client.calls import Calls, read_answer
 from service.settings import Settings
 from tests.api.products import insert_job
-from tests.api.support import submit
+from tests.api.support import readiness_of, submit
 from tests.api.test_metrics import DEVICE, REPORT
 
 
@@ -33,25 +32,17 @@ def age(catalog: Catalog, name: str, seconds: float) -> None:
         connection.execute(table.update().where(table.c.name == name).values(seen_at=earlier))
 
 
-def readiness(api: TestClient) -> object:
-    """The answer of /readyz once it is not that the database took longer than a second, as on a busy machine."""
-    deadline = time.monotonic() + 30
-    while (answer := api.get("/readyz")).status_code == 503 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return answer.json()
-
-
 def test_a_service_is_degraded_until_every_role_lives(api: TestClient, catalog: Catalog, settings: Settings):
-    assert readiness(api) == {"status": "degraded", "missing": ["control", "compute", "query"]}
+    assert readiness_of(api).json() == {"status": "degraded", "missing": ["control", "compute", "query"]}
     seen(catalog, "control-a", "query-a", "train-a")
-    assert readiness(api) == {"status": "degraded", "missing": ["compute"]}
+    assert readiness_of(api).json() == {"status": "degraded", "missing": ["compute"]}
     seen(catalog, "compute-a")
-    assert readiness(api) == {"status": "ready"}
+    assert readiness_of(api).json() == {"status": "ready"}
     age(catalog, "query-a", settings.lease_s + 1)
-    assert readiness(api) == {"status": "degraded", "missing": ["query"]}
+    assert readiness_of(api).json() == {"status": "degraded", "missing": ["query"]}
     with catalog.begin() as connection:
         workers.remove(connection, "control-a")
-    assert readiness(api) == {"status": "degraded", "missing": ["control", "query"]}
+    assert readiness_of(api).json() == {"status": "degraded", "missing": ["control", "query"]}
 
 
 def test_a_job_says_which_role_it_waits_for(api: TestClient, catalog: Catalog):

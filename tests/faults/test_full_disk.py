@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.support import npy_bytes, problem_of
 from tests.faults.conftest import Tally, on
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import Fleet, wait_until
 from tests.faults.outcomes import unlisted
 from tests.faults.products import publish_set
 
@@ -33,8 +33,8 @@ def report(fleet: Fleet, spec: dict[str, Any]) -> str:
 
 def check_reads(fleet: Fleet, spec: dict[str, Any], report: str) -> None:
     """Everything that was there is still served."""
+    wait_until(lambda: httpx2.get(f"{fleet.url}/readyz", timeout=30).status_code == 200, "the service is ready")
     for path in (
-        "/readyz",
         f"/v1/radius/{report}",
         f"/v1/radius/{report}/figure.png",
         f"/v1/radius/{report}/neighbors",

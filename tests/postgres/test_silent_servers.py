@@ -18,7 +18,7 @@ from service.catalog.migrate import migrate
 from service.errors import Unavailable
 from service.jobs.engine import COMPUTE_QUEUE, JobEngine
 from service.settings import Settings
-from tests.api.support import client_of, problem_of, submit
+from tests.api.support import client_of, problem_of, readiness_of, submit
 from tests.databases.server import Server
 
 SUBMISSIONS = 60  # more than the API has threads
@@ -26,13 +26,14 @@ SHORT = {"database_answer_s": 1.5, "database_connect_s": 2}
 
 
 @contextmanager
-def at_once(seconds: float = 1.0) -> Iterator[None]:
+def at_once(seconds: float = 4.0) -> Iterator[None]:
+    """Fail unless what is within ends in time: by the settings within 1 s, on a machine that has time."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < seconds
 
 
-def check_alive_and_not_ready(api: TestClient, seconds: float = 1.0) -> None:
+def check_alive_and_not_ready(api: TestClient, seconds: float = 4.0) -> None:
     with at_once(seconds):
         answer = api.get("/readyz")
     assert problem_of(answer, 503, "unavailable")["detail"] == "the metadata database does not answer"
@@ -50,7 +51,7 @@ def check_refused(answer: Any) -> None:
 def test_while_the_server_stands_still_the_api_says_so(settings: Settings, server: Server):
     with client_of(settings.model_copy(update=SHORT)) as api, ThreadPoolExecutor(SUBMISSIONS) as pool:
         assert submit(api).status_code == 202
-        assert api.get("/readyz").status_code == 200
+        assert readiness_of(api).status_code == 200
         with server.frozen():
             check_alive_and_not_ready(api)
             with at_once(20):
@@ -72,7 +73,7 @@ def test_a_server_that_cannot_be_reached_keeps_nobody_waiting(settings: Settings
         silent.listen(64)
         url = f"postgresql://radius@127.0.0.1:{silent.getsockname()[1]}/radius"
         with client_of(settings.model_copy(update=SHORT | {"database_url": url})) as api:
-            check_alive_and_not_ready(api, 4)  # by the settings within 1 s, on a machine that has time
+            check_alive_and_not_ready(api)
             with at_once(10):
                 check_refused(submit(api))
 
@@ -106,7 +107,7 @@ def test_a_database_that_was_not_migrated_is_an_outage(settings: Settings, serve
     if ours:
         migrate(url)
     with client_of(settings.model_copy(update={"database_url": url})) as api:
-        assert "radius db upgrade" in problem_of(api.get("/readyz"), 503, "unavailable")["detail"]
+        assert "radius db upgrade" in problem_of(readiness_of(api), 503, "unavailable")["detail"]
         if not ours:
             check_refused(api.get("/v1/jobs"))
         check_refused(submit(api))
