@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import torch
 
 from service.theory import energy as reference
 from service.theory import retrieval
 from service.theory.energy import Kind
 from service.theory.figure1 import PATTERNS_1D, PATTERNS_2D
 from service.theory.storage import certified_radii
+from workers.energy.curvature import curvatures
 from workers.energy.patterns import Patterns, prepare_patterns
 from workers.energy.retrieval import basin_test, retrieve
-from workers.energy.weights import curvatures
+from workers.energy.weights import softmax_weights
 from workers.neighbors.stored import StoredRows
 
 Array = np.ndarray
@@ -45,6 +49,30 @@ def test_curvature_is_the_references(kind: Kind, dtype: str):
     np.testing.assert_allclose(found.values, true, atol=1e-4)
     assert (found.values + found.rounding >= true).all()  # from above: a negative one is a proof
     assert (found.rounding < 1e-9).all()
+
+
+@pytest.mark.parametrize("room", [2**29, 0], ids=["in memory", "tile by tile"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_curvature_where_one_pattern_has_almost_all_weight_is_that_of_the_others(
+    kind: Kind, room: int, monkeypatch: pytest.MonkeyPatch
+):
+    """The second pattern weighs e⁻²⁵ by either energy, less than a rounding of the first; then e⁻³⁰, and nothing."""
+    monkeypatch.setattr("workers.energy.weights.RESIDENT_BYTES", room)
+    rows = np.array([[6, 0, 0], [11 / 6, 2.764, 0], [1, 0, 2.236], [-34, 0, 0]], dtype=np.float32)
+    found = curvatures(patterns_of(rows), rows[:1].astype(np.float64), 1.0, kind, sweeps=300)
+    plain = 2 if kind == "energy" else 1
+    true = plain - reference.smallest_curvature(rows.astype(np.float64), rows[0].astype(np.float64), 1.0, kind)
+    assert 1e-10 < true < 1e-8
+    assert plain - found.values[0] == pytest.approx(true, rel=1e-3)
+
+
+def test_a_weight_beyond_the_smallest_normal_number_counts_as_none():
+    rows = np.array([[0.0, 0.0], [9.2, 0.0], [1.0, 0.0]], dtype=np.float32)
+    patterns = patterns_of(rows)
+    weights = softmax_weights(patterns, patterns.place(rows[:1].astype(np.float64)), 1.0, "energy")
+    found = torch.cat([shares for _, shares in weights.tiles()], dim=1)[0, patterns.places_of(torch.arange(3))]
+    true = [1 / (1 + math.exp(-1)), 0.0, math.exp(-1) / (1 + math.exp(-1))]
+    np.testing.assert_allclose(found.numpy(), true, rtol=1e-6)
 
 
 def test_half_way_between_two_patterns_the_energy_is_not_convex():

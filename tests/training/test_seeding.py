@@ -19,8 +19,8 @@ from service.contracts.training import OpenELMSpec, QuestionFormationSpec
 from service.errors import UnsupportedSpec
 from tests.tiny import english
 from workers.devices.seeding import Purpose, seed_sequence, torch_seed
+from workers.energy.curvature import curvatures
 from workers.energy.patterns import prepare_patterns
-from workers.energy.weights import curvatures
 from workers.models.openelm import OpenELM
 from workers.models.sentence_decoder import SentenceDecoder
 from workers.neighbors.stored import StoredRows

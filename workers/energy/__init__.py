@@ -10,7 +10,8 @@ patterns.py     the patterns: centred, scaled, lifted, tile by tile
 soft_minimum.py running shifted sums of exponentials
 candidates.py   the pairs to be rescored in float64, chosen tile by tile
 rescoring.py    their distances in float64, and the sums with these values
-weights.py      softmax weights over all patterns; the smallest Hessian eigenvalue
+weights.py      softmax weights over all patterns
+curvature.py    the smallest Hessian eigenvalues
 retrieval.py    fixed points; the basin test
 descent.py      does a block move its input towards the nearest pattern? (eq. 6), beside null models of its step
 null_steps.py   these null models: the mean step, the step of another row, a random step

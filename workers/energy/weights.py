@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from service.theory.energy import Kind
-from workers.devices.seeding import Purpose, torch_seed
-from workers.energy.patterns import TILE_NUMBERS, Patterns, Tile, beta_in_range, shifted_distances_sq
+from workers.energy.patterns import (
+    RESIDENT_BYTES,
+    TILE_NUMBERS,
+    Patterns,
+    Tile,
+    beta_in_range,
+    shifted_distances_sq,
+)
 
-Array = np.ndarray
+_LEAST_EXPONENT = {torch.float32: -80.0, torch.float64: -700.0}  # smaller weights count as 0: products of subnormal
+# numbers take many times as long
+_LIGHT = 2.0**-24
+
+Weighed = tuple[Tensor, Tensor]  # (P, n) patterns, and the (m, P) weights that the points give them
 
 
 @dataclass(frozen=True)
@@ -35,18 +44,38 @@ class SoftmaxWeights:
     least: Tensor
     log_sums: Tensor
 
-    def tiles(self) -> Iterator[tuple[Tile, Tensor]]:
-        """Every tile with its (m, P) weights; over all tiles a point's weights sum to 1."""
+    def tiles(self) -> Iterator[Weighed]:
+        """Every tile with its weights; over all tiles a point's weights sum to 1."""
+        least = _LEAST_EXPONENT[self.patterns.precision]
         for tile, values in _values(self.patterns, self.kind, self.points, self.own):
             values.sub_(self.least[:, None]).mul_(-self.beta).sub_(self.log_sums[:, None])
-            yield tile, values.exp_()
+            yield tile.rows, torch.nn.functional.threshold_(values, least, -torch.inf).exp_()
 
     def mean(self) -> Tensor:
         """(m, n) float64 Σ_i p_i ρ_i, centred and scaled: one retrieval step."""
         total = torch.zeros(self.points.shape, dtype=torch.float64, device=self.points.device)
-        for tile, weights in self.tiles():
-            total += (weights @ tile.rows).double()
+        for rows, weights in self.tiles():
+            total += (weights @ rows).double()
         return total
+
+    def heaviest(self) -> Weighed | None:
+        """The patterns that weigh at some point at least 2⁻²⁴ of its second largest weight.
+
+        The largest may be all but 1, while the covariance is of the others. None where these patterns are too many to
+        be kept in memory.
+        """
+        two = torch.zeros((len(self.points), 2), dtype=self.points.dtype, device=self.points.device)
+        kept: list[Weighed] = []
+        number_bytes, room = self.points.element_size(), RESIDENT_BYTES
+        for rows, weights in self.tiles():
+            two = torch.cat([two, weights], dim=1).topk(2).values
+            heavy = (weights >= _LIGHT * two[:, 1:]) & (weights > 0)
+            columns = torch.nonzero(heavy.any(dim=0))[:, 0]
+            room -= number_bytes * len(columns) * (rows.shape[1] + len(weights))
+            if room < 0:
+                return None
+            kept.append((rows[columns], weights[:, columns]))
+        return torch.cat([rows for rows, _ in kept]), torch.cat([weights for _, weights in kept], dim=1)
 
 
 def softmax_weights(
@@ -75,103 +104,3 @@ def _values(patterns: Patterns, kind: Kind, points: Tensor, own: Tensor) -> Iter
         tile = patterns.tile(start, start + width)
         added = tile.norms_sq if kind == "energy" else tile.norms_sq + tile.lifts
         yield tile, shifted_distances_sq(points, tile, added, own)
-
-
-@dataclass(frozen=True)
-class Curvatures:
-    """(m,) smallest Hessian eigenvalues as computed, and how far the true ones may lie above them by rounding.
-
-    They come from power iteration, which approaches the largest eigenvalue of the covariance from below: apart from
-    rounding the true eigenvalue is at most the one found, so `values + rounding` < 0 proves that an energy is not
-    convex there, while no value proves that it is.
-    """
-
-    values: Array
-    rounding: Array
-
-
-def curvatures(
-    patterns: Patterns,
-    points: Array,
-    beta: float,
-    kind: Kind,
-    *,
-    own: Array | None = None,
-    sweeps: int = 32,
-    seed: int = 0,
-) -> Curvatures:
-    """Smallest Hessian eigenvalues: 2 − 4β λ for E, 1 − β λ for E_MCHN, λ the largest of Cov_p(ρ).
-
-    The direction v of λ is found in the precision of the patterns; its quotient vᵀ Cov_p v is computed in float64.
-
-    Rounding: the values D or D' of the weights are in error by ε at most, so that each p is by a factor from e^{−2bε}
-    to e^{2bε} (b is β, of E_MCHN β/2) and, as Cov_p = ½ Σ_ij p_i p_j (ρ_i − ρ_j)(ρ_i − ρ_j)ᵀ, λ is by one from e^{−4bε}
-    to e^{4bε}. The quotient vᵀ Cov_p v, a sum over N patterns in n dimensions, is in error by 8γ (R + M)² at most with
-    γ of n + N terms, R the largest norm of a pattern and M that of the mean about the centre. Weights that sum to 1 and
-    a v of norm 1 but for rounding change it by a factor of 1 − 8γ at least. So
-
-        λ ≥ e^{−4bε} (1 − 8γ) (quotient − 8γ (R + M)²).
-
-    Args:
-        points: (m, n).
-        own: (m,) id of the pattern that is left out for each point, or −1.
-    """
-    placed, left_out = patterns.place(points), None if own is None else torch.from_numpy(own)
-    vectors = _principal_directions(softmax_weights(patterns, placed, beta, kind, left_out), sweeps, seed)
-    wide = patterns if patterns.precision == torch.float64 else patterns.widened
-    weights = softmax_weights(wide, placed, beta, kind, left_out)
-    mean = weights.mean()
-    largest = (vectors * _apply_covariance(weights, mean, vectors)).sum(dim=1)
-    spread, sure = largest.cpu().numpy(), _surely(weights, mean, largest).cpu().numpy()
-    slope = (4 if kind == "energy" else 1) * beta / patterns.scale**2
-    return Curvatures((2 if kind == "energy" else 1) - slope * spread, slope * (spread - sure))
-
-
-def _principal_directions(weights: SoftmaxWeights, sweeps: int, seed: int) -> Tensor:
-    """(m, n) float64 unit vectors along which the covariance of each point's weights is largest, by power iteration."""
-    mean = weights.mean()
-    generator = torch.Generator().manual_seed(torch_seed(seed, Purpose.START_VECTORS))
-    vectors = torch.randn(mean.shape, generator=generator, dtype=torch.float64).to(mean.device)
-    vectors = _normalised(vectors)
-    largest = torch.zeros(len(mean), dtype=torch.float64, device=mean.device)
-    for _ in range(sweeps):
-        moved = _apply_covariance(weights, mean, vectors)
-        before, largest = largest, (vectors * moved).sum(dim=1)
-        if not bool(moved.any()):  # all weight is on one pattern, and every direction is as good
-            break
-        vectors = _normalised(torch.where(moved.any(dim=1, keepdim=True), moved, vectors))
-        if bool(((largest - before).abs() <= 1e-9 * largest + 1e-300).all()):
-            break
-    return vectors
-
-
-def _normalised(vectors: Tensor) -> Tensor:
-    """(m, n) rows over their norms, by their largest elements first: their squares may underflow."""
-    scaled = vectors / vectors.abs().amax(dim=1, keepdim=True)
-    return scaled / torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-
-
-def _surely(weights: SoftmaxWeights, mean: Tensor, largest: Tensor) -> Tensor:
-    """(m,) what λ is at least, whatever rounding did; see `curvatures`."""
-    patterns = weights.patterns
-    terms = (patterns.rows.d + len(patterns) + 24) * patterns.unit
-    gamma, longest = 1.01 * terms / (1 - terms), float(patterns.norms_sq.max()) ** 0.5
-    of_values = (
-        patterns.gamma * (torch.linalg.vector_norm(weights.points, dim=1) + longest).square() + patterns.absolute
-    )
-    if weights.kind == "energy_mchn":
-        of_values = of_values + 4 * patterns.unit * float(patterns.lifts.max())
-    of_quotient = 8 * gamma * (longest + torch.linalg.vector_norm(mean, dim=1)).square()
-    least = torch.exp(-4 * weights.beta * of_values) * (1 - 8 * gamma) * (largest - of_quotient)
-    return least.clamp(min=0.0).minimum(largest)
-
-
-def _apply_covariance(weights: SoftmaxWeights, mean: Tensor, vectors: Tensor) -> Tensor:
-    """(m, n) Cov_p v = Σ p_i (ρ_i − μ) ((ρ_i − μ)·v) for each point's own p, μ and v."""
-    narrow = vectors.to(weights.points.dtype)
-    offsets = (mean * vectors).sum(dim=1).to(narrow.dtype)
-    total = torch.zeros_like(mean)
-    for tile, shares in weights.tiles():
-        along = shares * (narrow @ tile.rows.T - offsets[:, None])
-        total += (along @ tile.rows - along.sum(dim=1, keepdim=True) * mean.to(narrow.dtype)).double()
-    return total

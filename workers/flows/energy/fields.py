@@ -37,9 +37,9 @@ from service.theory.energy_global import (
 from service.theory.histograms import gap_edges, histogram_counts, histogram_edges
 from service.theory.partition import partition_of_radii
 from service.theory.storage import certified_radii
+from workers.energy.curvature import Curvatures
 from workers.energy.query_block import Energies
 from workers.energy.retrieval import Basins
-from workers.energy.weights import Curvatures
 from workers.neighbors.statistics import summarise
 
 Array = np.ndarray

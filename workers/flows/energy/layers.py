@@ -12,11 +12,11 @@ from service.contracts.energy_report import BasinTest, Curvature, LayerEnergies
 from service.settings import Settings
 from service.theory.energy import Kind
 from workers.devices.device import choose_device
+from workers.energy.curvature import curvatures
 from workers.energy.evaluation import evaluate
 from workers.energy.patterns import Patterns, prepare_patterns
 from workers.energy.query_block import Energies
 from workers.energy.retrieval import basin_test
-from workers.energy.weights import curvatures
 from workers.flows.energy.fields import (
     basin_report,
     bounds_report,
