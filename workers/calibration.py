@@ -21,6 +21,7 @@ from service.contracts.estimates import Calibration, Rate
 from service.contracts.sites import FINAL_NORM, Site
 from service.contracts.training import Optimisation, QuestionFormationSpec, SentenceData
 from service.estimates.shapes import ModelShape
+from service.estimates.work import drawn_numbers
 from workers.corpora.documents import Document
 from workers.devices.device import default_batch_tokens, has_bfloat16
 from workers.energy.evaluation import evaluate
@@ -45,9 +46,14 @@ from workers.training.sentences import prepare_sentences
 _WIDTHS = (128, 768)  # of forward passes: the smallest models here, and GPT-2
 _LAYERS, _CONTEXT, _VOCABULARY = 2, 128, 512
 _D = 512
-_ROWS = {"cpu": 8192, "cuda": 131_072}  # of a search: enough to occupy a GPU, whose launches would be timed otherwise
-_FEW = {"cpu": 2048, "cuda": 16_384}  # points of an energy
+_FEW = {"cpu": 8192, "cuda": 131_072}  # of a search: enough to occupy a GPU, whose launches would be timed otherwise
+_MANY = {"cpu": 32_768, "cuda": 524_288}
+_POINTS = {"cpu": 2048, "cuda": 16_384}  # of an energy
+_PATTERNS = 512  # so few that what a point costs by itself is most of the time
 _DRAWS = 1000
+_LEAST_SHARE = 0.05
+_SHARD = 1024
+_LONG_S = 0.5
 _STORED_BYTES = 32 * 2**20
 _TEXT_BYTES = 2**20
 _LINES = 2000
@@ -67,21 +73,20 @@ class _Model:
 def calibrate(device: torch.device, documents: list[Document], folder: Path) -> Calibration:
     """Measure all rates, in some seconds; `documents` give the text, `folder` holds temporary files."""
     generator = np.random.Generator(np.random.PCG64(0))
-    n, points = _ROWS[device.type], _FEW[device.type]
-    rows = StoredRows(generator.standard_normal((n, _D), dtype=np.float32))
-    few = StoredRows(generator.standard_normal((points, _D), dtype=np.float32))
-    options = SearchOptions(device)
-    counted = [float(np.sqrt(_D))]  # well below the distances, like the radii of real jobs
-    question = Question(rows, seeded_permutation(len(rows), 0), [len(rows)])
-    pairs = exact_neighbors(question, options)[1].slot_pairs  # of so few rows, many more than half of all pairs
+    sizes = _PATTERNS, _POINTS[device.type], _FEW[device.type], _MANY[device.type]
+    least, points, few, many = (_in_shards(generator.standard_normal((n, _D), dtype=np.float32)) for n in sizes)
+    encoding, searching = _two_speeds(*(_search(rows, device) for rows in (few, many)))
+    each, energies = _two_speeds(*(_energy(patterns, points, device) for patterns in (least, many)))
     return Calibration(
         tokenising=_tokenising(documents),
         forward=[_forward(width, device) for width in _WIDTHS],
         training=[_training(_sentences(device), device), _training(_windows(device), device)],
-        searching=pairs * _D / _seconds(lambda: exact_neighbors(question, options)),
-        counting=pairs * _D / _seconds(lambda: count_within(question, counted, options)),
-        drawing=n * _D * (_D + _DRAWS) / _seconds(lambda: _draw(rows, device)),
-        energies=points * n * _D / _seconds(lambda: evaluate(prepare_patterns(rows, device=device), few)),
+        encoding=encoding,
+        searching=searching,
+        counting=_counting(many, encoding, device),
+        drawing=drawn_numbers(len(many), _D, _DRAWS) / _seconds(lambda: _draw(many, device)),
+        points=each,
+        energies=energies,
         generating=_LINES / _seconds(lambda: _generate(folder)),
         storing=_STORED_BYTES / _seconds(lambda: _store(folder)),
         reports=1 / _seconds(lambda: _report(folder)),
@@ -89,10 +94,58 @@ def calibrate(device: torch.device, documents: list[Document], folder: Path) -> 
     )
 
 
+@dataclass(frozen=True)
+class _Run:
+    """The time of a run that treats so many things one by one and computes so many products."""
+
+    things: float
+    products: float
+    seconds: float
+
+
+def _two_speeds(small: _Run, large: _Run) -> tuple[float, float]:
+    """Things and products per second, from two runs: t = things / a + products / b.
+
+    Noise must not make either infinite: both have at least a share of the time of the larger run.
+    """
+    ratio = large.things / small.things
+    per_product = (large.seconds - ratio * small.seconds) / (large.products - ratio * small.products)
+    per_product = max(per_product, _LEAST_SHARE * large.seconds / large.products)
+    per_thing = (large.seconds - per_product * large.products) / large.things
+    return 1 / max(per_thing, _LEAST_SHARE * large.seconds / large.things), 1 / per_product
+
+
+def _search(rows: StoredRows, device: torch.device) -> _Run:
+    question, n = _among(rows), len(rows)
+    return _Run(n * _D, n**2 / 2 * _D, _seconds(lambda: exact_neighbors(question, SearchOptions(device))))
+
+
+def _counting(rows: StoredRows, encoding: float, device: torch.device) -> float:
+    """Products per second of counts, without the time of encoding."""
+    question, radii = _among(rows), [float(0.9 * np.sqrt(2 * _D))]  # tens of neighbours are within
+    whole = _seconds(lambda: count_within(question, radii, SearchOptions(device)))
+    return len(rows) ** 2 / 2 * _D / max(whole - len(rows) * _D / encoding, _LEAST_SHARE * whole)
+
+
+def _among(rows: StoredRows) -> Question:
+    return Question(rows, seeded_permutation(len(rows), 0), [len(rows)])
+
+
+def _energy(patterns: StoredRows, points: StoredRows, device: torch.device) -> _Run:
+    """At the two inverse temperatures that every job has."""
+    seconds = _seconds(lambda: evaluate(prepare_patterns(patterns, device=device), points, (1.0, 2.0)))
+    return _Run(len(points), len(points) * len(patterns) * _D, seconds)
+
+
+def _in_shards(rows: np.ndarray) -> StoredRows:
+    """Rows in as many arrays as those of an extracted set."""
+    return StoredRows(np.array_split(rows, -(-len(rows) // _SHARD)))
+
+
 def _seconds(act: Callable[[], object]) -> float:
-    """The time of the faster of two runs, after a warm-up run."""
-    taken = []
-    for _ in range(3):
+    """The time of the faster of two runs, after a warm-up run; of a long run one."""
+    taken: list[float] = []
+    while len(taken) < 3 and not (len(taken) == 2 and taken[1] > _LONG_S):
         began = time.perf_counter()
         act()
         if torch.cuda.is_available():

@@ -29,10 +29,13 @@ _STORED_BYTES = 4  # of a number of a row
 _ENCODED_BYTES = 2  # of a number in the filter's format
 _LONG_LISTS = 3.5  # a search of 64 neighbours over one of the nearest in four fractions
 _NULL_KINDS, _NULL_PASSES = 3, 3  # of a draw: its covariance, and the two drawings
+_DRAWN_AT_ONCE = 8192
+_RADIUS_FIGURE = 2.0  # ordinary figures: it has many curves
 _NULL_COPIES = 3  # of the rows in memory: they, a draw of a null model, and a draw of that; or transformed rows
 _FILED = 6  # numbers of 8 bytes for each neighbour: distance and id, in three formats
 _LIST_BYTES = LISTED * (8 + 8) * 3  # of a row's list: distances and ids, while the report is made
-_POWER_ITERATIONS, _BASIN_STARTS, _RETRIEVAL_STEPS = 32, 11, 4  # the last as seen on activations
+_CURVATURE_POINTS = 32  # points whose energies take as long as the curvature at one, which has passes in float64
+_BASIN_STARTS, _RETRIEVAL_STEPS = 11, 4  # the last as seen on activations
 _DESCENT_NULLS, _DESCENT_VECTORS = 3, 6  # float64 vectors of a point: before, after, its steps and directions
 
 
@@ -90,22 +93,25 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
     d, same = queries.d_model, queries == database
     rows = database.n * options.fractions[-1]
     products = (rows**2 / 2 if same else rows * queries.n) * d
-    draws = rows * d * (d + settings.null_queries) if same else 0.0
+    draws = drawn_numbers(rows, d, settings.null_queries) if same else 0.0
     counting = products if options.radii is not None else 0.0
     searching = products * (_LONG_LISTS if options.statistics else 1.0)
+    passes = 1 if options.radii is None else 2
+    encoding = float(passes * (rows if same else rows + queries.n) * d)
     statistics = _statistics(rows, d, options, settings) if same else {}
     k = LISTED if options.statistics else options.k
     memory = search_bytes(queries, database, settings, k) + (_LIST_BYTES * queries.n if options.statistics else 0)
     copies = _NULL_COPIES if options.statistics or options.transforms else (options.split is not None) / 2
     reporting = memory + ceil(copies * _STORED_BYTES * (rows if same else rows + queries.n) * d)
-    report = {"storing": 32.0 * queries.n * len(options.fractions), "reports": 1.0}
+    report = {"storing": 32.0 * queries.n * len(options.fractions), "reports": _RADIUS_FIGURE}
     written = _REPORT_BYTES + 8 * queries.n * (len(options.fractions) + _FILED * options.k)
     if options.engine not in ("auto", "exact") or products < settings.search_split_work:
-        amounts = {"searching": searching, "counting": counting, "drawing": draws, **report}
+        amounts = {"encoding": encoding, "searching": searching, "counting": counting, "drawing": draws, **report}
         return [Work("radius", _added(amounts, statistics), written_bytes=written, memory_bytes=reporting)]
     settling = {"storing": report["storing"]}
     parts = {"search": {"searching": searching}, "count": {"counting": counting}, "settle": settling}
-    stages = [Work("split", {"storing": rows * d * _ENCODED_BYTES}, memory_bytes=memory)]
+    splitting = {"encoding": encoding, "storing": rows * d * _ENCODED_BYTES}
+    stages = [Work("split", splitting, memory_bytes=memory)]
     stages += [Work("null", {"drawing": draws}, memory_bytes=memory)] if same else []
     stages += [
         Work(stage, amounts, segment_s=settings.search_segment_s, spread=True, memory_bytes=memory)
@@ -115,6 +121,11 @@ def radius_work(queries: SetShape, database: SetShape, options: RadiusOptions, s
     return [*stages, Work("radius", _added(report, statistics), written_bytes=written, memory_bytes=reporting)]
 
 
+def drawn_numbers(rows: float, d: int, queries: int) -> float:
+    """Multiplications of a Gaussian null model: its covariance, and draws compared with the first, made in tiles."""
+    return rows * d * d + (rows + _DRAWN_AT_ONCE) * d * queries
+
+
 def _statistics(rows: float, d: int, options: RadiusOptions, settings: Settings) -> dict[str, float]:
     """Amounts of the statistics after the search, and of transformed rows.
 
@@ -122,11 +133,13 @@ def _statistics(rows: float, d: int, options: RadiusOptions, settings: Settings)
     some of its rows are searched; then the dimension of one draw is measured.
     """
     whole = rows**2 / 2 * d
+    searches = len(options.transforms) + (options.split is not None)
     amounts = {"searching": len(options.transforms) * whole + (options.split is not None) * whole / 2}
     if not options.statistics:
-        return amounts
+        return amounts | {"encoding": searches * rows * d}
     draws = _NULL_KINDS * settings.null_draws
     amounts["searching"] += _LONG_LISTS * whole + 2 * draws * rows * min(rows, settings.null_queries) * d
+    amounts["encoding"] = (searches + 1 + draws) * rows * d
     return amounts | {"drawing": draws * rows * d * _NULL_PASSES * min(rows, d)}
 
 
@@ -146,32 +159,35 @@ def energy_work(
 ) -> Work:
     """Every point among the patterns of every layer; the inverse temperatures share one pass.
 
-    Then each pattern's nearest other, curvatures (both energies, at points and half-way to their nearest pattern, by
-    power iteration) and basins (starting points in two directions, and the patterns themselves). Of several layers the
-    descent comes last, unless the queries are of another set (`within` is false).
+    Then each pattern's nearest other, curvatures (both energies, at points and half-way to their nearest pattern) and
+    basins (starting points in two directions, and the patterns themselves). Of several layers the descent comes last,
+    unless the queries are of another set (`within` is false).
     """
     points = min(points, options.sample or points)
-    curvature = settings.energy_curvature_rows * 4 * len(options.beta) * _POWER_ITERATIONS
-    basins = settings.energy_basin_rows * _BASIN_STARTS * _RETRIEVAL_STEPS
-    asked = points + 2 * (curvature + basins)  # a step of either is two products
-    products = sum(asked * layer.n * layer.d_model for layer in layers) + _descent(layers, options) * within
+    curvature = settings.energy_curvature_rows * 4 * len(options.beta) * _CURVATURE_POINTS
+    basins = settings.energy_basin_rows * _BASIN_STARTS * _RETRIEVAL_STEPS * 2  # a step is two products
+    asked = points + curvature + basins
+    descending = _descent(layers, options) * within
+    products = sum(asked * layer.n * layer.d_model for layer in layers)
+    products += descending * (layers[0].n // 2) * layers[0].d_model
     searched = sum(layer.n**2 / 2 * layer.d_model for layer in layers)
     held = max(layer.n * (_STORED_BYTES * layer.d_model + 8 * _ROW_NUMBERS) for layer in layers)
     if within and len(layers) > 1:
         held += 8 * _DESCENT_VECTORS * _descending(layers[0], options) * layers[0].d_model
     written = _REPORT_BYTES + 8 * points * len(layers) * 4 * len(options.beta)
-    amounts = {"energies": float(products), "searching": searched, "storing": float(written), "reports": 1.0}
+    amounts = {"points": float(points * len(layers) + descending), "energies": float(products), "searching": searched}
+    amounts |= {"encoding": float(sum(layer.n * layer.d_model for layer in layers))}
+    amounts |= {"storing": float(written), "reports": 1.0}
     return Work("energy", amounts, written_bytes=written, memory_bytes=PROCESS_BYTES + held)
 
 
-def _descent(layers: list[SetShape], options: EnergyOptions) -> float:
-    """Multiplications of the descent: for each of b blocks, half of the rows at b + 1 layers and after three nulls.
+def _descent(layers: list[SetShape], options: EnergyOptions) -> int:
+    """Points that the descent evaluates: for each of b blocks, half of the rows at b + 1 layers and after three nulls.
 
     They are evaluated among the other half after the block.
     """
-    blocks, first = len(layers) - 1, layers[0]
-    evaluations = blocks * (blocks + 1 + _DESCENT_NULLS)
-    return float(evaluations * _descending(first, options) * (first.n // 2) * first.d_model)
+    blocks = len(layers) - 1
+    return blocks * (blocks + 1 + _DESCENT_NULLS) * _descending(layers[0], options)
 
 
 def _descending(layer: SetShape, options: EnergyOptions) -> int:
@@ -213,10 +229,14 @@ def training_work(
     wanted = spec.radius
     length = wanted.tokens if isinstance(spec, OpenELMSpec) else context
     sample = SetShape(wanted.rows, model.d_model)
-    search = wanted.rows**2 / 2 * model.d_model * len(wanted.sites)
+    searched = wanted.rows * model.d_model * len(wanted.sites)
     read = Work(
         "trajectory",
-        {"forward": model.forward_flops(wanted.rows * length, length), "searching": search},
+        {
+            "forward": model.forward_flops(wanted.rows * length, length),
+            "encoding": float(searched),
+            "searching": wanted.rows / 2 * searched,
+        },
         width=model.d_model,
         repeats=repeats,
         segments=kept,

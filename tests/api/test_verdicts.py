@@ -15,7 +15,7 @@ from service.contracts.energy_report import Curvature, LayerEnergies
 from service.theory import figure1
 from service.theory.ball_bounds import balls_theory
 from service.theory.measured_partition import measured_partition
-from workers.energy.weights import Curvatures
+from workers.energy.curvature import Curvatures
 from workers.flows.energy.descent_fields import overall_verdict
 from workers.flows.energy.fields import curvature_report
 

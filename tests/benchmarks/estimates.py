@@ -1,10 +1,12 @@
 """Estimates held against the jobs they are of, on a service with default settings.
 
-`python -m tests.benchmarks estimates`; ratios are estimated over measured seconds, from start to end of the job.
+`python -m tests.benchmarks estimates`; ratios are estimated over measured seconds, from start to end of the job. The
+files in RADIUS_BENCH_ROWS (see CONTRIBUTING.md) are measured too.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -16,10 +18,12 @@ from service.client import Client
 from service.contracts.jobs import Job
 from service.settings import Settings
 from service.supervisor import Supervisor
+from tests.benchmarks.datasets import rows_of
 from tests.benchmarks.results import keep
 from tests.tiny import make_gpt2
 
 ROWS, D = 40_000, 512
+FRACTIONS = [0.125, 0.25, 0.5, 1.0]
 CHUNKS = {"model": "small", "corpus": "python-docs", "chunk_tokens": 64, "chunks_per_document": "all"}
 PATIENCE_S = 900.0
 
@@ -55,6 +59,10 @@ def _measure(client: Client) -> dict[str, Any]:
         "small/f2, 150 steps": ("training", {"preset": "small/f2", "steps": 150}),
         "smoke/table3": ("sweep", {"preset": "smoke/table3"}),
     }
+    for name in os.environ.get("RADIUS_BENCH_ROWS", "").split():
+        real = client.import_vectors(rows_of(name, ROWS))
+        jobs[f"radius of {Path(name).stem}"] = ("radius", {"activations": real.id, "fractions": FRACTIONS})
+        jobs[f"energies of {Path(name).stem}"] = ("energy", {"activations": [real.id]})
     while client.estimate(*jobs["smoke/table3"]).calibration is None:
         time.sleep(0.5)
     return {name: _compare(client, name, *job) for name, job in jobs.items()}

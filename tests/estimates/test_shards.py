@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,9 @@ SPEC = ExtractionSpec(
 
 
 def speeds(flops: float) -> Calibration:
-    given = dict.fromkeys(("tokenising", "searching", "counting", "drawing", "energies", "generating", "storing"), 1.0)
     rate = [Rate(d_model=1024, per_s=flops)]
-    return Calibration(**given, reports=1.0, forward=rate, training=rate, measured_at=datetime.now(UTC))
+    given: dict[str, Any] = dict.fromkeys(Calibration.model_fields, 1.0)
+    return Calibration(**given | {"forward": rate, "training": rate, "measured_at": datetime.now(UTC)})
 
 
 def shard(spec: ExtractionSpec = SPEC, *, gpu: bool = True, flops: float | None = 5e13) -> int:

@@ -35,3 +35,21 @@ def test_an_outlier_on_either_side_is_scaled_too(sign: float, place: int):
     stored, ids = StoredRows(rows), torch.arange(700)
     (centred,) = centre_rows([(stored, ids)])
     assert 0.5 < float(centred.take(ids).abs().max()) <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_rows_of_many_arrays_are_those_of_one(dtype: str):
+    rows = np.arange(60, dtype=dtype).reshape(20, 3)
+    parts = StoredRows([rows[:1], rows[1:8], rows[8:8], rows[8:19], rows[19:]])
+    for ids in ([], [19], [0, 19, 7, 8, 8, 1, 0], list(range(20)), list(range(19, -1, -1))):
+        chosen = torch.tensor(ids, dtype=torch.int64)
+        assert torch.equal(parts.take(chosen), StoredRows(rows).take(chosen))
+        assert parts.take(chosen).tolist() == rows[ids].reshape(-1, 3).tolist()
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+@pytest.mark.parametrize("missing", [-1, 20])
+def test_an_id_that_no_row_has_is_refused(parts: int, missing: int):
+    rows = StoredRows(np.array_split(np.ones((20, 3), dtype=np.float32), parts) if parts > 1 else np.ones((20, 3)))
+    with pytest.raises(IndexError):
+        rows.take(torch.tensor([3, missing]))

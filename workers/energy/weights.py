@@ -49,7 +49,7 @@ class SoftmaxWeights:
         least = _LEAST_EXPONENT[self.patterns.precision]
         for tile, values in _values(self.patterns, self.kind, self.points, self.own):
             values.sub_(self.least[:, None]).mul_(-self.beta).sub_(self.log_sums[:, None])
-            yield tile.rows, torch.nn.functional.threshold_(values, least, -torch.inf).exp_()
+            yield tile.rows, values.masked_fill_(values < least, -torch.inf).exp_()
 
     def mean(self) -> Tensor:
         """(m, n) float64 Σ_i p_i ρ_i, centred and scaled: one retrieval step."""

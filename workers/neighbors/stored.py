@@ -36,6 +36,7 @@ class StoredRows:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torch warns of read-only memory; nothing is written here
             self._parts = [torch.from_numpy(array) for array in arrays]
+        self._arrays = arrays
         self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
 
     def __len__(self) -> int:
@@ -60,15 +61,23 @@ class StoredRows:
         return self._parts
 
     def take(self, ids: Tensor) -> Tensor:
-        """(m, d) rows of the (m,) int64 ids, as stored."""
+        """(m, d) rows of the (m,) int64 ids, as stored; raises `IndexError` for an id that no row has."""
         if len(self._parts) == 1:
             return self._parts[0].index_select(0, ids)
+        at = ids.numpy()
+        if len(at) and not 0 <= at.min() <= at.max() < len(self):
+            raise IndexError(f"ids from {at.min()} to {at.max()} of {len(self)} rows")
+        part_of = np.searchsorted(self._starts, at, side="right") - 1
+        order = np.argsort(part_of, kind="stable")
+        within = (at - self._starts[part_of])[order]
+        ends = np.cumsum(np.bincount(part_of, minlength=len(self._arrays)))
+        gathered = np.empty((len(ids), self.d), dtype=self._arrays[0].dtype)
+        # All ids were checked: "clip" changes none, and "raise" would gather into a copy.
+        for rows, begin, end in zip(self._arrays, [0, *ends[:-1]], ends, strict=True):
+            if begin < end:
+                np.take(rows, within[begin:end], axis=0, out=gathered[begin:end], mode="clip")
         taken = torch.empty((len(ids), self.d), dtype=self.dtype)
-        part_of = np.searchsorted(self._starts, ids.numpy(), side="right") - 1
-        for part in np.unique(part_of):
-            at = torch.from_numpy(np.flatnonzero(part_of == part))
-            taken[at] = self._parts[part].index_select(0, ids[at] - int(self._starts[part]))
-        return taken
+        return taken.index_copy_(0, torch.from_numpy(order), torch.from_numpy(gathered))
 
 
 @dataclass(frozen=True)
