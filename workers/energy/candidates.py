@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from workers.energy.filter import FilterTile
 from workers.energy.patterns import BLOCK
 from workers.neighbors.sorting import k_smallest
 
 MOST = 16
-CROWDED = 512  # candidates of a query in one tile
+CROWDED, FILTERED = 512, 128  # most candidates of a query in one tile; after a filter, where all are rescored
 _POOLED = 16  # room for pairs, for each query and each upper bound that is kept
 _MANY = 8
+_MOST_CELLS = 16  # of a query in one tile after a filter, on average over the queries
 _ROOM = 64  # cells, and pairs, of a query in one tile, on average over the queries
 
 
@@ -78,13 +80,22 @@ class Candidates:
         heavy: largest difference to the smallest value at which a pair carries enough weight to be rescored.
         like: of the type and on the device of the values.
         pooled: a kernel adds the tiles.
+        whole: every pair that carries weight is kept, however many there are.
     """
 
     def __init__(
-        self, queries: int, patterns: int, k: int, heavy: float, like: Tensor, *, pooled: bool = False
+        self,
+        queries: int,
+        patterns: int,
+        k: int,
+        heavy: float,
+        like: Tensor,
+        *,
+        pooled: bool = False,
+        whole: bool = False,
     ) -> None:
-        self.k, self.heavy = k, heavy
-        width = max(k, MOST)
+        self.k, self.heavy, self.whole = k, heavy, whole
+        width = k if whole else max(k, MOST)
         # One upper bound per block gives a sharp limit only where there are many blocks; otherwise take one per pair.
         self.singly = patterns < _MANY * BLOCK * width
         self.pool = PairPool.of(_POOLED * width * queries, like) if pooled else None
@@ -114,10 +125,25 @@ class Candidates:
             return
         query, block = torch.nonzero((minima - slack).double() <= limits[:, None], as_tuple=True)
         near = values.view(len(values), -1, BLOCK)[query, block]
-        lowers = (near - slack[query, block][:, None]).double()
+        self._keep(query, block, near, (near - slack[query, block][:, None]).double(), limits, start)
+
+    def add_filtered(self, tile: FilterTile) -> bool:
+        """Add a tile of products in bfloat16; False, and nothing is kept, where too many blocks are within reach."""
+        self.best = k_smallest(torch.cat([self.best, tile.uppers.double()], dim=1), self.best.shape[1])
+        limits = self._limits()
+        within = tile.lowers.double() <= limits[:, None]
+        if int(within.sum()) > _MOST_CELLS * len(within):
+            return False
+        query, block = torch.nonzero(within, as_tuple=True)
+        near, lowers = tile.cells(query, block)
+        self._keep(query, block, near, lowers.double(), limits, tile.start)
+        return True
+
+    def _keep(self, query: Tensor, block: Tensor, near: Tensor, lowers: Tensor, limits: Tensor, start: int) -> None:
+        """Keep the pairs of some cells, (cells, 64) values and lower bounds, that are within the limits."""
         at, column = torch.nonzero((lowers <= limits[query][:, None]) & torch.isfinite(near), as_tuple=True)
-        counts = torch.bincount(query[at], minlength=len(values))
-        self.crowded |= counts > CROWDED
+        counts = torch.bincount(query[at], minlength=len(limits))
+        self.crowded |= counts > (FILTERED if self.whole else CROWDED)
         at, column = (part[~self.crowded[query[at]]] for part in (at, column))
         self._kept.append((query[at], start + block[at] * BLOCK + column, near[at, column], lowers[at, column]))
 
@@ -155,6 +181,8 @@ class Candidates:
 
     def _limits(self) -> Tensor:
         """(q,) the k-th smallest upper bound, up to the MOST-th while pairs carry weight; −inf if crowded."""
-        heavy = torch.minimum(self.best[:, 0] + self.heavy, self.best[:, MOST - 1])
+        heavy = self.best[:, 0] + self.heavy
+        if not self.whole:
+            heavy = torch.minimum(heavy, self.best[:, MOST - 1])
         limits = torch.maximum(self.best[:, self.k - 1], heavy)
         return limits.masked_fill(self.crowded, -torch.inf)

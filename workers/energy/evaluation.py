@@ -21,6 +21,7 @@ from torch import Tensor
 from service.errors import InvalidInput, NonFiniteData
 from service.norms import LONGEST_SQUARED, SMALLEST_NORMAL
 from service.theory.energy import check_beta
+from workers.energy.filter import Filter, filter_pays
 from workers.energy.patterns import Patterns
 from workers.energy.query_block import Energies, QueryBlock
 from workers.neighbors.stored import StoredRows, row_norms
@@ -30,6 +31,7 @@ from workers.neighbors.ticking import Tick
 Array = np.ndarray
 MAX_NEAREST = 64
 _QUERIES = {"cpu": 512, "cuda": 8192}
+_FILTERED_PATTERNS, _FILTERED_QUERIES, _PROBED = 4096, 256, 64
 _BLOCK_ROWS = 512  # rows that stay in the cache
 _FAR = {torch.float32: 2.0**40, torch.float64: 2.0**480}  # scaled norms whose squares are far from the largest number
 
@@ -42,6 +44,7 @@ def evaluate(
     mchn: bool = True,
     k: int = 1,
     own: Array | None = None,
+    filtered: bool | None = None,
     tick: Tick = lambda share: None,
 ) -> Energies:
     """Energies of every query among the patterns.
@@ -52,6 +55,8 @@ def evaluate(
         mchn: False saves the pass over the lifted distances; `energy_mchn` is then empty.
         k: nearest patterns returned, 1 to 64.
         own: (q,) id of the pattern that is the query itself and is left out, or −1; None: no pattern is left out.
+        filtered: whether pairs are filtered by products in bfloat16 where few patterns weigh; None: where that is
+            measured to be faster.
         tick: called with the share done, after each tile; an exception that it raises ends the work.
 
     Raises:
@@ -68,22 +73,43 @@ def evaluate(
     blocks = [ids for ids in torch.from_numpy(np.flatnonzero(~far)).split(_QUERIES[patterns.device.type]) if len(ids)]
     progress = _Progress(tick, len(queries))
 
-    def evaluate_block(ids: Tensor) -> tuple[Array, Energies]:
-        work = QueryBlock(patterns, rows, ids, betas, mchn, found.ids.shape[1], torch.from_numpy(left_out)[ids])
-        work.run(partial(progress.report, ids))
-        return ids.numpy(), work.finish()
-
     patterns.compute_norms()  # once, before the threads need them
+
+    def block_of(ids: Tensor, used: Filter | None) -> QueryBlock:
+        left = torch.from_numpy(left_out)[ids]
+        return QueryBlock(patterns, rows, ids, betas, mchn, found.ids.shape[1], left, used)
+
+    used, unfinished = _filter(patterns, len(queries), filtered), np.zeros(len(queries), dtype=bool)
+    if used is not None and not (blocks and block_of(blocks[0][:_PROBED], used).run(lambda share: None)):
+        used = None
+
+    def evaluate_block(ids: Tensor) -> tuple[Array, Energies | None]:
+        block = block_of(ids, used)
+        whole = block.run(partial(progress.report, ids))
+        return ids.numpy(), block.finish() if whole else None
+
     with closing(in_threads(blocks, evaluate_block, threads_on(patterns.device))) as ended:
         for at, block in ended:
-            _put(found, at, block)
+            if block is not None:
+                _put(found, at, block)
+            if used is not None:  # where it leaves too many pairs of a query
+                unfinished[at] = block is None or block.crowded
+    again = partial(_evaluate_again, found, queries=queries, own=left_out)
+    again(np.flatnonzero(unfinished), patterns, tick=progress.of_rest(int(unfinished.sum())))
     if far.any():
-        wide = patterns.reaching(float(reach.max()))
-        _evaluate_again(found, np.flatnonzero(far), wide, queries, left_out)
+        again(np.flatnonzero(far), patterns.reaching(float(reach.max())))
     if patterns.precision != torch.float64:
-        _evaluate_again(found, np.flatnonzero(found.crowded & ~far), patterns.widened, queries, left_out)
+        again(np.flatnonzero(found.crowded & ~far & ~unfinished), patterns.widened)
     check_squares(found)
     return found
+
+
+def _filter(patterns: Patterns, queries: int, wanted: bool | None) -> Filter | None:
+    """The filter of the patterns, where it is wanted, or by measurement; few patterns or queries are not worth it."""
+    large = len(patterns) >= _FILTERED_PATTERNS and queries >= _FILTERED_QUERIES
+    if patterns.device.type != "cpu" or wanted is False or not (wanted or (large and filter_pays(patterns.rows.d))):
+        return None
+    return Filter.of(patterns)
 
 
 def _reach(patterns: Patterns, queries: StoredRows) -> Array:
@@ -106,17 +132,26 @@ def _reach(patterns: Patterns, queries: StoredRows) -> Array:
     return reach
 
 
-def _evaluate_again(found: Energies, at: Array, patterns: Patterns, queries: StoredRows, own: Array) -> None:
-    """Evaluate some queries with float64 products, and put their energies into `found`.
+def _evaluate_again(
+    found: Energies,
+    at: Array,
+    patterns: Patterns,
+    *,
+    queries: StoredRows,
+    own: Array,
+    tick: Tick = lambda share: None,
+) -> None:
+    """Evaluate some queries without a filter, and put their energies into `found`.
 
-    Those with too many candidates need no rescored pairs then; those far beyond the patterns also need another scale,
-    in which neither their norms nor the products overflow.
+    Those that a filter leaves too many pairs get float32 products. Those with too many candidates get float64 products,
+    whose pairs need not be rescored; those far beyond the patterns also another scale, in which neither their norms nor
+    the products overflow.
     """
     if not len(at):
         return
-    chosen, mchn = StoredRows(queries.take(torch.from_numpy(at)).numpy()), len(found.energy_mchn) > 0
-    crowded = found.crowded[at]
-    _put(found, at, evaluate(patterns, chosen, found.betas, mchn=mchn, k=found.ids.shape[1], own=own[at]))
+    chosen, k = StoredRows(queries.take(torch.from_numpy(at)).numpy()), found.ids.shape[1]
+    mchn, crowded = len(found.energy_mchn) > 0, found.crowded[at] & (patterns.precision == torch.float64)
+    _put(found, at, evaluate(patterns, chosen, found.betas, mchn=mchn, k=k, own=own[at], filtered=False, tick=tick))
     found.crowded[at] |= crowded
 
 
@@ -148,6 +183,7 @@ class _Progress:
         self._tick, self._queries, self._lock = tick, queries, Lock()
         self._ended = 0  # queries of the blocks that are done
         self._begun: dict[int, float] = {}  # by the first query of each other block
+        self._shown = 0.0
 
     def report(self, ids: Tensor, share: float) -> None:
         with self._lock:
@@ -155,7 +191,16 @@ class _Progress:
             if share == 1:
                 self._ended += len(ids)
                 del self._begun[int(ids[0])]
-            self._tick((self._ended + sum(self._begun.values())) / self._queries)
+            self._show((self._ended + sum(self._begun.values())) / self._queries)
+
+    def of_rest(self, queries: int) -> Tick:
+        """What reports the shares of the last queries, which are evaluated by themselves."""
+        return lambda share: self._show(1 - (1 - share) * queries / self._queries)
+
+    def _show(self, share: float) -> None:
+        """Report a share, never less than before: queries that were done may have to be done again."""
+        self._shown = max(self._shown, share)
+        self._tick(self._shown)
 
 
 def _check(patterns: Patterns, queries: StoredRows, k: int, own: Array) -> None:

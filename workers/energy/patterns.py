@@ -121,7 +121,7 @@ class Patterns:
     def _block_maxima(self) -> tuple[Tensor, Tensor]:
         """(blocks,) as `block_maxima`, of all places."""
         _, norms_sq, lifts = self._in_order
-        return _block_maxima(norms_sq.sqrt()), _block_maxima(lifts)
+        return of_blocks(norms_sq.sqrt()), of_blocks(lifts)
 
     def places_of(self, ids: Tensor) -> Tensor:
         """(m,) places of some patterns in the order of the tiles; −1 for the id −1."""
@@ -173,10 +173,11 @@ class Patterns:
     @cached_property
     def lifts(self) -> Tensor:
         """(d,) float64, scaled: M² − ‖ρ_i‖² = t_M − t_i with t = (ρ − c)·(ρ + c), the squared norm but for ‖c‖²."""
-        stored, centre, shifted = rows_on(self.stored, self.device), self.rows.centre.double().to(self.device), []
+        stored, shifted = rows_on(self.stored, self.device), []
+        centre = self.rows.centre.double().to(self.device) * self.scale
         for ids in torch.arange(len(self), device=self.device).split(rows_at_once(self.device)):
-            rows = stored.take(ids).double()
-            shifted.append(((rows - centre) * self.scale * ((rows + centre) * self.scale)).sum(dim=1))
+            rows = stored.take(ids).double().mul_(self.scale)
+            shifted.append(torch.linalg.vecdot(rows - centre, rows.add_(centre)))
         norms = torch.cat(shifted).cpu()
         return norms.max() - norms
 
@@ -213,9 +214,9 @@ def squared_norms(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square()
 
 
-def _block_maxima(values: Tensor) -> Tensor:
-    """(P / 64,) the largest of each block of (P,) values, none of them negative."""
-    padded = torch.nn.functional.pad(values, (0, -len(values) % BLOCK))
+def of_blocks(values: Tensor) -> Tensor:
+    """(P / 64,) the largest of each block of (P,) values."""
+    padded = torch.nn.functional.pad(values, (0, -len(values) % BLOCK), value=-torch.inf)
     return padded.view(-1, BLOCK).amax(dim=1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor
 
 from workers.energy.candidates import Candidates
+from workers.energy.filter import Filter, FilterTile
 from workers.energy.patterns import BLOCK, TILE_NUMBERS, Patterns, squared_norms
 from workers.energy.rescoring import RescoredPairs
 from workers.energy.self_test import is_fused
-from workers.energy.soft_minimum import LEFT_OUT, SoftMinima
+from workers.energy.soft_minimum import LEFT_OUT, SoftMinima, cutoff
 from workers.energy.tile_scan import Products, Scan, scan_fused, scan_plain
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.options import SearchOptions
@@ -22,6 +24,7 @@ from workers.neighbors.stored import CentredRows, StoredRows
 from workers.neighbors.ticking import Tick
 
 Array = np.ndarray
+_MOST_CROWDED = 0.25  # of the queries of a block that is filtered
 _WEIGHTLESS = 16.0  # exp(−16) of the heaviest: below it a rounded term is as good as a rescored one
 
 
@@ -60,8 +63,17 @@ class QueryBlock:
     """Some queries, from the first tile to their energies."""
 
     def __init__(
-        self, patterns: Patterns, rows: CentredRows, ids: Tensor, betas: list[float], mchn: bool, k: int, own: Tensor
+        self,
+        patterns: Patterns,
+        rows: CentredRows,
+        ids: Tensor,
+        betas: list[float],
+        mchn: bool,
+        k: int,
+        own: Tensor,
+        filter: Filter | None = None,
     ) -> None:
+        self.filter = filter
         self.patterns, self.rows, self.ids, self.betas, self.k, self.own = patterns, rows, ids, betas, k, own
         self.own_places = patterns.places_of(own).to(patterns.device)
         self.queries = patterns.take(rows, ids)
@@ -69,36 +81,61 @@ class QueryBlock:
         self.norms = self.norms_sq.sqrt().to(patterns.precision)
         self.scale_sq = patterns.scale**2
         scaled = [beta / self.scale_sq for beta in betas]
-        flattest = min(scaled, default=1.0)
-        m, d, fused = len(ids), len(patterns), is_fused(patterns)
-        self.plain = Scan(
-            SoftMinima(m, scaled, self.queries, d),
-            Candidates(m, d, k, _WEIGHTLESS / flattest, self.queries, pooled=fused),
-            lifted=False,
-        )
-        self.lifted = None
-        if mchn:
-            self.lifted = Scan(
-                SoftMinima(m, [beta / 2 for beta in scaled], self.queries, d),
-                Candidates(m, d, 1, 2 * _WEIGHTLESS / flattest, self.queries, pooled=fused),
-                lifted=True,
-            )
-        self.fused = fused
+        self.fused = is_fused(patterns)
+        self.plain = self._scan(scaled, k, lifted=False)
+        self.lifted = self._scan([beta / 2 for beta in scaled], 1, lifted=True) if mchn else None
 
-    def run(self, tick: Tick) -> None:
-        """Go over all tiles."""
+    def _scan(self, betas: list[float], k: int, *, lifted: bool) -> Scan:
+        """A scan at inverse temperatures in the scale of its values; after a filter all weight is rescored."""
+        m, d, filtered = len(self.ids), len(self.patterns), self.filter is not None
+        weightless = cutoff(self.patterns.precision, d) if filtered else _WEIGHTLESS
+        heavy = weightless / min(betas, default=1.0)
+        near = Candidates(m, d, k, heavy, self.queries, pooled=self.fused, whole=filtered)
+        return Scan(SoftMinima(m, betas, self.queries, d), near, lifted)
+
+    def run(self, tick: Tick) -> bool:
+        """Go over all tiles.
+
+        Returns:
+            False where the filter leaves too many pairs of many queries, and the rest was left out.
+        """
         d, scratch = len(self.patterns), None
         scans = [self.plain] if self.lifted is None else [self.plain, self.lifted]
         width = max(BLOCK, TILE_NUMBERS[self.patterns.device.type] // max(1, len(self.ids)) // BLOCK * BLOCK)
-        for start in range(0, d, width):
+        first = 0 if self.filter is None else self.filter.stop
+        for start in range(first, d, width):
             places = slice(start, start + width)
             products = Products.of(self.patterns, places, self.queries, self.norms, self.own_places)
             if self.fused:
                 for each in scans:
                     scan_fused(each, products)
             else:
-                scratch = scan_plain(scans, products, scratch)
-            tick(min(1.0, (start + width) / d))
+                scratch = scan_plain(scans, products, scratch, sums=self.filter is None)
+            tick((min(d, start + width) - first) / d)
+        # The filter comes last: E_MCHN often has its largest weights at the long patterns.
+        if self.filter is None:
+            return True
+        return self._run_filter(self.filter, scans, width, lambda done: tick(1 - (first - done) / d))
+
+    def _run_filter(self, filter: Filter, scans: Sequence[Scan], width: int, tick: Tick) -> bool:
+        """Go over the filter's tiles; False where many queries are crowded. `tick` is given the patterns done."""
+        queries = filter.queries(self.queries, self.norms_sq)
+        for start in range(0, filter.stop, width):
+            stop = min(start + width, len(filter.lifts))
+            products = queries.products(start, stop, self.own_places)
+            for each in scans:
+                if not each.near.add_filtered(FilterTile(queries, products, start, lifted=each.lifted)):
+                    return False
+            if float(self.crowded.float().mean()) > _MOST_CROWDED:
+                return False
+            tick(min(stop, filter.stop))
+        return True
+
+    @property
+    def crowded(self) -> Tensor:
+        """(m,) queries with too many candidates; of E_MCHN they matter only where no sums stand in for them."""
+        crowded = self.plain.near.crowded
+        return crowded if self.lifted is None or self.filter is None else crowded | self.lifted.near.crowded
 
     def finish(self) -> Energies:
         """Rescore the chosen pairs and put their values into the sums."""
@@ -126,7 +163,7 @@ class QueryBlock:
             error=torch.minimum(share * self._rounding(least_sq) + self._rounding_of_sums(), widest).numpy(),
             patterns=count.numpy(),
             spread=((high - low) / self.scale_sq).numpy(),
-            crowded=self.plain.near.crowded.cpu().numpy(),
+            crowded=self.crowded.cpu().numpy(),
         )
 
     def _rescored(self, scan: Scan) -> RescoredPairs:

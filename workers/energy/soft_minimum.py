@@ -31,7 +31,7 @@ class SoftMinima:
         self.used_here = torch.tensor(self.used or [1.0], dtype=like.dtype).to(like.device)
         self.least = torch.full((queries,), torch.inf, dtype=like.dtype, device=like.device)
         self.sums = torch.zeros((len(betas), queries), dtype=torch.float64, device=like.device)
-        self._cutoff = LEFT_OUT[like.dtype] + math.log(patterns)
+        self._cutoff = cutoff(like.dtype, patterns)
 
     def add(self, values: Tensor, minima: Tensor, scratch: Tensor) -> None:
         """Add a tile.
@@ -56,6 +56,11 @@ class SoftMinima:
             near = values.view(len(values), -1, BLOCK)[query, block]
             parts = _weights(torch.sub(self.least[query][:, None], near), beta).sum(dim=1)
             self.sums[at].index_add_(0, query, parts.double())
+
+
+def cutoff(precision: torch.dtype, patterns: int) -> float:
+    """β times the difference to the smallest value beyond which patterns may be left out."""
+    return LEFT_OUT[precision] + math.log(patterns)
 
 
 def _weights(negated: Tensor, beta: float) -> Tensor:

@@ -68,8 +68,13 @@ class Products:
         return slack + self.lift_unit * (self.largest_lifts + reach_sq) if lifted else slack
 
 
-def scan_plain(scans: Sequence[Scan], products: Products, scratch: Tensor | None = None) -> Tensor:
+def scan_plain(
+    scans: Sequence[Scan], products: Products, scratch: Tensor | None = None, *, sums: bool = True
+) -> Tensor:
     """Add a tile to the plain and then to the lifted scan, by torch; the products are written over.
+
+    Args:
+        sums: False: to the candidates alone.
 
     Returns:
         The scratch, to be given with the next tile.
@@ -84,7 +89,8 @@ def scan_plain(scans: Sequence[Scan], products: Products, scratch: Tensor | None
             values += torch.nn.functional.pad(products.tile.lifts, (0, values.shape[1] - len(products.tile.lifts)))
         minima = values.view(len(values), -1, BLOCK).amin(dim=2)
         each.near.add(values, minima, products.slack(lifted=each.lifted), products.tile.start)
-        each.sums.add(values, minima, scratch)
+        if sums:
+            each.sums.add(values, minima, scratch)
     return scratch
 
 
