@@ -125,5 +125,5 @@ TARGETS = (
         (f"{_T}test_rescoring.py", f"{_T}test_float32_level.py", f"{_T}test_duplicates.py",
          f"{_T}test_candidates.py"),
     ),
-    Target("stored", ("_longest",), (f"{_T}test_stored.py",)),
+    Target("stored", ("_extent",), (f"{_T}test_stored.py",)),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from workers.neighbors.layout import BLOCK, lay_out
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.permutation import prefix_sizes, seeded_permutation
 from workers.neighbors.question import Question
-from workers.neighbors.stored import CentredRows, StoredRows, lengths_of
+from workers.neighbors.stored import CentredRows, StoredRows, centre_rows, lengths_of
 
 Array = np.ndarray
 N, D = 6000, 48
@@ -86,7 +86,7 @@ def test_sorted_stretches_have_the_sharper_limits(monkeypatch: pytest.MonkeyPatc
     question = Question(StoredRows(rows), seeded_permutation(len(rows), 0), [len(rows)])
     options = SearchOptions(format=torch.float32)
     candidates = exact_neighbors(question, options)[1].candidates
-    monkeypatch.setattr(preparing, "lengths_of", lambda rows, ids: torch.zeros(len(ids)))
+    monkeypatch.setattr(preparing, "centre_rows", lambda sets: (centre_rows(sets)[0], torch.zeros(len(rows))))
     assert exact_neighbors(question, options)[1].candidates > 2 * candidates
 
 

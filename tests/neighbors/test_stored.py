@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.neighbors.datasets import HARD
-from workers.neighbors.stored import StoredRows, centre_rows
+from workers.neighbors.stored import StoredRows, centre_rows, lengths_of
 
 Array = np.ndarray
 
@@ -18,7 +18,7 @@ Array = np.ndarray
 def test_no_norm_exceeds_one_and_the_box_that_holds_all_rows_is_not_far_smaller(make: Callable[[], Array]):
     rows = make()[:300]
     stored, ids = StoredRows(rows), torch.arange(len(rows))
-    (centred,) = centre_rows([(stored, ids)])
+    (centred,), _ = centre_rows([(stored, ids)])
     taken = (stored.take(ids).double() - centred.centre.double()) * centred.scale
     assert float(taken.norm(dim=1).max()) <= 1
     box = torch.maximum(taken.amax(dim=0), -taken.amin(dim=0)).norm()
@@ -27,13 +27,29 @@ def test_no_norm_exceeds_one_and_the_box_that_holds_all_rows_is_not_far_smaller(
     assert np.log2(centred.scale) == round(np.log2(centred.scale))
 
 
+@pytest.mark.parametrize("make", HARD, ids=lambda make: make.__name__)
+def test_lengths_are_those_of_the_centred_rows(make: Callable[[], Array]):
+    rows = StoredRows(make()[:600])
+    ids = torch.arange(len(rows)).flip(0)
+    (centred, queries), lengths = centre_rows([(rows, ids), (rows, ids[:7])])
+    assert torch.equal(lengths, lengths_of(centred, ids))
+    assert queries.scale == centred.scale
+
+
+def test_rows_whose_differences_overflow_float32_are_centred_in_float64():
+    rows = np.array([[3e38, 0], [-3e38, 0], [3e38, 1e38]], dtype=np.float32)
+    (centred,), lengths = centre_rows([(StoredRows(rows), torch.arange(3))])
+    assert centred.centre.dtype == torch.float64
+    assert 0.5 < float(lengths.max()) <= 1
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("place", [0, 699])
 def test_an_outlier_on_either_side_is_scaled_too(sign: float, place: int):
     rows = np.random.default_rng(0).uniform(-1, 1, (700, 1)).astype(np.float32)
     rows[place] = sign * 1000
     stored, ids = StoredRows(rows), torch.arange(700)
-    (centred,) = centre_rows([(stored, ids)])
+    (centred,), _ = centre_rows([(stored, ids)])
     assert 0.5 < float(centred.take(ids).abs().max()) <= 1
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from service.errors import InvalidInput
 from workers.devices.memory import free_bytes
 from workers.neighbors.device_rows import rows_on
-from workers.neighbors.stored import CentredRows, StoredRows, centre_rows, lengths_of, rows_at_once, scale_below
+from workers.neighbors.stored import CentredRows, StoredRows, centre_rows, rows_at_once, scale_below
 
 Array = np.ndarray
 BLOCK = 64  # patterns that share a bound
@@ -220,11 +220,9 @@ def of_blocks(values: Tensor) -> Tensor:
     return padded.view(-1, BLOCK).amax(dim=1)
 
 
-def tile_order(rows: CentredRows) -> Tensor:
-    """(n,) ids by the binary exponent of ‖x‖∞, those of equal exponent as they are stored."""
-    ids = torch.arange(len(rows.stored), device=rows.stored.device)
-    exponents = torch.frexp(lengths_of(rows, ids)).exponent
-    return torch.argsort(exponents, stable=True)
+def tile_order(lengths: Tensor) -> Tensor:
+    """(n,) ids by the binary exponent of (n,) lengths ‖x‖∞, those of equal exponent as they are stored."""
+    return torch.argsort(torch.frexp(lengths).exponent, stable=True)
 
 
 def beta_in_range(beta: float, precision: torch.dtype) -> float:
@@ -253,9 +251,10 @@ def prepare_patterns(
     if not len(stored):
         raise InvalidInput("an energy needs at least one pattern", field="patterns")
     device = device or torch.device("cpu")
-    here = centre_rows([(rows_on(stored, device), torch.arange(len(stored), device=device))], squared=True)[0]
+    sets = [(rows_on(stored, device), torch.arange(len(stored), device=device))]
+    (here,), lengths = centre_rows(sets, squared=True)
     kind = precision or (torch.float64 if stored.dtype == torch.float64 else torch.float32)
-    order = tile_order(here)
+    order = tile_order(lengths)
     if device.type == "cuda":
         most_bytes = int(_RESIDENT_SHARE * free_bytes(device))
     keep = kind == torch.float32 and 4 * len(stored) * stored.d <= most_bytes

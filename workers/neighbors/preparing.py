@@ -21,7 +21,7 @@ from workers.neighbors.search import Search
 from workers.neighbors.self_test import kernel_state
 from workers.neighbors.shifting import shifted
 from workers.neighbors.side import Side, encode_side
-from workers.neighbors.stored import CentredRows, centre_rows, lengths_of
+from workers.neighbors.stored import CentredRows, centre_rows
 
 _TILE = {"cpu": 2560, "cuda": 8192}
 _FLOAT32_TILE = 2048  # on a CPU, where its products take most of the time: smaller tiles waste less on the diagonal
@@ -76,9 +76,9 @@ def prepare_search(
         sets.append((rows_on(question.queries, device), query_ids))
     resident = options.resident and _fits(question, device)
     if fixed is None:
-        centred = centre_rows(sets)
+        centred, lengths = centre_rows(sets)
         encoding, trials = _choose_encoding(centred[0], order, len(query_ids), question.k, options)
-        slots = lay_out(order, question.sizes, lengths_of(centred[0], order))
+        slots = lay_out(order, question.sizes, lengths)
     else:
         centred = [CentredRows(rows, fixed.centre.to(device), fixed.scale) for rows, _ in sets]
         encoding, trials = fixed.encoding(device), []

@@ -22,6 +22,7 @@ Array = np.ndarray
 _SAMPLED_ROWS = 250
 _BLOCK_ROWS = {"cpu": 512, "cuda": 65_536}  # rows that stay in the cache; enough to occupy a GPU
 _SHORTEST, _LONGEST = 2.0**-1000, 2.0**1000  # a power of two scales them, and their sums do not overflow
+_ROUNDED_UP = 1 + 2.0**-22  # more than float32's rounding of a difference
 _SHORT_NORM, _LONG_NORM = 1e-140, 1e140  # between them no square of an element that counts is lost
 
 
@@ -128,25 +129,33 @@ def robust_centre(rows: StoredRows, ids: Tensor) -> Tensor:
     return rows.take(ids[:: max(1, len(ids) // _SAMPLED_ROWS)]).double().median(dim=0).values
 
 
-def centre_rows(sets: Sequence[tuple[StoredRows, Tensor]], *, squared: bool = False) -> list[CentredRows]:
+def centre_rows(
+    sets: Sequence[tuple[StoredRows, Tensor]], *, squared: bool = False
+) -> tuple[list[CentredRows], Tensor]:
     """Centre and scale the rows `ids` of each set by the same numbers, about the robust centre of the first.
 
     Args:
         sets: rows, and the ids of those that are centred; the rows of a second set are queries.
         squared: squares of the distances are wanted too, which a double holds of fewer rows.
 
+    Returns:
+        The sets, and the `lengths_of` the first one's ids.
+
     Raises:
         NonFiniteData: naming a row that is not finite, or so far from the others that a double does not hold it.
         InvalidInput: the rows differ by so little that a double does not hold it.
     """
     centre = robust_centre(*sets[0])
-    longest = float(np.max([_longest(rows, chosen, centre) for rows, chosen in sets]))
-    check_longest(longest, sets, centre, squared=squared)
-    scale = scale_below(longest)
     # All sets share one centre, to the last bit: its numbers are elements of rows, so that float32 holds those of such
     # rows. Near the ends of its range float32 would overflow in the subtraction or lose small numbers.
-    narrow = all(rows.dtype != torch.float64 for rows, _ in sets) and 2.0**-60 < longest < 2.0**100
-    return [CentredRows(rows, centre.float() if narrow else centre, scale) for rows, _ in sets]
+    narrow = all(rows.dtype != torch.float64 for rows, _ in sets)
+    longest, lengths = _extent(sets, centre.float() if narrow else centre)
+    if narrow and not 2.0**-60 < longest < 2.0**100:
+        narrow, (longest, lengths) = False, _extent(sets, centre)
+    check_longest(longest, sets, centre, squared=squared)
+    scale = scale_below(longest)
+    found = [CentredRows(rows, centre.float() if narrow else centre, scale) for rows, _ in sets]
+    return found, (lengths * scale).float()
 
 
 def scale_below(longest: float) -> float:
@@ -196,13 +205,23 @@ def _farthest(rows: StoredRows, ids: Tensor, centre: Tensor) -> tuple[int, float
     return found
 
 
-def _longest(rows: StoredRows, ids: Tensor, centre: Tensor) -> float:
-    """The norm of the farthest corner of the box around all rows, seen from `centre`: no row's norm is larger."""
-    low, high = centre.clone(), centre.clone()
-    for part in ids.split(rows_at_once(ids.device)):
-        block = rows.take(part)
-        low, high = torch.minimum(low, block.amin(dim=0)), torch.maximum(high, block.amax(dim=0))
-    return float(row_norms(torch.maximum(high - centre, centre - low)[None])[0])
+def _extent(sets: Sequence[tuple[StoredRows, Tensor]], centre: Tensor) -> tuple[float, Tensor]:
+    """The norm of the farthest corner of the box about `centre` that holds all rows, than which no row's is larger.
+
+    Args:
+        centre: (d,) of the type in which it is subtracted.
+
+    Returns:
+        That norm, and the (m,) ‖x‖∞ about the centre of the rows of the first set.
+    """
+    widest, lengths = torch.zeros_like(centre), [[centre.new_empty(0)] for _ in sets]
+    for (rows, ids), found in zip(sets, lengths, strict=True):
+        for part in ids.split(rows_at_once(ids.device)):
+            block = rows.take(part)
+            block = (block.sub_(centre) if block.dtype == centre.dtype else block - centre).abs_()
+            widest = torch.maximum(widest, block.amax(dim=0))
+            found.append(block.amax(dim=1))
+    return float(row_norms(widest.double()[None])[0]) * _ROUNDED_UP, torch.cat(lengths[0])
 
 
 def row_norms(rows: Tensor) -> Tensor:

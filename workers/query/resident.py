@@ -22,7 +22,7 @@ from service.errors import CorruptArtifact, NotFound
 from service.settings import Settings
 from workers.activations.index_cache import cached_flat
 from workers.energy.patterns import Patterns, prepare_patterns, tile_order
-from workers.neighbors.stored import CentredRows, StoredRows, check_longest, robust_centre
+from workers.neighbors.stored import CentredRows, StoredRows, check_longest, lengths_of, robust_centre
 
 logger = logging.getLogger("radius.query")
 Array = np.ndarray
@@ -117,7 +117,7 @@ class ResidentSets:
             index, centre = cached_flat(self._settings.index_cache, summary.sha256, rows), robust_centre(rows, ids)
             check_longest(float(index.norms.max()) / index.scale, [(rows, ids)], centre, squared=True)
             centred = CentredRows(rows, centre, index.scale)
-            order = tile_order(centred)
+            order = tile_order(lengths_of(centred, ids))
             patterns = Patterns(centred, order, torch.float32, device, torch.from_numpy(index.rows[order.numpy()]))
         patterns.compute_norms()
         return ResidentSet(summary, folder, patterns)
