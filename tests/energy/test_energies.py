@@ -232,3 +232,11 @@ def test_a_gpu_gives_the_same():
     found = evaluate(prepare_patterns(StoredRows(patterns), device=device), StoredRows(queries), BETAS)
     true = reference.energy(patterns.astype(np.float64), queries.astype(np.float64), 1.0)
     np.testing.assert_allclose(found.energy[1], true, rtol=1e-6)
+
+
+def test_the_first_positions_of_chunks_crowd_no_query():
+    """As in a set of 250 chunks at all 32 positions: a centre among the long rows is far from all others."""
+    rows = np.random.default_rng(0).standard_normal((8000, 16)).astype(np.float32)
+    rows[::32] = 300 * np.abs(rows[::32])
+    found = evaluate(prepare_patterns(StoredRows(rows)), StoredRows(rows[1:64:2] + np.float32(0.1)), [1.0], k=10)
+    assert not found.crowded.any()

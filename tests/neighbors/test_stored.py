@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tests.neighbors.datasets import HARD
-from workers.neighbors.stored import StoredRows, centre_rows, lengths_of
+from workers.neighbors.sampling import spread
+from workers.neighbors.stored import StoredRows, centre_rows, lengths_of, robust_centre
 
 Array = np.ndarray
 
@@ -69,3 +70,24 @@ def test_an_id_that_no_row_has_is_refused(parts: int, missing: int):
     rows = StoredRows(np.array_split(np.ones((20, 3), dtype=np.float32), parts) if parts > 1 else np.ones((20, 3)))
     with pytest.raises(IndexError):
         rows.take(torch.tensor([3, missing]))
+
+
+def test_a_sample_has_no_period_and_covers_the_whole():
+    for n, count in ((8000, 250), (80_000, 250), (4096, 2048), (1_000_000, 1000)):
+        places = spread(torch.arange(n), count)
+        assert 0.9 * count <= len(places) <= count
+        assert torch.equal(places, places.unique())
+        assert int((places[1:] - places[:-1]).max()) <= 3 * n / count
+        for period in (16, 32, 64, 1024):
+            shares = torch.bincount(places % period, minlength=period) / len(places)
+            assert float(shares.max()) < max(3 / period, 0.03)
+    few = torch.tensor([5, 1, 9])
+    assert spread(few, 3) is few
+
+
+def test_the_first_positions_of_chunks_are_not_taken_for_the_bulk():
+    """One row in 32 is 300 times as long; of 8,000 rows every 32nd would be a sample of these alone."""
+    rows = np.random.default_rng(0).standard_normal((8000, 8)).astype(np.float32)
+    rows[::32] = 300 * np.abs(rows[::32])
+    centre = robust_centre(StoredRows(rows), torch.arange(8000))
+    assert float(centre.norm()) < 1

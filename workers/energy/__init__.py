@@ -5,6 +5,7 @@ evaluation.py   g, E at several β, E_MCHN at several β and the k nearest, from
 query_block.py  that pass, for one block of queries
 tile_scan.py    a tile of products → sums and candidates, by torch or by the kernel
 scan_kernel.py  the Triton kernel
+filter.py       products in bfloat16 that exclude most pairs, on CPUs that multiply it fast
 self_test.py    the kernel beside torch, before its first use on a device
 patterns.py     the patterns: centred, scaled, lifted, tile by tile
 soft_minimum.py running shifted sums of exponentials

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from workers.energy.patterns import BLOCK, Patterns, of_blocks
 from workers.neighbors.encoding import ABSENT, Encoding, Panel, choose_encoding
+from workers.neighbors.sampling import spread
 
 _LONG, _LEAST_SHARE = 8.0, 0.75  # times the median norm; of the patterns, that are before the first longer one
 _SAMPLED, _ENCODED_AT_ONCE, _LIFTED_AT_ONCE = 1000, 256, 128
@@ -57,7 +58,7 @@ class Filter:
         if patterns.resident is None or patterns.precision != torch.float32 or stop < _LEAST_SHARE * len(patterns):
             return None
         rows, missing = patterns.resident[:stop], -stop % BLOCK
-        encoding = choose_encoding(rows[:: max(1, stop // _SAMPLED)], torch.bfloat16, patterns.device)
+        encoding = choose_encoding(rows[spread(torch.arange(stop), _SAMPLED)], torch.bfloat16, patterns.device)
         panel = _encoded(encoding, torch.nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows, stop)
         lifts = torch.nn.functional.pad(patterns.tile(0, stop).lifts, (0, missing), value=torch.inf)
         least = -of_blocks(-lifts)

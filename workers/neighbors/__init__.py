@@ -19,6 +19,7 @@ The exact engine, in the order of its work
     options.py        device, number format, tile size
     preparing.py      centre, choose a format, lay out, encode
     stored.py         rows as they are stored, and their centred form
+    sampling.py       some of the rows, for measurements
     formats.py        the choice of the filter's number format, by measurement
     layout.py         slots, blocks of 64 slots, nested prefixes
     encoding.py       rows in that format; one matrix product gives half squared distances, with error bounds

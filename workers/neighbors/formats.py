@@ -18,6 +18,7 @@ from workers.neighbors.candidates import MOST_CANDIDATES, Prefixes, no_candidate
 from workers.neighbors.encoding import Encoding, choose_encoding
 from workers.neighbors.filtering import search_panel
 from workers.neighbors.layout import lay_out
+from workers.neighbors.sampling import spread
 from workers.neighbors.search import Search
 from workers.neighbors.shifting import shifted
 from workers.neighbors.side import encode_side
@@ -62,14 +63,14 @@ def choose_format(
     Formats are tried in the order of their speed, until rescoring takes less time than filtering: a slower format
     cannot be better then.
     """
-    sample = ids[:: max(1, len(ids) // _MEASURED_ROWS)][:_MEASURED_ROWS]
+    sample = spread(ids, _MEASURED_ROWS)
     taken = rows.take(sample)
     if len(ids) < _ROWS_FOR_MEASURING:
         return choose_encoding(taken, torch.float32, device), []
     encodings = [choose_encoding(taken, dtype, device) for dtype in formats_of(device)]
     timed = taken[: _TIMED_ROWS[device.type]]
     if len(timed) < _TIMED_ROWS[device.type]:
-        timed = rows.take(ids[:: max(1, len(ids) // _TIMED_ROWS[device.type])][: _TIMED_ROWS[device.type]])
+        timed = rows.take(spread(ids, _TIMED_ROWS[device.type]))
     speeds = _seconds_per_pair(encodings, timed)
     trials: list[tuple[FormatTrial, Encoding]] = []
     for per_pair, at in sorted((speed, at) for at, speed in enumerate(speeds)):

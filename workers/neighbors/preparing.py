@@ -17,6 +17,7 @@ from workers.neighbors.formats import FormatTrial, choose_format
 from workers.neighbors.layout import BLOCK, Layout, laid_out, lay_out
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.question import Question
+from workers.neighbors.sampling import spread
 from workers.neighbors.search import Search
 from workers.neighbors.self_test import kernel_state
 from workers.neighbors.shifting import shifted
@@ -26,6 +27,7 @@ from workers.neighbors.stored import CentredRows, centre_rows
 _TILE = {"cpu": 2560, "cuda": 8192}
 _FLOAT32_TILE = 2048  # on a CPU, where its products take most of the time: smaller tiles waste less on the diagonal
 _ENCODED_SHARE = 0.5  # of the free memory
+_SAMPLED = 1000  # rows, for an encoding in a format that was asked for
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _choose_encoding(
 ) -> tuple[Encoding, list[FormatTrial]]:
     if options.format is None:
         return choose_format(rows, order, options.device, queries, k)
-    sample = rows.take(order[:: max(1, len(order) // 1000)])
+    sample = rows.take(spread(order, _SAMPLED))
     return choose_encoding(sample, options.format, options.device), []
 
 

@@ -23,6 +23,7 @@ from workers.neighbors.options import SearchOptions
 from workers.neighbors.pairs import Pairs, kth_smallest
 from workers.neighbors.preparing import Preparation, prepare_search
 from workers.neighbors.question import Question
+from workers.neighbors.sampling import spread
 from workers.neighbors.search import Search
 from workers.neighbors.strip_search import StripSearch
 from workers.neighbors.strips import Part, slot_pairs, strips_of, tiles
@@ -153,7 +154,7 @@ def search_part(search: Search, plan: SearchPlan, part: Part, tick: Tick = lambd
 
 def predict_counting(question: Question, radii: list[float], options: SearchOptions) -> float:
     """Predicted seconds of `count_within` for all rows on this device, from a count among some rows."""
-    sample = question.order[:: max(1, len(question.order) // _TIMED_COUNTS)][:_TIMED_COUNTS].numpy()
+    sample = spread(question.order, _TIMED_COUNTS).numpy()
     began = time.perf_counter()
     count_within(replace(question, permutation=sample, sizes=[len(sample)]), radii, options)
     return (time.perf_counter() - began) * (len(question.order) / len(sample)) ** 2 / 2

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from service.errors import InvalidInput, NonFiniteData
 from service.norms import LONGEST_SQUARED, SHORTEST_SQUARED, scaled_norms
+from workers.neighbors.sampling import spread
 
 Array = np.ndarray
 _SAMPLED_ROWS = 250
@@ -125,8 +126,8 @@ def rows_at_once(device: torch.device) -> int:
 
 
 def robust_centre(rows: StoredRows, ids: Tensor) -> Tensor:
-    """(d,) float64 median per dimension of some evenly spaced rows: a far outlier does not move it."""
-    return rows.take(ids[:: max(1, len(ids) // _SAMPLED_ROWS)]).double().median(dim=0).values
+    """(d,) float64 median per dimension of some rows: a far outlier does not move it."""
+    return rows.take(spread(ids, _SAMPLED_ROWS)).double().median(dim=0).values
 
 
 def centre_rows(
