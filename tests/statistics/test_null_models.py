@@ -153,6 +153,15 @@ def test_rows_of_a_document_are_not_compared_in_a_null_either():
     assert of_others > of_all
 
 
+def test_the_rows_that_are_asked_are_not_all_first_positions():
+    """The rows of one token in 32 are far apart, in a place of their own; every 32nd row would be one of them."""
+    tokens = (np.arange(3200) % 32 > 0).astype(np.int64)
+    rows = normal(0, 3200, 2) + np.where(tokens, 0.0, 100.0)[:, None]
+    model = SameTokenRows.of(rows, tokens)
+    asked, whole = (null_distances(NullRows(model), None, NullDraws(4, most, 0, 0)).mean for most in (100, 3200))
+    assert asked == pytest.approx(whole, rel=0.25)
+
+
 def test_the_interval_holds_both_errors():
     found = NullDistances(np.ones(4), np.asarray([1.0, 1.1, 0.9, 1.0]), np.asarray([1.0, 1.1, 0.9, 1.0]))
     data = Estimate.of(2.0, 0.1, 40)

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from workers.devices.seeding import seed_sequence
 from workers.neighbors.answers import Neighbors
 from workers.neighbors.exact import exact_neighbors
 from workers.neighbors.options import SearchOptions
 from workers.neighbors.question import Question
+from workers.neighbors.sampling import spread
 from workers.neighbors.stored import StoredRows
 from workers.statistics.estimate import Estimate, student
 from workers.statistics.null_models import NullModel
@@ -175,7 +177,7 @@ def _nearest(
 
 
 def _spread(rows: int, most: int) -> Array:
-    return np.linspace(0, rows, min(rows, most), endpoint=False).astype(np.int64)
+    return spread(torch.arange(rows), most).numpy()
 
 
 def _error(values: Array) -> float:
