@@ -80,6 +80,46 @@ def test_the_bounds_hold_for_every_pair(make: Callable[[], Array], lifted: bool)
         assert torch.isinf(values[:, there:]).all()
 
 
+@pytest.mark.parametrize("lifted", [False, True], ids=["plain", "lifted"])
+def test_bounds_of_a_later_tile_are_the_formula(lifted: bool):
+    """In float64, with the largest norm and error of each block of 64 and, for its minimum, the smallest lift."""
+    rng = np.random.default_rng(0)
+    rows = (rng.standard_normal((400, 16)) * rng.uniform(1, 4, (400, 1)) + 1).astype(np.float32)
+    patterns, ids = patterns_of(rows), torch.arange(20)
+    found = Filter.of(patterns)
+    assert found is not None
+    narrow = patterns.take(patterns.rows, ids)
+    queries = found.queries(narrow, (narrow.double() ** 2).sum(dim=1))
+    start, encoding = 128, found.encoding
+    bits = queries.products(start, len(found.lifts), torch.full((20,), -1))
+    tile = FilterTile(queries, bits, start, lifted=lifted)
+    distances_sq = 2 * bits.view(torch.bfloat16).double().clamp(min=0).view(20, -1, 64)
+    lifts = found.lifts[start:].double().view(-1, 64) if lifted else torch.zeros(distances_sq.shape[1:]).double()
+    norms, errors = (
+        part.double()[:, None] + each[start:].double().view(-1, 64).amax(dim=1)
+        for part, each in ((queries.norms, found.panel.norms), (queries.errors, found.panel.errors))
+    )
+
+    def error(d_sq: torch.Tensor, n: torch.Tensor, e: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        slack = encoding.relative * d_sq + encoding.gamma * n**2 + 2 * encoding.absolute
+        of_sums = patterns.gamma * n**2 + (4 * patterns.unit * value.abs() if lifted else 0.0)
+        return slack + 2 * e * (d_sq + slack).sqrt() + e**2 + of_sums
+
+    own_sq = queries.norms_sq.double()[:, None]
+    minima = (distances_sq + lifts).amin(dim=2)
+    bound = error(minima - lifts.amin(dim=1), norms, errors, minima)
+    for ours, true in ((tile.lowers, minima - own_sq - bound), (tile.uppers, minima - own_sq + bound)):
+        np.testing.assert_allclose(ours.double(), true, atol=2e-5 * float(bound.max()))
+    for block in range(len(lifts)):
+        values, lowers = tile.cells(ids, torch.full((20,), block))
+        there = distances_sq[:, block] < 1
+        true = distances_sq[:, block] + lifts[block] - own_sq
+        bound = error(distances_sq[:, block], norms[:, block, None], errors[:, block, None], true)
+        near = torch.where(there, true - bound, torch.inf)
+        np.testing.assert_allclose(lowers.double(), near, atol=2e-5 * float(bound[there].max()))
+        assert torch.equal(torch.isfinite(values), there)
+
+
 def test_a_tile_examines_the_pairs_whose_product_is_below_zero():
     """Rounding gives a query that is a pattern a product of either sign; the order of negative bits is reversed."""
     rows = near_duplicates()

@@ -27,15 +27,21 @@ _OF_FLOAT64 = f"{_FORMULAS}::test_bounds_of_a_float64_tile_are_the_formula"
 
 @dataclass(frozen=True)
 class Target:
-    """Some functions of one module of `workers.neighbors`, and the tests (node ids), fastest first."""
+    """Some functions of one module of a package of `workers`, and the tests (node ids), fastest first."""
 
     module: str
     functions: tuple[str, ...]
     tests: tuple[str, ...]
+    package: str = "neighbors"
+
+    @property
+    def name(self) -> str:
+        """Of the module, as it is imported."""
+        return f"workers.{self.package}.{self.module}"
 
     def every(self) -> list[Mutant]:
         """All mutants of the functions."""
-        return mutants_of(f"workers.neighbors.{self.module}", self.functions)
+        return mutants_of(self.name, self.functions)
 
     def sample(self) -> list[Mutant]:
         """At most `MOST` of them, by a hash of their keys: a change of the source replaces few of the others."""
@@ -126,4 +132,12 @@ TARGETS = (
          f"{_T}test_candidates.py"),
     ),
     Target("stored", ("_extent",), (f"{_T}test_stored.py",)),
+    Target(
+        "filter",
+        ("Filter.of", "Filter.queries", "FilterQueries.products", "FilterTile.__init__", "FilterTile.cells",
+         "FilterTile._plain_minima", "FilterTile._lifted_minima", "FilterTile._error", "FilterTile._lift_error",
+         "_encoded"),
+        ("tests/energy/test_filter.py",),
+        package="energy",
+    ),
 )  # fmt: skip

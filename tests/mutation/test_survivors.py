@@ -1,4 +1,4 @@
-"""A bound that is changed in one place is noticed by a test of `tests/neighbors`, but for the listed changes."""
+"""A bound that is changed in one place is noticed by a test, but for the listed changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.long
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.module)
 def test_no_mutant_survives_but_the_accepted_ones(target: Target):
-    name = f"workers.neighbors.{target.module}"
+    name = target.name
     unchanged = Mutant(name, "unchanged", (ROOT / f"{name.replace('.', '/')}.py").read_text())
     assert survives(unchanged, target.tests), "the tests fail, or take too long, on the source as it is"
     accepted = ACCEPTED.get(target.module, {})
