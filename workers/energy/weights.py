@@ -9,17 +9,10 @@ import torch
 from torch import Tensor
 
 from service.theory.energy import Kind
-from workers.energy.patterns import (
-    RESIDENT_BYTES,
-    TILE_NUMBERS,
-    Patterns,
-    Tile,
-    beta_in_range,
-    shifted_distances_sq,
-)
+from workers.energy.patterns import RESIDENT_BYTES, TILE_NUMBERS, Patterns, Tile, beta_in_range, shifted_distances_sq
 
-_LEAST_EXPONENT = {torch.float32: -80.0, torch.float64: -700.0}  # smaller weights count as 0: products of subnormal
-# numbers take many times as long
+# log of the weights below which they count as 0: products of subnormal numbers take many times as long
+_LEAST_EXPONENT = {torch.float32: -80.0, torch.float64: -700.0}
 _LIGHT = 2.0**-24
 
 Weighed = tuple[Tensor, Tensor]  # (P, n) patterns, and the (m, P) weights that the points give them
