@@ -15,12 +15,40 @@ _RANGES = "any ranges of the queries are rescored rightly; their sizes change ti
 _KEYS = "equivalent: the keys of pairs stay different and in the order of the rows"
 _SCALE = "norms need not be below 1 in float32, whose numbers reach far beyond"
 _LIMIT = "the floor is valid for any limit; another one only sends more rows to the exact engine"
+_WAYS = "the threshold chooses between two ways to the same answer"
+_ABSENT = "equivalent: squared distances of rows are far below it, those of no row above"
+_ZERO = "equivalent: the bits of 0 and of the smallest number differ by 1e-40"
+_ABSOLUTE = "the absolute error, 2⁻¹⁰⁰, is below every other term of the data"
+_BELOW = "equivalent: a product is below 0 by less than the slack that is added"
+_EQUAL = "equivalent: rows that all lie at the centre have the same distances in any scale"
+_CORNER = "float(row_norms(widest.double()[None])[0])"
+_SUM = "relative + of_rows + of.patterns.gamma * reach_sq"
 
 ACCEPTED: dict[str, dict[str, str]] = {
     "encoding": {
         "Encoding.complete: 1.01 * _UNIT_FLOAT32 → _UNIT_FLOAT32": "no data reach the last hundredth of the bound",
         "Encoding.complete: half_sq < ABSENT → half_sq <= ABSENT": "equivalent: real ones are at most 1, others 1e30",
         "Encoding.gamma: 1.0 → 0.5": "equivalent: a sum of Ampere's tensor cores costs more than one unit",
+    },
+    "filter": {
+        "Filter.of: stop < _LEAST_SHARE * len(patterns) → stop <= _LEAST_SHARE * len(patterns)": _WAYS,
+        "FilterTile.__init__: minima >= ABSENT → minima > ABSENT": _ABSENT,
+        "FilterTile.cells: distances_sq >= ABSENT → distances_sq > ABSENT": _ABSENT,
+        "FilterTile._plain_minima: smallest < 0 → smallest <= 0": _ZERO,
+        "FilterTile._plain_minima: 0 → 1": _ZERO,
+        "FilterTile._plain_minima: 0 → 1 (2)": _ZERO,
+        "FilterTile._error: encoding.gamma * reach_sq + 2 * encoding.absolute → encoding.gamma * reach_sq": _ABSOLUTE,
+        "FilterTile._error: 2 * encoding.absolute → encoding.absolute": _ABSOLUTE,
+        "FilterTile._error: 2 → 3": _ABSOLUTE,
+        "FilterTile._error: 2 → 1": _ABSOLUTE,
+        "FilterTile._error: distances_sq.clamp(min=0) → distances_sq": _BELOW,
+        "FilterTile._error: distances_sq.clamp(min=0) → distances_sq (2)": _BELOW,
+        f"FilterTile._error: ({_SUM}) * _ROUNDED_UP → ({_SUM}) / _ROUNDED_UP": _SLACK,
+        f"FilterTile._error: ({_SUM}) * _ROUNDED_UP → {_SUM}": _SLACK,
+        "FilterTile._lift_error: 4 → 5": _SLACK,
+        "FilterTile._lift_error: 4 → 2": _SLACK,
+        "_encoded: True → False": _STRICT,
+        "_encoded: True → False (2)": _STRICT,
     },
     "filtering": {
         "_reached_rows: len(at) < _FEW * len(values) → len(at) <= _FEW * len(values)": _FEW,
@@ -98,5 +126,12 @@ ACCEPTED: dict[str, dict[str, str]] = {
         "counts >= max(MOST_CANDIDATES, 8 * self.best.shape[1] * self.best.shape[2])": _THRESHOLD,
         "CandidateState.prune: max(MOST_CANDIDATES, 8 * self.best.shape[1] * self.best.shape[2]) → "
         "min(MOST_CANDIDATES, 8 * self.best.shape[1] * self.best.shape[2])": _THRESHOLD,
+    },
+    "stored": {
+        "_extent: True → False": _STRICT,
+        f"_extent: {_CORNER} * _ROUNDED_UP → {_CORNER} / _ROUNDED_UP": _SCALE,
+        f"_extent: {_CORNER} * _ROUNDED_UP → {_CORNER}": _SCALE,
+        "scale_below: 1.0 → 2.0": _EQUAL,
+        "scale_below: 1.0 → 0.5": _EQUAL,
     },
 }

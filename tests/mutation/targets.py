@@ -131,7 +131,7 @@ TARGETS = (
         (f"{_T}test_rescoring.py", f"{_T}test_float32_level.py", f"{_T}test_duplicates.py",
          f"{_T}test_candidates.py"),
     ),
-    Target("stored", ("_extent",), (f"{_T}test_stored.py",)),
+    Target("stored", ("_extent", "scale_below"), (f"{_T}test_stored.py",)),
     Target(
         "filter",
         ("Filter.of", "Filter.queries", "FilterQueries.products", "FilterTile.__init__", "FilterTile.cells",
